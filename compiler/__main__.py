@@ -1,0 +1,62 @@
+"""The command line: `python -m compiler [verb] [overrides...]`; no verb means compile."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from compiler.errors import CompileError, ExitCode, UsageError, nearest
+
+VERBS = {
+    "compile": "compiler.command",
+    "explain": "compiler.explain",
+    "predict": "compiler.predict",
+    "doctor": "compiler.doctor",
+}
+"""Each verb's module; its `run(arguments)` returns the exit status."""
+
+INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
+DEFECT = "this is a defect in the compiler: please report it, with what --debug shows"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run([argument for argument in given if argument != "--debug"])
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return ExitCode.FAILED
+    except Exception as error:
+        if debug:
+            raise
+        known = isinstance(error, CompileError)
+        shown = error if isinstance(error, CompileError) else CompileError(f"{type(error).__name__}: {error}", fix=DEFECT)
+        print(f"error: {shown}", file=sys.stderr)
+        return shown.exit_code if known else ExitCode.FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    verb, rest = ("compile", arguments) if not arguments or _is_override(arguments[0]) else (arguments[0], arguments[1:])
+    if verb not in VERBS:
+        raise UsageError(f"there is no verb '{verb}'", where="command line", fix=nearest(verb, VERBS))
+    status: int = importlib.import_module(VERBS[verb]).run(rest)
+    return status
+
+
+def _is_override(argument: str) -> bool:
+    return "=" in argument or argument.startswith(("-", "+", "~"))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End a run that is asked to stop in the same orderly way as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Backends: what turns a Program into an Engine and runs it. One file each; they never import each other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Engine, Program
+from compiler.config.instantiate import instantiate
+from compiler.errors import CompileError
+
+Tensors = dict[str, NDArray[Any]]
+
+
+class Session(Protocol):
+    """An open engine."""
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+        """Return the outputs by name, for inputs by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a backend can do on this machine.
+
+    Attributes:
+        version: Of the installed library; empty where it is not installed.
+        devices: What it runs on here.
+        problem: Why it cannot be used here; empty where it can.
+    """
+
+    version: str
+    devices: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend(ABC):
+    """What every backend config holds; a backend adds its own options as fields.
+
+    Attributes:
+        name: As in deploy names.
+        precisions: What an engine of it can be built in.
+        ir: What it reads: `onnx` or `torchscript`.
+        exporter: The exporter it needs, where the default one does not do.
+    """
+
+    name: str
+    precisions: tuple[str, ...]
+    ir: str = "onnx"
+    exporter: str = "auto"
+
+    @abstractmethod
+    def probe(self) -> Probe:
+        """Look at what is installed, without building anything."""
+
+    @abstractmethod
+    def plan(self, program: Program) -> tuple[str, ...]:
+        """Return the operators of a Program that this backend cannot take, each with where it stands."""
+
+    @abstractmethod
+    def build(self, program: Program, folder: Path) -> Engine:
+        """Build an engine into an empty folder, its sidecar included.
+
+        Raises:
+            CompileError: The backend refuses the Program.
+        """
+
+    @abstractmethod
+    def open(self, engine: Engine) -> Session:
+        """Open an engine for running.
+
+        Raises:
+            CompileError: It cannot be opened on this machine.
+        """
+
+
+def build_backend(node: Mapping[str, Any]) -> Backend:
+    """Return the backend that a config node describes.
+
+    Raises:
+        UsageError: An unknown class or option, or a value of the wrong type.
+    """
+    return instantiate(node, Backend, where="backend")
+
+
+def run_in_batches(
+    run: Callable[[Mapping[str, NDArray[Any]]], Tensors],
+    engine: Engine,
+    tensors: Mapping[str, NDArray[Any]],
+    largest: int,
+) -> Tensors:
+    """Run any number of samples through an engine whose batch is fixed or bounded.
+
+    Args:
+        run: Runs one batch.
+        engine: Its specs say whether the batch is fixed.
+        tensors: Inputs by name, each [n, ...] with the same n.
+        largest: The largest batch that an engine with a dynamic batch is given at once.
+
+    Returns:
+        Outputs by name, each [n, ...]. A fixed batch is filled up by repeating the last sample, and cut again.
+    """
+    fixed = engine.inputs[0].shape[0]
+    size = fixed if isinstance(fixed, int) else largest
+    count = len(next(iter(tensors.values())))
+    if count == 0:
+        raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the batch is empty")
+    parts = []
+    for start in range(0, count, size):
+        part = {name: tensor[start : start + size] for name, tensor in tensors.items()}
+        parts.append(run({name: _filled(tensor, fixed) for name, tensor in part.items()}))
+    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+
+
+def _filled(tensor: NDArray[Any], size: int | str) -> NDArray[Any]:
+    if not isinstance(size, int) or len(tensor) == size:
+        return tensor
+    return np.concatenate([tensor, np.repeat(tensor[-1:], size - len(tensor), axis=0)])

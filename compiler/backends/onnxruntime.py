@@ -1,0 +1,133 @@
+"""ONNX Runtime on the CPU. The engine is the Program itself: it is optimised when it is opened, for the CPU it is on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from compiler.artifact import Engine, Program
+from compiler.errors import CompileError, UsageError, nearest
+from compiler.backends import Backend, Probe, Tensors
+
+OPTIMIZATIONS = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "disabled": "ORT_DISABLE_ALL",
+}
+ENGINE_FILE = "end2end.onnx"
+"""The name that MMDeploy's SDK and its users know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxRuntime(Backend):
+    """ONNX Runtime's CPU execution provider.
+
+    Attributes:
+        optimization: Of the graph, when the engine is opened: one of `OPTIMIZATIONS`.
+        threads: Within one operator; None for one on each core.
+    """
+
+    optimization: str = "all"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.optimization not in OPTIMIZATIONS:
+            raise UsageError(
+                f"there is no optimization level '{self.optimization}'",
+                where="backend.optimization",
+                fix=nearest(self.optimization, OPTIMIZATIONS),
+            )
+
+    def probe(self) -> Probe:
+        """Look for the `onnxruntime` distribution."""
+        try:
+            return Probe(version("onnxruntime"), devices=("CPU",))
+        except PackageNotFoundError:
+            return Probe("", problem="onnxruntime is not installed: pip install 'deploy-compiler[onnxruntime]'")
+
+    def plan(self, program: Program) -> tuple[str, ...]:
+        """Return the nodes that have neither a CPU kernel nor a definition in terms of other operators."""
+        import onnx
+        from onnxruntime.capi.onnxruntime_pybind11_state import get_all_opkernel_def
+
+        kernels = {(kernel.domain, kernel.op_name) for kernel in get_all_opkernel_def()}
+        model = onnx.load(program.path, load_external_data=False)
+        local = {(function.domain, function.name) for function in model.functions}
+        return tuple(
+            f"{node.domain or 'ai.onnx'}::{node.op_type} ({node.name})"
+            for node in model.graph.node
+            if (_domain(node.domain), node.op_type) not in kernels | local
+            and not _has_definition(node.op_type, node.domain)
+        )
+
+    def build(self, program: Program, folder: Path) -> Engine:
+        """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
+        shutil.copyfile(program.path, folder / ENGINE_FILE)
+        engine = Engine(folder, ENGINE_FILE, asdict(self), program.inputs, program.outputs)
+        self.open(engine)
+        engine.save()
+        return engine
+
+    def open(self, engine: Engine) -> OnnxRuntimeSession:
+        """Open the engine with the configured threads and optimisation."""
+        return OnnxRuntimeSession(engine.path, optimization=self.optimization, threads=self.threads)
+
+
+class OnnxRuntimeSession:
+    """An ONNX file, open on the CPU.
+
+    Args:
+        path: The file.
+        optimization: One of `OPTIMIZATIONS`; `disabled` runs the graph as it is written.
+        threads: Within one operator; None for one on each core.
+
+    Raises:
+        CompileError: ONNX Runtime is not installed, or refuses the file.
+    """
+
+    def __init__(self, path: Path, *, optimization: str = "all", threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise CompileError(
+                "ONNX Runtime is not installed", where=str(path), fix="pip install 'deploy-compiler[onnxruntime]'"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATIONS[optimization])
+        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+            raise CompileError(
+                f"ONNX Runtime refuses {path.name}",
+                where=str(path),
+                why=str(error).strip().splitlines()[0],
+                fix="run python -m compiler doctor, and compile again with this version of ONNX Runtime",
+            ) from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+        """Return the outputs by name, for inputs by name."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, dict(tensors)), strict=True))
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain
+
+
+def _has_definition(operator: str, domain: str) -> bool:
+    import onnx.defs
+
+    if not onnx.defs.has(operator, _domain(domain)):
+        return False
+    schema = onnx.defs.get_schema(operator, domain=_domain(domain))
+    return bool(schema.has_function or schema.has_context_dependent_function)

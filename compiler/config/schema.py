@@ -1,0 +1,202 @@
+"""The schema of a compile config: what every key means, its type, its default, and what does not go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.errors import UsageError, nearest
+from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
+
+EXPORTERS = ("auto", "dynamo", "torchscript")
+FIRST_DYNAMO_OPSET = 18
+"""torch.export's translation to ONNX starts here; an older opset silently stays at it."""
+
+
+@dataclass(frozen=True)
+class Official:
+    """The checkpoint that a model's authors publish."""
+
+    url: str = ""
+    sha256: str = ""
+    """The digest of the file, or as many of its leading hex digits as were published."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model: one file in `conf/model/`."""
+
+    name: str
+    task: str
+    algo: str
+    input_shape: tuple[int, ...]
+    """Height, width."""
+    network: dict[str, Any]
+    """The network as nested `_target_` nodes, with the argument names of the OpenMMLab config."""
+    processing: dict[str, Any]
+    """The task's pre- and post-processing, as a `_target_` node."""
+    openmmlab: str = ""
+    """The OpenMMLab config that this model equals."""
+    official: Official = field(default_factory=Official)
+    exporter: str = "auto"
+    """The exporter that this model needs, where the default one does not do."""
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """The batch sizes an engine is built for and proven at; a static engine has only the usual one."""
+
+    smallest: int = 1
+    usual: int = 1
+    largest: int = 4
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """How the network becomes a Program."""
+
+    exporter: str = "auto"
+    """`dynamo`, `torchscript`, or `auto`: what the backend needs, else what the model needs, else dynamo."""
+    opset: int = 18
+
+
+@dataclass(frozen=True)
+class RewritersConfig:
+    """Which rewriters may, must and must not act."""
+
+    require: tuple[str, ...] = ()
+    """A rewriter named here that does not fire is an error."""
+    disable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """When a stage counts as proven."""
+
+    tolerance: float = 1e-4
+    """The largest absolute error that is allowed, in standard deviations of the network's own output."""
+    decoded_tolerance: float | None = None
+    """The largest difference after decoding, in the task's unit; also what a lossy rewriter is held to."""
+
+
+@dataclass(frozen=True)
+class CompileConfig:
+    """A whole compile config, composed and checked."""
+
+    model: ModelConfig
+    backend: dict[str, Any]
+    """The backend as a `_target_` node: one file in `conf/backend/`."""
+    checkpoint: str | None = None
+    """A path, `official`, or nothing: then weights are drawn deterministically."""
+    image: str | None = None
+    """The real input of the proof; nothing means the photograph that ships with the task."""
+    box: Any = None
+    """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
+    shape: str = "dynamic"
+    precision: str = "fp32"
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    rewriters: RewritersConfig = field(default_factory=RewritersConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    algos: dict[str, str] = field(default_factory=dict)
+    """The model that each algorithm in a deploy name stands for."""
+    tasks: dict[str, str] = field(default_factory=dict)
+    """The model that a task stands for where a deploy name leaves the algorithm out."""
+    output: str = "outputs"
+    cache: str | None = None
+    """Where finished stages are kept; nothing means `<output>/.cache`."""
+    debug: bool = False
+    """Show tracebacks."""
+
+    @property
+    def resolved_shape(self) -> Shape:
+        """The shape, with the model's own size filled in."""
+        return Shape.parse(self.shape).with_default(self.model.input_shape)
+
+    @property
+    def deploy_name(self) -> DeployName:
+        """The name that rebuilds this config: the algorithm where it stands for this model, else the model itself."""
+        model = self.model
+        stands_for_algo = self.algos.get(model.algo) == model.name
+        algo = model.algo if stands_for_algo else model.name
+        return DeployName(model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape)
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The batch sizes to prove, smallest first, each once."""
+        if not self.resolved_shape.dynamic:
+            return (self.batch.usual,)
+        return tuple(sorted({self.batch.smallest, self.batch.usual, self.batch.largest}))
+
+    @property
+    def exporter(self) -> str:
+        """The exporter after `auto` is resolved."""
+        wishes = (self.export.exporter, str(self.backend.get("exporter", "auto")), self.model.exporter)
+        return next((wish for wish in wishes if wish != "auto"), "dynamo")
+
+    def check(self) -> None:
+        """Refuse what is typed correctly and still cannot be.
+
+        Raises:
+            UsageError: Naming the key, why it cannot be, and the nearest valid choice.
+        """
+        self._check_precision()
+        self._check_shape()
+        self._check_batch()
+        self._check_export()
+        if not self.verify.tolerance > 0:
+            raise UsageError(
+                f"the tolerance {self.verify.tolerance} is not positive",
+                where="verify.tolerance",
+                why="it is the largest error allowed, in standard deviations of the output",
+                fix="leave it at 1e-4, or give a positive number",
+            )
+
+    def _check_precision(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f"there is no precision '{self.precision}'", where="precision", fix=nearest(self.precision, PRECISIONS)
+            )
+        able = [str(precision) for precision in self.backend["precisions"]]
+        if self.precision not in able:
+            raise UsageError(
+                f"{self.backend['name']} cannot be built in {self.precision}",
+                where=f"backend={self.backend['name']} precision={self.precision}",
+                why=f"this backend takes {', '.join(able)}",
+                fix=f"use precision={able[0]}",
+            )
+
+    def _check_shape(self) -> None:
+        shape, own = self.resolved_shape, tuple(self.model.input_shape)
+        if shape.usual == own and not shape.largest:
+            return
+        own_size = "x".join(map(str, own))
+        kind = "dynamic" if shape.dynamic else "static"
+        raise UsageError(
+            f"{self.model.name} takes only {own_size} (height x width), not {str(shape).partition('_')[2]}",
+            where=f"shape={self.shape}",
+            why="this network is built for one size",
+            fix=f"use shape={kind}_{own_size}, or a model that was trained at another size",
+        )
+
+    def _check_batch(self) -> None:
+        batch = self.batch
+        if not 1 <= batch.smallest <= batch.usual <= batch.largest:
+            raise UsageError(
+                f"the batch sizes {batch.smallest}, {batch.usual}, {batch.largest} are not in order",
+                where="batch.smallest, batch.usual, batch.largest",
+                why="an engine is built for 1 <= smallest <= usual <= largest",
+                fix="for example batch.smallest=1 batch.usual=1 batch.largest=8",
+            )
+
+    def _check_export(self) -> None:
+        for where, exporter in (("export.exporter", self.export.exporter), ("model.exporter", self.model.exporter)):
+            if exporter not in EXPORTERS:
+                raise UsageError(f"there is no exporter '{exporter}'", where=where, fix=nearest(exporter, EXPORTERS))
+        if self.exporter == "dynamo" and self.export.opset < FIRST_DYNAMO_OPSET:
+            raise UsageError(
+                f"the dynamo exporter cannot write opset {self.export.opset}",
+                where=f"export.opset={self.export.opset}",
+                why=f"its operators start at opset {FIRST_DYNAMO_OPSET}",
+                fix=f"use export.opset={FIRST_DYNAMO_OPSET}, or export.exporter=torchscript",
+            )

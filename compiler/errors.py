@@ -1,0 +1,67 @@
+"""What a user sees when something is wrong: what failed, where, why, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit status of `python -m compiler`."""
+
+    PROVEN = 0
+    """Done, and every stage is within its tolerance."""
+    FAILED = 1
+    """Nothing usable was made, or the run was interrupted."""
+    USAGE = 2
+    """The command or the config is wrong; nothing was started."""
+    NOT_PROVEN = 3
+    """The engine was built, but a stage is beyond its tolerance or could not be checked."""
+
+
+class CompileError(Exception):
+    """A failure that a user can act on.
+
+    Args:
+        what: What failed, as one sentence without a full stop.
+        where: The file, config key, stage or tensor it happened at.
+        why: The cause.
+        fix: What to do about it.
+    """
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        details = {"where": self.where, "why": self.why, "fix": self.fix}
+        return "\n".join([self.what, *(f"  {label + ':':6} {text}" for label, text in details.items() if text)])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive Exception's own pickling, which multiprocessing relies on.
+        return (_rebuild, (type(self), self.what, self.where, self.why, self.fix))
+
+
+class UsageError(CompileError):
+    """The command line or the config is wrong: found before any work is done."""
+
+    exit_code = ExitCode.USAGE
+
+
+def _rebuild(kind: type[CompileError], what: str, where: str, why: str, fix: str) -> CompileError:
+    return kind(what, where=where, why=why, fix=fix)
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return a sentence that offers the choices closest to a misspelt `name`, or all of them if none is close."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"choose one of: {', '.join(known)}" if known else "there is none to choose from"

@@ -1,0 +1,56 @@
+"""What a running compile tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A compile began."""
+
+    model: str
+    name: str
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage began."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """A stage ended.
+
+    Attributes:
+        stage: Its name.
+        seconds: How long it took; for a cached stage, how long it had taken when it was made.
+        cached: Whether it had been made before.
+        detail: What came out, in a few words.
+    """
+
+    stage: str
+    seconds: float
+    cached: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Another process is writing the same bundle."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that the user must know, and that is no failure."""
+
+    message: str
+
+
+Event = RunStarted | StageStarted | StageFinished | Waiting | Warned
+Listener = Callable[[Event], None]

@@ -1,0 +1,129 @@
+"""Plain PyTorch networks, as their papers draw them.
+
+State-dict keys and shapes equal OpenMMLab's, and constructors take what the nodes of an OpenMMLab config hold. Nothing
+in a network knows that it will be exported: what a backend needs to be different is a rewriter's business.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from compiler.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(node: Mapping[str, Any]) -> nn.Module:
+    """Build the network that a config node describes, in evaluation mode and without gradients.
+
+    Args:
+        node: A tree of mappings, as the `network` node of a model config: every mapping with a `_target_` becomes an
+            instance of that class, built from the mapping's other keys.
+
+    Returns:
+        The network, with random weights.
+
+    Raises:
+        UsageError: A `_target_` is not an importable network class, or its constructor does not take what the node
+            holds. The error names the node.
+    """
+    import hydra
+    from hydra.errors import InstantiationException
+    from omegaconf import DictConfig, OmegaConf
+
+    tree = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    if not isinstance(tree, Mapping) or "_target_" not in tree:
+        raise UsageError(
+            "The network cannot be built",
+            where="network",
+            why="the node has no _target_",
+            fix="name a class, such as compiler.networks.pose.TopdownPoseEstimator",
+        )
+    for path, child in _targets(tree, "network"):
+        _check(path, child)
+    try:
+        network: nn.Module = hydra.utils.instantiate(tree, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        path = ".".join(["network", *_full_key(str(error))])
+        raise UsageError(
+            "The network cannot be built",
+            where=path,
+            why=str(cause).splitlines()[0],
+            fix=f"correct the values under {path}",
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def _targets(node: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every mapping with a `_target_` in the tree `node`, with its dotted path."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield path, node
+        for key, child in node.items():
+            yield from _targets(child, f"{path}.{key}")
+    elif isinstance(node, list | tuple):
+        for index, child in enumerate(node):
+            yield from _targets(child, f"{path}[{index}]")
+
+
+def _check(path: str, node: Mapping[str, Any]) -> None:
+    """Raise a `UsageError` unless the node's class exists, is a module and takes the node's arguments."""
+    target = str(node["_target_"])
+    parameters = inspect.signature(_network_class(target, f"{path}._target_")).parameters
+    given = {key for key in node if key not in ("_target_", "_convert_", "_recursive_", "_partial_")}
+    for key in sorted(map(str, given - parameters.keys())):
+        raise UsageError(
+            "The network cannot be built",
+            where=f"{path}.{key}",
+            why=f"{target} takes no argument {key!r}",
+            fix=nearest(key, parameters),
+        )
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise UsageError(
+                "The network cannot be built",
+                where=f"{path}.{name}",
+                why=f"{target} needs the argument {name!r}",
+                fix=f"add {name} to {path}",
+            )
+
+
+def _network_class(target: str, where: str) -> type[nn.Module]:
+    """Import the class at the dotted path `target`.
+
+    Only classes of modules are let through: a config names parts of a network and may not call arbitrary functions.
+    """
+    from torch import nn
+
+    module_name, _, name = target.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise UsageError(
+            f"The network class {target} cannot be imported",
+            where=where,
+            why=str(error),
+            fix="give the full path of a class, and install the package that holds it",
+        ) from error
+    classes: dict[str, type[nn.Module]] = {
+        key: value for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, nn.Module)
+    }
+    if name not in classes:
+        raise UsageError(
+            f"{target} is not a network class",
+            where=where,
+            why=f"{module_name} has no nn.Module named {name!r}",
+            fix=nearest(name, classes),
+        )
+    return classes[name]
+
+
+def _full_key(message: str) -> list[str]:
+    """Return the keys of the node that Hydra's error `message` names in its last line, none for the root."""
+    _, found, key = message.rpartition("full_key: ")
+    return key.strip().split(".") if found else []

@@ -1,0 +1,55 @@
+"""The models in `conf/model/`, as networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.config import compose
+from compiler.config.compose import config_loader
+from compiler.networks import build
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module:
+    """Build a model's network in evaluation mode, with deterministic weights.
+
+    Args:
+        model: Its name in `conf/model/`, for example `rtmpose`.
+        config_dir: A config folder of the user's, searched after our own.
+
+    Returns:
+        The network; `forward(input)` returns its raw outputs as a flat tuple. Load a checkpoint's weights with
+        `network.load_state_dict(state_dict, strict=True)`.
+
+    Raises:
+        UsageError: There is no such model, or its config is wrong.
+    """
+    from compiler.checkpoint import draw_weights
+
+    network = build(compose([f"model={model}"], Path(config_dir) if config_dir else None).model.network)
+    network.load_state_dict(draw_weights(network.state_dict()))
+    return network
+
+
+def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
+    """Return the models whose keys and shapes are those of the weights."""
+    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not _is_counter(key)}
+    names = config_loader().get_group_options("model")
+    return [name for name in names if _shapes_of(name) == shapes]
+
+
+def _shapes_of(model: str) -> dict[str, tuple[int, ...]]:
+    import torch
+
+    with torch.device("meta"):
+        network = build(compose([f"model={model}"]).model.network)
+    return {key: tuple(tensor.shape) for key, tensor in network.state_dict().items() if not _is_counter(key)}
+
+
+def _is_counter(key: str) -> bool:
+    """Tell batch counters, which only training reads and some checkpoints leave out."""
+    return key.endswith("num_batches_tracked")

@@ -1,0 +1,165 @@
+"""The stages in a straight line: a composed config goes in, a proven engine comes out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from compiler.artifact import Engine, digest, read_json, recover_folder, replace_folder, write_json
+from compiler.config import CompileConfig
+from compiler.errors import CompileError
+from compiler.events import Listener, RunStarted, StageFinished, StageStarted, Warned
+from compiler.package import write_bundle
+from compiler.pipeline import keys, stages
+from compiler.pipeline.cache import Cache, file_digests
+from compiler.pipeline.guards import logged, one_at_a_time, writable
+from compiler.pipeline.job import Job, bundle_folder, read_job
+from compiler.report import Report, write_report
+from compiler.report.outcome import Outcome
+from compiler.verify import StageProof
+from rewriters import RewriterError
+
+LOCK_FILE = "lock.json"
+LOG_FILE = "compile.log"
+DRAWN_WEIGHTS = (
+    "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the proof do. "
+    "Give checkpoint=<path>, or checkpoint=official to download the published one"
+)
+
+
+def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Outcome:
+    """Compile one config into a bundle, or find that its bundle is up to date.
+
+    Args:
+        config: Composed and checked.
+        listen: Told what happens while it happens.
+
+    Raises:
+        CompileError: Nothing usable could be made; an older bundle is untouched.
+    """
+    bundle = bundle_folder(config)
+    listen(RunStarted(config.model.name, str(config.deploy_name)))
+    job = read_job(config)
+    with ExitStack() as stack:
+        stack.enter_context(writable(bundle))
+        stack.enter_context(one_at_a_time(bundle, listen))
+        listen = stack.enter_context(logged(log_file(bundle), listen))
+        recover_folder(bundle)
+        key = keys.run_key(job)
+        try:
+            return current_outcome(job, key) or _compile(job, key, listen)
+        except RewriterError as error:
+            raise CompileError("a rewriter failed", where="rewriters", why=str(error)) from error
+
+
+def log_file(bundle: Path) -> Path:
+    """Return the log of the last run for a bundle: beside it, so that a failed run leaves one too."""
+    return bundle.with_name(f"{bundle.name}.log")
+
+
+def current_outcome(job: Job, key: keys.Key) -> Outcome | None:
+    """Return the outcome of an earlier run, if its bundle is whole and was made from the very same inputs."""
+    lock_file = job.bundle / LOCK_FILE
+    if not lock_file.is_file():
+        return None
+    try:
+        lock = read_json(lock_file)
+    except CompileError:
+        return None
+    if lock.get("key") != digest(key) or lock.get("files") != file_digests(job.bundle, exclude=(LOCK_FILE,)):
+        return None
+    report = Report.load(job.bundle)
+    return report.outcome(job.bundle, up_to_date=True)
+
+
+def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
+    if job.checkpoint is None:
+        listen(Warned(DRAWN_WEIGHTS))
+    stage = _Stages(Cache(job.cache), listen)
+    selection = stages.select_rewriters(job)
+
+    load_key = keys.load_key(job)
+    loaded = stage("load", load_key, lambda folder: stages.load(job, folder))
+    networks = stages.Networks(job, selection, loaded)
+
+    export_key = keys.export_key(job, selection, load_key)
+    exported = stage("export", export_key, lambda folder: stages.export_program(job, networks, folder))
+
+    rewrite_key = keys.rewrite_key(selection, export_key)
+    rewritten = stage("rewrite", rewrite_key, lambda folder: stages.rewrite(networks, exported, folder))
+
+    build_key = keys.build_key(job, rewrite_key)
+    engine = stage("build", build_key, lambda folder: stages.build_engine(job, rewritten, folder))
+
+    built = stages.Built(exported, rewritten, engine)
+    verify_key = keys.verify_key(job, build_key)
+    verified = stage("verify", verify_key, lambda folder: stages.verify(job, networks, built, folder))
+
+    return _package(job, key, engine, verified, stage)
+
+
+@dataclass
+class _Stages:
+    """Runs stages through the cache, tells the listener, and remembers what each one took."""
+
+    cache: Cache
+    listen: Listener
+    finished: list[StageFinished] = field(default_factory=list)
+
+    def __call__(self, name: str, key: keys.Key, make: Callable[[Path], str]) -> Path:
+        self.listen(StageStarted(name))
+        result = self.cache.get(name, key, make)
+        self.finished.append(StageFinished(name, result.seconds, result.cached, result.detail))
+        self.listen(self.finished[-1])
+        return result.folder
+
+
+def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stages) -> Outcome:
+    """Write the bundle beside its place, and put it there in one step."""
+    proofs, ledger = stages.read_proof(verified)
+    report = Report(
+        model=job.config.model.name,
+        name=job.name,
+        unit=job.task.unit,
+        checkpoint=str(job.checkpoint or ""),
+        image=str(job.image_path),
+        stages=tuple(stage.finished),
+        proofs=tuple(proofs),
+        ledger=tuple(ledger),
+        config=asdict(job.config),
+        versions=keys.versions(),
+        engine_bytes=Engine.load(engine).path.stat().st_size,
+        pictures=(stages.NETWORK_PICTURE, stages.engine_picture(job.backend.name)),
+    )
+    stage.listen(StageStarted("package"))
+    partial = job.bundle.with_name(f".{job.bundle.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    write_bundle(partial, job.config, job.task, Engine.load(engine))
+    for picture in report.pictures:
+        shutil.copyfile(verified / picture, partial / picture)
+    write_report(partial, report)
+    shutil.copyfile(log_file(job.bundle), partial / LOG_FILE)
+    _write_lock(partial, key, report)
+    replace_folder(partial, job.bundle)
+    return report.outcome(job.bundle)
+
+
+def _write_lock(folder: Path, key: keys.Key, report: Report) -> None:
+    """Write what was made from what: with it a later run knows that there is nothing to do."""
+    reached = {proof.stage: _reached(proof) for proof in report.proofs}
+    content = {
+        "name": report.name,
+        "key": digest(key),
+        "versions": report.versions,
+        "reached": reached,
+        "files": file_digests(folder),
+    }
+    write_json(folder / LOCK_FILE, content)
+
+
+def _reached(proof: StageProof) -> dict[str, float]:
+    return {"relative_error": proof.worst.relative_error, "decoded": max(proof.decoded.values())}

@@ -1,0 +1,95 @@
+"""The stage cache: finished stages, kept by the digest of everything that went into them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.artifact import digest, file_digest, read_json, write_json
+from compiler.errors import CompileError
+
+DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished stage.
+
+    Attributes:
+        folder: Its files; never changed again.
+        cached: Whether it had been made before.
+        seconds: How long it took to make.
+        detail: What came out, in a few words.
+    """
+
+    folder: Path
+    cached: bool
+    seconds: float
+    detail: str
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of finished stages, shared by any number of processes.
+
+    A stage is made beside its place and renamed, so a killed process leaves nothing half made; a lock for each key
+    keeps two processes from making the same stage twice; a stage whose files were damaged is made again.
+    """
+
+    root: Path
+
+    def get(self, stage: str, key: object, make: Callable[[Path], str]) -> Finished:
+        """Return a stage's folder, made by `make(folder)` if it is not there yet.
+
+        Args:
+            stage: Its name, for whoever looks into the cache.
+            key: Everything that the result depends on; JSON-able.
+            make: Fills the empty folder it is given, and says in a few words what came out.
+        """
+        from filelock import FileLock
+
+        name = f"{stage}-{digest(key)[:32]}"
+        folder = self.root / name
+        found = _whole(folder)
+        if found is not None:
+            return found
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / f"{name}.lock"):
+            return _whole(folder) or self._make(folder, make)
+
+    def _make(self, folder: Path, make: Callable[[Path], str]) -> Finished:
+        partial = self.root / f"{folder.name}.partial"
+        for leftover in (partial, folder):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial.mkdir()
+        start = time.perf_counter()
+        try:
+            detail = make(partial)
+            seconds = time.perf_counter() - start
+            write_json(partial / DONE, {"seconds": seconds, "detail": detail, "files": file_digests(partial)})
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return Finished(folder, cached=False, seconds=seconds, detail=detail)
+
+
+def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder, by its path relative to it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: file_digest(path) for name, path in names.items() if name not in exclude}
+
+
+def _whole(folder: Path) -> Finished | None:
+    if not (folder / DONE).is_file():
+        return None
+    try:
+        done = read_json(folder / DONE)
+    except CompileError:
+        return None
+    if file_digests(folder, exclude=(DONE,)) != done["files"]:
+        return None
+    return Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"])

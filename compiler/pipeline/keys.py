@@ -1,0 +1,132 @@
+"""Cache keys: for each stage, everything that its result depends on, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Any
+
+import compiler
+import rewriters
+from compiler.artifact import digest, file_digest, source_digest
+from compiler.pipeline.job import Job
+from rewriters import Rewriter, Selection
+from rewriters.registry import ENTRY_POINT_GROUP
+
+LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "onnx-graphsurgeon", "numpy", "opencv-python-headless")
+
+Key = dict[str, Any]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that a result can depend on, and of the compiler's own source."""
+    return {"python": platform.python_version(), "compiler": _own_source(), **{name: _version(name) for name in LIBRARIES}}
+
+
+def run_key(job: Job) -> Key:
+    """Return what a whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to look up."""
+    config = asdict(job.config)
+    for where_not_what in ("output", "cache", "debug", "image", "checkpoint"):
+        del config[where_not_what]
+    return {"config": config, "plugins": _plugins(), **_input(job), "checkpoint": job.checkpoint_digest, **_tools()}
+
+
+def load_key(job: Job) -> Key:
+    """Return what the loaded weights depend on."""
+    return {"network": job.config.model.network, "checkpoint": job.checkpoint_digest, **_tools("torch", "numpy")}
+
+
+def export_key(job: Job, selection: Selection, load: Key) -> Key:
+    """Return what the exported Program depends on; the backend is not part of it unless a rewriter asks for one."""
+    config = job.config
+    return {
+        "load": digest(load),
+        "exporter": config.exporter,
+        "opset": config.export.opset,
+        "dynamic": config.resolved_shape.dynamic,
+        "batch": config.batch.usual,
+        "example": job.config.model.processing,
+        **_rewriters(selection, (*selection.functions, *selection.modules)),
+        **_tools("torch", "onnx", "onnxscript"),
+    }
+
+
+def rewrite_key(selection: Selection, export: Key) -> Key:
+    """Return what the rewritten Program depends on."""
+    return {
+        "export": digest(export),
+        **_rewriters(selection, selection.graphs),
+        **_tools("onnx", "onnx-graphsurgeon"),
+    }
+
+
+def build_key(job: Job, rewrite: Key) -> Key:
+    """Return what the engine depends on."""
+    backend = asdict(job.backend)
+    return {"rewrite": digest(rewrite), "backend": backend, "version": job.backend.probe().version, **_tools()}
+
+
+def verify_key(job: Job, build: Key) -> Key:
+    """Return what the proof depends on."""
+    return {
+        "build": digest(build),
+        "processing": job.config.model.processing,
+        "batch": job.config.batch_sizes,
+        "tolerance": asdict(job.config.verify),
+        "require": job.config.rewriters.require,
+        **_input(job),
+        **_tools(*LIBRARIES),
+    }
+
+
+def _input(job: Job) -> Key:
+    return {"image": file_digest(job.image_path), "boxes": job.boxes.tolist()}
+
+
+def _tools(*names: str) -> Key:
+    return {"tools": {name: versions()[name] for name in ("compiler", *(names or LIBRARIES))}}
+
+
+def _rewriters(selection: Selection, chosen: Iterable[Rewriter]) -> Key:
+    """Return the rewriters with their source; and the target, where one of them depends on it."""
+    chosen = tuple(chosen)
+    sources = {rewriter.source: _module_digest(rewriter.source.partition(":")[0]) for rewriter in chosen}
+    depends_on_target = any(rewriter.conditions.specificity for rewriter in chosen)
+    return {"rewriters": sources, "target": asdict(selection.target) if depends_on_target else None}
+
+
+def _plugins() -> Key:
+    return {
+        f"{point.dist.name if point.dist else '?'} {point.value}": _module_digest(point.module)
+        for point in entry_points(group=ENTRY_POINT_GROUP)
+    }
+
+
+def _module_digest(name: str) -> str:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return ""
+    return file_digest(Path(spec.origin)) if spec and spec.origin and Path(spec.origin).is_file() else ""
+
+
+@functools.cache
+def _own_source() -> str:
+    packages = (compiler, rewriters)
+    folders = (Path(package.__file__).parent for package in packages if package.__file__)
+    return source_digest(folders)[:16]
+
+
+@functools.cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,260 @@
+"""The stages: each makes one folder of artefacts from the folders of the stages before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.artifact import Engine, Program, read_json, write_json
+from compiler.backends import Tensors, run_in_batches
+from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.checkpoint import draw_weights, match, read_checkpoint
+from compiler.errors import CompileError, UsageError
+from compiler.export import ONNX_FILE, ExportOptions, describe, export, run_network, save_model
+from compiler.networks import build
+from compiler.networks.catalogue import models_that_fit
+from compiler.pipeline.job import Job
+from compiler.pipeline.keys import versions
+from compiler.tasks.images import write_image
+from compiler.verify import NETWORK, REWRITTEN, Run, StageProof, Tolerance, compare, prove
+from rewriters import Entry, Ledger, RewriterError, Selection, Target, discover, select, unfired, with_measurement
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rewriters.apply import RewrittenNetwork
+
+WEIGHTS_FILE = "weights.pt"
+LEDGER_FILE = "ledger.json"
+PROOF_FILE = "proof.json"
+NETWORK_PICTURE = "output_pytorch.jpg"
+EXPORT_BATCH = 2
+"""Exporters freeze a dimension of one."""
+
+
+def engine_picture(backend: str) -> str:
+    """Return the file name of the picture that the engine's results are drawn in."""
+    return f"output_{backend}.jpg"
+
+
+def select_rewriters(job: Job) -> Selection:
+    """Choose the rewriters for a job.
+
+    Raises:
+        UsageError: The config names one that does not exist, cannot be used here, or rivals another.
+    """
+    config = job.config
+    target = Target(
+        backend=job.backend.name,
+        ir=job.backend.ir,
+        precision=config.precision,
+        algo=config.model.algo,
+        opset=config.export.opset,
+        versions={**versions(), job.backend.name: job.backend.probe().version},
+    )
+    try:
+        return select(discover(), target, config.rewriters.disable, config.rewriters.require)
+    except RewriterError as error:
+        raise UsageError("the rewriters cannot be chosen", where="rewriters", why=str(error)) from error
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The original network and the rewritten one, built when a stage first needs them.
+
+    Attributes:
+        job: Describes the network.
+        selection: Rewrites it.
+        folder: Of the load stage: holds the weights.
+    """
+
+    job: Job
+    selection: Selection
+    folder: Path
+
+    @cached_property
+    def original(self) -> nn.Module:
+        """The network as its paper draws it."""
+        import torch
+
+        network = build(self.job.config.model.network)
+        network.load_state_dict(torch.load(self.folder / WEIGHTS_FILE, weights_only=True))
+        return network
+
+    @cached_property
+    def rewritten(self) -> RewrittenNetwork:
+        """A copy with its modules rewritten; it shares the weights."""
+        from rewriters.apply import rewritten
+
+        return rewritten(self.original, self.selection)
+
+    def rewriting(self, *, measure: bool = False) -> AbstractContextManager[Ledger]:
+        """Return the context in which function rewriters act on the rewritten network."""
+        from rewriters.apply import rewriting
+
+        return rewriting(self.rewritten, measure=measure)
+
+
+def load(job: Job, folder: Path) -> str:
+    """Write the network's weights: the checkpoint's, checked against the network, or drawn ones."""
+    import torch
+
+    network = build(job.config.model.network)
+    if job.checkpoint is None:
+        network.load_state_dict(draw_weights(network.state_dict()))
+    else:
+        weights = read_checkpoint(job.checkpoint)
+        match(network, weights, source=str(job.checkpoint), candidates=lambda: models_that_fit(weights))
+    torch.save(network.state_dict(), folder / WEIGHTS_FILE)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return f"{parameters / 1e6:.1f} M parameters, {'drawn' if job.checkpoint is None else job.checkpoint.name}"
+
+
+def export_program(job: Job, networks: Networks, folder: Path) -> str:
+    """Write the exported Program, and what the function and module rewriters did."""
+    config, task = job.config, job.task
+    dynamic = config.resolved_shape.dynamic
+    options = ExportOptions(config.exporter, config.export.opset, dynamic, tuple(task.inputs), tuple(task.outputs))
+    batch = EXPORT_BATCH if dynamic else config.batch.usual
+    example = task.samples(job.image, job.boxes, batch).tensors
+    program = export(networks.rewritten.network, example, options, folder, rewriting=networks.rewriting)
+    return f"ONNX opset {program.opset} by {options.exporter}, {program.nodes} nodes"
+
+
+def rewrite(networks: Networks, exported: Path, folder: Path) -> str:
+    """Write the Program after each graph rewriter that fired, the last one under the usual name, and their ledger."""
+    import onnx
+
+    from rewriters.apply import apply_graph_rewriter
+
+    model = onnx.load(exported / ONNX_FILE)
+    entries = []
+    for rewriter in networks.selection.graphs:
+        try:
+            model, entry = apply_graph_rewriter(model, rewriter, networks.selection.target)
+        except RewriterError as error:
+            raise CompileError("a graph rewriter failed", where=rewriter.source, why=str(error)) from error
+        entries.append(entry)
+        if entry.status == "fired":
+            save_model(model, folder / _step_file(rewriter.name))
+    save_model(model, folder / ONNX_FILE)
+    write_json(folder / LEDGER_FILE, [entry.to_dict() for entry in entries])
+    fired = [entry.name for entry in entries if entry.status == "fired"]
+    return f"{describe(folder / ONNX_FILE).nodes} nodes after {', '.join(fired) or 'no graph rewriter'}"
+
+
+def build_engine(job: Job, rewritten: Path, folder: Path) -> str:
+    """Let the backend plan and build."""
+    program = describe(rewritten / ONNX_FILE)
+    refused = job.backend.plan(program)
+    if refused:
+        raise CompileError(
+            f"{job.backend.name} cannot take {len(refused)} operators of the Program",
+            where=", ".join(refused[:5]),
+            fix="write a graph rewriter that removes them, or choose another backend",
+        )
+    engine = job.backend.build(program, folder)
+    return f"{engine.file}, {', '.join(map(str, engine.inputs))}"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The folders of the stages that made the engine."""
+
+    exported: Path
+    rewritten: Path
+    engine: Path
+
+
+def verify(job: Job, networks: Networks, built: Built, folder: Path) -> str:
+    """Write the proof, the ledger with what every rewriter did to the numbers, and the two pictures."""
+    samples = {batch: job.task.samples(job.image, job.boxes, batch) for batch in job.config.batch_sizes}
+    usual = samples[job.config.batch.usual].tensors
+    engine = Engine.load(built.engine)
+    run_engine = job.backend.open(engine).run
+    with networks.rewriting(measure=True) as recorder:
+        run_network(networks.rewritten.network, usual, job.task.outputs)
+    ledger = [*recorder.entries(), *_graph_entries(networks.selection, built, usual), *networks.selection.entries]
+    _check_required(job.config.rewriters.require, ledger)
+    stages: list[tuple[str, Run]] = [
+        (NETWORK, lambda tensors: run_network(networks.original, tensors, job.task.outputs)),
+        (REWRITTEN, partial(_run_rewritten, networks, job.task.outputs)),
+        *_program_stages(networks.selection, built),
+        (f"engine ({job.backend.name})", run_engine),
+    ]
+    tolerance = Tolerance(job.config.verify.tolerance, job.config.verify.decoded_tolerance)
+    proofs = prove(stages, samples, job.task, tolerance, lossy=_lossy_fired(networks.selection, ledger))
+    pictures = {NETWORK_PICTURE: stages[0][1], engine_picture(job.backend.name): run_engine}
+    for name, run in pictures.items():
+        _draw(job, engine, run, folder / name)
+    evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
+    write_json(folder / PROOF_FILE, evidence)
+    worst = proofs[-1].worst
+    return f"engine within {worst.relative_error:.1e} σ of the network, batch {', '.join(map(str, samples))}"
+
+
+def read_proof(folder: Path) -> tuple[list[StageProof], list[Entry]]:
+    """Read what `verify` wrote."""
+    evidence = read_json(folder / PROOF_FILE)
+    return [StageProof.from_dict(p) for p in evidence["proofs"]], [Entry.from_dict(e) for e in evidence["ledger"]]
+
+
+def _run_rewritten(networks: Networks, outputs: tuple[str, ...], tensors: Tensors) -> Tensors:
+    with networks.rewriting():
+        return run_network(networks.rewritten.network, tensors, outputs)
+
+
+def _program_stages(selection: Selection, built: Built) -> Iterator[tuple[str, Run]]:
+    """Yield the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
+    yield "program", OnnxRuntimeSession(built.exported / ONNX_FILE, optimization="disabled").run
+    for rewriter in selection.graphs:
+        step = built.rewritten / _step_file(rewriter.name)
+        if step.is_file():
+            yield f"after {rewriter.name}", OnnxRuntimeSession(step, optimization="disabled").run
+
+
+def _graph_entries(selection: Selection, built: Built, tensors: Tensors) -> Iterator[Entry]:
+    """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
+    contracts = {rewriter.name: rewriter.contract for rewriter in selection.graphs}
+    steps = iter(_program_stages(selection, built))
+    _, run_before = next(steps)
+    before = run_before(tensors)
+    for entry in map(Entry.from_dict, read_json(built.rewritten / LEDGER_FILE)):
+        if entry.status != "fired":
+            yield entry
+            continue
+        _, run_after = next(steps)
+        after = run_after(tensors)
+        error = max(comparison.max_absolute_error for comparison in compare(before, after, batch=0))
+        yield with_measurement(entry, contracts[entry.name], error)
+        before = after
+
+
+def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
+    missing = unfired(required, ledger)
+    if missing:
+        raise CompileError(
+            f"the rewriter {' and '.join(missing)} was asked for and did not fire",
+            where=f"rewriters.require=[{', '.join(required)}]",
+            why="; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+            fix="leave it out of rewriters.require, or see docs/rewriters.md for what makes one fire",
+        )
+
+
+def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
+    lossy = {rewriter.name for rewriter in (*selection.functions, *selection.modules) if rewriter.contract.kind == "lossy"}
+    return any(entry.status == "fired" and entry.name in lossy for entry in ledger)
+
+
+def _draw(job: Job, engine: Engine, run: Run, path: Path) -> None:
+    prepared = job.task.preprocess(job.image, job.boxes)
+    outputs = job.task.infer(partial(run_in_batches, run, engine, largest=job.config.batch.largest), prepared.tensors)
+    write_image(path, job.task.draw(job.image, job.task.decode(outputs, prepared)))
+
+
+def _step_file(rewriter: str) -> str:
+    return f"after_{rewriter}.onnx"

@@ -1,0 +1,149 @@
+"""What a run leaves to read: `report.json` for programs, `report.html` for people."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from compiler.artifact import read_json, write_json, write_text
+from compiler.events import StageFinished
+from compiler.report.numbers import error_text, finite, seconds_text
+from compiler.report.outcome import Outcome
+from compiler.verify import StageProof, first_failure
+from rewriters import Entry
+
+JSON_FILE = "report.json"
+HTML_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a run found out.
+
+    Attributes:
+        model: The model's name.
+        name: The deploy name.
+        unit: The task's unit, of decoded differences.
+        checkpoint: The weights' file; empty where they were drawn.
+        image: The real input's file.
+        stages: Each stage with its time.
+        proofs: Each stage behind the network, compared.
+        ledger: Each rewriter: fired or skipped, with its effect.
+        config: The whole config.
+        versions: Of the libraries.
+        engine_bytes: The size of the engine's file.
+        pictures: File names: of the original network's results, then of the engine's.
+    """
+
+    model: str
+    name: str
+    unit: str
+    checkpoint: str
+    image: str
+    stages: tuple[StageFinished, ...]
+    proofs: tuple[StageProof, ...]
+    ledger: tuple[Entry, ...]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    engine_bytes: int
+    pictures: tuple[str, str]
+
+    @property
+    def problem(self) -> str:
+        """Why the engine is not proven: the first stage beyond its tolerance, and every broken contract."""
+        broken = [
+            f"the rewriter {entry.name} breaks its contract {entry.contract}: it changes the numbers by "
+            f"{error_text(entry.max_absolute_error or 0.0)}"
+            for entry in self.ledger
+            if entry.holds is False
+        ]
+        failure = first_failure(self.proofs)
+        if failure is not None:
+            worst = failure.worst
+            broken.insert(
+                0,
+                f"the first stage beyond its tolerance is '{failure.stage}': {worst.output} at batch {worst.batch} is "
+                f"{error_text(worst.relative_error)} σ from the {failure.reference}, "
+                f"{error_text(max(failure.decoded.values()))} {self.unit} after decoding",
+            )
+        return "; ".join(broken)
+
+    def outcome(self, bundle: Path, *, up_to_date: bool = False) -> Outcome:
+        """Return the report as the end of a run."""
+        return Outcome(
+            model=self.model,
+            name=self.name,
+            bundle=bundle,
+            unit=self.unit,
+            engine_bytes=self.engine_bytes,
+            picture=self.pictures[-1],
+            stages=self.stages,
+            proofs=self.proofs,
+            problem=self.problem,
+            up_to_date=up_to_date,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form; numbers that JSON does not know are written as text."""
+        values = asdict(self)
+        values["ledger"] = [entry.to_dict() for entry in self.ledger]
+        values["problem"] = self.problem
+        values["proven"] = not self.problem
+        written: dict[str, Any] = finite(values)
+        return written
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """Read what `to_dict` wrote."""
+        plain = {key: value for key, value in values.items() if key not in ("problem", "proven")}
+        return cls(
+            **{
+                **plain,
+                "stages": tuple(StageFinished(**stage) for stage in values["stages"]),
+                "proofs": tuple(map(StageProof.from_dict, values["proofs"])),
+                "ledger": tuple(map(Entry.from_dict, values["ledger"])),
+                "pictures": tuple(values["pictures"]),
+            }
+        )
+
+    @classmethod
+    def load(cls, bundle: Path) -> Report:
+        """Read a bundle's report.
+
+        Raises:
+            CompileError: The folder holds no report.
+        """
+        return cls.from_dict(read_json(bundle / JSON_FILE))
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write `report.json`, and `report.html` with the pictures inside it, into a folder that holds the pictures."""
+    write_json(folder / JSON_FILE, report.to_dict())
+    write_text(folder / HTML_FILE, render(folder, report))
+
+
+def render(folder: Path, report: Report) -> str:
+    """Return the report as one self-contained page."""
+    import jinja2
+    import yaml
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"error": error_text, "seconds": seconds_text}
+    return environment.get_template("report.html.jinja").render(
+        report=report,
+        pictures=[(name, _embedded(folder / name)) for name in report.pictures],
+        config_yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+    )
+
+
+def _embedded(picture: Path) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"

@@ -1,0 +1,92 @@
+"""What a compile looks like in a terminal: live progress, then one table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from compiler.errors import CompileError, ExitCode
+from compiler.events import Event, Listener, RunStarted, StageFinished, StageStarted, Waiting, Warned
+from compiler.report.outcome import Outcome
+from compiler.verify import StageProof
+from compiler.report.numbers import error_text, seconds_text
+
+WIDTH_OF_FILES = 160
+
+
+def console() -> Console:
+    """Return the terminal; text that goes to a file is not folded at 80 columns."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH_OF_FILES)
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Listener]:
+    """Show the running stage and its time, and leave a line for each that ended."""
+    with console.status("starting") as status:
+
+        def listen(event: Event) -> None:
+            match event:
+                case RunStarted(model, name):
+                    console.print(f"[bold]{escape(model)}[/]  {escape(name)}")
+                case StageStarted(stage):
+                    status.update(f"{stage} …")
+                case StageFinished():
+                    console.print(_stage_line(event))
+                case Waiting(path):
+                    status.update(f"waiting: another process is writing {escape(path)}")
+                    console.print(f"  [yellow]waiting[/] for another process that is writing {escape(path)}")
+                case Warned(message):
+                    console.print(f"[bold yellow]warning:[/] {escape(message)}")
+
+        yield listen
+
+
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """Print the proof, where to look, and the verdict."""
+    if outcome.proofs:
+        console.print(_proof_table(outcome.proofs, outcome.unit))
+    if outcome.up_to_date:
+        console.print("nothing to do: this bundle is up to date, every stage of it is unchanged")
+    for label, path in outcome.places.items():
+        console.print(f"  {label:9} {escape(str(path))}", soft_wrap=True)
+    if outcome.exit_code == ExitCode.PROVEN:
+        console.print("[bold green]proven[/]: every stage is within its tolerance")
+    else:
+        console.print(f"[bold red]built but not proven[/]: {escape(outcome.problem)}", soft_wrap=True)
+
+
+def print_error(console: Console, error: CompileError) -> None:
+    """Print what failed, where, why, and what to do."""
+    console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+
+
+def _stage_line(event: StageFinished) -> str:
+    time = f"[dim]cached ({seconds_text(event.seconds)})[/]" if event.cached else seconds_text(event.seconds)
+    return f"  [green]✓[/] {event.stage:8} {time:>8}  {escape(event.detail)}"
+
+
+def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
+    table = Table(title="proof: worst of every output and batch", title_justify="left", box=None, pad_edge=False)
+    table.add_column("stage")
+    table.add_column("against")
+    for column in ("max abs error", "in σ", "cosine", f"decoded ({unit})"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for proof in proofs:
+        worst = proof.worst
+        verdict = "[red]beyond[/]" if not proof.within else "[yellow]lossy[/]" if proof.lossy else "[green]ok[/]"
+        table.add_row(
+            proof.stage,
+            proof.reference,
+            error_text(worst.max_absolute_error),
+            error_text(worst.relative_error),
+            f"{min(c.cosine_similarity for c in proof.comparisons):.7f}",
+            error_text(max(proof.decoded.values())),
+            verdict,
+        )
+    return table

@@ -1,0 +1,38 @@
+"""How numbers are written, in the terminal and in the report alike."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+KILO = 1024
+
+
+def seconds_text(seconds: float) -> str:
+    """Return seconds to a precision that a reader can use."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+def error_text(error: float) -> str:
+    """Return an error as a power of ten; an exact zero is written `0`."""
+    return "0" if error == 0 else f"{error:.1e}"
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < KILO:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= KILO
+    return f"{size:.1f} GiB"
+
+
+def finite(value: Any) -> Any:
+    """Return a JSON-able value with infinities and not-a-numbers written as text, which strict JSON needs."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,53 @@
+"""What a compile came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.errors import ExitCode
+from compiler.verify import StageProof
+from compiler.events import StageFinished
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a compile that built an engine.
+
+    Attributes:
+        model: The model's name.
+        name: The deploy name.
+        bundle: The folder.
+        unit: The task's unit, of decoded differences.
+        engine_bytes: The size of the engine's file.
+        picture: The engine's picture, in the bundle.
+        stages: Each stage with its time.
+        proofs: Each stage behind the network, compared.
+        problem: Why the engine is not proven; empty if it is.
+        up_to_date: Whether the bundle was there already and nothing was done.
+    """
+
+    model: str
+    name: str
+    bundle: Path
+    unit: str
+    engine_bytes: int
+    picture: str
+    stages: tuple[StageFinished, ...]
+    proofs: tuple[StageProof, ...]
+    problem: str = ""
+    up_to_date: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Done and proven, or built but not proven."""
+        return ExitCode.NOT_PROVEN if self.problem else ExitCode.PROVEN
+
+    @property
+    def places(self) -> dict[str, Path]:
+        """Where to look, by what is there."""
+        return {
+            "bundle": self.bundle,
+            "report": self.bundle / "report.html",
+            "picture": self.bundle / self.picture,
+        }

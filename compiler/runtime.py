@@ -1,0 +1,101 @@
+"""Open a bundle and run it on images. Needs numpy, OpenCV and the backend's own library; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Engine, recover_folder
+from compiler.backends import Session, Tensors, build_backend, run_in_batches
+from compiler.errors import CompileError
+from compiler.tasks import Task, build_task
+from compiler.tasks.boxes import read_boxes
+from compiler.tasks.images import read_image
+
+CONFIG_FILE = "config.yaml"
+
+Image = str | PathLike[str] | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A bundle, open: call it with an image.
+
+    Attributes:
+        task: Pre- and post-processing.
+        engine: What is being run.
+        session: The open engine.
+        largest_batch: How many samples an engine with a dynamic batch is given at once.
+    """
+
+    task: Task
+    engine: Engine
+    session: Session
+    largest_batch: int
+
+    def __call__(self, image: Image, box: Any = None) -> list[Any]:
+        """Predict.
+
+        Args:
+            image: A path, or a BGR uint8 array [h, w, 3].
+            box: Where the objects are: x1, y1, x2, y2 in pixels, several of those, a JSON file, or None for the whole
+                image.
+
+        Returns:
+            The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
+
+        Raises:
+            CompileError: The image or a box cannot be used.
+        """
+        pixels = read_image(image)
+        boxes = read_boxes(box, (pixels.shape[1], pixels.shape[0]))
+        prepared = self.task.preprocess(pixels, boxes)
+        return self.task.decode(self.run(prepared.tensors), prepared)
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+        """Return the raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
+        run = partial(run_in_batches, self.session.run, self.engine, largest=self.largest_batch)
+        return self.task.infer(run, tensors)
+
+    def draw(self, image: Image, results: list[Any]) -> NDArray[np.uint8]:
+        """Return a copy of the image, BGR, with the results drawn on it."""
+        return self.task.draw(read_image(image), results)
+
+
+def open(path: str | PathLike[str]) -> Predictor:
+    """Open a bundle.
+
+    Args:
+        path: The folder that a compile left behind, wherever it lies now.
+
+    Raises:
+        CompileError: The folder is not a bundle, or its backend cannot be used on this machine.
+    """
+    from omegaconf import OmegaConf
+
+    folder = Path(path)
+    recover_folder(folder)
+    config_file = folder / CONFIG_FILE
+    if not config_file.is_file():
+        raise CompileError(
+            f"{folder} is not a bundle",
+            where=str(folder),
+            why=f"it has no {CONFIG_FILE}",
+            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
+        )
+    config: Any = OmegaConf.to_container(OmegaConf.load(config_file))
+    engine = Engine.load(folder)
+    backend = build_backend(engine.backend)
+    return Predictor(
+        task=build_task(config["model"]["processing"]),
+        engine=engine,
+        session=backend.open(engine),
+        largest_batch=config["batch"]["largest"],
+    )

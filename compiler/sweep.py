@@ -1,0 +1,156 @@
+"""Compile every combination of several choices, one after the other, into one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from compiler.artifact import write_json, write_text
+from compiler.config.compose import compose, split_sweep
+from compiler.errors import CompileError, ExitCode
+from compiler.pipeline import compile
+from compiler.report.console import console, print_error, print_outcome, progress
+from compiler.report.numbers import error_text, seconds_text, size_text
+from compiler.report.outcome import Outcome
+
+TABLE_FILE = "multirun"
+HEADINGS = ("model", "deploy name", "result", "time", "engine", "error (σ)", "decoded", "why not")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job of a sweep.
+
+    Attributes:
+        overrides: What sets the job apart.
+        model: The model's name; empty where the config could not be composed.
+        name: The deploy name; empty where the config could not be composed.
+        result: `proven`, `not proven`, `failed` or `wrong usage`.
+        exit_code: As the job alone would have ended.
+        seconds: How long it took.
+        engine_bytes: The engine's size.
+        relative_error: Of the engine, in standard deviations of the network's output.
+        decoded: Of the engine, in the task's unit.
+        problem: Why it failed, or is not proven.
+    """
+
+    overrides: tuple[str, ...]
+    model: str
+    name: str
+    result: str
+    exit_code: int
+    seconds: float
+    engine_bytes: int | None = None
+    relative_error: float | None = None
+    decoded: str = ""
+    problem: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, under `HEADINGS`."""
+        return (
+            self.model,
+            self.name or " ".join(self.overrides),
+            self.result,
+            seconds_text(self.seconds),
+            "" if self.engine_bytes is None else size_text(self.engine_bytes),
+            "" if self.relative_error is None else error_text(self.relative_error),
+            self.decoded,
+            self.problem,
+        )
+
+
+RESULTS = {
+    ExitCode.PROVEN: "proven",
+    ExitCode.FAILED: "failed",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.NOT_PROVEN: "not proven",
+}
+
+
+def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
+    """Compile every combination; a job that fails does not stop the others.
+
+    Args:
+        overrides: In Hydra's grammar: a comma makes a sweep.
+        config_dir: A config folder of the user's.
+
+    Returns:
+        Proven if all jobs are; failed if one failed; else not proven.
+
+    Raises:
+        UsageError: The overrides cannot be parsed.
+    """
+    jobs = split_sweep(overrides, config_dir)
+    screen = console()
+    rows: list[Row] = []
+    output = Path(next((job.partition("=")[2] for job in jobs[0] if job.startswith("output=")), "outputs"))
+    try:
+        for number, job in enumerate(jobs, start=1):
+            screen.print(f"\n[bold]job {number} of {len(jobs)}[/]")
+            rows.append(_run_job(tuple(job), config_dir, screen))
+    finally:
+        _save(rows, output)
+        screen.print(_table(rows))
+        screen.print(f"  table     {output / TABLE_FILE}.md, {output / TABLE_FILE}.json", soft_wrap=True)
+    codes = {row.exit_code for row in rows}
+    if codes & {ExitCode.FAILED, ExitCode.USAGE}:
+        return ExitCode.FAILED
+    return ExitCode.NOT_PROVEN if ExitCode.NOT_PROVEN in codes else ExitCode.PROVEN
+
+
+def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Console) -> Row:
+    start = time.perf_counter()
+    model = name = ""
+    try:
+        config = compose(overrides, config_dir)
+        model, name = config.model.name, str(config.deploy_name)
+        with progress(screen) as listen:
+            outcome = compile(config, listen)
+        print_outcome(screen, outcome)
+        return _row(overrides, outcome, time.perf_counter() - start)
+    except Exception as error:  # whatever goes wrong in one job, the others are still wanted
+        known = error if isinstance(error, CompileError) else CompileError(f"{type(error).__name__}: {error}")
+        print_error(screen, known)
+        code = known.exit_code
+        seconds = time.perf_counter() - start
+        return Row(overrides, model, name, RESULTS[code], code, seconds, problem=known.what)
+
+
+def _row(overrides: tuple[str, ...], outcome: Outcome, seconds: float) -> Row:
+    engine = outcome.proofs[-1]
+    return Row(
+        overrides=overrides,
+        model=outcome.model,
+        name=outcome.name,
+        result=RESULTS[outcome.exit_code],
+        exit_code=outcome.exit_code,
+        seconds=seconds,
+        engine_bytes=outcome.engine_bytes,
+        relative_error=engine.worst.relative_error,
+        decoded=f"{error_text(max(engine.decoded.values()))} {outcome.unit}",
+        problem=outcome.problem,
+    )
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(*HEADINGS, box=None, pad_edge=False, title=f"{len(rows)} jobs", title_justify="left")
+    colours = {"proven": "green", "not proven": "yellow"}
+    for row in rows:
+        cells = list(row.cells)
+        cells[2] = f"[{colours.get(row.result, 'red')}]{row.result}[/]"
+        table.add_row(*cells)
+    return table
+
+
+def _save(rows: Sequence[Row], output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / f"{TABLE_FILE}.json", [asdict(row) for row in rows])
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells for row in rows)]
+    text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    write_text(output / f"{TABLE_FILE}.md", text)

@@ -1,0 +1,96 @@
+"""Crop boxes out of an image, all to one size, and map points back: the arithmetic of MMPose's top-down models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Regions of an image, each with the aspect ratio of the network's input.
+
+    Attributes:
+        centers: `[n, 2]`, x and y in pixels of the image.
+        scales: `[n, 2]`, width and height in pixels of the image.
+        size: Width and height that every region is scaled to.
+    """
+
+    centers: Floats
+    scales: Floats
+    size: tuple[int, int]
+
+    def warp(self, image: Image) -> list[Image]:
+        """Return the regions as `[height, width, 3]` images; what lies outside the image is black."""
+        return [
+            np.asarray(cv2.warpAffine(image, matrix, self.size, flags=cv2.INTER_LINEAR), np.uint8)
+            for matrix in self.matrices()
+        ]
+
+    def matrices(self) -> list[NDArray[np.float64]]:
+        """Return, for each region, the `[2, 3]` affine matrix from the image to the crop."""
+        width, height = self.size
+        target = _three_points(np.array([width / 2, height / 2], np.float32), width)
+        return [
+            np.asarray(cv2.getAffineTransform(_three_points(center, scale[0]), target), np.float64)
+            for center, scale in zip(self.centers, self.scales, strict=True)
+        ]
+
+    def to_image(self, points: Floats) -> Floats:
+        """Map points in the crops, `[n, k, 2]`, back to the image."""
+        # In double precision and in this order, as MMPose does it: results agree to the last bit.
+        centers, scales = self.centers[:, None].astype(np.float64), self.scales[:, None].astype(np.float64)
+        return np.asarray(points / np.array(self.size) * scales + centers - 0.5 * scales, np.float32)
+
+
+def crops_around(boxes: NDArray[np.floating[Any]], size: tuple[int, int], padding: float) -> Crops:
+    """Return the regions around boxes, enlarged by `padding` and then widened or heightened to the aspect of `size`.
+
+    Args:
+        boxes: `[n, 4]`, x1, y1, x2, y2 in pixels of the image.
+        size: Width and height of the network's input.
+        padding: Factor on width and height.
+    """
+    boxes = boxes.astype(np.float32)
+    scales = (boxes[:, 2:] - boxes[:, :2]) * np.float32(padding)
+    centers = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
+    aspect = size[0] / size[1]
+    width, height = scales[:, :1], scales[:, 1:]
+    wide, tall = np.hstack([width, width / aspect]), np.hstack([height * aspect, height])
+    return Crops(centers, np.where(width > height * aspect, wide, tall), size)
+
+
+def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[float], to_rgb: bool) -> Floats:
+    """Return equally large BGR images as one normalised `[n, 3, h, w]` tensor.
+
+    Args:
+        images: At least one.
+        mean: Of each channel, in the order of the tensor's channels.
+        std: Of each channel, likewise.
+        to_rgb: Reverse the channels.
+    """
+    batch = np.stack(images)[..., ::-1] if to_rgb else np.stack(images)
+    tensor = (batch.astype(np.float32) - np.array(mean, np.float32)) / np.array(std, np.float32)
+    return np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
+
+
+def _three_points(center: Floats, width: float) -> Floats:
+    """Return the centre, the middle of the left edge, and that edge's end if the region were square: `[3, 2]`.
+
+    Three points fix an affine map. These, in single precision, are MMPose's, and hence so are the map's last bits.
+    """
+    left = (center + np.array([-0.5 * float(width), 0.0])).astype(np.float32)
+    toward = center - left
+    corner = left + np.array([-toward[1], toward[0]], np.float32)
+    return np.stack([center, left, corner]).astype(np.float32)

@@ -1,0 +1,187 @@
+"""The proof: what comes out of every stage, compared with what the original network gives on the same real input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.backends import Tensors
+from compiler.tasks import Prepared, Task
+
+NETWORK = "network"
+REWRITTEN = "rewritten network"
+
+Run = Callable[[Mapping[str, NDArray[Any]]], Tensors]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """When a stage counts as proven.
+
+    Attributes:
+        relative: The largest absolute error, in standard deviations of the reference output.
+        decoded: The largest difference after decoding, in the task's unit; None where only the raw outputs count.
+    """
+
+    relative: float
+    decoded: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output of one stage at one batch size, against the reference.
+
+    Attributes:
+        relative_error: The largest absolute error, in standard deviations of the reference.
+    """
+
+    batch: int
+    output: str
+    max_absolute_error: float
+    mean_absolute_error: float
+    relative_error: float
+    cosine_similarity: float
+
+
+@dataclass(frozen=True)
+class StageProof:
+    """Everything that was compared at one stage.
+
+    Attributes:
+        stage: What was run.
+        reference: What it is held against.
+        comparisons: Each batch size and output.
+        decoded: The largest difference after decoding, in the task's unit, by batch size.
+        within: Whether the stage is within its tolerance.
+        lossy: Whether a rewriter in it is lossy by contract, so that the raw outputs do not count.
+    """
+
+    stage: str
+    reference: str
+    comparisons: tuple[Comparison, ...]
+    decoded: dict[int, float]
+    within: bool
+    lossy: bool = False
+
+    @property
+    def worst(self) -> Comparison:
+        """The comparison with the largest relative error; one that is not a number is worst of all."""
+        return max(self.comparisons, key=lambda comparison: _rank(comparison.relative_error))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StageProof:
+        """Read what `to_dict` wrote."""
+        return cls(
+            stage=values["stage"],
+            reference=values["reference"],
+            comparisons=tuple(Comparison(**comparison) for comparison in values["comparisons"]),
+            decoded={int(batch): difference for batch, difference in values["decoded"].items()},
+            within=values["within"],
+            lossy=values["lossy"],
+        )
+
+
+def prove(
+    stages: Sequence[tuple[str, Run]],
+    samples: Mapping[int, Prepared],
+    task: Task,
+    tolerance: Tolerance,
+    *,
+    lossy: bool = False,
+) -> list[StageProof]:
+    """Run every stage on every batch and compare it with the first one.
+
+    Args:
+        stages: Names and ways to run them, in the order of the data; the first is the original network.
+        samples: Prepared real input, by batch size.
+        task: Decodes, and measures the difference in its own unit.
+        tolerance: When a stage counts as proven.
+        lossy: Whether a rewriter that fired is lossy by contract. The rewritten network is then held to the decoded
+            tolerance alone (where there is one), and the stages behind it are held to the rewritten network.
+
+    Returns:
+        One proof for each stage but the first, in order.
+    """
+    (reference_name, run_reference), *rest = stages
+    reference = {batch: run_reference(prepared.tensors) for batch, prepared in samples.items()}
+    proofs = []
+    for name, run in rest:
+        found = {batch: run(prepared.tensors) for batch, prepared in samples.items()}
+        is_lossy = lossy and name == REWRITTEN
+        proofs.append(_prove_stage(name, reference_name, reference, found, samples, task, tolerance, is_lossy))
+        if is_lossy:
+            reference_name, reference = name, found
+    return proofs
+
+
+def compare(reference: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]], batch: int) -> list[Comparison]:
+    """Compare every output; one of another shape counts as infinitely wrong."""
+    return [_compare_output(name, reference[name], found.get(name), batch) for name in reference]
+
+
+def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
+    """Return the first stage that is beyond its tolerance."""
+    return next((proof for proof in proofs if not proof.within), None)
+
+
+def _prove_stage(
+    name: str,
+    reference_name: str,
+    reference: Mapping[int, Tensors],
+    found: Mapping[int, Tensors],
+    samples: Mapping[int, Prepared],
+    task: Task,
+    tolerance: Tolerance,
+    lossy: bool,
+) -> StageProof:
+    comparisons = [
+        comparison for batch in samples for comparison in compare(reference[batch], found[batch], batch)
+    ]
+    decoded = {
+        batch: _decoded_difference(task, reference[batch], found[batch], prepared)
+        for batch, prepared in samples.items()
+    }
+    raw_is_within = lossy or all(c.relative_error <= tolerance.relative for c in comparisons)
+    decoded_is_within = tolerance.decoded is None or all(d <= tolerance.decoded for d in decoded.values())
+    within = raw_is_within and decoded_is_within
+    return StageProof(name, reference_name, tuple(comparisons), decoded, within, lossy)
+
+
+def _decoded_difference(task: Task, reference: Tensors, found: Tensors, prepared: Prepared) -> float:
+    if any(found[name].shape != tensor.shape for name, tensor in reference.items()):
+        return math.inf
+    return task.difference(task.decode(reference, prepared), task.decode(found, prepared))
+
+
+def _compare_output(name: str, reference: NDArray[Any], found: NDArray[Any] | None, batch: int) -> Comparison:
+    if found is None or found.shape != reference.shape:
+        return Comparison(batch, name, math.inf, math.inf, math.inf, 0.0)
+    expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
+    errors = np.abs(actual - expected)
+    deviation = float(expected.std()) or 1.0  # a constant output has no deviation to measure in
+    return Comparison(
+        batch=batch,
+        output=name,
+        max_absolute_error=float(errors.max(initial=0.0)),
+        mean_absolute_error=float(errors.mean()) if errors.size else 0.0,
+        relative_error=float(errors.max(initial=0.0)) / deviation,
+        cosine_similarity=_cosine(expected, actual),
+    )
+
+
+def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) / norms if norms else float(np.array_equal(first, second))
+
+
+def _rank(error: float) -> float:
+    return math.inf if math.isnan(error) else error

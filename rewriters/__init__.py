@@ -1,0 +1,45 @@
+"""Rewriters: small, named, provable changes to a network on its way to a backend.
+
+An author needs the three decorators, `Contract` and `Target`; `docs/rewriters.md` teaches them. The compiler also uses
+`discover`, `select` and the ledger from here, and `rewriters.apply`, which is kept apart because it imports torch.
+"""
+
+from rewriters.calls import Call, FunctionCall, Skip
+from rewriters.conditions import Conditions, Target
+from rewriters.contract import Contract
+from rewriters.definition import (
+    FunctionRewriter,
+    GraphRewriter,
+    ModuleRewriter,
+    Rewriter,
+    function_rewriter,
+    graph_rewriter,
+    module_rewriter,
+)
+from rewriters.errors import RewriterError
+from rewriters.ledger import Entry, Ledger, unfired, with_measurement
+from rewriters.registry import Selection, discover, select
+
+__all__ = [
+    "Call",
+    "Conditions",
+    "Contract",
+    "Entry",
+    "FunctionCall",
+    "FunctionRewriter",
+    "GraphRewriter",
+    "Ledger",
+    "ModuleRewriter",
+    "Rewriter",
+    "RewriterError",
+    "Selection",
+    "Skip",
+    "Target",
+    "discover",
+    "function_rewriter",
+    "graph_rewriter",
+    "module_rewriter",
+    "select",
+    "unfired",
+    "with_measurement",
+]

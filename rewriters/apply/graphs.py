@@ -1,0 +1,77 @@
+"""Applying a graph rewriter to an ONNX model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from rewriters.calls import Call, Skip
+from rewriters.errors import RewriterError
+from rewriters.ledger import NEVER_MET, Entry, fired_entry, skipped_entry
+
+if TYPE_CHECKING:
+    from rewriters.conditions import Target
+    from rewriters.definition import GraphRewriter
+
+
+def apply_graph_rewriter(
+    model: onnx.ModelProto, rewriter: GraphRewriter, target: Target
+) -> tuple[onnx.ModelProto, Entry]:
+    """Apply a graph rewriter; the model given stays as it is, and is what comes back where the rewriter skipped.
+
+    Raises:
+        RewriterError: The rewriter failed, made an invalid model, or changed the model's inputs or outputs.
+    """
+    graph = gs.import_onnx(model)
+    try:
+        result = rewriter.body(Call(target, ""), graph)
+        if isinstance(result, Skip):
+            return model, skipped_entry(rewriter, result.reason)
+        _check_places(result)
+        if not result:
+            return model, skipped_entry(rewriter, NEVER_MET["graph"])
+        changed = _exported(graph, model)
+    except Exception as error:
+        raise RewriterError(f"the graph rewriter {rewriter} failed: {type(error).__name__}: {error}") from error
+    return _checked(changed, model, rewriter), fired_entry(rewriter, result)
+
+
+def _check_places(result: object) -> None:
+    if not isinstance(result, list) or not all(isinstance(place, str) for place in result):
+        raise TypeError(f"it returned {result!r}, neither a list of node names nor call.skip(reason)")
+
+
+def _exported(graph: gs.Graph, model: onnx.ModelProto) -> onnx.ModelProto:
+    graph.cleanup().toposort()
+    exported = gs.export_onnx(graph)
+    # graphsurgeon carries the graph over, but not what a model says about itself.
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    changed.graph.CopyFrom(exported.graph)
+    changed.graph.metadata_props.extend(model.graph.metadata_props)
+    known = {opset.domain for opset in model.opset_import}
+    changed.opset_import.extend(opset for opset in exported.opset_import if opset.domain not in known)
+    return changed
+
+
+def _checked(changed: onnx.ModelProto, model: onnx.ModelProto, rewriter: GraphRewriter) -> onnx.ModelProto:
+    for port in ("input", "output"):
+        before, after = list(getattr(model.graph, port)), list(getattr(changed.graph, port))
+        if [_signature(value) for value in before] != [_signature(value) for value in after]:
+            raise RewriterError(
+                f"the graph rewriter {rewriter} changed the {port}s of the graph "
+                f"from {', '.join(map(_signature, before))} to {', '.join(map(_signature, after))}"
+            )
+    try:
+        onnx.checker.check_model(changed)
+        return onnx.shape_inference.infer_shapes(changed, strict_mode=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise RewriterError(f"the graph rewriter {rewriter} made an invalid model: {error}") from error
+
+
+def _signature(value: onnx.ValueInfoProto) -> str:
+    tensor = value.type.tensor_type
+    dimensions = [dimension.dim_param or dimension.dim_value for dimension in tensor.shape.dim]
+    return f"{value.name} {onnx.TensorProto.DataType.Name(tensor.elem_type)}{dimensions}"

@@ -1,0 +1,158 @@
+"""Rewriting the function calls of a network while it runs or is exported."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from torch.overrides import TorchFunctionMode
+
+from rewriters.apply.measure import detached_copy, is_measurable, max_absolute_error
+from rewriters.calls import FunctionCall, Skip
+from rewriters.errors import RewriterError
+from rewriters.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import nn
+
+    from rewriters.apply.networks import Replacement, RewrittenNetwork
+    from rewriters.definition import FunctionRewriter, Rewriter
+    from rewriters.registry import Selection
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@contextmanager
+def rewriting(rewritten: RewrittenNetwork, measure: bool = False) -> Iterator[Ledger]:
+    """Apply the function rewriters to every call of `rewritten.network`, eager or exported, within a `with` block.
+
+    Nothing is patched: a torch function mode sees the calls, and hooks, which are gone afterwards, see the modules.
+
+    Args:
+        rewritten: The network after its module rewriters.
+        measure: Also run the original of everything that is rewritten, and record the difference.
+
+    Yields:
+        The ledger, which fills up while the network runs.
+    """
+    selection = rewritten.selection
+    ledger = Ledger([*selection.functions, *selection.modules])
+    for replacement in rewritten.replacements:
+        ledger.fired(replacement.rewriter, replacement.where)
+    for skipped in rewritten.skipped:
+        ledger.skipped(skipped.rewriter, skipped.where, skipped.reason)
+    mode = _RewritingMode(selection, ledger, measure)
+    with ExitStack() as stack:
+        if measure:
+            for replacement in rewritten.replacements:
+                stack.enter_context(_comparing(replacement, mode))
+        stack.enter_context(_tracking(rewritten.network, mode))
+        stack.enter_context(mode)
+        yield ledger
+
+
+class _RewritingMode(TorchFunctionMode):
+    """Hands the calls of rewritten functions to their rewriters."""
+
+    def __init__(self, selection: Selection, ledger: Ledger, measure: bool) -> None:
+        super().__init__()
+        self.target = selection.target
+        self.rewriters = {rewriter.function: rewriter for rewriter in selection.functions}
+        self.ledger = ledger
+        self.measure = measure
+        self.path: list[str] = []
+        self.running: list[FunctionRewriter] = []
+        self.recording = True
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the function gives
+        kwargs = dict(kwargs or {})
+        rewriter = self.rewriters.get(func)
+        # Exporters call torch functions of their own; only those within the network's forward are the network's.
+        if rewriter is None or rewriter in self.running or not self.path:
+            return func(*args, **kwargs)
+        measured = self.measure and self.recording and is_measurable()
+        reference = detached_copy((args, kwargs)) if measured else None
+        call = FunctionCall(self.target, self.path[-1], func)
+        result = self._run(rewriter, call, args, kwargs)
+        if isinstance(result, Skip):
+            if self.recording:
+                self.ledger.skipped(rewriter, call.where, result.reason)
+            return func(*args, **kwargs)
+        if self.recording:
+            self.ledger.fired(rewriter, call.where)
+        if reference is not None:
+            expected = func(*reference[0], **reference[1])
+            self.record_error(rewriter, call.where, expected, result)
+        return result
+
+    def _run(
+        self, rewriter: FunctionRewriter, call: FunctionCall, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:  # noqa: ANN401
+        # Torch leaves a mode while it handles a call. Entering it again lets the other rewriters see what this one
+        # calls; that it is running keeps it from seeing itself.
+        self.running.append(rewriter)
+        try:
+            with self:
+                return rewriter.body(call, *args, **kwargs)
+        finally:
+            self.running.pop()
+
+    def record_error(self, rewriter: Rewriter, where: str, expected: Any, actual: Any) -> None:  # noqa: ANN401
+        """Measure a difference and note it in the ledger."""
+        try:
+            self.ledger.measured(rewriter, max_absolute_error(expected, actual))
+        except RewriterError as error:
+            raise RewriterError(f"the {rewriter.kind} rewriter {rewriter} at {where or 'the root'}: {error}") from error
+
+
+@contextmanager
+def _tracking(network: nn.Module, mode: _RewritingMode) -> Iterator[None]:
+    """Keep the path of the module that is running as the last item of `mode.path`."""
+
+    def enter(where: str) -> Callable[..., None]:
+        return lambda module, args: mode.path.append(where)
+
+    def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+        mode.path.pop()
+
+    with ExitStack() as stack:
+        for where, module in network.named_modules():
+            stack.callback(module.register_forward_pre_hook(enter(where), prepend=True).remove)
+            # Called even where forward raises: a caller may catch the error and run the network again.
+            stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+        yield
+
+
+@contextmanager
+def _comparing(replacement: Replacement, mode: _RewritingMode) -> Iterator[None]:
+    """Run the original of a replaced module on each input of the replacement, and record the difference."""
+    inputs: list[Arguments | None] = []
+
+    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inputs.append(detached_copy((args, kwargs)) if mode.recording and is_measurable() else None)
+
+    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:  # noqa: ANN401
+        given = inputs.pop()
+        if given is None or output is None:
+            return
+        # The function rewriters stay active, so that only the module rewriter's own difference is measured.
+        mode.recording = False
+        try:
+            expected = replacement.original(*given[0], **given[1])
+        finally:
+            mode.recording = True
+        mode.record_error(replacement.rewriter, replacement.where, expected, output)
+
+    with ExitStack() as stack:
+        module = replacement.module
+        stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
+        stack.callback(module.register_forward_hook(after, with_kwargs=True, always_call=True).remove)
+        yield

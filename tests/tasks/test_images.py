@@ -1,0 +1,125 @@
+"""Every kind of image ends as three channels of eight bits, and what is none is explained."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from compiler.errors import CompileError
+from compiler.tasks.images import read_image, write_image
+
+RAMP = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3) * 10
+
+
+def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    path = tmp_path / "new folder" / "фото 写真.png"
+    write_image(path, RAMP)
+    np.testing.assert_array_equal(read_image(path), RAMP)
+    np.testing.assert_array_equal(read_image(str(path)), RAMP)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (RAMP[..., 0], np.repeat(RAMP[..., :1], 3, axis=2)),
+        (RAMP[..., :1], np.repeat(RAMP[..., :1], 3, axis=2)),
+        (np.dstack([RAMP, RAMP[..., 0]]), RAMP),
+        (RAMP.astype(np.uint16) * 257, RAMP),
+        (RAMP, RAMP),
+    ],
+)
+def test_grey_alpha_and_sixteen_bits(tmp_path, image, expected):
+    path = tmp_path / "image.png"
+    path.write_bytes(encoded(image))
+    for source in (path, image):
+        read = read_image(source)
+        assert (read.dtype, read.flags.c_contiguous) == (np.uint8, True)
+        np.testing.assert_array_equal(read, expected)
+
+
+def test_a_photograph_is_turned_upright(tmp_path):
+    # A minimal EXIF block that says: the first row is the right side (orientation 6, turn clockwise).
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    exif = b"\xff\xe1" + (len(tiff) + 8).to_bytes(2, "big") + b"Exif\0\0" + tiff
+    wide = np.zeros((16, 48, 3), np.uint8)
+    wide[:, :16] = 255
+    jpeg = encoded(wide, ".jpg")
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(jpeg[:2] + exif + jpeg[2:])
+    upright = read_image(path)
+    assert upright.shape == (48, 16, 3)
+    assert upright[:16].mean() > 200
+    assert upright[16:].mean() < 50
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "does not exist"), (b"", "is empty"), (b"not an image", "cannot be decoded"), ("cut", "cannot be decoded")],
+)
+def test_a_file_that_is_no_image_is_explained(tmp_path, content, what):
+    path = tmp_path / "image.png"
+    if content is not None:
+        path.write_bytes(encoded(RAMP)[:20] if content == "cut" else content)
+    with pytest.raises(CompileError, match=what) as caught:
+        read_image(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(CompileError, match="is a folder"):
+        read_image(tmp_path)
+
+
+def test_a_path_that_the_system_refuses_is_explained():
+    with pytest.raises(CompileError, match="cannot be read"):
+        read_image("nul\0character.png")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        RAMP.astype(np.float32),
+        RAMP.astype(np.int64),
+        RAMP[None],
+        RAMP[..., :2],
+        RAMP[:0],
+        np.array(3, np.uint8),
+        np.array(["text"]),
+    ],
+)
+def test_an_array_that_is_no_image_is_explained(array):
+    with pytest.raises(CompileError, match="not an image") as caught:
+        read_image(array)
+    assert str(list(array.shape)) in caught.value.where
+
+
+@pytest.mark.parametrize("name", ["image", "image.xyz"])
+def test_a_suffix_must_name_a_format(tmp_path, name):
+    with pytest.raises(CompileError, match="cannot be encoded"):
+        write_image(tmp_path / name, RAMP)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "image.png"
+    write_image(path, RAMP)
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    with pytest.raises(CompileError, match="cannot be written"):
+        write_image(path, 255 - RAMP)
+    assert list(tmp_path.iterdir()) == [path]
+    np.testing.assert_array_equal(read_image(path), RAMP)
+
+
+def test_the_sample_photograph_is_there(task):
+    assert read_image(task.sample_image()).shape == (600, 512, 3)
+    assert (task.sample_image().parent / "CREDITS").read_text().startswith("grace_hopper.jpg: ")
