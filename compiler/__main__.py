@@ -36,13 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         known = isinstance(error, CompileError)
-        shown = error if isinstance(error, CompileError) else CompileError(f"{type(error).__name__}: {error}", fix=DEFECT)
+        shown = (
+            error if isinstance(error, CompileError) else CompileError(f"{type(error).__name__}: {error}", fix=DEFECT)
+        )
         print(f"error: {shown}", file=sys.stderr)
         return shown.exit_code if known else ExitCode.FAILED
 
 
 def _run(arguments: list[str]) -> int:
-    verb, rest = ("compile", arguments) if not arguments or _is_override(arguments[0]) else (arguments[0], arguments[1:])
+    verb, rest = (
+        ("compile", arguments) if not arguments or _is_override(arguments[0]) else (arguments[0], arguments[1:])
+    )
     if verb not in VERBS:
         raise UsageError(f"there is no verb '{verb}'", where="command line", fix=nearest(verb, VERBS))
     status: int = importlib.import_module(VERBS[verb]).run(rest)

@@ -13,9 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from compiler.errors import CompileError
 
 Dimension = int | str
+
+Tensors = Mapping[str, NDArray[Any]]
+"""A batch of network inputs or outputs, by name; the first axis counts the items of the batch."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return _weights_in(content, path)
 
 
-def match(network: nn.Module, weights: Mapping[str, Tensor], *, source: str, candidates: Callable[[], Iterable[str]] = tuple) -> None:
+def match(
+    network: nn.Module, weights: Mapping[str, Tensor], *, source: str, candidates: Callable[[], Iterable[str]] = tuple
+) -> None:
     """Load weights into a network, every key and every shape.
 
     Args:
@@ -232,5 +234,3 @@ def _size(tensor: Tensor) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-

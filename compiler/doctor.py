@@ -15,7 +15,16 @@ from compiler.config.compose import compose, config_loader
 from compiler.errors import ExitCode, UsageError
 from compiler.report.console import console
 
-LIBRARIES = ("deploy-compiler", "torch", "onnx", "onnxscript", "onnx-graphsurgeon", "onnxruntime", "hydra-core", "numpy")
+LIBRARIES = (
+    "deploy-compiler",
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnx-graphsurgeon",
+    "onnxruntime",
+    "hydra-core",
+    "numpy",
+)
 USAGE = "python -m compiler doctor [--config-dir DIR]"
 
 

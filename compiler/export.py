@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Program, TensorSpec
-from compiler.backends import Tensors
+from compiler.artifact import Program, Tensors, TensorSpec
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 
@@ -53,7 +53,7 @@ class ExportOptions:
 
 def export(
     network: nn.Module,
-    example: Mapping[str, NDArray[Any]],
+    example: Tensors,
     options: ExportOptions,
     folder: Path,
     rewriting: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -78,7 +78,7 @@ def export(
         _trace(network, example, options, path)
     model = onnx.load(path)
     _strip(model)
-    model.ir_version = NEWEST_IR_VERSION if options.opset > 18 else IR_VERSION_BEFORE_OPSET_19  # noqa: PLR2004
+    model.ir_version = NEWEST_IR_VERSION if options.opset > 18 else IR_VERSION_BEFORE_OPSET_19
     _name_dynamic_batch(model, options)
     save_model(model, path)
     program = describe(path)
@@ -136,25 +136,27 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
     onnx.save(model, path)
 
 
-def _trace(network: nn.Module, example: Mapping[str, NDArray[Any]], options: ExportOptions, path: Path) -> None:
+def _trace(network: nn.Module, example: Tensors, options: ExportOptions, path: Path) -> None:
     import torch
 
     arguments = tuple(torch.from_numpy(np.ascontiguousarray(example[name])) for name in options.inputs)
-    common = {
-        "opset_version": options.opset,
-        "input_names": list(options.inputs),
-        "output_names": list(options.outputs),
-    }
-    batched = dict.fromkeys(options.inputs, {0: "batch"}) if options.dynamic_batch else {}
+    export_to = partial(
+        torch.onnx.export,
+        network,
+        arguments,
+        path,
+        opset_version=options.opset,
+        input_names=list(options.inputs),
+        output_names=list(options.outputs),
+    )
     try:
         if options.exporter == "dynamo":
-            shapes = tuple({0: torch.export.Dim("batch")} for _ in arguments) if options.dynamic_batch else None
-            torch.onnx.export(
-                network, arguments, path, dynamo=True, external_data=False, dynamic_shapes=shapes, verbose=False, **common
-            )
+            batched = tuple({0: torch.export.Dim("batch")} for _ in arguments)
+            shapes = batched if options.dynamic_batch else None
+            export_to(dynamo=True, external_data=False, dynamic_shapes=shapes, verbose=False)
         else:
-            axes = batched | (dict.fromkeys(options.outputs, {0: "batch"}) if options.dynamic_batch else {})
-            torch.onnx.export(network, arguments, path, dynamo=False, dynamic_axes=axes, **common)
+            names = (*options.inputs, *options.outputs) if options.dynamic_batch else ()
+            export_to(dynamo=False, dynamic_axes={name: {0: "batch"} for name in names})
     except CompileError:
         raise
     except Exception as error:  # the exporters have no common base class
@@ -216,11 +218,11 @@ def _name_dynamic_batch(model: onnx.ModelProto, options: ExportOptions) -> None:
 def _check_other_sizes(
     network: nn.Module,
     program: Program,
-    example: Mapping[str, NDArray[Any]],
+    example: Tensors,
     options: ExportOptions,
     rewriting: Callable[[], AbstractContextManager[object]],
 ) -> None:
-    """Run the Program on other data, and at other batches where they vary: an exporter can freeze its example silently."""
+    """Run the Program on other data, and at other batches where they vary: exporters can freeze their example."""
     session = OnnxRuntimeSession(program.path, optimization="disabled")
     size = len(next(iter(example.values())))
     for batch in (1, size + 1) if options.dynamic_batch else (size,):
@@ -234,9 +236,9 @@ def _check_other_sizes(
         for name, reference in expected.items():
             if found[name].shape != reference.shape:
                 raise _frozen(options, size, batch, f"{name} is {found[name].shape}, not {reference.shape}")
-            error = float(np.abs(found[name] - reference).max())
-            if not error <= SAME_SHAPE_TOLERANCE * float(reference.std()):
-                raise _frozen(options, size, batch, f"{name} differs by {error:.3g} from the network's")
+            difference = float(np.abs(found[name] - reference).max())
+            if not difference <= SAME_SHAPE_TOLERANCE * float(reference.std()):
+                raise _frozen(options, size, batch, f"{name} differs by {difference:.3g} from the network's")
 
 
 def _other_data(tensor: NDArray[Any], batch: int) -> NDArray[Any]:
@@ -252,7 +254,7 @@ def _frozen(options: ExportOptions, size: int, batch: int, why: str) -> CompileE
     )
 
 
-def run_network(network: nn.Module, tensors: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> Tensors:
+def run_network(network: nn.Module, tensors: Tensors, outputs: Sequence[str]) -> Tensors:
     """Run a network on numpy arrays, in the order of its arguments, and name its outputs."""
     import torch
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, recover_folder
-from compiler.backends import Session, Tensors, build_backend, run_in_batches
+from compiler.artifact import Engine, Tensors, recover_folder
+from compiler.backends import Session, build_backend, run_in_batches
 from compiler.errors import CompileError
-from compiler.tasks import Task, build_task
+from compiler.tasks import AnyTask, build_task
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import read_image
 
@@ -35,7 +34,7 @@ class Predictor:
         largest_batch: How many samples an engine with a dynamic batch is given at once.
     """
 
-    task: Task
+    task: AnyTask
     engine: Engine
     session: Session
     largest_batch: int
@@ -59,7 +58,7 @@ class Predictor:
         prepared = self.task.preprocess(pixels, boxes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
-    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    def run(self, tensors: Tensors) -> Tensors:
         """Return the raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
         run = partial(run_in_batches, self.session.run, self.engine, largest=self.largest_batch)
         return self.task.infer(run, tensors)

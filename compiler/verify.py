@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.backends import Tensors
-from compiler.tasks import Prepared, Task
+from compiler.artifact import Tensors
+from compiler.tasks import AnyTask, Prepared
 
 NETWORK = "network"
 REWRITTEN = "rewritten network"
 
-Run = Callable[[Mapping[str, NDArray[Any]]], Tensors]
+Run = Callable[[Tensors], Tensors]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class StageProof:
 def prove(
     stages: Sequence[tuple[str, Run]],
     samples: Mapping[int, Prepared],
-    task: Task,
+    task: AnyTask,
     tolerance: Tolerance,
     *,
     lossy: bool = False,
@@ -117,13 +117,19 @@ def prove(
     for name, run in rest:
         found = {batch: run(prepared.tensors) for batch, prepared in samples.items()}
         is_lossy = lossy and name == REWRITTEN
-        proofs.append(_prove_stage(name, reference_name, reference, found, samples, task, tolerance, is_lossy))
+        comparisons = [c for batch in samples for c in compare(reference[batch], found[batch], batch)]
+        decoded = {
+            batch: _decoded_difference(task, reference[batch], found[batch], prepared)
+            for batch, prepared in samples.items()
+        }
+        within = _within(comparisons, decoded, tolerance, raw_counts=not is_lossy)
+        proofs.append(StageProof(name, reference_name, tuple(comparisons), decoded, within, is_lossy))
         if is_lossy:
             reference_name, reference = name, found
     return proofs
 
 
-def compare(reference: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]], batch: int) -> list[Comparison]:
+def compare(reference: Tensors, found: Tensors, batch: int) -> list[Comparison]:
     """Compare every output; one of another shape counts as infinitely wrong."""
     return [_compare_output(name, reference[name], found.get(name), batch) for name in reference]
 
@@ -133,30 +139,15 @@ def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
     return next((proof for proof in proofs if not proof.within), None)
 
 
-def _prove_stage(
-    name: str,
-    reference_name: str,
-    reference: Mapping[int, Tensors],
-    found: Mapping[int, Tensors],
-    samples: Mapping[int, Prepared],
-    task: Task,
-    tolerance: Tolerance,
-    lossy: bool,
-) -> StageProof:
-    comparisons = [
-        comparison for batch in samples for comparison in compare(reference[batch], found[batch], batch)
-    ]
-    decoded = {
-        batch: _decoded_difference(task, reference[batch], found[batch], prepared)
-        for batch, prepared in samples.items()
-    }
-    raw_is_within = lossy or all(c.relative_error <= tolerance.relative for c in comparisons)
+def _within(
+    comparisons: Sequence[Comparison], decoded: Mapping[int, float], tolerance: Tolerance, *, raw_counts: bool
+) -> bool:
+    raw_is_within = not raw_counts or all(c.relative_error <= tolerance.relative for c in comparisons)
     decoded_is_within = tolerance.decoded is None or all(d <= tolerance.decoded for d in decoded.values())
-    within = raw_is_within and decoded_is_within
-    return StageProof(name, reference_name, tuple(comparisons), decoded, within, lossy)
+    return raw_is_within and decoded_is_within
 
 
-def _decoded_difference(task: Task, reference: Tensors, found: Tensors, prepared: Prepared) -> float:
+def _decoded_difference(task: AnyTask, reference: Tensors, found: Tensors, prepared: Prepared) -> float:
     if any(found[name].shape != tensor.shape for name, tensor in reference.items()):
         return math.inf
     return task.difference(task.decode(reference, prepared), task.decode(found, prepared))

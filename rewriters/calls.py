@@ -53,6 +53,6 @@ class FunctionCall(Call):
 
     function: Callable[..., Any]
 
-    def original(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
+    def original(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function as it was before the rewriter."""
         return self.function(*args, **kwargs)

@@ -262,6 +262,6 @@ def _described(body: Callable[..., Any], contract: Contract, minimum_parameters:
     return {"name": name, "contract": contract, "why": docstring.splitlines()[0], "source": source}
 
 
-def _source_of(thing: Any) -> str:  # noqa: ANN401 - a function, a class, or one of torch's builtin callables
+def _source_of(thing: Any) -> str:
     owner = getattr(thing, "__module__", None) or getattr(getattr(thing, "__objclass__", None), "__module__", "")
     return f"{owner}:{getattr(thing, '__qualname__', getattr(thing, '__name__', repr(thing)))}"

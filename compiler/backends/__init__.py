@@ -11,17 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Program
+from compiler.artifact import Engine, Program, Tensors
 from compiler.config.instantiate import instantiate
 from compiler.errors import CompileError
-
-Tensors = dict[str, NDArray[Any]]
 
 
 class Session(Protocol):
     """An open engine."""
 
-    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    def run(self, tensors: Tensors) -> Tensors:
         """Return the outputs by name, for inputs by name."""
         ...
 
@@ -88,13 +86,13 @@ def build_backend(node: Mapping[str, Any]) -> Backend:
     Raises:
         UsageError: An unknown class or option, or a value of the wrong type.
     """
-    return instantiate(node, Backend, where="backend")
+    return instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
 
 
 def run_in_batches(
-    run: Callable[[Mapping[str, NDArray[Any]]], Tensors],
+    run: Callable[[Tensors], Tensors],
     engine: Engine,
-    tensors: Mapping[str, NDArray[Any]],
+    tensors: Tensors,
     largest: int,
 ) -> Tensors:
     """Run any number of samples through an engine whose batch is fixed or bounded.

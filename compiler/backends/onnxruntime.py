@@ -1,20 +1,17 @@
-"""ONNX Runtime on the CPU. The engine is the Program itself: it is optimised when it is opened, for the CPU it is on."""
+"""ONNX Runtime on the CPU. The engine is the Program itself, optimised when it is opened, for the CPU it is on."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from compiler.artifact import Engine, Program
+from compiler.artifact import Engine, Program, Tensors
+from compiler.backends import Backend, Probe
 from compiler.errors import CompileError, UsageError, nearest
-from compiler.backends import Backend, Probe, Tensors
 
 OPTIMIZATIONS = {
     "all": "ORT_ENABLE_ALL",
@@ -65,7 +62,7 @@ class OnnxRuntime(Backend):
             f"{node.domain or 'ai.onnx'}::{node.op_type} ({node.name})"
             for node in model.graph.node
             if (_domain(node.domain), node.op_type) not in kernels | local
-            and not _has_definition(node.op_type, node.domain)
+            and not _has_definition(node.op_type, node.domain, program.opset)
         )
 
     def build(self, program: Program, folder: Path) -> Engine:
@@ -115,7 +112,7 @@ class OnnxRuntimeSession:
             ) from error
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    def run(self, tensors: Tensors) -> Tensors:
         """Return the outputs by name, for inputs by name."""
         return dict(zip(self._outputs, self._session.run(self._outputs, dict(tensors)), strict=True))
 
@@ -124,10 +121,12 @@ def _domain(domain: str) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def _has_definition(operator: str, domain: str) -> bool:
+def _has_definition(operator: str, domain: str, opset: int) -> bool:
+    """Tell whether the ONNX standard defines an operator in terms of others, which ONNX Runtime then runs instead."""
     import onnx.defs
 
-    if not onnx.defs.has(operator, _domain(domain)):
+    try:
+        schema: Any = onnx.defs.get_schema(operator, opset, _domain(domain))
+    except onnx.defs.SchemaError:
         return False
-    schema = onnx.defs.get_schema(operator, domain=_domain(domain))
     return bool(schema.has_function or schema.has_context_dependent_function)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from compiler.errors import UsageError, nearest
 from compiler.config.deploy_name import DeployName
-from compiler.config.instantiate import build_dataclass
+from compiler.config.instantiate import instantiate
 from compiler.config.schema import CompileConfig
+from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -133,7 +133,7 @@ def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> lis
     plain = [_quoted_box(_without_plus(override)) for override in overrides]
     try:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(plain)
-        return cast("list[list[str]]", BasicSweeper.split_arguments(parsed, max_batch_size=None)[0])
+        return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
     except HydraException as error:
         raise _explain(error, loader) from error
 
@@ -151,7 +151,7 @@ def to_config(node: DictConfig) -> CompileConfig:
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise _explain_omegaconf(error) from error
-    config = build_dataclass(CompileConfig, cast("dict[str, Any]", values))
+    config = instantiate(cast("dict[str, Any]", values), CompileConfig)
     for key in ("_target_", "name", "precisions"):
         if key not in config.backend:
             raise UsageError(f"the backend config has no '{key}'", where="backend", fix="see conf/backend/")

@@ -1,131 +1,126 @@
-"""Build a typed object from a `_target_` node, without Hydra, so that a bundle opens where only the runtime is."""
+"""Build frozen dataclasses from config nodes, with the types of their fields checked.
+
+Neither Hydra nor OmegaConf is needed, so that a bundle opens where only the runtime is installed.
+"""
 
 from __future__ import annotations
 
 import importlib
+import math
 import types
-import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from compiler.errors import UsageError, nearest
 
 T = TypeVar("T")
 
+_SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
-def instantiate(node: Mapping[str, Any], base: type[T], *, where: str) -> T:
-    """Return the frozen dataclass that a node describes, its nested nodes included.
+
+def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
+    """Build an instance of `base`, or of the subclass that the node's `_target_` names.
 
     Args:
-        node: `_target_` names the class; the rest are its fields.
-        base: What the class must be.
-        where: The node's config key, for errors.
+        node: The values of the dataclass's fields, and `_target_` as the dotted path of its class. Fields that are
+            dataclasses are nodes themselves.
+        base: What the result must be an instance of; built itself where the node has no `_target_`.
+        where: The node's path in the config, for error messages.
 
     Raises:
-        UsageError: The class does not exist or is of another kind; a field is unknown, missing or of the wrong type.
+        UsageError: The class is no dataclass of that kind, or a key is unknown, missing or wrong. The error names it.
     """
-    cls = _find(str(node.get("_target_", "")), where)
-    if not (is_dataclass(cls) and issubclass(cls, base)):
-        raise UsageError(
-            f"{node['_target_']} is not a {base.__name__}",
-            where=f"{where}._target_",
-            fix=f"name a dataclass that derives from {base.__module__}.{base.__name__}",
-        )
-    return build_dataclass(cls, {key: node[key] for key in node if key != "_target_"}, where)
-
-
-def build_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Return a dataclass from its fields, each checked and converted to its type; nested dataclasses included.
-
-    Raises:
-        UsageError: A field is unknown, missing, of the wrong type, or contradicts another.
-    """
-    known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            raise UsageError(f"there is no key '{_join(where, key)}'", where=where, fix=nearest(str(key), known))
+    if not isinstance(node, Mapping):
+        raise UsageError(f"{where} is not a group of keys", where=where, why=f"it is {node!r}")
+    if "_target_" not in node and not is_dataclass(base):
+        path = _join(where, "_target_")
+        raise UsageError(f"'{path}' is missing", where=path, why=f"there are several kinds of {base.__name__}")
+    kind = _dataclass(str(node["_target_"]), base, _join(where, "_target_")) if "_target_" in node else base
+    known = {field.name: field for field in fields(kind) if field.init}  # type: ignore[arg-type]
+    for key in node:
+        if key != "_target_" and key not in known:
+            path = _join(where, key)
+            raise UsageError(f"there is no key '{path}'", where=path, fix=nearest(str(key), known))
     for name, field in known.items():
-        if name not in values and field.default is field.default_factory is MISSING:
-            raise UsageError(
-                f"'{_join(where, name)}' is missing", where=where, why=f"{cls.__name__} has no default for it"
-            )
-    kinds = typing.get_type_hints(cls)
-    arguments = {key: _convert(value, kinds[key], _join(where, key)) for key, value in values.items()}
+        if name not in node and field.default is field.default_factory is MISSING:
+            path = _join(where, name)
+            raise UsageError(f"'{path}' is missing", where=path, why=f"{kind.__name__} has no default for it")
+    hints = get_type_hints(kind)
+    values = {key: _convert(node[key], hints[key], _join(where, key)) for key in node if key != "_target_"}
     try:
-        return cls(**arguments)
+        return kind(**values)
     except ValueError as error:
-        raise UsageError(f"the settings of {cls.__name__} contradict each other", where=where, why=str(error)) from None
+        message = f"the settings of {kind.__name__} contradict each other"
+        raise UsageError(message, where=where, why=str(error)) from None
 
 
-def _join(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else str(key)
-
-
-def _convert(value: Any, kind: Any, where: str) -> Any:
-    """Return `value` as `kind`, or refuse it; a list becomes the tuple that a frozen dataclass holds."""
-    origin, parameters = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in parameters:
-            return None
-        return _convert(value, next(option for option in parameters if option is not type(None)), where)
-    if origin is tuple and isinstance(value, list | tuple):
-        return _convert_tuple(value, parameters, where)
-    if origin in (dict, Mapping) and isinstance(value, Mapping):
-        return {key: _convert(item, parameters[1], f"{where}.{key}") for key, item in value.items()}
-    if isinstance(kind, type):
-        return _convert_plain(value, kind, where)
-    raise _wrong_type(value, kind, where)
-
-
-def _convert_tuple(value: list[Any] | tuple[Any, ...], parameters: tuple[Any, ...], where: str) -> tuple[Any, ...]:
-    kinds = [parameters[0]] * len(value) if parameters[-1:] == (...,) else list(parameters)
-    if len(kinds) != len(value):
-        raise UsageError(
-            f"'{where}' has {len(value)} values, not {len(kinds)}", where=where, fix=f"give {len(kinds)} values"
-        )
-    return tuple(_convert(item, kind, f"{where}[{i}]") for i, (item, kind) in enumerate(zip(value, kinds, strict=True)))
-
-
-def _convert_plain(value: Any, kind: type[Any], where: str) -> Any:
-    if isinstance(value, Mapping) and "_target_" in value:
-        return instantiate(value, kind, where=where)
-    if isinstance(value, Mapping) and is_dataclass(kind):
-        return build_dataclass(kind, value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
-        return value
-    raise _wrong_type(value, kind, where)
-
-
-def _wrong_type(value: Any, kind: Any, where: str) -> UsageError:
-    name = getattr(kind, "__name__", str(kind))
-    return UsageError(
-        f"'{where}' is {value!r}, not a {name}",
-        where=where,
-        why=f"a value of type {type(value).__name__} was given",
-        fix=f"give a {name}",
-    )
-
-
-def _find(target: str, where: str) -> type[Any]:
-    module_name, _, class_name = target.rpartition(".")
+def _dataclass(target: str, base: type[T], where: str) -> type[T]:
+    """Import the dataclass at the dotted path `target`, which must be a kind of `base`."""
+    module_name, _, name = target.rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
         raise UsageError(
-            f"'{target}' cannot be found",
-            where=f"{where}._target_",
+            f"{target} cannot be imported",
+            where=where,
             why=str(error),
-            fix="give the full path of an importable class: package.module.Class",
+            fix="give the full path of a class that can be imported: package.module.Class",
         ) from error
-    if not hasattr(module, class_name):
-        raise UsageError(
-            f"there is no '{class_name}' in {module_name}",
-            where=f"{where}._target_",
-            fix=nearest(class_name, [name for name in vars(module) if not name.startswith("_")]),
-        )
-    return typing.cast("type[Any]", getattr(module, class_name))
+    classes = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, base) and is_dataclass(value)
+    }
+    if name not in classes:
+        raise UsageError(f"{target} is not a {base.__name__}", where=where, fix=nearest(name, classes))
+    return cast("type[T]", classes[name])
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    """Return `value` as the type `hint`: anything, a scalar, an optional, a tuple, a mapping or a dataclass."""
+    origin, parameters = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        present = next(option for option in parameters if option is not type(None))
+        return None if value is None else _convert(value, present, where)
+    if hint in _SCALARS:
+        return _scalar(value, hint, where)
+    if origin is tuple:
+        return _tuple(value, parameters, where)
+    if origin is dict:
+        return _mapping(value, parameters[1], where)
+    return instantiate(value, hint, where)
+
+
+def _scalar(value: Any, kind: type, where: str) -> Any:
+    accepted = (int, float) if kind is float else kind
+    # In Python True is a number; in a config it is a mistake.
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise UsageError(f"'{where}' must be {_SCALARS[kind]}", where=where, why=f"it is {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"'{where}' must be finite", where=where, why=f"it is {value!r}")
+    return kind(value)
+
+
+def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise UsageError(f"'{where}' must be a list", where=where, why=f"it is {value!r}", fix="write [a,b,c]")
+    if Ellipsis in kinds:
+        kinds = kinds[:1] * len(value)
+    if len(value) != len(kinds):
+        raise UsageError(f"'{where}' must have {len(kinds)} items", where=where, why=f"it has {len(value)}: {value!r}")
+    return tuple(
+        _convert(item, kind, f"{where}[{index}]") for index, (item, kind) in enumerate(zip(value, kinds, strict=True))
+    )
+
+
+def _mapping(value: Any, kind: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"'{where}' must be a group of keys", where=where, why=f"it is {value!r}")
+    return {str(key): _convert(item, kind, _join(where, key)) for key, item in value.items()}
+
+
+def _join(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.errors import UsageError, nearest
 from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
+from compiler.errors import UsageError, nearest
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
 FIRST_DYNAMO_OPSET = 18

@@ -27,7 +27,11 @@ Key = dict[str, Any]
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that a result can depend on, and of the compiler's own source."""
-    return {"python": platform.python_version(), "compiler": _own_source(), **{name: _version(name) for name in LIBRARIES}}
+    return {
+        "python": platform.python_version(),
+        "compiler": _own_source(),
+        **{name: _version(name) for name in LIBRARIES},
+    }
 
 
 def run_key(job: Job) -> Key:

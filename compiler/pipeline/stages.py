@@ -9,8 +9,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.artifact import Engine, Program, read_json, write_json
-from compiler.backends import Tensors, run_in_batches
+from compiler.artifact import Engine, Tensors, read_json, write_json
+from compiler.backends import run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.checkpoint import draw_weights, match, read_checkpoint
 from compiler.errors import CompileError, UsageError
@@ -246,7 +246,9 @@ def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
 
 
 def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
-    lossy = {rewriter.name for rewriter in (*selection.functions, *selection.modules) if rewriter.contract.kind == "lossy"}
+    lossy = {
+        rewriter.name for rewriter in (*selection.functions, *selection.modules) if rewriter.contract.kind == "lossy"
+    }
     return any(entry.status == "fired" and entry.name in lossy for entry in ledger)
 
 

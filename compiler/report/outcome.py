@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.errors import ExitCode
-from compiler.verify import StageProof
 from compiler.events import StageFinished
+from compiler.verify import StageProof
 
 
 @dataclass(frozen=True)

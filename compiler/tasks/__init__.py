@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.tasks.build import instantiate
+from compiler.artifact import Tensors
+from compiler.config.instantiate import instantiate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from compiler.tasks.images import Image
-
-Tensors = Mapping[str, NDArray[np.float32]]
-"""A batch of network inputs or outputs, by name."""
 
 
 class Prepared(Protocol):
@@ -143,6 +141,4 @@ def build_task(node: Mapping[str, Any]) -> AnyTask:
     Raises:
         UsageError: The class does not exist, or a key is unknown, missing or of the wrong type. The error names it.
     """
-    task = instantiate(node, Task, "processing")
-    assert isinstance(task, Task)
-    return task
+    return instantiate(node, Task, "model.processing")  # type: ignore[type-abstract]

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.tasks import Task, Tensors
-from compiler.tasks.codecs import SimCCLabel  # noqa: TC001 (`build_task` reads the types of the fields)
+from compiler.artifact import Tensors
+from compiler.tasks import Task
+from compiler.tasks.codecs import SimCCLabel
 from compiler.tasks.crops import Crops, crops_around, to_tensor
-from compiler.tasks.keypoints import Keypoints  # noqa: TC001 (as above)
+from compiler.tasks.keypoints import Keypoints
 from compiler.tasks.sdk import pipeline
 
 if TYPE_CHECKING:

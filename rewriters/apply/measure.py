@@ -11,12 +11,12 @@ from torch.utils import _pytree as pytree
 from rewriters.errors import RewriterError
 
 
-def detached_copy(arguments: Any) -> Any:  # noqa: ANN401 - any nesting of tensors and other values
+def detached_copy(arguments: Any) -> Any:
     """Return the arguments with every tensor copied, so that an operation in place cannot reach the originals."""
     return pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), arguments)
 
 
-def max_absolute_error(expected: Any, actual: Any) -> float:  # noqa: ANN401 - any nesting of tensors
+def max_absolute_error(expected: Any, actual: Any) -> float:
     """Return the largest difference between two outputs: equal infinities, and NaN beside NaN, count as no difference.
 
     Raises:
@@ -37,7 +37,7 @@ def is_measurable() -> bool:
     return not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]
 
 
-def _tensors(outputs: Any) -> list[Tensor]:  # noqa: ANN401 - any nesting of tensors
+def _tensors(outputs: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 

@@ -72,7 +72,7 @@ class _RewritingMode(TorchFunctionMode):
         types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - whatever the function gives
+    ) -> Any:
         kwargs = dict(kwargs or {})
         rewriter = self.rewriters.get(func)
         # Exporters call torch functions of their own; only those within the network's forward are the network's.
@@ -95,7 +95,7 @@ class _RewritingMode(TorchFunctionMode):
 
     def _run(
         self, rewriter: FunctionRewriter, call: FunctionCall, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         # Torch leaves a mode while it handles a call. Entering it again lets the other rewriters see what this one
         # calls; that it is running keeps it from seeing itself.
         self.running.append(rewriter)
@@ -105,7 +105,7 @@ class _RewritingMode(TorchFunctionMode):
         finally:
             self.running.pop()
 
-    def record_error(self, rewriter: Rewriter, where: str, expected: Any, actual: Any) -> None:  # noqa: ANN401
+    def record_error(self, rewriter: Rewriter, where: str, expected: Any, actual: Any) -> None:
         """Measure a difference and note it in the ledger."""
         try:
             self.ledger.measured(rewriter, max_absolute_error(expected, actual))
@@ -120,7 +120,7 @@ def _tracking(network: nn.Module, mode: _RewritingMode) -> Iterator[None]:
     def enter(where: str) -> Callable[..., None]:
         return lambda module, args: mode.path.append(where)
 
-    def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+    def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         mode.path.pop()
 
     with ExitStack() as stack:
@@ -139,7 +139,7 @@ def _comparing(replacement: Replacement, mode: _RewritingMode) -> Iterator[None]
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs.append(detached_copy((args, kwargs)) if mode.recording and is_measurable() else None)
 
-    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:  # noqa: ANN401
+    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         given = inputs.pop()
         if given is None or output is None:
             return

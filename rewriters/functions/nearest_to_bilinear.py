@@ -26,7 +26,7 @@ def nearest_to_bilinear(
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
-    **rest: Any,  # noqa: ANN401 - handed on as it came
+    **rest: Any,
 ) -> Tensor | Skip:
     """TensorRT and PyTorch round nearest upsampling differently; bilinear agrees."""
     if mode != "nearest":

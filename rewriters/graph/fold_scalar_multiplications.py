@@ -33,8 +33,8 @@ def fold_scalar_multiplications(call: Call, graph: gs.Graph) -> list[str] | Skip
     """Scaling by one number commutes with most operations, so it can be done once, in the weights of a later one.
 
     On RTMPose's head the exporter leaves five: the scale and the gain of each ScaleNorm, and the division of the
-    attention by the root of its width. All five go: measured, 148 nodes become 143 on a network of that shape. Only for
-    fp32, since such divisions also keep half-precision values from overflowing.
+    attention by the root of its width. All five go: measured, the 182 nodes of RTMPose-s become 177. Only for fp32,
+    since such divisions also keep half-precision values from overflowing.
     """
     outputs = {id(tensor) for tensor in graph.outputs}
     places = []

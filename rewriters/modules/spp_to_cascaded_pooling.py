@@ -34,7 +34,7 @@ class CascadedPooling(nn.Module):
 
 @module_rewriter("SPPBottleneck", contract=Contract.exact)
 def spp_to_cascaded_pooling(call: Call, module: nn.Module) -> nn.Module | Skip:
-    """Max-pools of 5, 9 and 13 equal three chained max-pools of 5, with a fifth of the comparisons.
+    """Max-pools of 5, 9 and 13 equal three chained max-pools of 5, with a quarter of the comparisons.
 
     The maximum over a window of `a` of the maxima over windows of `b` is the maximum over a window of `a + b - 1`; the
     padding is minus infinity, so it holds at the borders too.

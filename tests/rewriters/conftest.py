@@ -36,16 +36,16 @@ def run_model(model: onnx.ModelProto, *inputs: Tensor) -> list[np.ndarray]:
     return session.run(None, feeds)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def export() -> Callable[..., onnx.ModelProto]:
     return export_network
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Callable[..., list[np.ndarray]]:
     return run_model
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def operators() -> Callable[[onnx.ModelProto], list[str]]:
     return lambda model: [node.op_type for node in model.graph.node]

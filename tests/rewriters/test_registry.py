@@ -83,7 +83,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_one(option):
 
 
 def test_a_required_rewriter_that_cannot_be_used_is_an_error_with_the_reason():
-    with pytest.raises(RewriterError, match="relu_on_ncnn is required.*backend is tensorrt, not ncnn"):
+    with pytest.raises(RewriterError, match=r"relu_on_ncnn is required.*backend is tensorrt, not ncnn"):
         select([relu_on_ncnn], TARGET, require=["relu_on_ncnn"])
 
 
@@ -145,12 +145,12 @@ def test_a_plug_in_names_a_module_or_a_rewriter(install, reference):
 
 def test_a_plug_in_that_cannot_be_imported_is_an_error_that_names_it(install):
     install("broken_plug_in", "import no_such_library", "broken_plug_in")
-    with pytest.raises(RewriterError, match="broken_plug_in.*cannot be imported.*no_such_library"):
+    with pytest.raises(RewriterError, match=r"broken_plug_in.*cannot be imported.*no_such_library"):
         discover()
 
 
 @pytest.mark.parametrize("reference", ["hollow_plug_in", "hollow_plug_in:VALUE"])
 def test_a_plug_in_without_rewriters_is_an_error_that_names_it(install, reference):
     install("hollow_plug_in", "VALUE = 1", reference)
-    with pytest.raises(RewriterError, match="hollow_plug_in.*neither a rewriter nor a module"):
+    with pytest.raises(RewriterError, match=r"hollow_plug_in.*neither a rewriter nor a module"):
         discover()

@@ -44,32 +44,37 @@ def test_parts_need_no_target(node):
 @pytest.mark.parametrize(
     ("keys", "value", "where", "said"),
     [
-        (["pading"], 1.25, "processing.pading", "did you mean padding"),
-        (["codec", "use_drak"], True, "processing.codec.use_drak", "did you mean use_dark"),
-        ([7], 1, "processing.7", "choose one of"),
-        (["padding"], "1.25", "processing.padding", "must be a number"),
-        (["padding"], True, "processing.padding", "must be a number"),
-        (["padding"], float("nan"), "processing.padding", "must be finite"),
-        (["flip_test"], 1, "processing.flip_test", "must be true or false"),
-        (["input_size"], [192], "processing.input_size", "must have 2 items"),
-        (["input_size"], "192x256", "processing.input_size", "must be a list"),
-        (["input_size", 0], 192.5, "processing.input_size[0]", "must be a whole number"),
-        (["keypoints", "names", 3], None, "processing.keypoints.names[3]", "must be a text"),
-        (["keypoints", "skeleton", 0], {"ends": ["nose", "nose"]}, "processing.keypoints.skeleton[0]", "color"),
-        (["codec"], "SimCCLabel", "processing.codec", "not a group of keys"),
-        (["codec", "_target_"], "compiler.tasks.codecs.SimCLabel", "processing.codec._target_", "SimCCLabel"),
-        (["codec", "_target_"], "os.path.join", "processing.codec._target_", "is not a SimCCLabel"),
-        (["_target_"], "compiler.tasks.nowhere.TopdownPose", "processing._target_", "cannot be imported"),
-        (["_target_"], "compiler.tasks.codecs.SimCCLabel", "processing._target_", "is not a Task"),
-        (["_target_"], "TopdownPose", "processing._target_", "cannot be imported"),
-        (["input_size"], [256, 256], "processing", "the codec's is (192, 256)"),
-        (["std"], [1, 0, 1], "processing", "must be positive"),
-        (["codec", "simcc_split_ratio"], 0, "processing.codec", "must be positive"),
-        (["keypoints", "swap", 0], 1, "processing.keypoints", "swap[0] is 1"),
-        (["keypoints", "swap", 0], 99, "processing.keypoints", "swap[0] is 99"),
-        (["keypoints", "names", 1], "nose", "processing.keypoints", "unique"),
-        (["keypoints", "colors", 1], [0, 0, 256], "processing.keypoints", "[0, 0, 256]"),
-        (["keypoints", "skeleton", 0, "ends"], ["nose", "tail"], "processing.keypoints", "links tail"),
+        (["pading"], 1.25, "model.processing.pading", "did you mean padding"),
+        (["codec", "use_drak"], True, "model.processing.codec.use_drak", "did you mean use_dark"),
+        ([7], 1, "model.processing.7", "choose one of"),
+        (["padding"], "1.25", "model.processing.padding", "must be a number"),
+        (["padding"], True, "model.processing.padding", "must be a number"),
+        (["padding"], float("nan"), "model.processing.padding", "must be finite"),
+        (["flip_test"], 1, "model.processing.flip_test", "must be true or false"),
+        (["input_size"], [192], "model.processing.input_size", "must have 2 items"),
+        (["input_size"], "192x256", "model.processing.input_size", "must be a list"),
+        (["input_size", 0], 192.5, "model.processing.input_size[0]", "must be a whole number"),
+        (["keypoints", "names", 3], None, "model.processing.keypoints.names[3]", "must be a text"),
+        (
+            ["keypoints", "skeleton", 0],
+            {"ends": ["nose", "nose"]},
+            "model.processing.keypoints.skeleton[0].color",
+            "is missing",
+        ),
+        (["codec"], "SimCCLabel", "model.processing.codec", "not a group of keys"),
+        (["codec", "_target_"], "compiler.tasks.codecs.SimCLabel", "model.processing.codec._target_", "SimCCLabel"),
+        (["codec", "_target_"], "os.path.join", "model.processing.codec._target_", "is not a SimCCLabel"),
+        (["_target_"], "compiler.tasks.nowhere.TopdownPose", "model.processing._target_", "cannot be imported"),
+        (["_target_"], "compiler.tasks.codecs.SimCCLabel", "model.processing._target_", "is not a Task"),
+        (["_target_"], "TopdownPose", "model.processing._target_", "cannot be imported"),
+        (["input_size"], [256, 256], "model.processing", "the codec's is (192, 256)"),
+        (["std"], [1, 0, 1], "model.processing", "must be positive"),
+        (["codec", "simcc_split_ratio"], 0, "model.processing.codec", "must be positive"),
+        (["keypoints", "swap", 0], 1, "model.processing.keypoints", "swap[0] is 1"),
+        (["keypoints", "swap", 0], 99, "model.processing.keypoints", "swap[0] is 99"),
+        (["keypoints", "names", 1], "nose", "model.processing.keypoints", "unique"),
+        (["keypoints", "colors", 1], [0, 0, 256], "model.processing.keypoints", "[0, 0, 256]"),
+        (["keypoints", "skeleton", 0, "ends"], ["nose", "tail"], "model.processing.keypoints", "links tail"),
     ],
 )
 def test_a_wrong_key_is_named(node, keys, value, where, said):
@@ -87,7 +92,7 @@ def test_a_wrong_key_is_named(node, keys, value, where, said):
 def test_a_missing_key_is_named(node, key):
     shorter = copy.deepcopy(node)
     del shorter[key]
-    with pytest.raises(UsageError, match=f"processing.{key} is missing"):
+    with pytest.raises(UsageError, match=rf"model\.processing\.{key}. is missing"):
         build_task(shorter)
 
 

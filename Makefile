@@ -1,0 +1,59 @@
+# Each target sets up what it needs from nothing: Python 3.10 to 3.13 and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+NAME := pose-detection_simcc_onnxruntime_dynamic_256x192
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check benchmark format lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo  ## compile RTMPose for ONNX Runtime on a photograph, and say where to look
+	$(BIN)/python -m compiler +backend=onnxruntime +model=rtmpose
+	@echo
+	@echo "Look at the picture, and open the report in a browser:"
+	@echo "  outputs/rtmpose/$(NAME)/output_onnxruntime.jpg"
+	@echo "  outputs/rtmpose/$(NAME)/report.html"
+
+test: $(VENV)/test  ## run the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/check  ## format and lint (ruff), types (mypy --strict), layers (import-linter)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(VENV)/test  ## print the benchmark tables
+	$(BIN)/python -m tests.benchmarks
+
+format: $(VENV)/check  ## format, and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## write constraints.txt anew, with the newest versions that go together (needs uv)
+	./lock.sh
+
+clean:  ## remove the virtual environment and the outputs
+	rm -rf $(VENV) outputs
+
+# Stamps: an environment is set up again only when what it is made from has changed.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) torch
+	$(PIP) --editable '.[compile,onnxruntime]'
+	@touch $@
+
+$(VENV)/test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) torch
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/check: pyproject.toml constraints.txt | $(VENV)/test
+	$(PIP) --editable '.[test,check]'
+	@touch $@

@@ -1,0 +1,151 @@
+import pytest
+import torch
+from torch import nn
+
+from rewriters import Contract, RewriterError, Target, module_rewriter, select
+from rewriters.apply import rewriting, rewritten
+
+TARGET = Target("onnxruntime")
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.linear(x) + x
+
+
+class SpecialBlock(Block):
+    pass
+
+
+class Doubled(nn.Module):
+    def __init__(self, block):
+        super().__init__()
+        self.linear = block.linear
+
+    def forward(self, x):
+        return (self.linear(x) + x) * 2
+
+
+@module_rewriter("Block", contract=Contract.exact)
+def doubled(call, module):
+    """Wrong on purpose: it promises to change nothing."""
+    return Doubled(module)
+
+
+@module_rewriter(nn.ReLU, contract=Contract.exact)
+def relu_to_clamp(call, module):
+    """ReLU is a clamp."""
+    if call.where == "keep":
+        return call.skip("asked to keep it")
+    return nn.Hardtanh(0, float("inf"))
+
+
+def apply(network, *rewriters):
+    return rewritten(network, select(rewriters, TARGET))
+
+
+def test_a_module_is_found_by_the_bare_name_of_a_base_class():
+    applied = apply(nn.Sequential(SpecialBlock(), nn.Linear(4, 4)), doubled)
+    assert isinstance(applied.network[0], Doubled)
+    assert [replacement.where for replacement in applied.replacements] == ["0"]
+
+
+def test_a_class_of_its_own_beats_the_class_it_derives_from():
+    @module_rewriter("SpecialBlock", contract=Contract.exact)
+    def special(call, module):
+        """For the derived class."""
+        return nn.Identity()
+
+    applied = apply(nn.Sequential(SpecialBlock(), Block()), doubled, special)
+    assert isinstance(applied.network[0], nn.Identity)
+    assert isinstance(applied.network[1], Doubled)
+
+
+def test_the_copy_shares_its_weights_and_the_original_stays_as_it_is():
+    network = nn.Sequential(Block(), nn.BatchNorm1d(4)).eval()
+    applied = apply(network, doubled)
+    assert isinstance(network[0], Block)
+    assert applied.network[0].linear.weight is network[0].linear.weight
+    assert applied.network[1].running_mean is network[1].running_mean
+    assert applied.network.state_dict().keys() == network.state_dict().keys()
+
+
+def test_the_root_itself_can_be_replaced():
+    assert isinstance(apply(Block(), doubled).network, Doubled)
+
+
+def test_one_module_under_two_names_stays_one_module():
+    shared = nn.ReLU()
+    applied = apply(nn.ModuleDict({"a": shared, "b": shared}), relu_to_clamp)
+    assert isinstance(applied.network["a"], nn.Hardtanh)
+    assert applied.network["a"] is applied.network["b"]
+    assert len(applied.replacements) == 1
+
+
+def test_a_parent_is_rewritten_after_its_children():
+    @module_rewriter("Sequential", contract=Contract.exact)
+    def unwrapped(call, module):
+        """A sequence of one is that one."""
+        return module[0]
+
+    assert isinstance(apply(nn.Sequential(nn.ReLU()), relu_to_clamp, unwrapped).network, nn.Hardtanh)
+
+
+def test_a_replacement_is_in_the_mode_of_what_it_replaces():
+    assert not apply(Block().eval(), doubled).network.training
+
+
+def test_a_skip_is_recorded_with_its_place_and_reason():
+    applied = apply(nn.ModuleDict({"keep": nn.ReLU(), "replace": nn.ReLU()}), relu_to_clamp)
+    with rewriting(applied) as ledger:
+        fired, skipped = ledger.entries()
+    assert (fired.status, fired.where) == ("fired", ("replace",))
+    assert (skipped.status, skipped.where, skipped.reason) == ("skipped", ("keep",), "asked to keep it")
+
+
+def test_anything_else_than_a_module_is_an_error_that_names_the_rewriter():
+    @module_rewriter("Block", contract=Contract.exact)
+    def forgetful(call, module):
+        """Forgets to return."""
+
+    with pytest.raises(RewriterError, match=r"forgetful.*returned NoneType"):
+        apply(Block(), forgetful)
+
+
+def test_a_class_given_both_ways_is_ambiguous():
+    @module_rewriter("ReLU", contract=Contract.exact)
+    def relu_by_name(call, module):
+        """The same class by name."""
+        return module
+
+    with pytest.raises(RewriterError, match="both meant for ReLU"):
+        apply(nn.ReLU(), relu_to_clamp, relu_by_name)
+
+
+def test_a_wrong_replacement_is_caught_by_its_contract():
+    applied = apply(nn.Sequential(Block()).eval(), doubled)
+    with rewriting(applied, measure=True) as ledger, torch.no_grad():
+        applied.network(torch.randn(2, 4))
+    (entry,) = ledger.entries()
+    assert entry.max_absolute_error > 0.1
+    assert entry.holds is False
+
+
+def test_a_right_replacement_keeps_its_contract():
+    applied = apply(nn.Sequential(nn.ReLU()), relu_to_clamp)
+    with rewriting(applied, measure=True) as ledger:
+        applied.network(torch.randn(2, 4))
+    (entry,) = ledger.entries()
+    assert (entry.max_absolute_error, entry.holds) == (0.0, True)
+
+
+def test_measuring_survives_a_forward_in_place():
+    applied = apply(nn.Sequential(nn.ReLU(inplace=True)), relu_to_clamp)
+    with rewriting(applied, measure=True) as ledger:
+        output = applied.network(torch.tensor([-1.0, 2.0]))
+    assert output.tolist() == [0.0, 2.0]
+    assert ledger.entries()[0].holds
