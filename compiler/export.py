@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ from compiler.errors import CompileError
 if TYPE_CHECKING:
     import onnx
     from torch import Tensor, nn
+
+Rewriting = Callable[[], AbstractContextManager[object]]
+"""The context in which function rewriters act."""
 
 ONNX_FILE = "program.onnx"
 NEWEST_IR_VERSION = 9
@@ -56,7 +59,7 @@ def export(
     example: Tensors,
     options: ExportOptions,
     folder: Path,
-    rewriting: Callable[[], AbstractContextManager[object]] = nullcontext,
+    rewriting: Rewriting = nullcontext,
 ) -> Program:
     """Export a network to one ONNX file and check that it was not frozen to its example.
 
@@ -71,12 +74,9 @@ def export(
         CompileError: The exporter fails, the file is above 2 GB, another opset came out than was asked for, or the
             Program gives something else than the network at another batch.
     """
-    import onnx
-
     path = folder / ONNX_FILE
-    with rewriting(), _quiet():
-        _trace(network, example, options, path)
-    model = onnx.load(path)
+    with _quiet():
+        model = _exported(network, example, options, rewriting)
     _strip(model)
     model.ir_version = NEWEST_IR_VERSION if options.opset > 18 else IR_VERSION_BEFORE_OPSET_19
     _name_dynamic_batch(model, options)
@@ -110,7 +110,7 @@ def describe(path: Path) -> Program:
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Check a model and write it as one file.
+    """Write a model as one file and check it.
 
     Raises:
         CompileError: The model is not valid ONNX, or too large for one file.
@@ -124,8 +124,9 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
             why="one ONNX file cannot hold more",
             fix="compile a smaller variant of the model",
         )
+    onnx.save(model, path)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CompileError(
             "the Program is not valid ONNX",
@@ -133,30 +134,14 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
             why=str(error).strip().splitlines()[0],
             fix="run again with rewriters.disable=[...] to find the rewriter that breaks it",
         ) from error
-    onnx.save(model, path)
 
 
-def _trace(network: nn.Module, example: Tensors, options: ExportOptions, path: Path) -> None:
+def _exported(network: nn.Module, example: Tensors, options: ExportOptions, rewriting: Rewriting) -> onnx.ModelProto:
     import torch
 
     arguments = tuple(torch.from_numpy(np.ascontiguousarray(example[name])) for name in options.inputs)
-    export_to = partial(
-        torch.onnx.export,
-        network,
-        arguments,
-        path,
-        opset_version=options.opset,
-        input_names=list(options.inputs),
-        output_names=list(options.outputs),
-    )
     try:
-        if options.exporter == "dynamo":
-            batched = tuple({0: torch.export.Dim("batch")} for _ in arguments)
-            shapes = batched if options.dynamic_batch else None
-            export_to(dynamo=True, external_data=False, dynamic_shapes=shapes, verbose=False)
-        else:
-            names = (*options.inputs, *options.outputs) if options.dynamic_batch else ()
-            export_to(dynamo=False, dynamic_axes={name: {0: "batch"} for name in names})
+        return (_by_dynamo if options.exporter == "dynamo" else _by_torchscript)(network, arguments, options, rewriting)
     except CompileError:
         raise
     except Exception as error:  # the exporters have no common base class
@@ -166,6 +151,50 @@ def _trace(network: nn.Module, example: Tensors, options: ExportOptions, path: P
             why=_cause(error),
             fix="try the other exporter, write a rewriter for the operator that is named, or see --debug",
         ) from error
+
+
+def _by_dynamo(
+    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: Rewriting
+) -> onnx.ModelProto:
+    import torch
+
+    batched = tuple({0: torch.export.Dim("batch")} for _ in arguments)
+    with rewriting():
+        traced = torch.export.export(
+            network, arguments, dynamic_shapes=batched if options.dynamic_batch else None, strict=False
+        )
+    program = torch.onnx.export(
+        traced,
+        dynamo=True,
+        verbose=False,
+        opset_version=options.opset,
+        input_names=options.inputs,
+        output_names=options.outputs,
+    )
+    assert program is not None
+    return program.model_proto
+
+
+def _by_torchscript(
+    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: Rewriting
+) -> onnx.ModelProto:
+    import onnx
+    import torch
+
+    content = io.BytesIO()
+    names = (*options.inputs, *options.outputs) if options.dynamic_batch else ()
+    with rewriting():
+        torch.onnx.export(
+            network,
+            arguments,
+            content,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=options.opset,
+            input_names=options.inputs,
+            output_names=options.outputs,
+            dynamic_axes={name: {0: "batch"} for name in names},
+        )
+    return onnx.load_from_string(content.getvalue())
 
 
 def _cause(error: BaseException) -> str:
@@ -220,7 +249,7 @@ def _check_other_sizes(
     program: Program,
     example: Tensors,
     options: ExportOptions,
-    rewriting: Callable[[], AbstractContextManager[object]],
+    rewriting: Rewriting,
 ) -> None:
     """Run the Program on other data, and at other batches where they vary: exporters can freeze their example."""
     session = OnnxRuntimeSession(program.path, optimization="disabled")

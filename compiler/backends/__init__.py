@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,6 +54,10 @@ class Backend(ABC):
     precisions: tuple[str, ...]
     ir: str = "onnx"
     exporter: str = "auto"
+
+    def node(self) -> dict[str, Any]:
+        """Return the config node that builds this backend again."""
+        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}
 
     @abstractmethod
     def probe(self) -> Probe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class OnnxRuntime(Backend):
     def build(self, program: Program, folder: Path) -> Engine:
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
         shutil.copyfile(program.path, folder / ENGINE_FILE)
-        engine = Engine(folder, ENGINE_FILE, asdict(self), program.inputs, program.outputs)
+        engine = Engine(folder, ENGINE_FILE, self.node(), program.inputs, program.outputs)
         self.open(engine)
         engine.save()
         return engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,7 +48,7 @@ def config_loader(config_dir: Path | None = None) -> ConfigLoader:
                 where="--config-dir",
                 fix="name a folder that holds model/ or backend/ files",
             )
-        search_path.append("command-line", f"file://{config_dir.resolve()}")
+        search_path.prepend("command-line", f"file://{config_dir.resolve()}", "schema")  # after ours: schema is last
     return ConfigLoaderImpl(config_search_path=search_path)
 
 
@@ -71,13 +72,15 @@ def compose_node(overrides: Sequence[str] = (), config_dir: Path | None = None) 
     from hydra.types import RunMode
     from omegaconf import open_dict
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     loader = config_loader(config_dir)
-    expanded = expand(overrides, loader.get_group_options("backend"), config_dir)
     try:
+        expanded = expand(overrides, loader.get_group_options("backend"), config_dir)
         OverridesParser.create().parse_overrides(expanded)
         node = loader.load_configuration("compile", expanded, run_mode=RunMode.RUN)
-    except (HydraException, OmegaConfBaseException) as error:
+    # Hydra raises a ValueError for model=null, and an AssertionError for "+=".
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError) as error:
         raise _explain(error, loader) from error
     with open_dict(node):
         del node["hydra"]
@@ -99,6 +102,7 @@ def expand(overrides: Sequence[str], backends: Sequence[str], config_dir: Path |
 
 
 def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
+    from hydra.types import RunMode
     from omegaconf import OmegaConf
 
     table = OmegaConf.load(config_folder() / "deploy_names.yaml")
@@ -109,12 +113,22 @@ def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
             fix=nearest(name.task, table.tasks),
         )
     model = table.tasks[name.task] if name.algo is None else table.algos.get(name.algo, name.algo)
-    models = config_loader(config_dir).get_group_options("model")
+    loader = config_loader(config_dir)
+    models = loader.get_group_options("model")
     if model not in models:
         raise UsageError(
             f"the deploy name's '{name.algo}' is neither an algorithm nor a model",
             where=f"deploy={name}",
             fix=nearest(str(name.algo), [*table.algos, *models]),
+        )
+    node = loader.load_configuration("compile", [f"model={model}"], run_mode=RunMode.RUN).model
+    task = str(node.get("task", name.task))
+    if task != name.task:
+        raise UsageError(
+            f"the model '{model}' is not one for the task '{name.task}'",
+            where=f"deploy={name}",
+            why=f"its task is {task}",
+            fix=f"use deploy={replace(name, task=task)}",
         )
     return {"model": model, "backend": name.backend, "precision": name.precision, "shape": str(name.shape)}
 
@@ -172,7 +186,14 @@ def _quoted_box(override: str) -> str:
 
 def _explain(error: Exception, loader: ConfigLoader) -> UsageError:
     """Turn an exception of Hydra's composition into one message."""
+    from yaml import MarkedYAMLError
+
     text = str(error)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return UsageError(
+            "a config file is not valid YAML", where=f"{mark.name}, line {mark.line + 1}", why=error.problem or text
+        )
     group = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if group is not None:
         kind, name = group.groups()
@@ -210,8 +231,11 @@ def _unknown_key(key: str, loader: ConfigLoader) -> UsageError:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    known = OmegaConf.to_container(loader.load_configuration("compile", [], run_mode=RunMode.RUN))
-    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, _keys(known)))
+    node = loader.load_configuration("compile", [], run_mode=RunMode.RUN)
+    known = cast("dict[str, Any]", OmegaConf.to_container(node))
+    del known["hydra"]
+    close = difflib.get_close_matches(key, _keys(known))
+    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, close or known))
 
 
 def _keys(node: object, prefix: str = "") -> list[str]:

@@ -67,13 +67,19 @@ class Shape:
                 why="a static engine has exactly one size",
                 fix=f"write static_{_join(self.usual)}, or dynamic for a range of sizes",
             )
-        if len(self.usual) != len(self.largest) or any(
-            low > high for low, high in zip(self.usual, self.largest, strict=True)
-        ):
+        if len(self.usual) != len(self.largest):
+            raise UsageError(
+                f"the two sizes of '{text}' do not have the same sides",
+                where="shape",
+                fix=f"write all sides of both, for example dynamic_{_join(self.usual)}-{_join(self.usual)}",
+            )
+        sides = list(zip(self.usual, self.largest, strict=True))
+        if any(low > high for low, high in sides):
+            smallest, largest = _join(tuple(map(min, sides))), _join(tuple(map(max, sides)))
             raise UsageError(
                 f"the shape '{text}' does not run from small to large",
                 where="shape",
-                fix=f"write the smaller size first, for example dynamic_{_join(self.largest)}-{_join(self.usual)}",
+                fix=f"write the smaller size first, for example dynamic_{smallest}-{largest}",
             )
 
     def with_default(self, usual: Sequence[int]) -> Shape:

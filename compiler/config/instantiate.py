@@ -60,7 +60,7 @@ def _dataclass(target: str, base: type[T], where: str) -> type[T]:
     module_name, _, name = target.rpartition(".")
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, TypeError) as error:  # a leading dot is a TypeError
         raise UsageError(
             f"{target} cannot be imported",
             where=where,

@@ -84,12 +84,9 @@ def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def _whole(folder: Path) -> Finished | None:
-    if not (folder / DONE).is_file():
-        return None
     try:
         done = read_json(folder / DONE)
-    except CompileError:
+        finished = Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"])
+        return finished if file_digests(folder, exclude=(DONE,)) == done["files"] else None
+    except (CompileError, OSError, KeyError, TypeError):  # missing, damaged, or just being made again
         return None
-    if file_digests(folder, exclude=(DONE,)) != done["files"]:
-        return None
-    return Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"])

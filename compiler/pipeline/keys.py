@@ -73,8 +73,12 @@ def rewrite_key(selection: Selection, export: Key) -> Key:
 
 def build_key(job: Job, rewrite: Key) -> Key:
     """Return what the engine depends on."""
-    backend = asdict(job.backend)
-    return {"rewrite": digest(rewrite), "backend": backend, "version": job.backend.probe().version, **_tools()}
+    return {
+        "rewrite": digest(rewrite),
+        "backend": job.backend.node(),
+        "version": job.backend.probe().version,
+        **_tools(),
+    }
 
 
 def verify_key(job: Job, build: Key) -> Key:

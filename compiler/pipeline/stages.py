@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -131,17 +132,16 @@ def rewrite(networks: Networks, exported: Path, folder: Path) -> str:
 
     from rewriters.apply import apply_graph_rewriter
 
-    model = onnx.load(exported / ONNX_FILE)
+    last = exported / ONNX_FILE
+    model = onnx.load(last)
     entries = []
     for rewriter in networks.selection.graphs:
-        try:
-            model, entry = apply_graph_rewriter(model, rewriter, networks.selection.target)
-        except RewriterError as error:
-            raise CompileError("a graph rewriter failed", where=rewriter.source, why=str(error)) from error
+        model, entry = apply_graph_rewriter(model, rewriter, networks.selection.target)
         entries.append(entry)
         if entry.status == "fired":
-            save_model(model, folder / _step_file(rewriter.name))
-    save_model(model, folder / ONNX_FILE)
+            last = folder / _step_file(rewriter.name)
+            save_model(model, last)
+    shutil.copyfile(last, folder / ONNX_FILE)
     write_json(folder / LEDGER_FILE, [entry.to_dict() for entry in entries])
     fired = [entry.name for entry in entries if entry.status == "fired"]
     return f"{describe(folder / ONNX_FILE).nodes} nodes after {', '.join(fired) or 'no graph rewriter'}"

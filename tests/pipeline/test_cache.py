@@ -1,0 +1,193 @@
+"""The stage cache: made once by whoever comes first, never half made, and made again when it was damaged."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from compiler.pipeline.cache import DONE, Cache, file_digests
+
+KEY = {"network": "rtmpose", "opset": 18}
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from compiler.pipeline.cache import Cache
+
+root, seconds = Path(sys.argv[1]), float(sys.argv[2])
+
+def make(folder):
+    with (root / "made").open("a") as log:
+        log.write("x")
+    (folder / "half").write_text("half")
+    time.sleep(seconds)
+    (folder / "program.onnx").write_text("program")
+    return "1 node"
+
+finished = Cache(root).get("export", {"network": "rtmpose", "opset": 18}, make)
+print(finished.cached, (finished.folder / "program.onnx").read_text())
+"""
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+class Maker:
+    """Makes a stage of two files, and counts how often it had to."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self, folder: Path) -> str:
+        self.times += 1
+        assert list(folder.iterdir()) == []
+        (folder / "sub").mkdir()
+        (folder / "program.onnx").write_text("program")
+        (folder / "sub/notes.json").write_text("{}")
+        return f"made {self.times} times"
+
+
+@pytest.fixture
+def make() -> Maker:
+    return Maker()
+
+
+def start(root: Path, seconds: float) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", MAKER, str(root), str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, seconds: float = 20.0):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def test_a_stage_is_made_once(cache, make):
+    first, second = cache.get("export", KEY, make), cache.get("export", KEY, make)
+    assert (first.cached, second.cached) == (False, True)
+    assert make.times == 1
+    assert (first.folder, first.detail, first.seconds) == (second.folder, second.detail, second.seconds)
+    assert second.detail == "made 1 times"
+    assert (second.folder / "program.onnx").read_text() == "program"
+
+
+def test_the_order_of_a_keys_parts_does_not_count(cache, make):
+    cache.get("export", KEY, make)
+    assert cache.get("export", dict(reversed(KEY.items())), make).cached
+
+
+@pytest.mark.parametrize(("stage", "key"), [("export", {**KEY, "opset": 19}), ("export", {}), ("build", KEY)])
+def test_another_key_or_stage_is_made_for_itself(cache, make, stage, key):
+    first, other = cache.get("export", KEY, make), cache.get(stage, key, make)
+    assert not other.cached
+    assert first.folder != other.folder
+    assert cache.get("export", KEY, make).detail == "made 1 times"
+
+
+def test_another_process_finds_it(cache, make):
+    cache.get("export", KEY, make)
+    process = start(cache.root, 0.0)
+    assert process.communicate(timeout=30)[0].split() == ["True", "program"]
+
+
+def test_two_processes_at_once_make_it_once(cache):
+    processes = [start(cache.root, 0.5) for _ in range(2)]
+    printed = [process.communicate(timeout=30)[0].split() for process in processes]
+    assert sorted(printed) == [["False", "program"], ["True", "program"]]
+    assert (cache.root / "made").read_text() == "x"
+
+
+def test_an_exception_leaves_nothing_behind(cache, make):
+    def fail(folder: Path) -> str:
+        (folder / "program.onnx").write_text("half a program")
+        raise RuntimeError("the exporter failed")
+
+    with pytest.raises(RuntimeError, match="the exporter failed"):
+        cache.get("export", KEY, fail)
+    assert [path for path in cache.root.iterdir() if path.suffix != ".lock"] == []
+    assert not cache.get("export", KEY, make).cached
+    assert cache.get("export", KEY, make).cached
+
+
+def damage_content(folder: Path):
+    (folder / "program.onnx").write_text("Program")
+
+
+def truncate(folder: Path):
+    (folder / "program.onnx").write_bytes(b"")
+
+
+def remove(folder: Path):
+    (folder / "sub/notes.json").unlink()
+
+
+def add(folder: Path):
+    (folder / "stray.txt").touch()
+
+
+def remove_record(folder: Path):
+    (folder / DONE).unlink()
+
+
+def truncate_record(folder: Path):
+    (folder / DONE).write_text('{"seconds"')
+
+
+def empty_record(folder: Path):
+    (folder / DONE).write_text("{}")
+
+
+def another_record(folder: Path):
+    (folder / DONE).write_text("null")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_content, truncate, remove, add, remove_record, truncate_record, empty_record, another_record],
+)
+def test_a_damaged_stage_is_made_again(cache, make, damage):
+    folder = cache.get("export", KEY, make).folder
+    damage(folder)
+    again = cache.get("export", KEY, make)
+    assert (again.cached, again.folder, make.times) == (False, folder, 2)
+    assert sorted(file_digests(again.folder, exclude=(DONE,))) == ["program.onnx", "sub/notes.json"]
+    assert cache.get("export", KEY, make).cached
+
+
+def test_a_stage_that_was_only_touched_is_not_damaged(cache, make):
+    folder = cache.get("export", KEY, make).folder
+    (folder / "program.onnx").touch()
+    assert cache.get("export", KEY, make).cached
+
+
+def test_a_process_that_is_killed_half_way_leaves_nothing_in_the_way(cache, make):
+    process = start(cache.root, 60.0)
+    wait_for(cache.root / "made")
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    finished = cache.get("export", KEY, make)
+    assert not finished.cached
+    assert not (finished.folder / "half").exists()
+    assert not list(cache.root.glob("*.partial"))
+
+
+def test_the_record_says_what_was_made(cache, make):
+    finished = cache.get("export", KEY, make)
+    record = json.loads((finished.folder / DONE).read_text())
+    assert record["detail"] == "made 1 times"
+    assert record["files"] == file_digests(finished.folder, exclude=(DONE,))
+    assert 0 <= record["seconds"] == finished.seconds
+
+
+def test_the_cache_may_be_moved(cache, make, tmp_path):
+    cache.get("export", KEY, make)
+    cache.root.rename(tmp_path / "moved")
+    assert Cache(tmp_path / "moved").get("export", KEY, make).cached

@@ -1,0 +1,278 @@
+"""What the stages hand to each other: digests, files that are there whole or not at all, folders that are swapped."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compiler.artifact
+from compiler.artifact import (
+    Engine,
+    TensorSpec,
+    digest,
+    file_digest,
+    read_json,
+    recover_folder,
+    replace_folder,
+    retired,
+    source_digest,
+    write_json,
+    write_text,
+)
+from compiler.errors import CompileError
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def reordered(value):
+    """Return an equal value with the keys of every mapping in the opposite order."""
+    if isinstance(value, dict):
+        return {key: reordered(value[key]) for key in reversed(value)}
+    return [reordered(item) for item in value] if isinstance(value, list) else value
+
+
+@given(values)
+def test_a_digest_does_not_depend_on_the_order_of_keys(value):
+    assert digest(reordered(value)) == digest(value)
+
+
+@given(values, values)
+def test_values_that_are_written_differently_have_different_digests(first, second):
+    same = json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    assert (digest(first) == digest(second)) is same
+
+
+def test_the_order_of_a_list_counts():
+    assert digest([1, 2]) != digest([2, 1])
+
+
+def test_a_path_in_a_value_counts_as_its_text():
+    assert digest({"path": Path("a/b")}) == digest({"path": "a/b"}) != digest({"path": "a/c"})
+
+
+@given(st.binary(max_size=5000))
+def test_a_files_digest_is_its_sha256(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "file"
+    path.write_bytes(content)
+    assert file_digest(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_large_file_is_digested_in_blocks(tmp_path):
+    content = bytes(range(256)) * 12_289  # a little over three blocks of 1 MiB
+    (tmp_path / "file").write_bytes(content)
+    assert file_digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_the_source_of_a_tool_is_its_python_files(tmp_path):
+    (tmp_path / "tool/part").mkdir(parents=True)
+    (tmp_path / "tool/part/code.py").write_text("x = 1\n")
+    before = source_digest([tmp_path / "tool"])
+    (tmp_path / "tool/part/notes.txt").write_text("nothing that runs\n")
+    assert source_digest([tmp_path / "tool"]) == before
+    (tmp_path / "tool/part/code.py").write_text("x = 2\n")
+    assert source_digest([tmp_path / "tool"]) != before
+
+
+def test_a_file_is_written_and_written_over(tmp_path):
+    path = tmp_path / "notes.txt"
+    write_text(path, "größer\n")
+    write_text(path, "kleiner\n")
+    assert path.read_text(encoding="utf-8") == "kleiner\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path):
+    path = tmp_path / "notes.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whoever_looks_never_sees_half_a_file(tmp_path):
+    path = tmp_path / "notes.txt"
+    code = (
+        "import sys; from pathlib import Path; from compiler.artifact import write_text\n"
+        "while True:\n    for letter in 'ab': write_text(Path(sys.argv[1]), letter * 300_000)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)])
+    try:
+        wait_for(path.exists)
+        seen = {path.read_text() for _ in range(300)}
+    finally:
+        writer.kill()
+        writer.wait()
+    assert seen <= {"a" * 300_000, "b" * 300_000}
+
+
+def test_json_is_read_as_it_was_written(tmp_path):
+    value = {"größe": [1, 2.5, None], "path": "a/b"}
+    write_json(tmp_path / "value.json", value)
+    assert read_json(tmp_path / "value.json") == value
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"{'a': 1}", b"\xff\xfe"])
+def test_what_is_no_json_is_refused_with_its_place(tmp_path, content):
+    path = tmp_path / "deploy.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CompileError, match=r"deploy\.json cannot be read") as caught:
+        read_json(path)
+    assert caught.value.where == str(path)
+    assert caught.value.why
+    assert caught.value.fix
+
+
+dimensions = st.integers(1, 999) | st.sampled_from(["batch", "height"])
+specs = st.builds(
+    TensorSpec,
+    name=st.text(max_size=10),
+    dtype=st.sampled_from(["float32", "int64"]),
+    shape=st.lists(dimensions, max_size=4).map(tuple),
+)
+
+
+@given(st.lists(specs, max_size=3).map(tuple), st.lists(specs, max_size=3).map(tuple))
+def test_an_engine_is_loaded_as_it_was_saved(tmp_path_factory, inputs, outputs):
+    folder = tmp_path_factory.getbasetemp()
+    engine = Engine(folder, "model.onnx", {"name": "onnxruntime", "threads": None}, inputs, outputs)
+    engine.save()
+    assert Engine.load(folder) == engine
+    assert engine.path == folder / "model.onnx"
+
+
+def test_an_engine_may_be_moved(tmp_path):
+    (tmp_path / "here").mkdir()
+    Engine(tmp_path / "here", "model.onnx", {}, (), ()).save()
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert Engine.load(tmp_path / "there").path == tmp_path / "there/model.onnx"
+
+
+def test_a_folder_without_an_engine_is_refused(tmp_path):
+    with pytest.raises(CompileError, match=r"engine\.json cannot be read"):
+        Engine.load(tmp_path)
+
+
+def test_a_spec_is_shown_like_a_declaration():
+    assert str(TensorSpec("input", "float32", ("batch", 3, 256, 192))) == "input float32[batch, 3, 256, 192]"
+
+
+@pytest.fixture(params=["in one step", "in two renames"])
+def exchange(request, monkeypatch):
+    """Swap folders as Linux does, and as systems do that cannot."""
+    if request.param == "in two renames":
+        monkeypatch.setattr(compiler.artifact, "_exchange", lambda first, second: False)
+    elif not sys.platform.startswith("linux"):
+        pytest.skip("only Linux swaps two folders in one step")
+
+
+def folder_with(path: Path, content: str) -> Path:
+    path.mkdir()
+    (path / "file").write_text(content)
+    return path
+
+
+@pytest.mark.usefixtures("exchange")
+def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path):
+    final = folder_with(tmp_path / "bundle", "old")
+    (final / "only in the old one").touch()
+    replace_folder(folder_with(tmp_path / "new", "new"), final)
+    assert {path.name: path.read_text() for path in final.iterdir()} == {"file": "new"}
+    assert list(tmp_path.iterdir()) == [final]
+
+
+@pytest.mark.usefixtures("exchange")
+def test_the_first_folder_needs_no_old_one(tmp_path):
+    replace_folder(folder_with(tmp_path / "new", "new"), tmp_path / "bundle")
+    assert (tmp_path / "bundle/file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "bundle"]
+
+
+@pytest.mark.usefixtures("exchange")
+def test_what_a_killed_run_left_aside_is_cleared_away(tmp_path):
+    final = folder_with(tmp_path / "bundle", "old")
+    folder_with(retired(final), "older")
+    replace_folder(folder_with(tmp_path / "new", "new"), final)
+    assert (final / "file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [final]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux swaps two folders in one step")
+def test_on_linux_the_folder_is_never_away(tmp_path):
+    final = folder_with(tmp_path / "bundle", "0")
+    code = (
+        "import sys; from pathlib import Path; final = Path(sys.argv[1])\n"
+        "print(flush=True)\n"
+        "while True: assert final.is_dir()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(final)], stdout=subprocess.PIPE) as reader:
+        reader.stdout.readline()
+        for number in range(1, 101):
+            replace_folder(folder_with(tmp_path / "new", str(number)), final)
+        still_reading = reader.poll() is None
+        reader.kill()
+    assert still_reading
+    assert (final / "file").read_text() == "100"
+
+
+def test_a_kill_between_two_renames_is_recovered_from(tmp_path):
+    final = folder_with(tmp_path / "bundle", "old")
+    new = folder_with(tmp_path / "new", "new")
+    code = """
+import os, signal, sys
+from pathlib import Path
+import compiler.artifact
+compiler.artifact._exchange = lambda first, second: False
+rename = Path.rename
+def rename_and_die(path, target):
+    rename(path, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = rename_and_die
+compiler.artifact.replace_folder(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+    killed = subprocess.run([sys.executable, "-c", code, str(new), str(final)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not final.exists()
+    recover_folder(final)
+    assert (final / "file").read_text() == "old"
+    assert not retired(final).exists()
+
+
+def test_recovering_leaves_a_folder_that_is_there_alone(tmp_path):
+    final = folder_with(tmp_path / "bundle", "new")
+    folder_with(retired(final), "old")
+    recover_folder(final)
+    assert (final / "file").read_text() == "new"
+
+
+def test_recovering_what_never_was_does_nothing(tmp_path):
+    recover_folder(tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_for(condition, seconds: float = 20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened in time"
+        time.sleep(0.01)
+
+
+def test_the_partial_file_of_a_write_has_a_name_of_its_process(tmp_path, monkeypatch):
+    seen = []
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, target: seen.append(path.name) or replace(path, target))
+    write_text(tmp_path / "notes.txt", "text")
+    assert seen == [f".notes.txt.{os.getpid()}.partial"]

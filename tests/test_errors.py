@@ -1,0 +1,79 @@
+"""What a user sees when something is wrong."""
+
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compiler.errors import CompileError, ExitCode, UsageError, nearest
+
+CHOICES = ["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
+
+
+def fail(kind):
+    raise kind("it broke", where="here", why="because", fix="mend it")
+
+
+def test_an_error_says_what_where_why_and_what_to_do():
+    error = CompileError("it broke", where="here", why="because", fix="mend it")
+    assert str(error) == "it broke\n  where: here\n  why:   because\n  fix:   mend it"
+
+
+def test_what_is_not_known_is_left_out():
+    assert str(CompileError("it broke")) == "it broke"
+    assert str(CompileError("it broke", fix="mend it")) == "it broke\n  fix:   mend it"
+
+
+def test_the_exit_code_tells_wrong_usage_from_failure():
+    assert CompileError("it broke").exit_code == ExitCode.FAILED == 1
+    assert UsageError("it broke").exit_code == ExitCode.USAGE == 2
+    assert (ExitCode.PROVEN, ExitCode.NOT_PROVEN) == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [CompileError, UsageError])
+@given(texts=st.tuples(*[st.text()] * 4))
+def test_an_error_survives_pickling(kind, texts):
+    what, where, why, fix = texts
+    copy = pickle.loads(pickle.dumps(kind(what, where=where, why=why, fix=fix)))
+    assert type(copy) is kind
+    assert (copy.what, copy.where, copy.why, copy.fix) == texts
+
+
+def test_an_error_comes_back_whole_from_another_process():
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(UsageError) as caught,
+    ):
+        pool.submit(fail, UsageError).result()
+    assert str(caught.value) == str(UsageError("it broke", where="here", why="because", fix="mend it"))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("onnxruntme", "did you mean onnxruntime?"),
+        ("tensorrtx", "did you mean tensorrt or tensorrt_rtx?"),
+        ("coreml", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
+        ("", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
+    ],
+)
+def test_the_nearest_choices_are_offered_or_all_of_them(name, advice):
+    assert nearest(name, CHOICES) == advice
+
+
+def test_where_nothing_can_be_chosen_that_is_said():
+    assert nearest("coreml", []) == "there is none to choose from"
+
+
+@given(st.sampled_from(CHOICES), st.integers(0, 5))
+def test_one_letter_too_few_still_finds_the_choice(choice, position):
+    misspelt = choice[:position] + choice[position + 1 :]
+    assert choice in nearest(misspelt, CHOICES).removeprefix("did you mean ").removesuffix("?").split(" or ")
+
+
+@given(st.text(), st.lists(st.text()))
+def test_any_text_gets_an_advice(name, choices):
+    assert nearest(name, choices)
