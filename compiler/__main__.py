@@ -22,14 +22,23 @@ INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are
 DEFECT = "this is a defect in the compiler: please report it, with what --debug shows"
 
 
+class Interrupted(BaseException):
+    """The run was asked to stop.
+
+    Not a KeyboardInterrupt: once one has passed through code that a library generated, Python kills the process at its
+    end with the signal instead of returning the exit status, even though it was handled.
+    """
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         return _run([argument for argument in given if argument != "--debug"])
-    except KeyboardInterrupt:
+    except Interrupted:
         print(INTERRUPTED, file=sys.stderr)
         return ExitCode.FAILED
     except Exception as error:
@@ -58,8 +67,7 @@ def _is_override(argument: str) -> bool:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End a run that is asked to stop in the same orderly way as Ctrl-C does."""
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 if __name__ == "__main__":

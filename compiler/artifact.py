@@ -102,13 +102,21 @@ class Engine:
             CompileError: The folder holds no engine.
         """
         values = read_json(folder / cls.SIDECAR)
-        return cls(
-            folder=folder,
-            file=values["file"],
-            backend=values["backend"],
-            inputs=tuple(map(TensorSpec.from_dict, values["inputs"])),
-            outputs=tuple(map(TensorSpec.from_dict, values["outputs"])),
-        )
+        try:
+            return cls(
+                folder=folder,
+                file=values["file"],
+                backend=values["backend"],
+                inputs=tuple(map(TensorSpec.from_dict, values["inputs"])),
+                outputs=tuple(map(TensorSpec.from_dict, values["outputs"])),
+            )
+        except (KeyError, TypeError) as error:
+            raise CompileError(
+                f"{cls.SIDECAR} does not describe an engine",
+                where=str(folder / cls.SIDECAR),
+                why=f"{type(error).__name__}: {error}",
+                fix="compile it again",
+            ) from error
 
 
 def digest(value: object) -> str:
@@ -165,6 +173,7 @@ def read_json(path: Path) -> Any:
 
 def retired(folder: Path) -> Path:
     """Return where the previous content of a folder lies while it is being replaced."""
+    folder = folder.absolute()  # a folder may be given as "."
     return folder.with_name(f".{folder.name}.old")
 
 

@@ -206,9 +206,8 @@ def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
         weights = {str(key): value for key, value in inner.items() if isinstance(value, torch.Tensor)}
         if weights:
             return weights
-    held = f"a {type(content).__name__}" + (
-        f" with {_few(content)}" if content and isinstance(content, Mapping) else ""
-    )
+    keys = _few(content) if isinstance(content, Mapping) else ""
+    held = f"a {type(content).__name__}" + (f" with {keys}" if keys else "")
     raise CompileError(
         f"the checkpoint {path.name} holds no weights",
         where=str(path),

@@ -7,7 +7,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from compiler.config.compose import compose, compose_node, config_folder, config_loader, expand
+from compiler.config.compose import compose, compose_node
+from compiler.config.overrides import expand
+from compiler.config.search import config_folder, config_loader
 from compiler.errors import ExitCode
 
 

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from compiler.backends import build_backend
-from compiler.config.compose import compose, config_loader
+from compiler.config import compose
+from compiler.config.search import config_loader
 from compiler.errors import ExitCode, UsageError
 from compiler.report.console import console
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from compiler.artifact import write_json, write_text
-from compiler.config.compose import compose, split_sweep
+from compiler.config import compose
+from compiler.config.overrides import split_sweep
 from compiler.errors import CompileError, ExitCode
 from compiler.pipeline import compile
 from compiler.report.console import console, print_error, print_outcome, progress

@@ -148,7 +148,7 @@ def _within(
 
 
 def _decoded_difference(task: AnyTask, reference: Tensors, found: Tensors, prepared: Prepared) -> float:
-    if any(found[name].shape != tensor.shape for name, tensor in reference.items()):
+    if any(name not in found or found[name].shape != tensor.shape for name, tensor in reference.items()):
         return math.inf
     return task.difference(task.decode(reference, prepared), task.decode(found, prepared))
 
@@ -158,7 +158,8 @@ def _compare_output(name: str, reference: NDArray[Any], found: NDArray[Any] | No
         return Comparison(batch, name, math.inf, math.inf, math.inf, 0.0)
     expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     errors = np.abs(actual - expected)
-    deviation = float(expected.std()) or 1.0  # a constant output has no deviation to measure in
+    # A constant or empty output has no deviation to measure in.
+    deviation = (float(expected.std()) if expected.size else 0.0) or 1.0
     return Comparison(
         batch=batch,
         output=name,

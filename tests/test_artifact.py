@@ -166,6 +166,14 @@ def test_a_folder_without_an_engine_is_refused(tmp_path):
         Engine.load(tmp_path)
 
 
+@pytest.mark.parametrize("content", [{}, [], None, {"file": "a", "backend": {}, "inputs": [{}], "outputs": []}])
+def test_a_sidecar_of_something_else_is_refused(tmp_path, content):
+    write_json(tmp_path / Engine.SIDECAR, content)
+    with pytest.raises(CompileError, match="does not describe an engine") as caught:
+        Engine.load(tmp_path)
+    assert caught.value.where == str(tmp_path / "engine.json")
+
+
 def test_a_spec_is_shown_like_a_declaration():
     assert str(TensorSpec("input", "float32", ("batch", 3, 256, 192))) == "input float32[batch, 3, 256, 192]"
 
@@ -256,6 +264,11 @@ def test_recovering_leaves_a_folder_that_is_there_alone(tmp_path):
     folder_with(retired(final), "old")
     recover_folder(final)
     assert (final / "file").read_text() == "new"
+
+
+def test_the_folder_may_be_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(folder_with(tmp_path / "bundle", "new"))
+    assert retired(Path()) == retired(tmp_path / "bundle")
 
 
 def test_recovering_what_never_was_does_nothing(tmp_path):

@@ -10,6 +10,7 @@ import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from inspect import isabstract
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from compiler.errors import UsageError, nearest
@@ -70,7 +71,7 @@ def _dataclass(target: str, base: type[T], where: str) -> type[T]:
     classes = {
         key: value
         for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, base) and is_dataclass(value)
+        if isinstance(value, type) and issubclass(value, base) and is_dataclass(value) and not isabstract(value)
     }
     if name not in classes:
         raise UsageError(f"{target} is not a {base.__name__}", where=where, fix=nearest(name, classes))

@@ -167,7 +167,15 @@ class CompileConfig:
             )
 
     def _check_shape(self) -> None:
-        shape, own = self.resolved_shape, tuple(self.model.input_shape)
+        shape, own = self.resolved_shape, self.model.input_shape
+        processed = self.model.processing.get("input_size")
+        if processed is not None and tuple(processed) != own[::-1]:
+            raise UsageError(
+                f"the model takes {own[1]} x {own[0]} pixels, and its processing makes {processed[0]} x {processed[1]}",
+                where="model.input_shape, model.processing.input_size",
+                why="the first is height, width and the second width, height of one and the same input",
+                fix="change both, and the network's head with them",
+            )
         if shape.usual == own and not shape.largest:
             return
         own_size = "x".join(map(str, own))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.config import compose
-from compiler.config.compose import config_loader
+from compiler.config.search import config_loader
 from compiler.networks import build
 
 if TYPE_CHECKING:

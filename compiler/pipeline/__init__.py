@@ -48,6 +48,8 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
+        if job.checkpoint is None:
+            listen(Warned(DRAWN_WEIGHTS))
         key = keys.run_key(job)
         try:
             return current_outcome(job, key) or _compile(job, key, listen)
@@ -76,8 +78,6 @@ def current_outcome(job: Job, key: keys.Key) -> Outcome | None:
 
 
 def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
-    if job.checkpoint is None:
-        listen(Warned(DRAWN_WEIGHTS))
     stage = _Stages(Cache(job.cache), listen)
     selection = stages.select_rewriters(job)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from compiler.errors import CompileError, ExitCode
@@ -27,21 +28,23 @@ def console() -> Console:
 @contextmanager
 def progress(console: Console) -> Iterator[Listener]:
     """Show the running stage and its time, and leave a line for each that ended."""
-    with console.status("starting") as status:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as live:
+        running = live.add_task("starting")
 
         def listen(event: Event) -> None:
             match event:
                 case RunStarted(model, name):
                     console.print(f"[bold]{escape(model)}[/]  {escape(name)}")
                 case StageStarted(stage):
-                    status.update(f"{stage} …")
+                    live.reset(running, description=stage)
                 case StageFinished():
                     console.print(_stage_line(event))
                 case Waiting(path):
-                    status.update(f"waiting: another process is writing {escape(path)}")
+                    live.reset(running, description="waiting")
                     console.print(f"  [yellow]waiting[/] for another process that is writing {escape(path)}")
                 case Warned(message):
-                    console.print(f"[bold yellow]warning:[/] {escape(message)}")
+                    console.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)
 
         yield listen
 

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.config import compose
-from compiler.config.compose import compose_node, config_folder, config_loader, split_sweep
+from compiler.config.compose import compose_node
+from compiler.config.overrides import split_sweep
 from compiler.config.schema import CompileConfig
+from compiler.config.search import config_folder, config_loader
 from compiler.errors import ExitCode, UsageError
 
 MODELS = config_loader().get_group_options("model")
@@ -114,6 +116,12 @@ def test_our_own_choices_stay_beside_the_users(own_configs):
         compose(["model=mine"])
 
 
+def test_a_users_file_does_not_take_the_place_of_ours(own_configs):
+    (own_configs / "model/rtmpose.yaml").write_text("name: another\n")
+    (own_configs / "compile.yaml").write_text("precision: int8\n")
+    assert compose([], own_configs) == compose()
+
+
 def test_the_users_choices_are_offered_too(own_configs):
     with pytest.raises(UsageError, match="did you mean careful"):
         compose(["backend=carefull"], own_configs)
@@ -172,7 +180,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["verify.tolerance=nan"], "verify.tolerance", "must be finite"),
         # Values that are not there.
         (["~model.name"], "model.name", "is missing"),
-        (["~backend.precisions"], "backend", "has no 'precisions'"),
+        (["~backend.precisions"], "backend", "'backend.precisions' must be a list"),
         (["model.task=???"], "model.task", "Missing mandatory value"),
         (["checkpoint=${nowhere}"], "checkpoint", "'nowhere' not found"),
         # Combinations that cannot be.
@@ -277,7 +285,7 @@ def test_composing_and_refusing_need_no_torch():
     code = f"""
 import sys
 from compiler.config import compose
-from compiler.config.compose import split_sweep
+from compiler.config.overrides import split_sweep
 from compiler.errors import UsageError
 compose(["deploy={NAME}"]).check()
 split_sweep(["model=rtmpose,rtmpose-s"])

@@ -1,0 +1,73 @@
+"""One clear message where Hydra, OmegaConf and YAML have several."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+from compiler.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
+
+def explain(error: Exception, loader: ConfigLoader) -> UsageError:
+    """Turn an exception of Hydra's composition into one message."""
+    from yaml import MarkedYAMLError
+
+    text = str(error)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return UsageError(
+            "a config file is not valid YAML", where=f"{mark.name}, line {mark.line + 1}", why=error.problem or text
+        )
+    group = re.search(r"Could not find '(\w+)/([^']+)'", text)
+    if group is not None:
+        kind, name = group.groups()
+        return UsageError(
+            f"there is no {kind} '{name}'", where=f"{kind}={name}", fix=nearest(name, loader.get_group_options(kind))
+        )
+    cause = error.__cause__
+    if "Could not override" in text:
+        key = text.split("'")[1]
+        return _unknown_key(key, loader)
+    if cause is not None and type(cause).__module__.startswith("omegaconf"):
+        return explain_omegaconf(cause)
+    if "Ambiguous value" in text:
+        override = text.split("'")[1]
+        return UsageError(
+            f"'{override}' holds several choices",
+            where=override,
+            why="a comma makes a sweep, and this is a single run",
+            fix="add -m to compile each of them, or quote the value: 'key=\"a,b\"'",
+        )
+    return UsageError(
+        text.strip().splitlines()[0] if text.strip() else type(error).__name__,
+        where="overrides",
+        fix="an override is key=value; see python -m compiler --help",
+    )
+
+
+def explain_omegaconf(error: BaseException) -> UsageError:
+    """Turn an exception of OmegaConf's resolution into one message."""
+    key = str(getattr(error, "full_key", None) or "")
+    why = str(error).strip().splitlines()[0]
+    return UsageError(f"the value of '{key}' cannot be used", where=key, why=why, fix="give it a value of its own")
+
+
+def _unknown_key(key: str, loader: ConfigLoader) -> UsageError:
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    node = loader.load_configuration("compile", [], run_mode=RunMode.RUN)
+    known = cast("dict[str, Any]", OmegaConf.to_container(node))
+    del known["hydra"]
+    close = difflib.get_close_matches(key, _keys(known))
+    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, close or known))
+
+
+def _keys(node: object, prefix: str = "") -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    return [path for key, value in node.items() for path in (prefix + str(key), *_keys(value, f"{prefix}{key}."))]

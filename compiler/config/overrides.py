@@ -1,0 +1,92 @@
+"""The spellings of overrides that are ours, rewritten into Hydra's; and the jobs of a sweep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from compiler.config.deploy_name import DeployName
+from compiler.config.messages import explain
+from compiler.config.schema import CompileConfig
+from compiler.config.search import config_folder, config_loader
+from compiler.errors import UsageError, nearest
+
+_KEYS = frozenset(field.name for field in fields(CompileConfig))
+_BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+){3})")
+
+
+def expand(overrides: Sequence[str], backends: Sequence[str], config_dir: Path | None = None) -> list[str]:
+    """Rewrite the spellings that are ours into Hydra's: `+model=`, `deploy=<name>`, `box=x1,y1,x2,y2`."""
+    plain = [_without_plus(override) for override in overrides]
+    names = [override.partition("=")[2] for override in plain if override.startswith("deploy=")]
+    if len(names) > 1:
+        raise UsageError("two deploy names are given", where="deploy", why=" and ".join(names), fix="give one")
+    rest = [_quoted_box(override) for override in plain if not override.startswith("deploy=")]
+    if not names:
+        return rest
+    given = {override.partition("=")[0] for override in rest}
+    implied = _choices_of(DeployName.parse(names[0], backends), config_dir)
+    return [f"{key}={value}" for key, value in implied.items() if key not in given] + rest
+
+
+def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> list[list[str]]:
+    """Return the overrides of every job of a sweep: each combination of the comma-separated choices.
+
+    Raises:
+        UsageError: An override cannot be parsed, or asks for a sweep that is not a list of choices.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    loader = config_loader(config_dir)
+    plain = [_quoted_box(_without_plus(override)) for override in overrides]
+    try:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(plain)
+        return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+    except HydraException as error:
+        raise explain(error, loader) from error
+
+
+def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    table = OmegaConf.load(config_folder() / "deploy_names.yaml")
+    if name.task not in table.tasks and name.algo is None:
+        raise UsageError(
+            f"the deploy name has no algorithm, and no model stands for the task '{name.task}'",
+            where=f"deploy={name}",
+            fix=nearest(name.task, table.tasks),
+        )
+    model = table.tasks[name.task] if name.algo is None else table.algos.get(name.algo, name.algo)
+    loader = config_loader(config_dir)
+    models = loader.get_group_options("model")
+    if model not in models:
+        raise UsageError(
+            f"the deploy name's '{name.algo}' is neither an algorithm nor a model",
+            where=f"deploy={name}",
+            fix=nearest(str(name.algo), [*table.algos, *models]),
+        )
+    node = loader.load_configuration("compile", [f"model={model}"], run_mode=RunMode.RUN).model
+    task = str(node.get("task", name.task))
+    if task != name.task:
+        raise UsageError(
+            f"the model '{model}' is not one for the task '{name.task}'",
+            where=f"deploy={name}",
+            why=f"its task is {task}",
+            fix=f"use deploy={replace(name, task=task)}",
+        )
+    return {"model": model, "backend": name.backend, "precision": name.precision, "shape": str(name.shape)}
+
+
+def _without_plus(override: str) -> str:
+    key = override.lstrip("+").partition("=")[0]
+    return override.lstrip("+") if key in _KEYS or key == "deploy" else override
+
+
+def _quoted_box(override: str) -> str:
+    match = _BOX.fullmatch(override.lstrip("+"))
+    return f"box=[{match[1]}]" if match else override

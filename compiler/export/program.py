@@ -1,0 +1,116 @@
+"""A Program's file: read its specs back, write it whole, and strip what only its author's machine means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compiler.artifact import Program, TensorSpec
+from compiler.errors import CompileError
+
+if TYPE_CHECKING:
+    import onnx
+
+ONNX_FILE = "program.onnx"
+NEWEST_IR_VERSION = 9
+"""What ONNX Runtime 1.15, and with it MMDeploy's SDK, opens."""
+IR_VERSION_BEFORE_OPSET_19 = 8
+LARGEST_SINGLE_FILE = 2 * 1024**3
+"""Protocol buffers end here."""
+
+
+def describe(path: Path) -> Program:
+    """Read a Program's specs back from its file."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    weights = {initializer.name for initializer in model.graph.initializer}
+    return Program(
+        path=path,
+        inputs=tuple(_spec(value) for value in model.graph.input if value.name not in weights),
+        outputs=tuple(_spec(value) for value in model.graph.output),
+        opset=opset,
+        nodes=len(model.graph.node),
+    )
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model as one file and check it.
+
+    Raises:
+        CompileError: The model is not valid ONNX, or too large for one file.
+    """
+    import onnx
+
+    if model.ByteSize() > LARGEST_SINGLE_FILE:
+        raise CompileError(
+            "the Program is larger than 2 GB",
+            where=str(path),
+            why="one ONNX file cannot hold more",
+            fix="compile a smaller variant of the model",
+        )
+    onnx.save(model, path)
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CompileError(
+            "the Program is not valid ONNX",
+            where=str(path),
+            why=str(error).strip().splitlines()[0],
+            fix="run again with rewriters.disable=[...] to find the rewriter that breaks it",
+        ) from error
+
+
+def portable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model without what exporters leave of their machine, in an IR version that old runtimes open.
+
+    Stack traces and source paths stand in documentation and metadata; a varying batch has a made-up name such as `s77`.
+    """
+    model.ir_version = NEWEST_IR_VERSION if model.opset_import[0].version > 18 else IR_VERSION_BEFORE_OPSET_19
+    for part in _documented(model):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    _name_dynamic_batch(model)
+    return model
+
+
+def _documented(model: onnx.ModelProto) -> Iterator[Any]:
+    """Yield everything in a model that can carry documentation or metadata."""
+    yield model
+    yield from model.functions
+    yield from (value for function in model.functions for value in function.value_info)
+    node_lists = [model.graph.node, *(function.node for function in model.functions)]
+    for graph in (model.graph, *(graph for nodes in node_lists for graph in _subgraphs(nodes))):
+        yield graph
+        yield from (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+        node_lists.append(graph.node)
+    yield from (node for nodes in node_lists for node in nodes)
+
+
+def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                if graph.node:
+                    yield graph
+                    yield from _subgraphs(graph.node)
+
+
+def _name_dynamic_batch(model: onnx.ModelProto) -> None:
+    invented = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            if invented and dimension.dim_param == invented:
+                dimension.dim_param = "batch"
+
+
+def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    import onnx
+
+    tensor = value.type.tensor_type
+    shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
+    return TensorSpec(value.name, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name, shape)

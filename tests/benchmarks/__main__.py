@@ -1,0 +1,148 @@
+"""Print what a compile and a prediction cost: `make benchmark`.
+
+Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+
+from compiler import runtime
+from tests.conftest import NAME, PHOTOGRAPH, CommandLine
+from tests.environments import make_environment
+
+ROUNDS = 60
+BOX = (100, 50, 400, 580)
+MMDEPLOY = {"convert": 22.5, "nodes": 262, "onnxruntime ms": 14.0}
+"""MMDeploy 1.3.1's figures for RTMPose-m at 256x192, measured by itself on a 2-core machine: a lead, not a bar."""
+
+SDK_SCRIPT = """
+import json, sys, time
+import cv2, mmdeploy_runtime
+detector = mmdeploy_runtime.PoseDetector(sys.argv[1], "cpu", 0)
+image, box = cv2.imread(sys.argv[2]), json.loads(sys.argv[3])
+times = []
+for _ in range(int(sys.argv[4])):
+    start = time.perf_counter()
+    detector(image, [box])
+    times.append(time.perf_counter() - start)
+print(json.dumps(times))
+"""
+
+
+def main() -> None:
+    """Run every benchmark and print its table."""
+    console = Console(width=110)
+    with tempfile.TemporaryDirectory() as folder:
+        command_line = CommandLine(Path(folder))
+        console.print(compile_table(command_line), "")
+        console.print(start_table(command_line), "")
+        bundle = Path(folder) / "outputs/rtmpose" / NAME
+        console.print(runtime_table(bundle), "")
+        console.print(sdk_table(bundle, Path(folder) / "sdk"))
+
+
+def compile_table(command_line: CommandLine) -> Table:
+    """Time one cold compile by stage, the same with every stage cached, and the same once more."""
+    cold, cold_report = _timed_compile(command_line)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    (command_line.folder / "outputs/rtmpose" / NAME / "lock.json").unlink()
+    cached, _ = _timed_compile(command_line)
+    again, _ = _timed_compile(command_line)
+    table = Table("stage", "seconds", "what came out", title="compile RTMPose-m, dynamic batch", title_justify="left")
+    for stage in cold_report["stages"]:
+        table.add_row(stage["stage"], f"{stage['seconds']:.2f}", stage["detail"])
+    table.add_section()
+    ratio = MMDEPLOY["convert"] / cold
+    note = f"MMDeploy 1.3.1: {MMDEPLOY['convert']} s and {MMDEPLOY['nodes']} nodes, {ratio:.1f} times as long"
+    table.add_row("whole command, cold", f"{cold:.2f}", note)
+    table.add_row("every stage cached", f"{cached:.2f}", "bundle written again from the cache")
+    table.add_row("up to date", f"{again:.2f}", "nothing done")
+    table.add_row("peak memory", f"{peak:.0f} MiB", "largest process of the three")
+    return table
+
+
+def start_table(command_line: CommandLine) -> Table:
+    """Time what a user waits for before anything happens."""
+    table = Table("command", "median s", "of", title="start-up", title_justify="left")
+    for arguments in (["--help"], ["--cfg", "job"], ["precision=int8"]):
+        times = [_seconds(lambda arguments=arguments: command_line(*arguments)) for _ in range(5)]
+        table.add_row(f"python -m compiler {' '.join(arguments)}", f"{statistics.median(times):.2f}", "5 runs")
+    return table
+
+
+def runtime_table(bundle: Path) -> Table:
+    """Time a prediction by its parts, and a bare ONNX Runtime loop over the same array, in turns."""
+    predictor = runtime.open(bundle)
+    image, boxes = cv2.imread(str(PHOTOGRAPH)), np.array([BOX], np.float32)
+    prepared = predictor.task.preprocess(image, boxes)
+    outputs = predictor.run(prepared.tensors)
+    bare = onnxruntime.InferenceSession(bundle / "end2end.onnx", providers=["CPUExecutionProvider"])
+    tensors = dict(prepared.tensors)
+    sides: dict[str, Callable[[], object]] = {
+        "bare ONNX Runtime": lambda: bare.run(None, tensors),
+        "predictor, whole": lambda: predictor(image, BOX),
+        "  preprocess": lambda: predictor.task.preprocess(image, boxes),
+        "  engine": lambda: predictor.run(tensors),
+        "  decode": lambda: predictor.task.decode(outputs, prepared),
+    }
+    times = {name: [] for name in sides}
+    for _ in range(ROUNDS):
+        for name, run in sides.items():
+            times[name].append(_seconds(run))
+    base = statistics.median(times["bare ONNX Runtime"])
+    table = Table("what", "median ms", "of bare", title=f"one image, one box, {ROUNDS} turns", title_justify="left")
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        table.add_row(name, f"{median * 1000:.2f}", f"{median / base:.2f}")
+    return table
+
+
+def sdk_table(bundle: Path, folder: Path) -> Table:
+    """Time MMDeploy's SDK on the same bundle, image and box; three turns each, medians of medians."""
+    python = make_environment(folder, "mmdeploy-runtime==1.3.1", "numpy<2", "opencv-python-headless<4.12")
+    predictor, image = runtime.open(bundle), cv2.imread(str(PHOTOGRAPH))
+    ours, theirs = [], []
+    for _ in range(3):
+        ours.append(statistics.median(_seconds(lambda: predictor(image, BOX)) for _ in range(ROUNDS)))
+        command = [python, "-c", SDK_SCRIPT, bundle, PHOTOGRAPH, json.dumps(BOX), str(ROUNDS)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        theirs.append(statistics.median(json.loads(printed.splitlines()[-1])))
+    table = Table("runtime", "median ms", title="the same bundle in MMDeploy's SDK", title_justify="left")
+    table.add_row("compiler.runtime", f"{statistics.median(ours) * 1000:.2f}")
+    table.add_row("mmdeploy-runtime 1.3.1", f"{statistics.median(theirs) * 1000:.2f}")
+    return table
+
+
+def _timed_compile(command_line: CommandLine) -> tuple[float, dict]:
+    start = time.perf_counter()
+    run = command_line("+backend=onnxruntime", "+model=rtmpose")
+    seconds = time.perf_counter() - start
+    if run.returncode:
+        sys.exit(run.stdout + run.stderr)
+    report = (command_line.folder / "outputs/rtmpose" / NAME / "report.json").read_text()
+    return seconds, json.loads(report)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the tests share: the command line as a user runs it, and one compiled bundle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PHOTOGRAPH = REPOSITORY / "compiler/tasks/photographs/grace_hopper.jpg"
+NAME = "pose-detection_simcc_onnxruntime_dynamic_256x192"
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs `python -m compiler` as a user does, in a folder of its own."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "compiler", *arguments]
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stage cache for all tests, so that each network is exported once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def command_line(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def outputs(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """The output folder of one run of the README's first command."""
+    folder = tmp_path_factory.mktemp("run")
+    run = CommandLine(folder)("+backend=onnxruntime", "+model=rtmpose", f"cache={shared_cache}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder / "outputs"
+
+
+@pytest.fixture(scope="session")
+def bundle(outputs: Path) -> Path:
+    """RTMPose-m for ONNX Runtime, compiled from drawn weights. Not to be changed."""
+    return outputs / "rtmpose" / NAME

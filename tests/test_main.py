@@ -1,0 +1,268 @@
+"""The command line: what it shows, and how it ends when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from compiler.__main__ import VERBS
+from tests.conftest import NAME, PHOTOGRAPH
+
+TINY = "model=rtmpose-t"
+
+
+def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_line):
+    run = command_line("--help", PYTHONPROFILEIMPORTTIME="1")
+    assert run.returncode == 0
+    assert all(verb in run.stdout for verb in VERBS)
+    assert "backend: onnxruntime" in run.stdout
+    assert "model: rtmpose, rtmpose-l" in run.stdout
+    assert "+backend=onnxruntime +model=rtmpose" in run.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not imported & {"torch", "onnx", "onnxruntime", "cv2"}
+
+
+def test_cfg_prints_the_composed_config_whatever_the_spelling(command_line):
+    spelt = command_line("--cfg", "job", "+backend=onnxruntime", "+model=rtmpose-s")
+    named = command_line("--cfg", "job", f"+deploy={NAME.replace('simcc', 'rtmpose-s')}")
+    assert spelt.returncode == named.returncode == 0
+    assert "name: rtmpose-s" in spelt.stdout
+    assert named.stdout.replace("dynamic_256x192", "dynamic") == spelt.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["deploy-compiler", "model=rtmpose-"], "model=rtmpose-s"),
+        (["deploy-compiler", "backe"], "backend="),
+        (["deploy-compiler", "batch."], "batch.largest="),
+    ],
+)
+def test_bash_completes_choices_and_keys(command_line, words, expected):
+    # The `deploy-compiler` command stands beside the interpreter.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = (
+        'eval "$(deploy-compiler -sc install=bash)"; '
+        f'COMP_LINE="{" ".join(words)}"; COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; '
+        'hydra_bash_completion; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    run = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": path},
+        cwd=command_line.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert expected in run.stdout.split(), run.stderr
+
+
+def test_an_unknown_verb_is_refused_with_the_nearest(command_line):
+    run = command_line("explian", "somewhere")
+    assert run.returncode == 2
+    assert "there is no verb 'explian'" in run.stderr
+    assert "did you mean explain?" in run.stderr
+
+
+WRONG_USAGE = {
+    "unknown backend": (["backend=onnxruntme"], "there is no backend 'onnxruntme'", "did you mean onnxruntime?"),
+    "unknown model": (["+model=rtmpos"], "there is no model 'rtmpos'", "did you mean rtmpose"),
+    "unknown key": (["chekpoint=a.pth"], "there is no key 'chekpoint'", "did you mean checkpoint?"),
+    "unknown key of a group": (["backend.thread=2"], "there is no key 'backend.thread'", "backend.threads"),
+    "wrong type": (["batch.largest=many"], "'batch.largest' must be a whole number", "many"),
+    "wrong type in a backend": (["backend.threads=two"], "'backend.threads' must be a whole number", "two"),
+    "wrong type in a task": (["model.processing.padding=big"], "must be a number", "model.processing.padding"),
+    "impossible precision": (["precision=int8"], "onnxruntime cannot be built in int8", "use precision=fp32"),
+    "impossible shape": (["shape=static_320x320"], "rtmpose takes only 256x192", "shape=static_256x192"),
+    "impossible opset": (["export.opset=11"], "cannot write opset 11", "export.exporter=torchscript"),
+    "impossible batch": (["batch.smallest=9"], "not in order", "batch.smallest=1"),
+    "not a deploy name": (["+deploy=pose_rtmpose"], "'pose_rtmpose' is not a deploy name", "<task>_<algo>_<backend>"),
+    "a sweep without -m": (["model=rtmpose,rtmpose-s"], "holds several choices", "add -m"),
+    "no such config folder": (["--config-dir", "nowhere"], "the config folder nowhere does not exist", "--config-dir"),
+    "unknown rewriter": (["rewriters.disable=[nearest]"], "there is no rewriter 'nearest'", "nearest_to_bilinear"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_USAGE)
+def test_wrong_usage_exits_with_2_before_anything_is_built(command_line, case):
+    arguments, what, advice = WRONG_USAGE[case]
+    run = command_line(*arguments)
+    assert run.returncode == 2, run.stdout + run.stderr
+    assert run.stderr.startswith("error: ")
+    assert what in run.stderr
+    assert advice in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    assert not list(command_line.folder.rglob("*.onnx"))
+
+
+def test_most_wrong_usage_is_found_before_torch_is_imported(command_line):
+    run = command_line("precision=int8", PYTHONPROFILEIMPORTTIME="1")
+    assert run.returncode == 2
+    assert "| torch\n" not in run.stderr.replace("|  ", "| ")
+    assert not any(line.rsplit("|", 1)[-1].strip() == "torch" for line in run.stderr.splitlines())
+
+
+class _RunsCode:
+    def __reduce__(self):
+        return os.system, ("touch code_was_run",)
+
+
+def _missing(folder: Path) -> list[str]:
+    return ["checkpoint=missing.pth"]
+
+
+def _truncated(folder: Path) -> list[str]:
+    torch.save({"state_dict": {"a": torch.zeros(1000)}}, folder / "truncated.pth")
+    content = (folder / "truncated.pth").read_bytes()
+    (folder / "truncated.pth").write_bytes(content[: len(content) // 2])
+    return ["checkpoint=truncated.pth"]
+
+
+def _foreign(folder: Path) -> list[str]:
+    torch.save({"epoch": 3, "note": "no weights"}, folder / "foreign.pth")
+    return ["checkpoint=foreign.pth"]
+
+
+def _runs_code(folder: Path) -> list[str]:
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "meta": _RunsCode()}, folder / "hostile.pth")
+    return ["checkpoint=hostile.pth"]
+
+
+def _of_another_model(folder: Path) -> list[str]:
+    from compiler import build_network
+
+    torch.save({"state_dict": build_network("rtmpose-s").state_dict()}, folder / "other.pth")
+    return ["checkpoint=other.pth"]
+
+
+def _undecodable_image(folder: Path) -> list[str]:
+    (folder / "broken.jpg").write_bytes(PHOTOGRAPH.read_bytes()[:100])
+    return ["image=broken.jpg"]
+
+
+def _below_a_file(folder: Path) -> list[str]:
+    (folder / "file").write_text("not a folder")
+    return ["output=file/below"]
+
+
+FAILURES = {
+    "missing checkpoint": (_missing, ["the checkpoint missing.pth does not exist", "checkpoint=official"]),
+    "truncated checkpoint": (_truncated, ["truncated.pth cannot be read", "SHA-256"]),
+    "foreign checkpoint": (_foreign, ["holds no weights", "epoch, note"]),
+    "a pickle that would run code": (_runs_code, ["holds more than weights", "nothing was run"]),
+    "weights of another model": (
+        _of_another_model,
+        ["does not fit the network", "keys of another shape", "model=rtmpose-s"],
+    ),
+    "missing image": (lambda folder: ["image=missing.jpg"], ["image does not exist", "missing.jpg"]),
+    "undecodable image": (_undecodable_image, ["image cannot be decoded", "broken.jpg"]),
+    "box outside the image": (lambda folder: ["box=900,900,950,990"], ["lies outside the image", "512 wide"]),
+    "box upside down": (lambda folder: ["box=90,90,50,50"], ["has no area", "x1 < x2"]),
+    "output below a file": (_below_a_file, ["the output cannot be written", "output=<folder>"]),
+    "no published checkpoint": (
+        lambda folder: ["checkpoint=official", "model.official.url=''"],
+        ["no published checkpoint", "checkpoint=<path>"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_exits_with_1_and_says_what_to_do(command_line, case):
+    prepare, expected = FAILURES[case]
+    run = command_line(TINY, *prepare(command_line.folder))
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert run.stderr.startswith("error: ")
+    assert all(text in run.stderr for text in expected), run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    assert not (command_line.folder / "code_was_run").exists()
+    assert not list(command_line.folder.rglob("lock.json"))
+
+
+def test_debug_shows_the_traceback(command_line):
+    run = command_line(TINY, "checkpoint=missing.pth", "--debug")
+    assert run.returncode == 1
+    assert "Traceback" in run.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 20 MB, less than a compile of the smallest model needs."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = shutil.which("mount") and os.geteuid() == 0
+    if (
+        not mounted
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", folder], check=False).returncode
+    ):
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(command_line, small_disk):
+    run = command_line(TINY, f"output={small_disk}")
+    assert run.returncode == 1, run.stdout
+    assert "the output cannot be written" in run.stderr
+    assert "No space left on device" in run.stderr
+    assert "free some space" in run.stderr
+    assert not list(small_disk.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_in_order(command_line, sent):
+    process = command_line.start(TINY)
+    deadline = time.monotonic() + 60
+    while not list(command_line.folder.glob("outputs/.cache/export*.partial")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(sent)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "interrupted: an older bundle is untouched" in printed
+    assert "Traceback" not in printed
+    assert not list(command_line.folder.glob("outputs/.cache/*.partial"))
+
+
+def test_two_runs_at_once_wait_for_each_other_and_both_succeed(command_line):
+    processes = [command_line.start(TINY) for _ in range(2)]
+    printed = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], printed
+    assert sum("waiting" in text for text in printed) == 1
+    assert sum("up to date" in text for text in printed) == 1
+    lock = json.loads(next(command_line.folder.glob("outputs/rtmpose-t/*/lock.json")).read_text())
+    assert lock["name"] == NAME.replace("simcc", "rtmpose-t")
+
+
+def test_doctor_lists_backends_and_versions(command_line):
+    run = command_line("doctor")
+    assert run.returncode == 0
+    assert torch.__version__ in run.stdout
+    assert "onnxruntime" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["explain"], "explain takes one bundle"), (["predict", "a"], "predict takes"), (["doctor", "x"], "doctor takes")],
+)
+def test_a_verb_with_wrong_arguments_shows_its_usage(command_line, arguments, expected):
+    run = command_line(*arguments)
+    assert run.returncode == 2
+    assert expected in run.stderr
+    assert f"python -m compiler {arguments[0]}" in run.stderr
+
+
+def test_explain_of_a_folder_that_is_no_bundle(command_line):
+    run = command_line("explain", ".")
+    assert run.returncode == 1
+    assert "report.json cannot be read" in run.stderr
