@@ -164,9 +164,7 @@ def test_a_rewriter_can_be_switched_off(command_line, shared_cache):
     assert run.returncode == 0, run.stderr
     bundle = command_line.folder / "outputs/rtmpose" / NAME
     pools = [node for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "MaxPool"]
-    kernels = [
-        list(attribute.ints) for node in pools for attribute in node.attribute if attribute.name == "kernel_shape"
-    ]
+    kernels = [list(value.ints) for node in pools for value in node.attribute if value.name == "kernel_shape"]
     assert sorted(kernels) == [[5, 5], [9, 9], [13, 13]]
     explained = command_line("explain", str(bundle))
     assert "disabled by the config" in explained.stdout

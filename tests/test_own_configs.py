@@ -85,6 +85,7 @@ def test_an_engine_that_silently_differs_is_caught(command_line, shared_cache):
 
 def test_a_backend_whose_class_is_missing_is_wrong_usage(command_line):
     write_configs(command_line.folder)
+    (command_line.folder / "noisy_backend.py").unlink()
     run = command_line("--config-dir", "conf", "backend=noisy")
     assert run.returncode == 2
     assert "noisy_backend.Noisy cannot be imported" in run.stderr

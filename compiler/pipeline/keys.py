@@ -54,9 +54,9 @@ def export_key(job: Job, selection: Selection, load: Key) -> Key:
         "load": digest(load),
         "exporter": config.exporter,
         "opset": config.export.opset,
-        "dynamic": config.resolved_shape.dynamic,
-        "batch": config.batch.usual,
-        "example": job.config.model.processing,
+        "shape": str(config.resolved_shape),
+        "batch": None if config.resolved_shape.dynamic else config.batch.usual,
+        "names": (job.task.inputs, job.task.outputs),
         **_rewriters(selection, (*selection.functions, *selection.modules)),
         **_tools("torch", "onnx", "onnxscript"),
     }

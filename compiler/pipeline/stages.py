@@ -123,10 +123,9 @@ def export_program(job: Job, networks: Networks, folder: Path) -> str:
     batch = EXPORT_BATCH if dynamic else config.batch.usual
     example = task.samples(job.image, job.boxes, batch).tensors
     program = export(networks.rewritten.network, example, options, folder, rewriting=networks.rewriting)
-    replaced = dict.fromkeys(replacement.rewriter.name for replacement in networks.rewritten.replacements)
-    return f"ONNX opset {program.opset} by {options.exporter}, {program.nodes} nodes" + "".join(
-        f", {n}" for n in replaced
-    )
+    rewriters = dict.fromkeys(replacement.rewriter.name for replacement in networks.rewritten.replacements)
+    parts = (f"ONNX opset {program.opset} by {options.exporter}", f"{program.nodes} nodes", *rewriters)
+    return ", ".join(parts)
 
 
 def rewrite(networks: Networks, exported: Path, folder: Path) -> str:

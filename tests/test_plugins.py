@@ -1,0 +1,114 @@
+"""Rewriters from another package, held to their contracts on every run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import NAME
+
+MODEL = "model=rtmpose-t"
+BUNDLE = NAME.replace("simcc", "rtmpose-t")
+
+BREAKS_ITS_PROMISE = '''
+import numpy as np
+from rewriters import Contract, graph_rewriter
+
+@graph_rewriter(contract=Contract.exact)
+def nudge(call, graph):
+    """Claims to change nothing."""
+    weight = next(node for node in graph.nodes if node.op == "MatMul").inputs[1]
+    weight.values = weight.values * np.float32(1.001)
+    return [weight.name]
+'''
+
+LOSSY = '''
+import torch
+from rewriters import Contract, function_rewriter
+
+@function_rewriter(torch.nn.functional.silu, contract=Contract.lossy("SiLU is replaced by its hard approximation"))
+def hard_silu(call, input, inplace=False):
+    """Hardswish is cheaper than SiLU where there is no exponential."""
+    return torch.nn.functional.hardswish(input)
+'''
+
+RAISES = '''
+from rewriters import Contract, graph_rewriter
+
+@graph_rewriter(contract=Contract.exact)
+def stumbles(call, graph):
+    """Fails."""
+    return graph.nodes[10**6]
+'''
+
+
+@pytest.fixture
+def install(command_line):
+    """Install a package with rewriters, and return the environment that finds it."""
+
+    def install_package(source: str) -> dict[str, str]:
+        site = command_line.folder / "site"
+        information = site / "own_rewriters-1.0.dist-info"
+        information.mkdir(parents=True)
+        (site / "own_rewriters.py").write_text(source)
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: own-rewriters\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text("[deploy_compiler.rewriters]\nown = own_rewriters\n")
+        return {"PYTHONPATH": str(site)}
+
+    return install_package
+
+
+def report_of(command_line):
+    return json.loads((command_line.folder / "outputs/rtmpose-t" / BUNDLE / "report.json").read_text())
+
+
+def test_a_rewriter_that_breaks_its_contract_leaves_the_engine_unproven(command_line, install, shared_cache):
+    environment = install(BREAKS_ITS_PROMISE)
+    run = command_line(MODEL, f"cache={shared_cache}", **environment)
+    assert run.returncode == 3, run.stdout + run.stderr
+    assert "the rewriter nudge breaks its contract exact" in run.stdout
+    assert "the first stage beyond its tolerance is 'after nudge'" in run.stdout
+    entry = next(entry for entry in report_of(command_line)["ledger"] if entry["name"] == "nudge")
+    assert entry["holds"] is False
+    assert entry["max_absolute_error"] > 0
+
+    switched_off = command_line(MODEL, "rewriters.disable=[nudge]", f"cache={shared_cache}", **environment)
+    assert switched_off.returncode == 0, switched_off.stdout
+
+
+def test_a_lossy_rewriter_moves_the_reference_and_shows_its_loss(command_line, install, shared_cache):
+    environment = install(LOSSY)
+    run = command_line(MODEL, "rewriters.require=[hard_silu]", f"cache={shared_cache}", **environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    rewritten, program, *_ = report_of(command_line)["proofs"]
+    assert rewritten["lossy"]
+    assert max(row["relative_error"] for row in rewritten["comparisons"]) > 1e-2
+    assert program["reference"] == "rewritten network"
+    assert max(row["relative_error"] for row in program["comparisons"]) < 1e-4
+    entry = next(entry for entry in report_of(command_line)["ledger"] if entry["name"] == "hard_silu")
+    assert entry["times"] > 10
+    assert entry["contract"].startswith("lossy")
+    assert entry["max_absolute_error"] > 0
+
+
+def test_a_lossy_rewriter_is_held_to_the_decoded_tolerance(command_line, install, shared_cache):
+    environment = install(LOSSY)
+    run = command_line(MODEL, "verify.decoded_tolerance=0.01", f"cache={shared_cache}", **environment)
+    assert run.returncode == 3
+    assert "the first stage beyond its tolerance is 'rewritten network'" in run.stdout
+
+
+def test_a_rewriter_that_raises_is_named(command_line, install, shared_cache):
+    run = command_line(MODEL, f"cache={shared_cache}", **install(RAISES))
+    assert run.returncode == 1
+    assert "a rewriter failed" in run.stderr
+    assert "stumbles" in run.stderr
+    assert "own_rewriters" in run.stderr
+
+
+def test_a_plug_in_that_cannot_be_imported_is_named(command_line, install):
+    run = command_line(MODEL, **install("import no_such_library"))
+    assert run.returncode == 2
+    assert "own-rewriters" in run.stderr
+    assert "no_such_library" in run.stderr
