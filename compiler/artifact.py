@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -150,8 +151,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file so that it is there whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, default=str) + "\n")
+    """Write a JSON file so that it is there whole or not at all; what strict JSON does not know is written as text."""
+    write_text(path, json.dumps(finite(value), indent=2, default=str, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Return a JSON-able value with infinities and not-a-numbers written as text, which strict JSON needs."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
 
 
 def read_json(path: Path) -> Any:

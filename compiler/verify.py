@@ -47,6 +47,13 @@ class Comparison:
     relative_error: float
     cosine_similarity: float
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
+        """Read what `dataclasses.asdict` and JSON made of it; JSON holds infinities and not-a-numbers as text."""
+        names = ("max_absolute_error", "mean_absolute_error", "relative_error", "cosine_similarity")
+        numbers = {name: float(values[name]) for name in names}
+        return cls(batch=values["batch"], output=values["output"], **numbers)
+
 
 @dataclass(frozen=True)
 class StageProof:
@@ -75,7 +82,7 @@ class StageProof:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""
-        return asdict(self)
+        return {**asdict(self), "decoded": {str(batch): difference for batch, difference in self.decoded.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StageProof:
@@ -83,8 +90,8 @@ class StageProof:
         return cls(
             stage=values["stage"],
             reference=values["reference"],
-            comparisons=tuple(Comparison(**comparison) for comparison in values["comparisons"]),
-            decoded={int(batch): difference for batch, difference in values["decoded"].items()},
+            comparisons=tuple(map(Comparison.from_dict, values["comparisons"])),
+            decoded={int(batch): float(difference) for batch, difference in values["decoded"].items()},
             within=values["within"],
             lossy=values["lossy"],
         )

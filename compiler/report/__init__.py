@@ -10,7 +10,7 @@ from typing import Any
 
 from compiler.artifact import read_json, write_json, write_text
 from compiler.events import StageFinished
-from compiler.report.numbers import error_text, finite, seconds_text
+from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
 from compiler.verify import StageProof, first_failure
 from rewriters import Entry
@@ -87,13 +87,13 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able form; numbers that JSON does not know are written as text."""
+        """Return a JSON-able form."""
         values = asdict(self)
+        values["proofs"] = [proof.to_dict() for proof in self.proofs]
         values["ledger"] = [entry.to_dict() for entry in self.ledger]
         values["problem"] = self.problem
         values["proven"] = not self.problem
-        written: dict[str, Any] = finite(values)
-        return written
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:

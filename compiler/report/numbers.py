@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 KILO = 1024
 
 
@@ -25,14 +22,3 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= KILO
     return f"{size:.1f} GiB"
-
-
-def finite(value: Any) -> Any:
-    """Return a JSON-able value with infinities and not-a-numbers written as text, which strict JSON needs."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
