@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import signal
 import sys
@@ -71,4 +72,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The cyclic garbage collector takes a quarter of a compile and frees a tenth of its memory; at the end it would
+    # walk over all that torch has made once more. A sweep collects between its jobs.
+    gc.disable()
+    status = main()
+    gc.freeze()
+    sys.exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -95,6 +96,7 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
         for number, job in enumerate(jobs, start=1):
             screen.print(f"\n[bold]job {number} of {len(jobs)}[/]")
             rows.append(_run_job(tuple(job), config_dir, screen))
+            gc.collect()  # the command line runs without the cyclic collector
     finally:
         _save(rows, output)
         screen.print(_table(rows))

@@ -46,8 +46,7 @@ def export(
             Program gives something else than the network at another batch.
     """
     path = folder / ONNX_FILE
-    save_model(portable(to_onnx(network, example, options, rewriting)), path)
-    program = describe(path)
+    program = save_model(portable(to_onnx(network, example, options, rewriting)), path)
     if program.opset != options.opset:
         raise CompileError(
             f"the exporter wrote opset {program.opset}, not {options.opset}",

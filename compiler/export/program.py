@@ -26,7 +26,10 @@ def describe(path: Path) -> Program:
     """Read a Program's specs back from its file."""
     import onnx
 
-    model = onnx.load(path, load_external_data=False)
+    return _described(onnx.load(path, load_external_data=False), path)
+
+
+def _described(model: onnx.ModelProto, path: Path) -> Program:
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     weights = {initializer.name for initializer in model.graph.initializer}
     return Program(
@@ -38,8 +41,8 @@ def describe(path: Path) -> Program:
     )
 
 
-def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model as one file and check it.
+def save_model(model: onnx.ModelProto, path: Path) -> Program:
+    """Write a model as one file, check it, and return its specs.
 
     Raises:
         CompileError: The model is not valid ONNX, or too large for one file.
@@ -53,7 +56,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
             why="one ONNX file cannot hold more",
             fix="compile a smaller variant of the model",
         )
-    onnx.save(model, path)
+    path.write_bytes(model.SerializeToString())
     try:
         onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -63,6 +66,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
             why=str(error).strip().splitlines()[0],
             fix="run again with rewriters.disable=[...] to find the rewriter that breaks it",
         ) from error
+    return _described(model, path)
 
 
 def portable(model: onnx.ModelProto) -> onnx.ModelProto:

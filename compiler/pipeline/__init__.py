@@ -125,7 +125,7 @@ def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stag
         name=job.name,
         unit=job.task.unit,
         checkpoint=str(job.checkpoint or ""),
-        image=str(job.image_path),
+        image=job.config.image or job.image_path.name,
         stages=tuple(stage.finished),
         proofs=tuple(proofs),
         ledger=tuple(ledger),

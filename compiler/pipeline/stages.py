@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rewriters.apply import RewrittenNetwork
 
 WEIGHTS_FILE = "weights.pt"
-LEDGER_FILE = "ledger.json"
+REWRITTEN_FILE = "rewritten.json"
 PROOF_FILE = "proof.json"
 NETWORK_PICTURE = "output_pytorch.jpg"
 EXPORT_BATCH = 2
@@ -129,29 +129,30 @@ def export_program(job: Job, networks: Networks, folder: Path) -> str:
 
 
 def rewrite(networks: Networks, exported: Path, folder: Path) -> str:
-    """Write the Program after each graph rewriter that fired, the last one under the usual name, and their ledger."""
+    """Write the Program after each graph rewriter that fired, which of them is the last, and their ledger."""
     import onnx
 
     from rewriters.apply import apply_graph_rewriter
 
-    last = exported / ONNX_FILE
-    model = onnx.load(last)
-    entries = []
+    model = onnx.load(exported / ONNX_FILE)
+    last = ONNX_FILE
+    entries: list[Entry] = []
     for rewriter in networks.selection.graphs:
         model, entry = apply_graph_rewriter(model, rewriter, networks.selection.target)
         entries.append(entry)
         if entry.status == "fired":
-            last = folder / _step_file(rewriter.name)
-            save_model(model, last)
-    shutil.copyfile(last, folder / ONNX_FILE)
-    write_json(folder / LEDGER_FILE, [entry.to_dict() for entry in entries])
+            last = _step_file(rewriter.name)
+            save_model(model, folder / last)
+    if last == ONNX_FILE:
+        shutil.copyfile(exported / ONNX_FILE, folder / ONNX_FILE)
+    write_json(folder / REWRITTEN_FILE, {"program": last, "ledger": [entry.to_dict() for entry in entries]})
     fired = [entry.name for entry in entries if entry.status == "fired"]
-    return f"{describe(folder / ONNX_FILE).nodes} nodes after {', '.join(fired) or 'no graph rewriter'}"
+    return f"{len(model.graph.node)} nodes after {', '.join(fired) or 'no graph rewriter'}"
 
 
 def build_engine(job: Job, rewritten: Path, folder: Path) -> str:
     """Let the backend plan and build."""
-    program = describe(rewritten / ONNX_FILE)
+    program = describe(rewritten / read_json(rewritten / REWRITTEN_FILE)["program"])
     refused = job.backend.plan(program)
     if refused:
         raise CompileError(
@@ -180,12 +181,14 @@ def verify(job: Job, networks: Networks, built: Built, folder: Path) -> str:
     run_engine = job.backend.open(engine).run
     with networks.rewriting(measure=True) as recorder:
         run_network(networks.rewritten.network, usual, job.task.outputs)
-    ledger = [*recorder.entries(), *_graph_entries(networks.selection, built, usual), *networks.selection.entries]
+    programs = list(_program_stages(networks.selection, built))
+    ledger = [*recorder.entries(), *_graph_entries(networks.selection, built, programs, usual)]
+    ledger += networks.selection.entries
     _check_required(job.config.rewriters.require, ledger)
     stages: list[tuple[str, Run]] = [
         (NETWORK, lambda tensors: run_network(networks.original, tensors, job.task.outputs)),
         (REWRITTEN, partial(_run_rewritten, networks, job.task.outputs)),
-        *_program_stages(networks.selection, built),
+        *programs,
         (f"engine ({job.backend.name})", run_engine),
     ]
     tolerance = Tolerance(job.config.verify.tolerance, job.config.verify.decoded_tolerance)
@@ -219,13 +222,15 @@ def _program_stages(selection: Selection, built: Built) -> Iterator[tuple[str, R
             yield f"after {rewriter.name}", OnnxRuntimeSession(step, optimization="disabled").run
 
 
-def _graph_entries(selection: Selection, built: Built, tensors: Tensors) -> Iterator[Entry]:
+def _graph_entries(
+    selection: Selection, built: Built, programs: Sequence[tuple[str, Run]], tensors: Tensors
+) -> Iterator[Entry]:
     """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
     contracts = {rewriter.name: rewriter.contract for rewriter in selection.graphs}
-    steps = iter(_program_stages(selection, built))
+    steps = iter(programs)
     _, run_before = next(steps)
     before = run_before(tensors)
-    for entry in map(Entry.from_dict, read_json(built.rewritten / LEDGER_FILE)):
+    for entry in map(Entry.from_dict, read_json(built.rewritten / REWRITTEN_FILE)["ledger"]):
         if entry.status != "fired":
             yield entry
             continue

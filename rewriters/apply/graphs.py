@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import onnx
@@ -14,6 +15,9 @@ from rewriters.ledger import NEVER_MET, Entry, fired_entry, skipped_entry
 if TYPE_CHECKING:
     from rewriters.conditions import Target
     from rewriters.definition import GraphRewriter
+
+LARGEST_SHAPE = 1024
+"""In numbers: a tensor above this cannot be a shape, an axis or a scale that shape inference reads."""
 
 
 def apply_graph_rewriter(
@@ -45,14 +49,16 @@ def _check_places(result: object) -> None:
 
 def _exported(graph: gs.Graph, model: onnx.ModelProto) -> onnx.ModelProto:
     graph.cleanup().toposort()
-    exported = gs.export_onnx(graph)
+    changed: onnx.ModelProto = gs.export_onnx(graph)
     # graphsurgeon carries the graph over, but not what a model says about itself.
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    changed.graph.CopyFrom(exported.graph)
-    changed.graph.metadata_props.extend(model.graph.metadata_props)
+    about = onnx.ModelProto(**{field.name: value for field, value in model.ListFields() if field.name != "graph"})
     known = {opset.domain for opset in model.opset_import}
-    changed.opset_import.extend(opset for opset in exported.opset_import if opset.domain not in known)
+    about.opset_import.extend(opset for opset in changed.opset_import if opset.domain not in known)
+    for field in changed.DESCRIPTOR.fields:
+        if field.name != "graph":
+            changed.ClearField(field.name)
+    changed.MergeFrom(about)
+    changed.graph.metadata_props.extend(model.graph.metadata_props)
     return changed
 
 
@@ -64,11 +70,33 @@ def _checked(changed: onnx.ModelProto, model: onnx.ModelProto, rewriter: GraphRe
                 f"the graph rewriter {rewriter} changed the {port}s of the graph "
                 f"from {', '.join(map(_signature, before))} to {', '.join(map(_signature, after))}"
             )
+    light = _without_weights(changed)
     try:
-        onnx.checker.check_model(changed)
-        return onnx.shape_inference.infer_shapes(changed, strict_mode=True)
+        onnx.checker.check_model(light)
+        inferred = onnx.shape_inference.infer_shapes(light, strict_mode=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise RewriterError(f"the graph rewriter {rewriter} made an invalid model: {error}") from error
+    del changed.graph.value_info[:]
+    changed.graph.value_info.extend(inferred.graph.value_info)
+    return changed
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its large weights as inputs: checking and shape inference need no more of them."""
+    light = onnx.ModelProto(**{field.name: value for field, value in model.ListFields() if field.name != "graph"})
+    for field, value in model.graph.ListFields():
+        if field.name == "initializer":
+            continue
+        if isinstance(value, str):
+            setattr(light.graph, field.name, value)
+        else:
+            getattr(light.graph, field.name).extend(value)
+    for weight in model.graph.initializer:
+        if math.prod(weight.dims) > LARGEST_SHAPE:
+            light.graph.input.append(onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
+        else:
+            light.graph.initializer.append(weight)
+    return light
 
 
 def _signature(value: onnx.ValueInfoProto) -> str:
