@@ -35,7 +35,10 @@ format: $(VENV)/check  ## format, and repair what ruff can
 	$(BIN)/ruff check --fix .
 
 lock:  ## write constraints.txt anew, with the newest versions that go together (needs uv)
-	./lock.sh
+	head -2 constraints.txt > constraints.new
+	uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header pyproject.toml \
+		| grep -vE '^(nvidia-|cuda-|triton)' >> constraints.new
+	mv constraints.new constraints.txt
 
 clean:  ## remove the virtual environment and the outputs
 	rm -rf $(VENV) outputs

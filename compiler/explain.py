@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.markup import escape
-from rich.table import Table
 
 from compiler.artifact import recover_folder
 from compiler.errors import ExitCode, UsageError
@@ -17,6 +16,7 @@ from rewriters import Entry
 
 USAGE = "python -m compiler explain <bundle>"
 PLACES = 3
+INDENT = " " * 11
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -28,27 +28,26 @@ def run(arguments: Sequence[str]) -> int:
     report = Report.load(bundle)
     screen = console()
     screen.print(f"[bold]{escape(report.model)}[/]  {escape(report.name)}")
-    screen.print(_table(report.ledger))
+    for entry in report.ledger:
+        screen.print(_described(entry), soft_wrap=True, highlight=False)
     return ExitCode.PROVEN
 
 
-def _table(ledger: Sequence[Entry]) -> Table:
-    table = Table("rewriter", "kind", "", "where, or why not", "contract", "max abs error", box=None, pad_edge=False)
-    for entry in ledger:
-        error = "" if entry.max_absolute_error is None else error_text(entry.max_absolute_error)
-        table.add_row(entry.name, entry.kind, _verdict(entry), escape(_places(entry)), entry.contract, error)
-        table.add_row("", "", "", f"[dim]{escape(entry.why)}[/]", "", "")
-    return table
+def _described(entry: Entry) -> str:
+    effect = "" if entry.max_absolute_error is None else f", max abs error {error_text(entry.max_absolute_error)}"
+    place = f"because {entry.reason}" if entry.status == "skipped" else f"at {_places(entry)}"
+    return (
+        f"\n{_verdict(entry)}[bold]{escape(entry.name)}[/]: {entry.kind} rewriter, {escape(entry.contract)}{effect}"
+        f"\n{INDENT}[dim]{escape(entry.why)}[/]\n{INDENT}{escape(place)}"
+    )
 
 
 def _verdict(entry: Entry) -> str:
-    if entry.holds is False:
-        return "[red]breaks its contract[/]"
-    return f"[green]fired {entry.times}x[/]" if entry.status == "fired" else "[dim]skipped[/]"
+    text = "broken" if entry.holds is False else f"fired {entry.times}x" if entry.status == "fired" else "skipped"
+    colour = "red" if entry.holds is False else "green" if entry.status == "fired" else "dim"
+    return f"[{colour}]{text:{len(INDENT)}}[/]"
 
 
 def _places(entry: Entry) -> str:
-    if entry.status == "skipped":
-        return entry.reason
     more = len(entry.where) - PLACES
     return ", ".join(entry.where[:PLACES]) + (f", and {more} more" if more > 0 else "")

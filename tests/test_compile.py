@@ -180,8 +180,12 @@ def test_a_required_rewriter_that_cannot_act_is_an_error(command_line, shared_ca
 def test_explain_names_what_fired_and_what_was_skipped_and_why(command_line, bundle):
     run = command_line("explain", str(bundle))
     assert run.returncode == 0
-    assert re.search(r"spp_to_cascaded_pooling +module +fired 1x +backbone\.stage4\.1 +exact +0", run.stdout)
-    assert re.search(r"nearest_to_bilinear +function +skipped +backend is onnxruntime", run.stdout)
+    assert "fired 1x   spp_to_cascaded_pooling: module rewriter, exact, max abs error 0\n" in run.stdout
+    assert "at backbone.stage4.1\n" in run.stdout
+    assert (
+        "skipped    nearest_to_bilinear: function rewriter, lossy: bilinear weights differ from nearest\n" in run.stdout
+    )
+    assert "because backend is onnxruntime, not tensorrt or tensorrt_rtx\n" in run.stdout
 
 
 def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, command_line):

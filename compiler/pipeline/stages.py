@@ -181,7 +181,7 @@ def verify(job: Job, networks: Networks, built: Built, folder: Path) -> str:
     run_engine = job.backend.open(engine).run
     with networks.rewriting(measure=True) as recorder:
         run_network(networks.rewritten.network, usual, job.task.outputs)
-    programs = list(_program_stages(networks.selection, built))
+    programs = _program_stages(networks.selection, built)
     ledger = [*recorder.entries(), *_graph_entries(networks.selection, built, programs, usual)]
     ledger += networks.selection.entries
     _check_required(job.config.rewriters.require, ledger)
@@ -213,13 +213,12 @@ def _run_rewritten(networks: Networks, outputs: tuple[str, ...], tensors: Tensor
         return run_network(networks.rewritten.network, tensors, outputs)
 
 
-def _program_stages(selection: Selection, built: Built) -> Iterator[tuple[str, Run]]:
-    """Yield the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
-    yield "program", OnnxRuntimeSession(built.exported / ONNX_FILE, optimization="disabled").run
-    for rewriter in selection.graphs:
-        step = built.rewritten / _step_file(rewriter.name)
-        if step.is_file():
-            yield f"after {rewriter.name}", OnnxRuntimeSession(step, optimization="disabled").run
+def _program_stages(selection: Selection, built: Built) -> list[tuple[str, Run]]:
+    """Open the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
+    steps = {f"after {rewriter.name}": built.rewritten / _step_file(rewriter.name) for rewriter in selection.graphs}
+    paths = {"program": built.exported / ONNX_FILE, **{name: path for name, path in steps.items() if path.is_file()}}
+    sessions = {name: OnnxRuntimeSession(path, optimization="disabled", spinning=False) for name, path in paths.items()}
+    return [(name, session.run) for name, session in sessions.items()]
 
 
 def _graph_entries(
