@@ -240,6 +240,13 @@ def test_two_runs_at_once_wait_for_each_other_and_both_succeed(command_line):
     assert lock["name"] == NAME.replace("simcc", "rtmpose-t")
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(command_line, bundle):
+    script = f"{sys.executable} -m compiler predict {bundle} {PHOTOGRAPH} | head -1"
+    run = subprocess.run(["bash", "-c", script], cwd=command_line.folder, capture_output=True, text=True, check=False)
+    assert run.stdout == "[\n"
+    assert run.stderr == ""
+
+
 def test_doctor_lists_backends_and_versions(command_line):
     run = command_line("doctor")
     assert run.returncode == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +28,7 @@ class OnnxRuntime(Backend):
 
     Attributes:
         optimization: Of the graph, when the engine is opened: one of `OPTIMIZATIONS`.
-        threads: Within one operator; None for one on each core.
+        threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
         spinning: Whether threads wait actively for work: fastest alone, slow beside another engine in one process.
     """
 
@@ -88,7 +87,7 @@ class OnnxRuntimeSession:
     Args:
         path: The file.
         optimization: One of `OPTIMIZATIONS`; `disabled` runs the graph as it is written.
-        threads: Within one operator; None for one on each core.
+        threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
         spinning: Whether threads wait actively for work.
 
     Raises:
@@ -106,7 +105,7 @@ class OnnxRuntimeSession:
             ) from error
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATIONS[optimization])
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        options.intra_op_num_threads = threads or 0
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
         options.log_severity_level = 3
         try:

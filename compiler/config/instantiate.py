@@ -68,14 +68,17 @@ def _dataclass(target: str, base: type[T], where: str) -> type[T]:
             why=str(error),
             fix="give the full path of a class that can be imported: package.module.Class",
         ) from error
-    classes = {
-        key: value
-        for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, base) and is_dataclass(value) and not isabstract(value)
-    }
+    classes = {key: value for key, value in vars(module).items() if _is_concrete(value, base)}
     if name not in classes:
         raise UsageError(f"{target} is not a {base.__name__}", where=where, fix=nearest(name, classes))
     return cast("type[T]", classes[name])
+
+
+def _is_concrete(value: Any, base: type) -> bool:
+    # In Python 3.10 an alias such as dict[str, int] counts as a type, and has an origin.
+    if not isinstance(value, type) or get_origin(value) is not None:
+        return False
+    return issubclass(value, base) and is_dataclass(value) and not isabstract(value)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
