@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import FrameType
 
 from compiler.errors import CompileError, ExitCode, UsageError, nearest
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"deploy-compiler {version('deploy-compiler')}")
+        return ExitCode.PROVEN
     verb, rest = (
         ("compile", arguments) if not arguments or _is_override(arguments[0]) else (arguments[0], arguments[1:])
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import onnx
@@ -149,7 +152,7 @@ def test_an_engine_beyond_its_tolerance_is_built_but_not_proven(copied):
     run = command_line("model=rtmpose", "verify.tolerance=1e-9", cache)
     assert run.returncode == 3
     assert "built but not proven" in run.stdout
-    assert "the first stage beyond its tolerance is 'program'" in run.stdout
+    assert "the first stage beyond its tolerance is 'rewritten network'" in run.stdout
     bundle = command_line.folder / "outputs/rtmpose" / NAME
     report = json.loads((bundle / "report.json").read_text())
     assert not report["proven"]
@@ -195,3 +198,24 @@ def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, com
     left = next(command_line.folder.glob("outputs/rtmpose-t/*.log")).read_text()
     assert "there is no rewriter 'nothing'" in left
     assert "Traceback" in left
+
+
+def test_the_published_checkpoint_is_downloaded_once_and_its_digest_checked(command_line, shared_cache):
+    served = command_line.folder / "served"
+    served.mkdir()
+    torch.save({"state_dict": build_network("rtmpose-t").state_dict()}, served / "published.pth")
+    digest = file_digest(served / "published.pth")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/published.pth"
+        official = ("model=rtmpose-t", "checkpoint=official", f"model.official.url='{url}'", f"cache={shared_cache}")
+        wrong = command_line(*official, "model.official.sha256=00000000")
+        assert wrong.returncode == 1
+        assert "the downloaded checkpoint is not the published one" in wrong.stderr
+        run = command_line(*official, f"model.official.sha256={digest[:8]}")
+        assert run.returncode == 0, run.stderr
+        assert "the weights are drawn" not in run.stdout
+        server.shutdown()
+    again = command_line(*official, f"model.official.sha256={digest[:8]}")
+    assert "up to date" in again.stdout

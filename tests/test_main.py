@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,11 @@ def test_bash_completes_choices_and_keys(command_line, words, expected):
         check=False,
     )
     assert expected in run.stdout.split(), run.stderr
+
+
+def test_version_is_that_of_the_distribution(command_line):
+    run = command_line("--version")
+    assert (run.returncode, run.stdout) == (0, f"deploy-compiler {version('deploy-compiler')}\n")
 
 
 def test_an_unknown_verb_is_refused_with_the_nearest(command_line):

@@ -42,7 +42,7 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
     """
     bundle = bundle_folder(config)
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    job = read_job(config)
+    job = read_job(config, listen)
     with ExitStack() as stack:
         stack.enter_context(writable(bundle))
         stack.enter_context(one_at_a_time(bundle, listen))

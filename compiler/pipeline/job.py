@@ -13,6 +13,7 @@ from compiler.backends import Backend, build_backend
 from compiler.checkpoint import download
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
+from compiler.events import Listener, StageStarted
 from compiler.tasks import AnyTask, build_task
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import Image, read_image
@@ -70,8 +71,12 @@ def cache_folder(config: CompileConfig) -> Path:
     return Path(config.cache) if config.cache else Path(config.output) / ".cache"
 
 
-def read_job(config: CompileConfig) -> Job:
+def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Job:
     """Build the task and the backend, and read the image, the boxes and the checkpoint's digest.
+
+    Args:
+        config: Composed and checked.
+        listen: Told where a download begins.
 
     Raises:
         UsageError: The processing or the backend is not configured right.
@@ -85,7 +90,7 @@ def read_job(config: CompileConfig) -> Job:
     image_path = Path(config.image) if config.image else task.sample_image()
     image = read_image(image_path)
     boxes = read_boxes(config.box, (image.shape[1], image.shape[0]))
-    checkpoint = _locate_checkpoint(config)
+    checkpoint = _locate_checkpoint(config, listen)
     return Job(
         config=config,
         task=task,
@@ -98,10 +103,11 @@ def read_job(config: CompileConfig) -> Job:
     )
 
 
-def _locate_checkpoint(config: CompileConfig) -> Path | None:
+def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:
     if config.checkpoint is None:
         return None
     if config.checkpoint == OFFICIAL:
+        listen(StageStarted("download"))
         official = config.model.official
         return download(official.url, official.sha256, cache_folder(config) / "checkpoints")
     path = Path(config.checkpoint)
