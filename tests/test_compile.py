@@ -120,6 +120,15 @@ def test_the_engine_takes_batches_and_only_its_static_twin_does_not(bundle, tmp_
     assert [dim.dim_value for dim in static.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 256, 192]
 
 
+def test_the_other_exporter_is_proven_too(tmp_path, shared_cache):
+    options = ("export.exporter=torchscript", "export.opset=17")
+    run = CommandLine(tmp_path)("model=rtmpose-t", *options, f"cache={shared_cache}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "ONNX opset 17 by torchscript" in run.stdout
+    model = onnx.load(tmp_path / "outputs/rtmpose-t" / NAME.replace("simcc", "rtmpose-t") / "end2end.onnx")
+    assert model.opset_import[0].version == 17
+
+
 def test_the_program_carries_nothing_of_the_machine_it_was_made_on(bundle):
     model = onnx.load(bundle / "end2end.onnx")
     assert model.opset_import[0].version == 18

@@ -117,6 +117,19 @@ def test_its_specs_are_what_was_asked_for(tmp_path, classifier, exporter):
 
 
 @exporters
+def test_constants_are_initializers_whatever_the_exporter(tmp_path, exporter):
+    class Shifted(nn.Module):
+        def forward(self, x):
+            return (x * torch.tensor([1.0, 2.0, 3.0]) + 0.5,)
+
+    options = ExportOptions(exporter, 18, True, ("input",), ("output",))
+    export(Shifted(), {"input": np.ones((2, 3), np.float32)}, options, tmp_path)
+    graph = onnx.load(tmp_path / ONNX_FILE).graph
+    assert "Constant" not in {node.op_type for node in graph.node}
+    assert len(graph.initializer) == 2
+
+
+@exporters
 def test_a_static_program_has_the_batch_of_its_example(tmp_path, classifier, exporter):
     program = export(classifier, EXAMPLE, options(exporter, dynamic_batch=False), tmp_path)
     assert program.inputs[0].shape == (2, 3, 8, 6)

@@ -49,7 +49,7 @@ class OnnxRuntime(Backend):
         try:
             return Probe(version("onnxruntime"), devices=("CPU",))
         except PackageNotFoundError:
-            return Probe("", problem="onnxruntime is not installed: pip install 'deploy-compiler[onnxruntime]'")
+            return Probe("", problem="onnxruntime is not installed: pip install onnxruntime")
 
     def plan(self, program: Program) -> tuple[str, ...]:
         """Return the nodes that have neither a CPU kernel nor a definition in terms of other operators."""
@@ -57,6 +57,7 @@ class OnnxRuntime(Backend):
         from onnxruntime.capi.onnxruntime_pybind11_state import get_all_opkernel_def
 
         kernels = {(kernel.domain, kernel.op_name) for kernel in get_all_opkernel_def()}
+        kernels.add(("", "Constant"))  # becomes an initializer before there is anything to run
         model = onnx.load(program.path, load_external_data=False)
         local = {(function.domain, function.name) for function in model.functions}
         return tuple(
@@ -101,7 +102,7 @@ class OnnxRuntimeSession:
             import onnxruntime
         except ImportError as error:
             raise CompileError(
-                "ONNX Runtime is not installed", where=str(path), fix="pip install 'deploy-compiler[onnxruntime]'"
+                "ONNX Runtime is not installed", where=str(path), fix="pip install onnxruntime"
             ) from error
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATIONS[optimization])

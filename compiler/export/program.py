@@ -72,13 +72,15 @@ def save_model(model: onnx.ModelProto, path: Path) -> Program:
 def portable(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model without what exporters leave of their machine, in an IR version that old runtimes open.
 
-    Stack traces and source paths stand in documentation and metadata; a varying batch has a made-up name such as `s77`.
+    Stack traces and source paths stand in documentation and metadata; a varying batch has a made-up name such as `s77`;
+    constants are nodes to one exporter and initializers to the other.
     """
     model.ir_version = NEWEST_IR_VERSION if model.opset_import[0].version > 18 else IR_VERSION_BEFORE_OPSET_19
     for part in _documented(model):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
     _name_dynamic_batch(model)
+    _lift_constants(model.graph)
     return model
 
 
@@ -110,6 +112,21 @@ def _name_dynamic_batch(model: onnx.ModelProto) -> None:
         for dimension in value.type.tensor_type.shape.dim:
             if invented and dimension.dim_param == invented:
                 dimension.dim_param = "batch"
+
+
+def _lift_constants(graph: onnx.GraphProto) -> None:
+    """Turn the nodes that hold a constant tensor into initializers, as graph rewriters and backends expect them."""
+    constants = {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    }
+    for name, tensor in constants.items():
+        tensor.name = name
+        graph.initializer.append(tensor)
+    kept = [node for node in graph.node if not (node.op_type == "Constant" and node.output[0] in constants)]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from compiler.artifact import Engine, Program, TensorSpec
 from compiler.backends import build_backend, run_in_batches
@@ -107,6 +107,14 @@ def test_outputs_keep_their_names_when_there_are_several(tmp_path):
 )
 def test_operators_with_a_kernel_or_a_definition_are_planned(backend, program, operator):
     assert backend.plan(program(apply(operator))) == ()
+
+
+def test_a_constant_has_no_kernel_and_is_planned_all_the_same(backend, program, tmp_path):
+    constant = helper.make_node("Constant", [], ["two"], value=numpy_helper.from_array(np.float32(2)))
+    doubled = program(constant, helper.make_node("Mul", ["input", "two"], ["output"]))
+    assert backend.plan(doubled) == ()
+    found = backend.open(built(backend, doubled, tmp_path)).run({"input": VALUES})
+    np.testing.assert_array_equal(found["output"], 2 * VALUES)
 
 
 def test_an_operator_that_the_program_defines_itself_is_planned(backend, program, tmp_path):
