@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from compiler import runtime
-from tests.conftest import PHOTOGRAPH
+from tests.conftest import NAME, PHOTOGRAPH
 from tests.environments import make_environment
 
 # A box of 153.6 x 204.8 pixels, times the padding of 1.25, is a region of 192 x 256.
@@ -40,16 +40,26 @@ def sdk(tmp_path_factory):
     return make_environment(folder, "mmdeploy-runtime==1.3.1", "numpy<2", "opencv-python-headless<4.12")
 
 
-def test_the_sdk_finds_the_same_key_points_in_our_bundle(sdk, bundle, tmp_path):
+@pytest.fixture(params=["dynamic", "static"])
+def engine(request, bundle, command_line, shared_cache):
+    if request.param == "dynamic":
+        return bundle
+    run = command_line("model=rtmpose-t", "shape=static", f"cache={shared_cache}")
+    assert run.returncode == 0, run.stderr
+    name = NAME.replace("simcc", "rtmpose-t").replace("dynamic", "static")
+    return command_line.folder / "outputs/rtmpose-t" / name
+
+
+def test_the_sdk_finds_the_same_key_points_in_our_bundle(sdk, engine, tmp_path):
     boxes = [[x, y, x + WIDTH, y + HEIGHT] for x, y in CORNERS]
     # The SDK counts the pixels of a box with both ends included.
     inclusive = [[x1, y1, x2 - 1, y2 - 1] for x1, y1, x2, y2 in boxes]
     found = tmp_path / "found.json"
     subprocess.run(
-        [sdk, "-c", SCRIPT, bundle, PHOTOGRAPH, json.dumps(inclusive), found], check=True, capture_output=True
+        [sdk, "-c", SCRIPT, engine, PHOTOGRAPH, json.dumps(inclusive), found], check=True, capture_output=True
     )
     theirs = np.array(json.loads(found.read_text()))
-    ours = runtime.open(bundle)(PHOTOGRAPH, boxes)
+    ours = runtime.open(engine)(PHOTOGRAPH, boxes)
     assert theirs.shape == (3, 17, 3)
     for pose, reference in zip(ours, theirs, strict=True):
         assert np.abs(pose.keypoints - reference[:, :2]).max() < 0.01

@@ -38,7 +38,7 @@ def build(node: Mapping[str, Any]) -> nn.Module:
     tree = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     if not isinstance(tree, Mapping) or "_target_" not in tree:
         raise UsageError(
-            "The network cannot be built",
+            "the network cannot be built",
             where="network",
             why="the node has no _target_",
             fix="name a class, such as compiler.networks.pose.TopdownPoseEstimator",
@@ -51,7 +51,7 @@ def build(node: Mapping[str, Any]) -> nn.Module:
         cause = error.__cause__ or error
         path = ".".join(["network", *_full_key(str(error))])
         raise UsageError(
-            "The network cannot be built",
+            "the network cannot be built",
             where=path,
             why=str(cause).splitlines()[0],
             fix=f"correct the values under {path}",
@@ -78,7 +78,7 @@ def _check(path: str, node: Mapping[str, Any]) -> None:
     given = {key for key in node if key not in ("_target_", "_convert_", "_recursive_", "_partial_")}
     for key in sorted(map(str, given - parameters.keys())):
         raise UsageError(
-            "The network cannot be built",
+            "the network cannot be built",
             where=f"{path}.{key}",
             why=f"{target} takes no argument {key!r}",
             fix=nearest(key, parameters),
@@ -86,7 +86,7 @@ def _check(path: str, node: Mapping[str, Any]) -> None:
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in given:
             raise UsageError(
-                "The network cannot be built",
+                "the network cannot be built",
                 where=f"{path}.{name}",
                 why=f"{target} needs the argument {name!r}",
                 fix=f"add {name} to {path}",
@@ -105,7 +105,7 @@ def _network_class(target: str, where: str) -> type[nn.Module]:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
         raise UsageError(
-            f"The network class {target} cannot be imported",
+            f"the network class {target} cannot be imported",
             where=where,
             why=str(error),
             fix="give the full path of a class, and install the package that holds it",

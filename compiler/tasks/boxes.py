@@ -59,12 +59,12 @@ def _read_json(path: Path) -> object:
         data: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CompileError(
-            "The boxes do not exist", where=str(path), why="there is no such file", fix=f"give {_FORMS}"
+            "the boxes do not exist", where=str(path), why="there is no such file", fix=f"give {_FORMS}"
         ) from error
     except OSError as error:
-        raise CompileError("The boxes cannot be read", where=str(path), why=str(error)) from error
+        raise CompileError("the boxes cannot be read", where=str(path), why=str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise CompileError("The boxes are not JSON", where=str(path), why=str(error), fix=f"give {_FORMS}") from error
+        raise CompileError("the boxes are not JSON", where=str(path), why=str(error), fix=f"give {_FORMS}") from error
     return data
 
 
@@ -75,7 +75,7 @@ def _rows(data: object, where: str) -> list[list[float]]:
     if not isinstance(data, Sequence) or isinstance(data, str):
         raise _wrong_form(data, where)
     if not data:
-        raise CompileError("There are no boxes", where=where, why="the list is empty", fix=f"give {_FORMS}")
+        raise CompileError("there are no boxes", where=where, why="the list is empty", fix=f"give {_FORMS}")
     return [_row(data, where)] if _is_number(data[0]) else [_row(item, where) for item in data]
 
 
@@ -98,7 +98,7 @@ def _is_number(value: object) -> bool:
 def _wrong_form(value: object, where: str) -> CompileError:
     shown = repr(value)
     return CompileError(
-        "The boxes cannot be understood",
+        "the boxes cannot be understood",
         where=where,
         why=f"{shown if len(shown) < 80 else shown[:77] + '...'} is not a box",
         fix=f"give {_FORMS}",
@@ -113,17 +113,17 @@ def _check(row: Sequence[float], image_size: tuple[int, int], where: str) -> Non
     width, height = image_size
     shown = f"the box is x1={x1:g}, y1={y1:g}, x2={x2:g}, y2={y2:g}"
     if not np.isfinite([x1, y1, x2, y2]).all():
-        raise CompileError("A box is not finite", where=where, why=shown, fix="give finite numbers")
+        raise CompileError("a box is not finite", where=where, why=shown, fix="give finite numbers")
     if x2 <= x1 or y2 <= y1:
         raise CompileError(
-            "A box has no area",
+            "a box has no area",
             where=where,
             why=shown,
             fix="give x1 < x2 and y1 < y2; the last two numbers are a corner, not a width and a height",
         )
     if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
         raise CompileError(
-            "A box lies outside the image",
+            "a box lies outside the image",
             where=where,
             why=f"{shown}; the image is {width} wide and {height} high",
             fix="give the box in pixels of this image, counted from its upper left corner",

@@ -31,25 +31,25 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
         return _from_array(source)
     path = Path(source)
     if path.is_dir():
-        raise CompileError("The image is a folder", where=str(path), fix="give one image file")
+        raise CompileError("the image is a folder", where=str(path), fix="give one image file")
     try:
         # OpenCV's own imread cannot open every name that the file system allows.
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise CompileError(
-            "The image does not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
+            "the image does not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
         ) from error
     except (OSError, ValueError) as error:
-        raise CompileError("The image cannot be read", where=str(path), why=str(error)) from error
+        raise CompileError("the image cannot be read", where=str(path), why=str(error)) from error
     if not data:
-        raise CompileError("The image is empty", where=str(path), why="the file has 0 bytes", fix="copy it again")
+        raise CompileError("the image is empty", where=str(path), why="the file has 0 bytes", fix="copy it again")
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise CompileError("The image cannot be decoded", where=str(path), why=str(error).strip()) from error
+        raise CompileError("the image cannot be decoded", where=str(path), why=str(error).strip()) from error
     if decoded is None:
         raise CompileError(
-            "The image cannot be decoded",
+            "the image cannot be decoded",
             where=str(path),
             why="it is damaged, or in a format that OpenCV does not know",
             fix="convert it to PNG or JPEG",
@@ -68,7 +68,7 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         _, data = cv2.imencode(final.suffix, image)
     except cv2.error as error:
         raise CompileError(
-            "The image cannot be encoded",
+            "the image cannot be encoded",
             where=str(final),
             why=f"{final.suffix or 'no suffix'} is not an image format",
             fix="use .png or .jpg",
@@ -80,7 +80,7 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         partial.replace(final)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise CompileError("The image cannot be written", where=str(final), why=str(error)) from error
+        raise CompileError("the image cannot be written", where=str(final), why=str(error)) from error
 
 
 def _from_array(array: NDArray[Any]) -> Image:
@@ -88,7 +88,7 @@ def _from_array(array: NDArray[Any]) -> Image:
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
     if array.size == 0 or channels not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
         raise CompileError(
-            "The array is not an image",
+            "the array is not an image",
             where=f"shape {list(array.shape)}, {array.dtype}",
             why="an image is [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], of uint8 or uint16",
             fix="convert it; a colour image is BGR with values from 0 to 255",
