@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from compiler import build_network
 
@@ -72,6 +73,16 @@ def test_own_models_and_backends_compile_like_ours(command_line, shared_cache):
     assert "backend: noisy, onnxruntime" in listed.stdout
     assert "small" in listed.stdout
     assert "noisy" in command_line("doctor", "--config-dir", "conf", **path).stdout
+
+
+def test_two_backends_share_one_export(command_line):
+    write_configs(command_line.folder)
+    path = {"PYTHONPATH": str(command_line.folder)}
+    arguments = ("--config-dir", "conf", "model=small")
+    assert command_line(*arguments, "backend=onnxruntime", **path).returncode == 0
+    run = command_line(*arguments, "backend=noisy", **path)
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"✓ (\w+) +cached", run.stdout) == ["load", "export"]
 
 
 def test_an_engine_that_silently_differs_is_caught(command_line, shared_cache):

@@ -1,0 +1,114 @@
+"""Every built-in rewriter, made to promise too much or to do its work wrongly: its contract is seen to be broken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rewriters import Contract, Target, discover, select, with_measurement
+from rewriters.apply import apply_graph_rewriter, rewriting, rewritten
+
+REWRITERS = {rewriter.name: rewriter for rewriter in discover()}
+
+
+class Upsample(nn.Module):
+    def forward(self, x):
+        return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class ConvModule(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.bn = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
+
+
+class SPPBottleneck(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 3, 1)
+        self.poolings = nn.ModuleList(nn.MaxPool2d(size, stride=1, padding=size // 2) for size in (5, 9, 13))
+        self.conv2 = nn.Conv2d(12, 3, 1)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        return self.conv2(torch.cat([x, *(pooling(x) for pooling in self.poolings)], dim=1))
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.linear(x * 0.37)
+
+
+class Stacked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gamma, self.beta = nn.Parameter(torch.randn(2, 8)), nn.Parameter(torch.randn(2, 8))
+
+    def forward(self, x):
+        first, second = torch.unbind(x.unsqueeze(1) * self.gamma + self.beta, dim=1)
+        return first - second.square()
+
+
+def with_a_smaller_last_window(call, module):
+    rewritten_module = REWRITERS["spp_to_cascaded_pooling"].body(call, module)
+    rewritten_module.poolings[-1] = nn.MaxPool2d(3, stride=1, padding=1)
+    return rewritten_module
+
+
+def with_a_constant_changed(call, graph):
+    places = REWRITERS["unbind_before_broadcast"].body(call, graph)
+    addition = next(node for node in graph.nodes if node.op == "Add" and "_at_" in node.name)
+    addition.inputs[1].values = addition.inputs[1].values + np.float32(1e-3)
+    return places
+
+
+@pytest.mark.parametrize(
+    ("network", "input", "name", "changes"),
+    [
+        (Upsample(), (1, 2, 4, 4), "nearest_to_bilinear", {"contract": Contract.exact}),
+        (ConvModule(), (1, 3, 8, 8), "fuse_batch_norm", {"contract": Contract.exact}),
+        (SPPBottleneck(), (1, 3, 16, 16), "spp_to_cascaded_pooling", {"body": with_a_smaller_last_window}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_on_a_network(network, input, name, changes):
+    torch.manual_seed(0)
+    broken = replace(REWRITERS[name], **changes)
+    applied = rewritten(network.eval(), select([broken], Target("tensorrt", algo="dbnet")))
+    with torch.no_grad(), rewriting(applied, measure=True) as ledger:
+        applied.network(torch.randn(input))
+    (entry,) = ledger.entries()
+    assert (entry.status, entry.holds) == ("fired", False)
+    assert entry.max_absolute_error > 0
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "changes"),
+    [
+        (Scaled(), "fold_scalar_multiplications", {"contract": Contract.exact}),
+        (Stacked(), "unbind_before_broadcast", {"body": with_a_constant_changed}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_on_a_graph(network, name, changes, export, run):
+    torch.manual_seed(0)
+    input = torch.randn(64, 8)
+    model = export(network, input)
+    broken = replace(REWRITERS[name], **changes)
+    changed, entry = apply_graph_rewriter(model, broken, Target("onnxruntime"))
+    error = max(np.abs(a - b).max() for a, b in zip(run(model, input), run(changed, input), strict=True))
+    assert entry.status == "fired"
+    assert with_measurement(entry, broken.contract, float(error)).holds is False
