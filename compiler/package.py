@@ -22,7 +22,7 @@ def write_bundle(folder: Path, config: CompileConfig, task: AnyTask, engine: Eng
 
     Args:
         folder: The bundle-to-be.
-        config: What was compiled; written in full, so that it compiles again as it is.
+        config: What was compiled; written in full.
         task: Pre- and post-processing.
         engine: Copied.
     """

@@ -92,9 +92,13 @@ def open(path: str | PathLike[str]) -> Predictor:
     config: Any = OmegaConf.to_container(OmegaConf.load(config_file))
     engine = Engine.load(folder)
     backend = build_backend(engine.backend)
-    return Predictor(
-        task=build_task(config["model"]["processing"]),
-        engine=engine,
-        session=backend.open(engine),
-        largest_batch=config["batch"]["largest"],
-    )
+    try:
+        processing, largest_batch = config["model"]["processing"], int(config["batch"]["largest"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CompileError(
+            f"{CONFIG_FILE} is not the config of a bundle",
+            where=str(config_file),
+            why=f"{type(error).__name__}: {error}",
+            fix="compile the bundle again",
+        ) from error
+    return Predictor(build_task(processing), engine, backend.open(engine), largest_batch)

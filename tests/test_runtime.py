@@ -90,6 +90,15 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path, kind):
         runtime.open(folder)
 
 
+@pytest.mark.parametrize("content", ["model: {}\n", "[]\n", "batch: 3\n"])
+def test_a_bundle_with_a_foreign_config_is_refused(bundle, tmp_path, content):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    (folder / "config.yaml").write_text(content)
+    with pytest.raises(CompileError, match="is not the config of a bundle"):
+        runtime.open(folder)
+
+
 def test_a_bundle_of_an_unknown_backend_is_refused(bundle, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(bundle, folder)

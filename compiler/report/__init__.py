@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import read_json, write_json, write_text
+from compiler.errors import CompileError
 from compiler.events import StageFinished
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
@@ -80,7 +81,6 @@ class Report:
             unit=self.unit,
             engine_bytes=self.engine_bytes,
             picture=self.pictures[-1],
-            stages=self.stages,
             proofs=self.proofs,
             problem=self.problem,
             up_to_date=up_to_date,
@@ -114,9 +114,17 @@ class Report:
         """Read a bundle's report.
 
         Raises:
-            CompileError: The folder holds no report.
+            CompileError: The folder holds no report, or one of another version.
         """
-        return cls.from_dict(read_json(bundle / JSON_FILE))
+        try:
+            return cls.from_dict(read_json(bundle / JSON_FILE))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CompileError(
+                f"{JSON_FILE} is not a report of this version",
+                where=str(bundle / JSON_FILE),
+                why=f"{type(error).__name__}: {error}",
+                fix="compile the bundle again",
+            ) from error
 
 
 def write_report(folder: Path, report: Report) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.errors import ExitCode
-from compiler.events import StageFinished
 from compiler.verify import StageProof
 
 
@@ -21,7 +20,6 @@ class Outcome:
         unit: The task's unit, of decoded differences.
         engine_bytes: The size of the engine's file.
         picture: The engine's picture, in the bundle.
-        stages: Each stage with its time.
         proofs: Each stage behind the network, compared.
         problem: Why the engine is not proven; empty if it is.
         up_to_date: Whether the bundle was there already and nothing was done.
@@ -33,7 +31,6 @@ class Outcome:
     unit: str
     engine_bytes: int
     picture: str
-    stages: tuple[StageFinished, ...]
     proofs: tuple[StageProof, ...]
     problem: str = ""
     up_to_date: bool = False

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from compiler.artifact import finite
+from compiler.errors import CompileError
 from compiler.events import StageFinished
 from compiler.report import Report, write_report
 from compiler.report.numbers import error_text, seconds_text, size_text
@@ -51,6 +52,13 @@ def test_numbers_that_json_does_not_know_survive(tmp_path, report):
     again = Report.load(tmp_path)
     assert math.isinf(again.proofs[0].worst.relative_error)
     assert math.isnan(again.proofs[1].worst.relative_error)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"model": "rtmpose", "more": 1}'])
+def test_a_report_of_another_version_is_refused(tmp_path, content):
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(CompileError, match="not a report of this version"):
+        Report.load(tmp_path)
 
 
 def test_the_problem_names_the_first_stage_and_every_broken_contract(report):
