@@ -13,16 +13,10 @@ from types import FrameType
 
 from compiler.errors import CompileError, ExitCode, UsageError, nearest
 
-VERBS = {
-    "compile": "compiler.command",
-    "explain": "compiler.explain",
-    "predict": "compiler.predict",
-    "doctor": "compiler.doctor",
-}
-"""Each verb's module; its `run(arguments)` returns the exit status."""
+VERBS = ("compile", "explain", "predict", "doctor")
+"""Each is a module of this package; its `run(arguments)` returns the exit status."""
 
 INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
-DEFECT = "this is a defect in the compiler: please report it, with what --debug shows"
 
 
 class Interrupted(BaseException):
@@ -51,29 +45,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        known = isinstance(error, CompileError)
-        shown = (
-            error if isinstance(error, CompileError) else CompileError(f"{type(error).__name__}: {error}", fix=DEFECT)
-        )
+        shown = error if isinstance(error, CompileError) else _defect(error)
         print(f"error: {shown}", file=sys.stderr)
-        return shown.exit_code if known else ExitCode.FAILED
+        return shown.exit_code
 
 
 def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"deploy-compiler {version('deploy-compiler')}")
         return ExitCode.PROVEN
-    verb, rest = (
-        ("compile", arguments) if not arguments or _is_override(arguments[0]) else (arguments[0], arguments[1:])
-    )
+    has_verb = bool(arguments) and not _is_override(arguments[0])
+    verb, rest = (arguments[0], arguments[1:]) if has_verb else ("compile", arguments)
     if verb not in VERBS:
         raise UsageError(f"there is no verb '{verb}'", where="command line", fix=nearest(verb, VERBS))
-    status: int = importlib.import_module(VERBS[verb]).run(rest)
+    status: int = importlib.import_module(f"compiler.{verb}").run(rest)
     return status
 
 
 def _is_override(argument: str) -> bool:
     return "=" in argument or argument.startswith(("-", "+", "~"))
+
+
+def _defect(error: Exception) -> CompileError:
+    advice = "this is a defect in the compiler: please report it, with what --debug shows"
+    return CompileError(f"{type(error).__name__}: {error}", fix=advice)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
