@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from types import FrameType
 
-from compiler.errors import CompileError, ExitCode, UsageError, nearest
+from compiler.errors import ExitCode, UsageError, as_compile_error, nearest
 
 VERBS = ("compile", "explain", "predict", "doctor")
 """Each is a module of this package; its `run(arguments)` returns the exit status."""
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        shown = error if isinstance(error, CompileError) else _defect(error)
+        shown = as_compile_error(error)
         print(f"error: {shown}", file=sys.stderr)
         return shown.exit_code
 
@@ -64,11 +64,6 @@ def _run(arguments: list[str]) -> int:
 
 def _is_override(argument: str) -> bool:
     return "=" in argument or argument.startswith(("-", "+", "~"))
-
-
-def _defect(error: Exception) -> CompileError:
-    advice = "this is a defect in the compiler: please report it, with what --debug shows"
-    return CompileError(f"{type(error).__name__}: {error}", fix=advice)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -9,8 +9,10 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,14 @@ class Engine:
             ) from error
 
 
+def installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution, without importing it; empty where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
 def digest(value: object) -> str:
     """Return the SHA-256 of a JSON-able value; equal values have equal digests, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
@@ -140,14 +150,21 @@ def source_digest(packages: Iterable[Path]) -> str:
     return digest([(file.name, file_digest(file)) for file in files])
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write to, and put it in its place at the end: it is there whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: object) -> None:

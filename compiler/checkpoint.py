@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import pickle
 import urllib.request
 import zlib
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compiler.artifact import file_digest
+from compiler.artifact import file_digest, written_whole
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 CONVOLUTION_VARIANCE = 1.6
 """Of drawn kernels, times their fan-in. With 1, what goes in fades out before it reaches the head of a deep network, so
 that a proof would see nothing; with 2 (He et al. 2015) rounding errors grow far beyond a trained network's."""
+OFFICIAL = "official"
+"""What stands for the checkpoint that a model's authors publish."""
 SHOWN = 5
 """How many keys an error lists before it only counts."""
 
@@ -37,18 +38,27 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     import torch
 
-    if not path.is_file():
-        raise CompileError(
-            f"the checkpoint {path} does not exist",
-            where=f"checkpoint={path}",
-            fix="give the path of a .pth file, checkpoint=official, or nothing to draw weights",
-        )
+    require_checkpoint(path)
     try:
         with torch.serialization.safe_globals(_harmless_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged file leads torch to raise has no common base class
         raise _unsafe(path, error) if isinstance(error, pickle.UnpicklingError) else _unreadable(path, error) from error
     return _weights_in(content, path)
+
+
+def require_checkpoint(path: Path) -> None:
+    """Refuse a checkpoint that is not there.
+
+    Raises:
+        CompileError: It does not exist, or is no file.
+    """
+    if not path.is_file():
+        raise CompileError(
+            f"the checkpoint {path} does not exist",
+            where=f"checkpoint={path}",
+            fix=f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights",
+        )
 
 
 def match(
@@ -132,8 +142,7 @@ def download(url: str, sha256: str, folder: Path) -> Path:
     if target.is_file() and file_digest(target).startswith(sha256):
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+    with written_whole(target) as partial:
         _fetch(url, partial)
         found = file_digest(partial)
         if not found.startswith(sha256):
@@ -143,9 +152,6 @@ def download(url: str, sha256: str, folder: Path) -> Path:
                 why=f"its SHA-256 starts with {found[: len(sha256)]}, not with {sha256}",
                 fix="download it by hand, compare it, and give checkpoint=<path>",
             )
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

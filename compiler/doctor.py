@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
+from compiler.artifact import installed_version
 from compiler.backends import build_backend
 from compiler.config import compose
 from compiler.config.search import config_loader
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     libraries = Table("library", "version", box=None, pad_edge=False)
     libraries.add_row("python", platform.python_version())
     for name in LIBRARIES:
-        libraries.add_row(name, _version(name) or "[red]not installed[/]")
+        libraries.add_row(name, installed_version(name) or "[red]not installed[/]")
     screen.print(libraries, "")
 
     backends = Table("backend", "version", "runs on", "precisions", "problem", box=None, pad_edge=False)
@@ -57,10 +57,3 @@ def _config_dir(arguments: Sequence[str]) -> Path | None:
             return Path(folder)
         case _:
             raise UsageError("doctor takes no such argument", where=" ".join(arguments), fix=USAGE)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

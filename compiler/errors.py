@@ -58,6 +58,14 @@ def _rebuild(kind: type[CompileError], what: str, where: str, why: str, fix: str
     return kind(what, where=where, why=why, fix=fix)
 
 
+def as_compile_error(error: Exception) -> CompileError:
+    """Return an error as one that can be shown: what nobody foresaw is a defect, and says so."""
+    if isinstance(error, CompileError):
+        return error
+    advice = "this is a defect in the compiler: please report it, with what --debug shows"
+    return CompileError(f"{type(error).__name__}: {error}", fix=advice)
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return a sentence that offers the choices closest to a misspelt `name`, or all of them if none is close."""
     known = sorted(choices)

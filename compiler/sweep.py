@@ -14,7 +14,7 @@ from rich.table import Table
 from compiler.artifact import write_json, write_text
 from compiler.config import compose
 from compiler.config.overrides import split_sweep
-from compiler.errors import CompileError, ExitCode
+from compiler.errors import ExitCode, as_compile_error
 from compiler.pipeline import compile
 from compiler.report.console import console, print_error, print_outcome, progress
 from compiler.report.numbers import error_text, seconds_text, size_text
@@ -118,7 +118,7 @@ def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Consol
         print_outcome(screen, outcome)
         return _row(overrides, outcome, time.perf_counter() - start)
     except Exception as error:  # whatever goes wrong in one job, the others are still wanted
-        known = error if isinstance(error, CompileError) else CompileError(f"{type(error).__name__}: {error}")
+        known = as_compile_error(error)
         print_error(screen, known)
         code = known.exit_code
         seconds = time.perf_counter() - start

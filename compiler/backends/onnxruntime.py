@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import Engine, Program, Tensors
+from compiler.artifact import Engine, Program, Tensors, installed_version
 from compiler.backends import Backend, Probe
 from compiler.errors import CompileError, UsageError, nearest
 
@@ -46,10 +45,10 @@ class OnnxRuntime(Backend):
 
     def probe(self) -> Probe:
         """Look for the `onnxruntime` distribution."""
-        try:
-            return Probe(version("onnxruntime"), devices=("CPU",))
-        except PackageNotFoundError:
+        found = installed_version("onnxruntime")
+        if not found:
             return Probe("", problem="onnxruntime is not installed: pip install onnxruntime")
+        return Probe(found, devices=("CPU",))
 
     def plan(self, program: Program) -> tuple[str, ...]:
         """Return the nodes that have neither a CPU kernel nor a definition in terms of other operators."""

@@ -11,7 +11,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import isabstract
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from compiler.errors import UsageError, nearest
 
@@ -60,25 +60,33 @@ def _dataclass(target: str, base: type[T], where: str) -> type[T]:
     """Import the dataclass at the dotted path `target`, which must be a kind of `base`."""
     module_name, _, name = target.rpartition(".")
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:  # a leading dot is a TypeError
+        found = classes_in(module_name, base)
+    except ImportError as error:
         raise UsageError(
             f"{target} cannot be imported",
             where=where,
             why=str(error),
             fix="give the full path of a class that can be imported: package.module.Class",
         ) from error
-    classes = {key: value for key, value in vars(module).items() if _is_concrete(value, base)}
+    classes = {key: kind for key, kind in found.items() if is_dataclass(kind) and not isabstract(kind)}
     if name not in classes:
         raise UsageError(f"{target} is not a {base.__name__}", where=where, fix=nearest(name, classes))
-    return cast("type[T]", classes[name])
+    return classes[name]
 
 
-def _is_concrete(value: Any, base: type) -> bool:
+def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
+    """Return the classes in a module that derive from `base`, by name.
+
+    Raises:
+        ImportError: The module cannot be imported, or its name is none.
+    """
+    try:
+        module = importlib.import_module(module_name)
+    except (ValueError, TypeError) as error:  # an empty name is the one, a leading dot the other
+        raise ImportError(str(error)) from error
     # In Python 3.10 an alias such as dict[str, int] counts as a type, and has an origin.
-    if not isinstance(value, type) or get_origin(value) is not None:
-        return False
-    return issubclass(value, base) and is_dataclass(value) and not isabstract(value)
+    classes = {name: value for name, value in vars(module).items() if isinstance(value, type) and not get_origin(value)}
+    return {name: value for name, value in classes.items() if issubclass(value, base)}
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

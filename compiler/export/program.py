@@ -30,13 +30,12 @@ def describe(path: Path) -> Program:
 
 
 def _described(model: onnx.ModelProto, path: Path) -> Program:
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     weights = {initializer.name for initializer in model.graph.initializer}
     return Program(
         path=path,
         inputs=tuple(_spec(value) for value in model.graph.input if value.name not in weights),
         outputs=tuple(_spec(value) for value in model.graph.output),
-        opset=opset,
+        opset=_opset(model),
         nodes=len(model.graph.node),
     )
 
@@ -75,13 +74,18 @@ def portable(model: onnx.ModelProto) -> onnx.ModelProto:
     Stack traces and source paths stand in documentation and metadata; a varying batch has a made-up name such as `s77`;
     constants are nodes to one exporter and initializers to the other.
     """
-    model.ir_version = NEWEST_IR_VERSION if model.opset_import[0].version > 18 else IR_VERSION_BEFORE_OPSET_19
+    model.ir_version = NEWEST_IR_VERSION if _opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
     for part in _documented(model):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
     _name_dynamic_batch(model)
     _lift_constants(model.graph)
     return model
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    opset: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return opset
 
 
 def _documented(model: onnx.ModelProto) -> Iterator[Any]:

@@ -6,11 +6,11 @@ in a network knows that it will be exported: what a backend needs to be differen
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from compiler.config.instantiate import classes_in
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -102,17 +102,14 @@ def _network_class(target: str, where: str) -> type[nn.Module]:
 
     module_name, _, name = target.rpartition(".")
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
+        classes = classes_in(module_name, nn.Module)
+    except ImportError as error:
         raise UsageError(
             f"the network class {target} cannot be imported",
             where=where,
             why=str(error),
             fix="give the full path of a class, and install the package that holds it",
         ) from error
-    classes: dict[str, type[nn.Module]] = {
-        key: value for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, nn.Module)
-    }
     if name not in classes:
         raise UsageError(
             f"{target} is not a network class",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.checkpoint import draw_weights
 from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.networks import build
@@ -28,8 +29,6 @@ def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module
     Raises:
         UsageError: There is no such model, or its config is wrong.
     """
-    from compiler.checkpoint import draw_weights
-
     network = build(compose([f"model={model}"], Path(config_dir) if config_dir else None).model.network)
     network.load_state_dict(draw_weights(network.state_dict()))
     return network

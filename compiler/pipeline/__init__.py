@@ -16,7 +16,7 @@ from compiler.package import write_bundle
 from compiler.pipeline import keys, stages
 from compiler.pipeline.cache import Cache, file_digests
 from compiler.pipeline.guards import logged, one_at_a_time, writable
-from compiler.pipeline.job import Job, bundle_folder, read_job
+from compiler.pipeline.job import Job, read_job
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
 from compiler.verify import StageProof
@@ -40,9 +40,9 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
     Raises:
         CompileError: Nothing usable could be made; an older bundle is untouched.
     """
-    bundle = bundle_folder(config)
     listen(RunStarted(config.model.name, str(config.deploy_name)))
     job = read_job(config, listen)
+    bundle = job.bundle
     with ExitStack() as stack:
         stack.enter_context(writable(bundle))
         stack.enter_context(one_at_a_time(bundle, listen))

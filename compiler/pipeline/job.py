@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from compiler.artifact import file_digest
 from compiler.backends import Backend, build_backend
-from compiler.checkpoint import download
+from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
 from compiler.events import Listener, StageStarted
 from compiler.tasks import AnyTask, build_task
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import Image, read_image
-
-OFFICIAL = "official"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +50,13 @@ class Job:
 
     @property
     def bundle(self) -> Path:
-        """Where the bundle goes."""
-        return bundle_folder(self.config)
+        """Where the bundle goes: `<output>/<model>/<deploy name>`."""
+        return Path(self.config.output) / self.config.model.name / self.name
 
     @property
     def cache(self) -> Path:
         """Where finished stages are kept."""
         return cache_folder(self.config)
-
-
-def bundle_folder(config: CompileConfig) -> Path:
-    """Return where a config's bundle goes: `<output>/<model>/<deploy name>`."""
-    return Path(config.output) / config.model.name / str(config.deploy_name)
 
 
 def cache_folder(config: CompileConfig) -> Path:
@@ -111,10 +104,5 @@ def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:
         official = config.model.official
         return download(official.url, official.sha256, cache_folder(config) / "checkpoints")
     path = Path(config.checkpoint)
-    if not path.is_file():
-        raise CompileError(
-            f"the checkpoint {path} does not exist",
-            where=f"checkpoint={path}",
-            fix=f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights",
-        )
+    require_checkpoint(path)
     return path

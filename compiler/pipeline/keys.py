@@ -8,13 +8,13 @@ import importlib.util
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import compiler
 import rewriters
-from compiler.artifact import digest, file_digest, source_digest
+from compiler.artifact import digest, file_digest, installed_version, source_digest
 from compiler.pipeline.job import Job
 from rewriters import Rewriter, Selection
 from rewriters.registry import ENTRY_POINT_GROUP
@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "compiler": _own_source(),
-        **{name: _version(name) for name in LIBRARIES},
+        **{name: installed_version(name) for name in LIBRARIES},
     }
 
 
@@ -90,7 +90,7 @@ def verify_key(job: Job, build: Key) -> Key:
         "tolerance": asdict(job.config.verify),
         "require": job.config.rewriters.require,
         **_input(job),
-        **_tools(*LIBRARIES),
+        **_tools(),
     }
 
 
@@ -130,11 +130,3 @@ def _own_source() -> str:
     packages = (compiler, rewriters)
     folders = (Path(package.__file__).parent for package in packages if package.__file__)
     return source_digest(folders)[:16]
-
-
-@functools.cache
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

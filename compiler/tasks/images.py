@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import written_whole
 from compiler.errors import CompileError
 
 Image = NDArray[np.uint8]
@@ -73,13 +74,11 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
             why=f"{final.suffix or 'no suffix'} is not an image format",
             fix="use .png or .jpg",
         ) from error
-    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data.tobytes())
-        partial.replace(final)
+        with written_whole(final) as partial:
+            partial.write_bytes(data.tobytes())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise CompileError("the image cannot be written", where=str(final), why=str(error)) from error
 
 
