@@ -16,6 +16,7 @@ from compiler.config import compose
 from compiler.config.overrides import split_sweep
 from compiler.errors import ExitCode, as_compile_error
 from compiler.pipeline import compile
+from compiler.pipeline.guards import writable
 from compiler.report.console import console, print_error, print_outcome, progress
 from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.report.outcome import Outcome
@@ -98,8 +99,8 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
             rows.append(_run_job(tuple(job), config_dir, screen))
             gc.collect()  # the command line runs without the cyclic collector
     finally:
-        _save(rows, output)
         screen.print(_table(rows))
+        _save(rows, output)
         screen.print(f"  table     {output / TABLE_FILE}.md, {output / TABLE_FILE}.json", soft_wrap=True)
     codes = {row.exit_code for row in rows}
     if codes & {ExitCode.FAILED, ExitCode.USAGE}:
@@ -152,8 +153,8 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _save(rows: Sequence[Row], output: Path) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(output / f"{TABLE_FILE}.json", [asdict(row) for row in rows])
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells for row in rows)]
     text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
-    write_text(output / f"{TABLE_FILE}.md", text)
+    with writable(output / TABLE_FILE):
+        write_json(output / f"{TABLE_FILE}.json", [asdict(row) for row in rows])
+        write_text(output / f"{TABLE_FILE}.md", text)

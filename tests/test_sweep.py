@@ -44,3 +44,13 @@ def test_a_job_that_is_not_proven_shows_in_the_exit_status(command_line, shared_
     rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
     assert [row["result"] for row in rows] == ["proven", "not proven"]
     assert "beyond its tolerance" in rows[1]["problem"]
+
+
+def test_an_output_that_cannot_be_written_is_told_once_for_each_job_and_for_the_table(command_line):
+    (command_line.folder / "file").write_text("not a folder")
+    run = command_line("-m", "model=rtmpose-t,rtmpose-s", "output=file/below")
+    assert run.returncode == 1
+    assert run.stdout.count("error: the output cannot be written") == 2
+    assert run.stderr.startswith("error: the output cannot be written")
+    assert "2 jobs" in run.stdout
+    assert "defect" not in run.stdout + run.stderr

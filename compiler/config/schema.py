@@ -105,8 +105,6 @@ class CompileConfig:
     output: str = "outputs"
     cache: str | None = None
     """Where finished stages are kept; nothing means `<output>/.cache`."""
-    debug: bool = False
-    """Show tracebacks."""
 
     @property
     def resolved_shape(self) -> Shape:

@@ -22,15 +22,15 @@ _ADVICE = {
 
 
 @contextmanager
-def writable(bundle: Path) -> Iterator[None]:
-    """Make the bundle's parent folder, and turn what the operating system refuses into a clear error."""
+def writable(path: Path) -> Iterator[None]:
+    """Make the folder that `path` goes to, and turn what the operating system refuses into a clear error."""
     try:
-        bundle.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise CompileError(
             "the output cannot be written",
-            where=str(error.filename or bundle),
+            where=str(error.filename or path),
             why=os.strerror(error.errno) if error.errno else str(error),
             fix=_ADVICE.get(error.errno or 0, "write elsewhere: output=<folder>"),
         ) from error

@@ -173,7 +173,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["batch.largest=big"], "batch.largest", "must be a whole number"),
         (["batch.largest=2.5"], "batch.largest", "it is 2.5"),
         (["export.opset=true"], "export.opset", "must be a whole number"),
-        (["debug=1"], "debug", "must be true or false"),
+        (["debug=1"], "debug", "there is no key 'debug'"),
         (["rewriters.disable=nearest"], "rewriters.disable", "[a,b,c]"),
         (["rewriters.disable=[nearest,1]"], "rewriters.disable[1]", "must be a text"),
         (["batch=3"], "batch", "not a group of keys"),

@@ -50,6 +50,7 @@ def test_rebuilding_gives_a_network_of_the_same_weights_after_loading(node):
         ("backbone._target_", "compiler.networks.backbones.cspnext.CSPNext", "network.backbone._target_", "CSPNeXt"),
         ("backbone._target_", "compiler.networks.nowhere.CSPNeXt", "network.backbone._target_", "nowhere"),
         ("backbone._target_", "CSPNeXt", "network.backbone._target_", "full path"),
+        ("backbone._target_", ".cspnext.CSPNeXt", "network.backbone._target_", "full path"),
         ("backbone.arch", "P7", "network.backbone", "P5, P6"),
         ("backbone.frozen_stages", 2, "network.backbone.frozen_stages", "no argument 'frozen_stages'"),
         ("backbone.out_indices", 4, "network.backbone", "not iterable"),
