@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import pickle
 import urllib.request
 import zlib
@@ -18,9 +19,8 @@ from compiler.errors import CompileError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CONVOLUTION_VARIANCE = 1.6
-"""Of drawn kernels, times their fan-in. With 1, what goes in fades out before it reaches the head of a deep network, so
-that a proof would see nothing; with 2 (He et al. 2015) rounding errors grow far beyond a trained network's."""
+PRIOR_LOGIT = math.log(0.01 / 0.99)
+"""Where classifiers of detectors start (focal loss, arXiv:1708.02002): few of many candidates are objects."""
 OFFICIAL = "official"
 """What stands for the checkpoint that a model's authors publish."""
 SHOWN = 5
@@ -101,8 +101,8 @@ def match(
 def draw_weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return deterministic weights for a network without a checkpoint.
 
-    Every tensor depends on its key and shape alone. Kernels are scaled by their fan-in and normalisation is near
-    identity, so that shapes, speed and numerical error are like a trained network's. Only the predictions mean nothing.
+    Every tensor depends on its key and shape alone. Kernels are scaled by their fan-in. Normalisations expect inputs of
+    a variance near 1, and amplify: where an activation is all but linear, a network forgets its input.
     """
     import torch
 
@@ -231,12 +231,12 @@ def _draw(key: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float
         values = generator.normal(0.0, 0.1, shape)
     elif len(shape) > 1:
         fan_in = int(np.prod(shape[1:])) or 1
-        variance = CONVOLUTION_VARIANCE if len(shape) > 2 else 1.0
-        values = generator.normal(0.0, (variance / fan_in) ** 0.5, shape)
+        values = generator.normal(0.0, fan_in**-0.5, shape)
     elif "bias" in leaf:
-        values = generator.normal(0.0, 0.05, shape)
+        is_among_many = "_cls." in key and shape[0] > 1
+        values = generator.normal(PRIOR_LOGIT if is_among_many else 0.0, 0.05, shape)
     else:
-        values = generator.uniform(0.5, 1.5, shape)
+        values = generator.uniform(1.0, 2.0, shape)
     return np.asarray(values, dtype=np.float32)
 
 

@@ -29,7 +29,7 @@ def write_bundle(folder: Path, config: CompileConfig, task: AnyTask, engine: Eng
     shutil.copytree(engine.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done.json"))
     write_text(folder / CONFIG_FILE, config_yaml(config))
     write_json(folder / "deploy.json", _deploy(config, task, engine))
-    write_json(folder / "pipeline.json", task.sdk_pipeline(batched=config.resolved_shape.dynamic))
+    write_json(folder / "pipeline.json", task.sdk_pipeline(config.resolved_shape.dynamic, config.sizes))
     write_json(folder / "detail.json", _detail(config, task, engine))
 
 

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, recover_folder
 from compiler.backends import Session, build_backend, run_in_batches
-from compiler.errors import CompileError
+from compiler.config import CompileConfig
+from compiler.config.instantiate import instantiate
+from compiler.config.sizes import SizeRange
+from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import read_image
@@ -31,12 +34,14 @@ class Predictor:
         task: Pre- and post-processing.
         engine: What is being run.
         session: The open engine.
+        sizes: The heights and widths that the engine takes.
         largest_batch: How many samples an engine with a dynamic batch is given at once.
     """
 
     task: AnyTask
     engine: Engine
     session: Session
+    sizes: SizeRange
     largest_batch: int
 
     def __call__(self, image: Image, box: Any = None) -> list[Any]:
@@ -55,7 +60,7 @@ class Predictor:
         """
         pixels = read_image(image)
         boxes = read_boxes(box, (pixels.shape[1], pixels.shape[0]))
-        prepared = self.task.preprocess(pixels, boxes)
+        prepared = self.task.preprocess(pixels, boxes, self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -89,16 +94,17 @@ def open(path: str | PathLike[str]) -> Predictor:
             why=f"it has no {CONFIG_FILE}",
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
-    config: Any = OmegaConf.to_container(OmegaConf.load(config_file))
     engine = Engine.load(folder)
     backend = build_backend(engine.backend)
     try:
-        processing, largest_batch = config["model"]["processing"], int(config["batch"]["largest"])
-    except (KeyError, TypeError, ValueError) as error:
+        config = instantiate(OmegaConf.to_container(OmegaConf.load(config_file)), CompileConfig)  # type: ignore[arg-type]
+        sizes = config.sizes
+    except UsageError as error:
         raise CompileError(
             f"{CONFIG_FILE} is not the config of a bundle",
             where=str(config_file),
-            why=f"{type(error).__name__}: {error}",
+            why=str(error.what),
             fix="compile the bundle again",
         ) from error
-    return Predictor(build_task(processing), engine, backend.open(engine), largest_batch)
+    task = build_task(config.model.processing)
+    return Predictor(task, engine, backend.open(engine), sizes, config.batch.largest)

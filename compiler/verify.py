@@ -34,13 +34,15 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One output of one stage at one batch size, against the reference.
+    """One output of one stage for one input, against the reference.
 
     Attributes:
+        input: Batch and size of the input, such as `4x640x640`.
+        output: As the task compares it.
         relative_error: The largest absolute error, in standard deviations of the reference.
     """
 
-    batch: int
+    input: str
     output: str
     max_absolute_error: float
     mean_absolute_error: float
@@ -52,7 +54,7 @@ class Comparison:
         """Read what `dataclasses.asdict` and JSON made of it; JSON holds infinities and not-a-numbers as text."""
         names = ("max_absolute_error", "mean_absolute_error", "relative_error", "cosine_similarity")
         numbers = {name: float(values[name]) for name in names}
-        return cls(batch=values["batch"], output=values["output"], **numbers)
+        return cls(input=values["input"], output=values["output"], **numbers)
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class StageProof:
     Attributes:
         stage: What was run.
         reference: What it is held against.
-        comparisons: Each batch size and output.
-        decoded: The largest difference after decoding, in the task's unit, by batch size.
+        comparisons: Each input and output.
+        decoded: The largest difference after decoding, in the task's unit, by input.
         within: Whether the stage is within its tolerance.
         lossy: Whether a rewriter in it is lossy by contract, so that the raw outputs do not count.
     """
@@ -71,7 +73,7 @@ class StageProof:
     stage: str
     reference: str
     comparisons: tuple[Comparison, ...]
-    decoded: dict[int, float]
+    decoded: dict[str, float]
     within: bool
     lossy: bool = False
 
@@ -82,7 +84,7 @@ class StageProof:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""
-        return {**asdict(self), "decoded": {str(batch): difference for batch, difference in self.decoded.items()}}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StageProof:
@@ -91,7 +93,7 @@ class StageProof:
             stage=values["stage"],
             reference=values["reference"],
             comparisons=tuple(map(Comparison.from_dict, values["comparisons"])),
-            decoded={int(batch): float(difference) for batch, difference in values["decoded"].items()},
+            decoded={input: float(difference) for input, difference in values["decoded"].items()},
             within=values["within"],
             lossy=values["lossy"],
         )
@@ -99,17 +101,17 @@ class StageProof:
 
 def prove(
     stages: Sequence[tuple[str, Run]],
-    samples: Mapping[int, Prepared],
+    samples: Mapping[str, Prepared],
     task: AnyTask,
     tolerance: Tolerance,
     *,
     lossy: bool = False,
 ) -> list[StageProof]:
-    """Run every stage on every batch and compare it with the first one.
+    """Run every stage on every input and compare it with the first one.
 
     Args:
         stages: Names and ways to run them, in the order of the data; the first is the original network.
-        samples: Prepared real input, by batch size.
+        samples: Prepared real input, by its batch and size.
         task: Decodes, and measures the difference in its own unit.
         tolerance: When a stage counts as proven.
         lossy: Whether a rewriter that fired is lossy by contract. The rewritten network is then held to the decoded
@@ -119,15 +121,15 @@ def prove(
         One proof for each stage but the first, in order.
     """
     (reference_name, run_reference), *rest = stages
-    reference = {batch: run_reference(prepared.tensors) for batch, prepared in samples.items()}
+    reference = {input: run_reference(prepared.tensors) for input, prepared in samples.items()}
     proofs = []
     for name, run in rest:
-        found = {batch: run(prepared.tensors) for batch, prepared in samples.items()}
+        found = {input: run(prepared.tensors) for input, prepared in samples.items()}
         is_lossy = lossy and name == REWRITTEN
-        comparisons = [c for batch in samples for c in compare(reference[batch], found[batch], batch)]
+        comparisons = [c for input in samples for c in compare(reference[input], found[input], task, input)]
         decoded = {
-            batch: _decoded_difference(task, reference[batch], found[batch], prepared)
-            for batch, prepared in samples.items()
+            input: _decoded_difference(task, reference[input], found[input], prepared)
+            for input, prepared in samples.items()
         }
         within = _within(comparisons, decoded, tolerance, raw_counts=not is_lossy)
         proofs.append(StageProof(name, reference_name, tuple(comparisons), decoded, within, is_lossy))
@@ -136,9 +138,11 @@ def prove(
     return proofs
 
 
-def compare(reference: Tensors, found: Tensors, batch: int) -> list[Comparison]:
+def compare(reference: Tensors, found: Tensors, task: AnyTask, input: str = "") -> list[Comparison]:
     """Compare every output; one of another shape counts as infinitely wrong."""
-    return [_compare_output(name, reference[name], found.get(name), batch) for name in reference]
+    if _are_alike(reference, found):
+        reference, found = task.comparable(reference, reference), task.comparable(found, reference)
+    return [_compare_output(name, reference[name], found.get(name), input) for name in reference]
 
 
 def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
@@ -147,7 +151,7 @@ def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
 
 
 def _within(
-    comparisons: Sequence[Comparison], decoded: Mapping[int, float], tolerance: Tolerance, *, raw_counts: bool
+    comparisons: Sequence[Comparison], decoded: Mapping[str, float], tolerance: Tolerance, *, raw_counts: bool
 ) -> bool:
     raw_is_within = not raw_counts or all(c.relative_error <= tolerance.relative for c in comparisons)
     decoded_is_within = tolerance.decoded is None or all(d <= tolerance.decoded for d in decoded.values())
@@ -155,20 +159,28 @@ def _within(
 
 
 def _decoded_difference(task: AnyTask, reference: Tensors, found: Tensors, prepared: Prepared) -> float:
-    if any(name not in found or found[name].shape != tensor.shape for name, tensor in reference.items()):
+    if not _are_alike(reference, found):
         return math.inf
     return task.difference(task.decode(reference, prepared), task.decode(found, prepared))
 
 
-def _compare_output(name: str, reference: NDArray[Any], found: NDArray[Any] | None, batch: int) -> Comparison:
+def _are_alike(reference: Tensors, found: Tensors) -> bool:
+    """Tell whether a task can read both: the same names, numbers of items, and numbers of dimensions."""
+    return all(
+        name in found and found[name].ndim == tensor.ndim and len(found[name]) == len(tensor)
+        for name, tensor in reference.items()
+    )
+
+
+def _compare_output(name: str, reference: NDArray[Any], found: NDArray[Any] | None, input: str) -> Comparison:
     if found is None or found.shape != reference.shape:
-        return Comparison(batch, name, math.inf, math.inf, math.inf, 0.0)
+        return Comparison(input, name, math.inf, math.inf, math.inf, 0.0)
     expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     errors = np.abs(actual - expected)
     # A constant or empty output has no deviation to measure in.
     deviation = (float(expected.std()) if expected.size else 0.0) or 1.0
     return Comparison(
-        batch=batch,
+        input=input,
         output=name,
         max_absolute_error=float(errors.max(initial=0.0)),
         mean_absolute_error=float(errors.mean()) if errors.size else 0.0,

@@ -48,12 +48,14 @@ class Backend(ABC):
         precisions: What an engine of it can be built in.
         ir: What it reads: `onnx` or `torchscript`.
         exporter: The exporter it needs, where the default one does not do.
+        tail: Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`.
     """
 
     name: str
     precisions: tuple[str, ...]
     ir: str = "onnx"
     exporter: str = "auto"
+    tail: str = "native"
 
     def node(self) -> dict[str, Any]:
         """Return the config node that builds this backend again."""

@@ -11,11 +11,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from compiler.config.sizes import Size, size_text
 from compiler.errors import UsageError, nearest
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-
-Size = tuple[int, ...]
 
 _SHAPE = re.compile(r"(?P<kind>dynamic|static)(?:[_-](?P<usual>\d+(?:x\d+)*)(?:-(?P<largest>\d+(?:x\d+)*))?)?")
 _GRAMMAR = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"
@@ -65,17 +64,17 @@ class Shape:
                 f"the static shape '{text}' has two sizes",
                 where="shape",
                 why="a static engine has exactly one size",
-                fix=f"write static_{_join(self.usual)}, or dynamic for a range of sizes",
+                fix=f"write static_{size_text(self.usual)}, or dynamic for a range of sizes",
             )
         if len(self.usual) != len(self.largest):
             raise UsageError(
                 f"the two sizes of '{text}' do not have the same sides",
                 where="shape",
-                fix=f"write all sides of both, for example dynamic_{_join(self.usual)}-{_join(self.usual)}",
+                fix=f"write all sides of both, for example dynamic_{size_text(self.usual)}-{size_text(self.usual)}",
             )
         sides = list(zip(self.usual, self.largest, strict=True))
         if any(low > high for low, high in sides):
-            smallest, largest = _join(tuple(map(min, sides))), _join(tuple(map(max, sides)))
+            smallest, largest = size_text(tuple(map(min, sides))), size_text(tuple(map(max, sides)))
             raise UsageError(
                 f"the shape '{text}' does not run from small to large",
                 where="shape",
@@ -88,7 +87,7 @@ class Shape:
 
     def __str__(self) -> str:
         kind = "dynamic" if self.dynamic else "static"
-        size = "-".join(_join(size) for size in (self.usual, self.largest) if size)
+        size = "-".join(size_text(size) for size in (self.usual, self.largest) if size)
         return f"{kind}_{size}" if size else kind
 
 
@@ -165,7 +164,3 @@ def _not_a_name(name: str, backends: Collection[str]) -> UsageError:
 
 def _size(text: str | None) -> Size:
     return tuple(int(side) for side in text.split("x")) if text else ()
-
-
-def _join(size: Size) -> str:
-    return "x".join(map(str, size))

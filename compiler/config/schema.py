@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
+from compiler.config.sizes import InputSize, Size, SizeRange, size_text
 from compiler.errors import UsageError, nearest
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
+TAILS = ("native", "plugin", "host")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
 
@@ -30,11 +32,19 @@ class ModelConfig:
     task: str
     algo: str
     input_shape: tuple[int, ...]
-    """Height, width."""
+    """Height, width: the only size, or where there is a stride the usual one."""
     network: dict[str, Any]
     """The network as nested `_target_` nodes, with the argument names of the OpenMMLab config."""
     processing: dict[str, Any]
     """The task's pre- and post-processing, as a `_target_` node."""
+    tail: dict[str, Any] | None = None
+    """What follows the network's raw outputs within the engine, as a `_target_` node; nothing where nothing does."""
+    stride: int | None = None
+    """Height and width may be any multiple of it; nothing means that the network is built for one size."""
+    smallest_shape: tuple[int, ...] = ()
+    """Where a dynamic engine begins unless its shape says so; nothing for the input shape."""
+    largest_shape: tuple[int, ...] = ()
+    """Where it ends, likewise."""
     openmmlab: str = ""
     """The OpenMMLab config that this model equals."""
     official: Official = field(default_factory=Official)
@@ -94,6 +104,8 @@ class CompileConfig:
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
     shape: str = "dynamic"
     precision: str = "fp32"
+    tail: str = "native"
+    """Where a detector's boxes are selected: `native`, `plugin` or `host`."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
@@ -120,11 +132,31 @@ class CompileConfig:
         return DeployName(model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape)
 
     @property
-    def batch_sizes(self) -> tuple[int, ...]:
-        """The batch sizes to prove, smallest first, each once."""
+    def sizes(self) -> SizeRange:
+        """The heights and widths that the engine takes."""
+        model, shape = self.model, Shape.parse(self.shape)
+        usual = shape.usual or model.input_shape
+        if model.stride is None or not shape.dynamic:
+            return SizeRange(usual, usual, usual, model.stride or 1)
+        if shape.largest:
+            return SizeRange(usual, _between(usual, model.input_shape, shape.largest), shape.largest, model.stride)
+        smallest = tuple(map(min, usual, model.smallest_shape or usual))
+        largest = tuple(map(max, usual, model.largest_shape or usual))
+        return SizeRange(smallest, usual, largest, model.stride)
+
+    @property
+    def usual_input(self) -> InputSize:
+        """The batch and size that the engine is best at."""
+        return InputSize(self.batch.usual, self.sizes.usual)
+
+    @property
+    def proof_inputs(self) -> tuple[InputSize, ...]:
+        """The batches and sizes to prove, smallest first, each once; a static engine has only the usual one."""
         if not self.resolved_shape.dynamic:
-            return (self.batch.usual,)
-        return tuple(sorted({self.batch.smallest, self.batch.usual, self.batch.largest}))
+            return (self.usual_input,)
+        batch, sizes = self.batch, self.sizes
+        smallest, largest = InputSize(batch.smallest, sizes.smallest), InputSize(batch.largest, sizes.largest)
+        return tuple(dict.fromkeys((smallest, self.usual_input, largest)))
 
     @property
     def exporter(self) -> str:
@@ -140,6 +172,7 @@ class CompileConfig:
         """
         self._check_precision()
         self._check_shape()
+        self._check_tail()
         self._check_batch()
         self._check_export()
         if not self.verify.tolerance > 0:
@@ -167,23 +200,45 @@ class CompileConfig:
     def _check_shape(self) -> None:
         shape, own = self.resolved_shape, self.model.input_shape
         processed = self.model.processing.get("input_size")
-        if processed is not None and tuple(processed) != own[::-1]:
+        if self.model.stride is None and processed is not None and tuple(processed) != own[::-1]:
             raise UsageError(
                 f"the model takes {own[1]} x {own[0]} pixels, and its processing makes {processed[0]} x {processed[1]}",
                 where="model.input_shape, model.processing.input_size",
                 why="the first is height, width and the second width, height of one and the same input",
                 fix="change both, and the network's head with them",
             )
-        if shape.usual == own and not shape.largest:
-            return
-        own_size = "x".join(map(str, own))
-        kind = "dynamic" if shape.dynamic else "static"
-        raise UsageError(
-            f"{self.model.name} takes only {own_size} (height x width), not {str(shape).partition('_')[2]}",
-            where=f"shape={self.shape}",
-            why="this network is built for one size",
-            fix=f"use shape={kind}_{own_size}, or a model that was trained at another size",
-        )
+        if self.model.stride is not None:
+            self._check_stride(shape, self.model.stride)
+        elif shape.usual != own or shape.largest:
+            own_shape = Shape(shape.dynamic, own)
+            raise UsageError(
+                f"{self.model.name} takes only {size_text(own)} (height x width), not {str(shape).partition('_')[2]}",
+                where=f"shape={self.shape}",
+                why="this network is built for one size",
+                fix=f"use shape={own_shape}, or a model that was trained at another size",
+            )
+
+    def _check_stride(self, shape: Shape, stride: int) -> None:
+        sides = len(self.model.input_shape)
+        if len(shape.usual) != sides:
+            raise UsageError(
+                f"{size_text(shape.usual)} is not a size of {self.model.name}",
+                where=f"shape={self.shape}",
+                why=f"its inputs have {sides} sides that can be chosen: height x width",
+                fix=f"for example shape={Shape(shape.dynamic, self.model.input_shape)}",
+            )
+        if any(side % stride for side in shape.usual + shape.largest):
+            nearest_shape = Shape(shape.dynamic, _rounded(shape.usual, stride), _rounded(shape.largest, stride))
+            raise UsageError(
+                f"{self.model.name} cannot take the size {str(shape).partition('_')[2]}",
+                where=f"shape={self.shape}",
+                why=f"the network halves its input several times, so that every side is a multiple of {stride}",
+                fix=f"the nearest that it can take is shape={nearest_shape}",
+            )
+
+    def _check_tail(self) -> None:
+        if self.tail not in TAILS:
+            raise UsageError(f"there is no tail '{self.tail}'", where="tail", fix=nearest(self.tail, TAILS))
 
     def _check_batch(self) -> None:
         batch = self.batch
@@ -206,3 +261,11 @@ class CompileConfig:
                 why=f"its operators start at opset {FIRST_DYNAMO_OPSET}",
                 fix=f"use export.opset={FIRST_DYNAMO_OPSET}, or export.exporter=torchscript",
             )
+
+
+def _between(low: Size, size: Size, high: Size) -> Size:
+    return tuple(min(max(side, least), most) for side, least, most in zip(size, low, high, strict=True))
+
+
+def _rounded(size: Size, stride: int) -> Size:
+    return tuple(max(round(side / stride), 1) * stride for side in size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,33 @@ from numpy.typing import NDArray
 from compiler.artifact import Program, Tensors
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
-from compiler.export.exporters import ExportOptions, Rewriting, to_onnx
+from compiler.export.exporters import Axis, ExportOptions, Rewriting, to_onnx
 from compiler.export.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["NEWEST_IR_VERSION", "ONNX_FILE", "ExportOptions", "describe", "export", "run_network", "save_model"]
+__all__ = [
+    "NEWEST_IR_VERSION",
+    "ONNX_FILE",
+    "Axis",
+    "ExportOptions",
+    "describe",
+    "export",
+    "run_network",
+    "save_model",
+]
 
 SAME_SHAPE_TOLERANCE = 1e-2
 """In standard deviations: an export that baked a size in is wrong by far more than rounding."""
+
+Comparable = Callable[[Tensors, Tensors], Tensors]
+"""Puts outputs (the first) into a form that can be compared with a reference (the second): see `Task.comparable`."""
+
+
+def as_they_are(outputs: Tensors, like: Tensors) -> Tensors:
+    """Return the outputs: most can be compared directly."""
+    return outputs
 
 
 def export(
@@ -31,6 +48,7 @@ def export(
     options: ExportOptions,
     folder: Path,
     rewriting: Rewriting = nullcontext,
+    comparable: Comparable = as_they_are,
 ) -> Program:
     """Export a network to one ONNX file and check that it was not frozen to its example.
 
@@ -40,13 +58,15 @@ def export(
         options: How to export.
         folder: Where the file goes.
         rewriting: Entered around the tracing, so that function rewriters act.
+        comparable: Applied to outputs before they are compared.
 
     Raises:
         CompileError: The exporter fails, the file is above 2 GB, another opset came out than was asked for, or the
-            Program gives something else than the network at another batch.
+            Program gives something else than the network for other inputs.
     """
     path = folder / ONNX_FILE
-    program = save_model(portable(to_onnx(network, example, options, rewriting)), path)
+    model = portable(to_onnx(network, example, options, rewriting), {axis.position: axis.name for axis in options.axes})
+    program = save_model(model, path)
     if program.opset != options.opset:
         raise CompileError(
             f"the exporter wrote opset {program.opset}, not {options.opset}",
@@ -54,7 +74,11 @@ def export(
             why=f"the {options.exporter} exporter cannot express this network in the opset that was asked for",
             fix=f"use export.opset={program.opset}, or another export.exporter",
         )
-    _check_other_sizes(network, program, example, options, rewriting)
+    session = OnnxRuntimeSession(program.path, optimization="disabled")
+    for tensors in _other_inputs(example, options.axes):
+        with rewriting():
+            expected = run_network(network, tensors, options.outputs)
+        _check_not_frozen(session, tensors, expected, options, comparable)
     return program
 
 
@@ -74,41 +98,47 @@ def run_network(network: nn.Module, tensors: Tensors, outputs: Sequence[str]) ->
     return {name: result.numpy() for name, result in zip(outputs, results, strict=True)}
 
 
-def _check_other_sizes(
-    network: nn.Module,
-    program: Program,
-    example: Tensors,
+def _check_not_frozen(
+    session: OnnxRuntimeSession,
+    tensors: Tensors,
+    expected: Tensors,
     options: ExportOptions,
-    rewriting: Rewriting,
+    comparable: Comparable,
 ) -> None:
-    """Run the Program on other data, and at other batches where they vary: exporters can freeze their example."""
-    session = OnnxRuntimeSession(program.path, optimization="disabled")
-    size = len(next(iter(example.values())))
-    for batch in (1, size + 1) if options.dynamic_batch else (size,):
-        tensors = {name: _other_data(example[name], batch) for name in options.inputs}
-        with rewriting():
-            expected = run_network(network, tensors, options.outputs)
-        try:
-            found = session.run(tensors)
-        except Exception as error:  # ONNX Runtime has no base class for its own exceptions
-            raise _frozen(options, size, batch, str(error).strip().splitlines()[0]) from error
-        for name, reference in expected.items():
-            if found[name].shape != reference.shape:
-                raise _frozen(options, size, batch, f"{name} is {found[name].shape}, not {reference.shape}")
-            difference = float(np.abs(found[name] - reference).max())
-            deviation = float(reference.std()) or 1.0  # a single number has no deviation to measure in
-            if not difference <= SAME_SHAPE_TOLERANCE * deviation:
-                raise _frozen(options, size, batch, f"{name} differs by {difference:.3g} from the network's")
+    """Run the Program on other inputs than it was exported with: exporters can freeze their example."""
+    shape = "x".join(map(str, next(iter(tensors.values())).shape))
+    try:
+        found = session.run(tensors)
+    except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+        raise _frozen(options, shape, str(error).strip().splitlines()[0]) from error
+    found, expected = comparable(found, expected), comparable(expected, expected)
+    for name, reference in expected.items():
+        if found[name].shape != reference.shape:
+            raise _frozen(options, shape, f"{name} is {found[name].shape}, not {reference.shape}")
+        difference = float(np.abs(found[name] - reference).max())
+        deviation = float(reference.std()) or 1.0  # a single number has no deviation to measure in
+        if not difference <= SAME_SHAPE_TOLERANCE * deviation:
+            raise _frozen(options, shape, f"{name} differs by {difference:.3g} from the network's")
 
 
-def _other_data(tensor: NDArray[Any], batch: int) -> NDArray[Any]:
-    return np.resize(np.roll(tensor, 1, axis=-1), (batch, *tensor.shape[1:]))
+def _other_inputs(example: Tensors, axes: Sequence[Axis]) -> Iterator[Tensors]:
+    """Yield inputs with other data; where sizes vary, of the smallest, and of one that differs along every axis."""
+    lengths = [{axis.position: axis.smallest for axis in axes}]
+    if axes:
+        lengths.append({axis.position: axis.smallest + (2 + index) * axis.stride for index, axis in enumerate(axes)})
+    for other in lengths:
+        yield {name: _other_data(tensor, other) for name, tensor in example.items()}
 
 
-def _frozen(options: ExportOptions, size: int, batch: int, why: str) -> CompileError:
+def _other_data(tensor: NDArray[Any], lengths: Mapping[int, int]) -> NDArray[Any]:
+    shape = [lengths.get(position, length) for position, length in enumerate(tensor.shape)]
+    return np.resize(np.roll(tensor, 1, axis=-1), shape)
+
+
+def _frozen(options: ExportOptions, shape: str, why: str) -> CompileError:
     return CompileError(
-        f"the Program is wrong for a batch of {batch}",
+        f"the Program is wrong for an input of {shape}",
         where=f"export.exporter={options.exporter}",
-        why=f"exported with a batch of {size}, then run with {batch}: {why}",
+        why=f"exported with other values, then run with this input: {why}",
         fix="try the other exporter (export.exporter=torchscript or dynamo), or a static shape",
     )

@@ -18,9 +18,29 @@ from compiler.errors import CompileError
 if TYPE_CHECKING:
     import onnx
     from torch import Tensor, nn
+    from torch.export import Dim
 
 Rewriting = Callable[[], AbstractContextManager[object]]
 """The context in which function rewriters act."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A dimension of the inputs that varies.
+
+    Attributes:
+        position: Which dimension it is.
+        name: What it is called in the Program.
+        stride: It is always a multiple of this.
+        smallest: Its smallest length.
+        largest: Its largest length; None where there is no bound.
+    """
+
+    position: int
+    name: str
+    stride: int = 1
+    smallest: int = 1
+    largest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -30,14 +50,14 @@ class ExportOptions:
     Attributes:
         exporter: `dynamo` or `torchscript`.
         opset: Of the default operator set.
-        dynamic_batch: Whether the first dimension of every input and output varies.
+        axes: The dimensions that vary, of every input alike.
         inputs: Names of the network's arguments, in order.
         outputs: Names of its results, in order.
     """
 
     exporter: str
     opset: int
-    dynamic_batch: bool
+    axes: tuple[Axis, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -69,21 +89,38 @@ def _by_dynamo(
 ) -> onnx.ModelProto:
     import torch
 
-    batched = tuple({0: torch.export.Dim("batch")} for _ in arguments)
+    from compiler.export.operators import TRANSLATIONS, with_definitions, with_fused_nodes
+
+    dimensions = {axis.position: _dimension(axis) for axis in options.axes}
     with rewriting():
         traced = torch.export.export(
-            network, arguments, dynamic_shapes=batched if options.dynamic_batch else None, strict=False
+            network,
+            arguments,
+            dynamic_shapes=tuple(dimensions for _ in arguments) if dimensions else None,
+            strict=False,
         )
     program = torch.onnx.export(
-        traced,
+        with_fused_nodes(traced),
         dynamo=True,
         verbose=False,
         opset_version=options.opset,
         input_names=options.inputs,
         output_names=options.outputs,
+        custom_translation_table=TRANSLATIONS,
     )
     assert program is not None
-    return program.model_proto
+    return with_definitions(program.model_proto)
+
+
+def _dimension(axis: Axis) -> Dim:
+    from torch.export import Dim
+
+    if axis.stride == 1:
+        return Dim(axis.name, max=axis.largest)
+    # A network that halves its input several times needs to know that nothing is rounded away, and one that keeps the
+    # best of its candidates how many there may be.
+    largest = axis.largest and axis.largest // axis.stride
+    return axis.stride * Dim(f"{axis.name}_by_{axis.stride}", min=axis.smallest // axis.stride, max=largest)
 
 
 def _by_torchscript(
@@ -93,7 +130,9 @@ def _by_torchscript(
     import torch
 
     content = io.BytesIO()
-    names = (*options.inputs, *options.outputs) if options.dynamic_batch else ()
+    dynamic_axes = {name: {axis.position: axis.name for axis in options.axes} for name in options.inputs}
+    if options.axes and options.axes[0].position == 0:
+        dynamic_axes |= {name: {0: options.axes[0].name} for name in options.outputs}
     with rewriting():
         torch.onnx.export(
             network,
@@ -103,7 +142,7 @@ def _by_torchscript(
             opset_version=options.opset,
             input_names=options.inputs,
             output_names=options.outputs,
-            dynamic_axes={name: {0: "batch"} for name in names},
+            dynamic_axes=dynamic_axes,
         )
     return onnx.load_from_string(content.getvalue())
 

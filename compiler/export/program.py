@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,17 +68,21 @@ def save_model(model: onnx.ModelProto, path: Path) -> Program:
     return _described(model, path)
 
 
-def portable(model: onnx.ModelProto) -> onnx.ModelProto:
+def portable(model: onnx.ModelProto, axes: Mapping[int, str]) -> onnx.ModelProto:
     """Return the model without what exporters leave of their machine, in an IR version that old runtimes open.
 
-    Stack traces and source paths stand in documentation and metadata; a varying batch has a made-up name such as `s77`;
-    constants are nodes to one exporter and initializers to the other.
+    Stack traces and source paths stand in documentation and metadata; a dimension that varies has a made-up name such
+    as `s77`; constants are nodes to one exporter and initializers to the other.
+
+    Args:
+        model: As exported; changed in place.
+        axes: Names for the dimensions of the inputs that vary, by position.
     """
     model.ir_version = NEWEST_IR_VERSION if _opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
     for part in _documented(model):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
-    _name_dynamic_batch(model)
+    _name_dimensions(model, axes)
     _lift_constants(model.graph)
     return model
 
@@ -110,12 +114,13 @@ def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
                     yield from _subgraphs(graph.node)
 
 
-def _name_dynamic_batch(model: onnx.ModelProto) -> None:
-    invented = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+def _name_dimensions(model: onnx.ModelProto, axes: Mapping[int, str]) -> None:
+    first = model.graph.input[0].type.tensor_type.shape.dim
+    names = {first[position].dim_param: name for position, name in axes.items() if first[position].dim_param}
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
-            if invented and dimension.dim_param == invented:
-                dimension.dim_param = "batch"
+            if dimension.dim_param in names:
+                dimension.dim_param = names[dimension.dim_param]
 
 
 def _lift_constants(graph: onnx.GraphProto) -> None:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def build(node: Mapping[str, Any]) -> nn.Module:
+def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module) -> nn.Module:
     """Build the network that a config node describes, in evaluation mode and without gradients.
 
     Args:
         node: A tree of mappings, as the `network` node of a model config: every mapping with a `_target_` becomes an
             instance of that class, built from the mapping's other keys.
+        where: The node's place in the config, for error messages.
+        arguments: Networks that the outermost class takes before what the node holds.
 
     Returns:
         The network, with random weights.
@@ -39,17 +41,17 @@ def build(node: Mapping[str, Any]) -> nn.Module:
     if not isinstance(tree, Mapping) or "_target_" not in tree:
         raise UsageError(
             "the network cannot be built",
-            where="network",
+            where=where,
             why="the node has no _target_",
             fix="name a class, such as compiler.networks.pose.TopdownPoseEstimator",
         )
-    for path, child in _targets(tree, "network"):
-        _check(path, child)
+    for path, child in _targets(tree, where):
+        _check(path, child, given=len(arguments) if child is tree else 0)
     try:
-        network: nn.Module = hydra.utils.instantiate(tree, _convert_="all")
+        network: nn.Module = hydra.utils.instantiate(tree, *arguments, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__ or error
-        path = ".".join(["network", *_full_key(str(error))])
+        path = ".".join([where, *_full_key(str(error))])
         raise UsageError(
             "the network cannot be built",
             where=path,
@@ -57,6 +59,15 @@ def build(node: Mapping[str, Any]) -> nn.Module:
             fix=f"correct the values under {path}",
         ) from error
     return network.eval().requires_grad_(False)
+
+
+def with_tail(network: nn.Module, node: Mapping[str, Any]) -> nn.Module:
+    """Return a network that ends in the tail that a config node describes: one of `compiler.networks.tails`.
+
+    Raises:
+        UsageError: The node is wrong.
+    """
+    return build(node, "tail", network)
 
 
 def _targets(node: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -71,12 +82,19 @@ def _targets(node: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from _targets(child, f"{path}[{index}]")
 
 
-def _check(path: str, node: Mapping[str, Any]) -> None:
-    """Raise a `UsageError` unless the node's class exists, is a module and takes the node's arguments."""
+def _check(path: str, node: Mapping[str, Any], given: int) -> None:
+    """Raise a `UsageError` unless the node's class exists, is a module and takes the node's arguments.
+
+    Args:
+        path: Of the node.
+        node: With a `_target_`.
+        given: How many arguments come before those in the node.
+    """
     target = str(node["_target_"])
-    parameters = inspect.signature(_network_class(target, f"{path}._target_")).parameters
-    given = {key for key in node if key not in ("_target_", "_convert_", "_recursive_", "_partial_")}
-    for key in sorted(map(str, given - parameters.keys())):
+    signature = inspect.signature(_network_class(target, f"{path}._target_"))
+    parameters = dict(list(signature.parameters.items())[given:])
+    keys = {key for key in node if key not in ("_target_", "_convert_", "_recursive_", "_partial_")}
+    for key in sorted(map(str, keys - parameters.keys())):
         raise UsageError(
             "the network cannot be built",
             where=f"{path}.{key}",
@@ -84,7 +102,7 @@ def _check(path: str, node: Mapping[str, Any]) -> None:
             fix=nearest(key, parameters),
         )
     for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in given:
+        if parameter.default is parameter.empty and name not in keys:
             raise UsageError(
                 "the network cannot be built",
                 where=f"{path}.{name}",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.checkpoint import draw_weights
 from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.networks import build
+from compiler.networks.drawn import fill_with_drawn_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,8 +29,9 @@ def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module
     Raises:
         UsageError: There is no such model, or its config is wrong.
     """
-    network = build(compose([f"model={model}"], Path(config_dir) if config_dir else None).model.network)
-    network.load_state_dict(draw_weights(network.state_dict()))
+    config = compose([f"model={model}"], Path(config_dir) if config_dir else None)
+    network = build(config.model.network)
+    fill_with_drawn_weights(network, config.model.processing, config.sizes.usual)
     return network
 
 

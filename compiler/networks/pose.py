@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class TopdownPoseEstimator(nn.Module):
-    """A backbone, a neck where there is one, and a head, on the crop of one person.
+    from compiler.networks.candidates import Candidates
+    from compiler.networks.detection import DenseHead
 
-    Takes `[n, 3, h, w]` and gives the head's raw outputs as a flat tuple: for an `RTMCCHead`, `(simcc_x, simcc_y)`.
+
+class PoseEstimator(nn.Module):
+    """A backbone, a neck where there is one, and a head.
+
+    Takes `[n, 3, h, w]` and gives the head's raw outputs as a flat tuple.
 
     Args:
         backbone: Takes images, gives a tuple of feature maps.
@@ -20,9 +28,22 @@ class TopdownPoseEstimator(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.neck = nn.Identity() if neck is None else neck
-        self.head = head
+        self.head: Callable[..., tuple[Tensor, ...]] = head
 
     def forward(self, input: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs for the normalised crops `input`."""
-        outputs: tuple[Tensor, ...] = self.head(self.neck(self.backbone(input)))
-        return outputs
+        """Return the raw outputs for the normalised images `input`."""
+        return self.head(self.neck(self.backbone(input)))
+
+
+class TopdownPoseEstimator(PoseEstimator):
+    """Finds the key points of one person in a crop; the raw outputs of an `RTMCCHead` are `(simcc_x, simcc_y)`."""
+
+
+class BottomupPoseEstimator(PoseEstimator):
+    """Finds everybody in an image at once, each with a box and key points, so its head can decode its own outputs."""
+
+    head: DenseHead
+
+    def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
+        """Turn raw outputs into boxes, scores and key points: see `SingleStageDetector.decode`."""
+        return self.head.decode(outputs, height, width)

@@ -44,7 +44,10 @@ def run_key(job: Job) -> Key:
 
 def load_key(job: Job) -> Key:
     """Return what the loaded weights depend on."""
-    return {"network": job.config.model.network, "checkpoint": job.checkpoint_digest, **_tools("torch", "numpy")}
+    key = {"network": job.config.model.network, "checkpoint": job.checkpoint_digest, **_tools("torch", "numpy")}
+    if job.checkpoint is None:
+        key |= {"processing": job.config.model.processing, "size": job.config.sizes.usual}
+    return key
 
 
 def export_key(job: Job, selection: Selection, load: Key) -> Key:
@@ -56,6 +59,7 @@ def export_key(job: Job, selection: Selection, load: Key) -> Key:
         "opset": config.export.opset,
         "shape": str(config.resolved_shape),
         "batch": None if config.resolved_shape.dynamic else config.batch.usual,
+        "tail": config.model.tail,
         "names": (job.task.inputs, job.task.outputs),
         **_rewriters(selection, (*selection.functions, *selection.modules)),
         **_tools("torch", "onnx", "onnxscript"),
@@ -86,7 +90,8 @@ def verify_key(job: Job, build: Key) -> Key:
     return {
         "build": digest(build),
         "processing": job.config.model.processing,
-        "batch": job.config.batch_sizes,
+        "inputs": list(map(str, job.config.proof_inputs)),
+        "sizes": asdict(job.config.sizes),
         "tolerance": asdict(job.config.verify),
         "require": job.config.rewriters.require,
         **_input(job),

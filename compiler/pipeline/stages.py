@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from compiler.artifact import Engine, Tensors, read_json, write_json
 from compiler.backends import run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntimeSession
-from compiler.checkpoint import draw_weights, match, read_checkpoint
+from compiler.checkpoint import match, read_checkpoint
+from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
-from compiler.export import ONNX_FILE, ExportOptions, describe, export, run_network, save_model
-from compiler.networks import build
+from compiler.export import ONNX_FILE, Axis, ExportOptions, describe, export, run_network, save_model
+from compiler.networks import build, with_tail
 from compiler.networks.catalogue import models_that_fit
+from compiler.networks.drawn import fill_with_drawn_weights
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
 from compiler.tasks.images import write_image
@@ -79,12 +81,13 @@ class Networks:
 
     @cached_property
     def original(self) -> nn.Module:
-        """The network as its paper draws it."""
+        """The network as its paper draws it, with its tail."""
         import torch
 
-        network = build(self.job.config.model.network)
+        model = self.job.config.model
+        network = build(model.network)
         network.load_state_dict(torch.load(self.folder / WEIGHTS_FILE, weights_only=True))
-        return network
+        return with_tail(network, model.tail) if model.tail else network
 
     @cached_property
     def rewritten(self) -> RewrittenNetwork:
@@ -106,7 +109,7 @@ def load(job: Job, folder: Path) -> str:
 
     network = build(job.config.model.network)
     if job.checkpoint is None:
-        network.load_state_dict(draw_weights(network.state_dict()))
+        fill_with_drawn_weights(network, job.config.model.processing, job.config.sizes.usual)
     else:
         weights = read_checkpoint(job.checkpoint)
         match(network, weights, source=str(job.checkpoint), candidates=lambda: models_that_fit(weights))
@@ -118,14 +121,26 @@ def load(job: Job, folder: Path) -> str:
 def export_program(job: Job, networks: Networks, folder: Path) -> str:
     """Write the exported Program, and what the function and module rewriters did."""
     config, task = job.config, job.task
-    dynamic = config.resolved_shape.dynamic
-    options = ExportOptions(config.exporter, config.export.opset, dynamic, tuple(task.inputs), tuple(task.outputs))
-    batch = EXPORT_BATCH if dynamic else config.batch.usual
-    example = task.samples(job.image, job.boxes, batch).tensors
-    program = export(networks.rewritten.network, example, options, folder, rewriting=networks.rewriting)
+    options = ExportOptions(config.exporter, config.export.opset, _axes(config), task.inputs, task.outputs)
+    batch = EXPORT_BATCH if options.axes else config.batch.usual
+    example = task.samples(job.image, job.boxes, batch, config.sizes.usual).tensors
+    program = export(
+        networks.rewritten.network, example, options, folder, rewriting=networks.rewriting, comparable=task.comparable
+    )
     rewriters = dict.fromkeys(replacement.rewriter.name for replacement in networks.rewritten.replacements)
     parts = (f"ONNX opset {program.opset} by {options.exporter}", f"{program.nodes} nodes", *rewriters)
     return ", ".join(parts)
+
+
+def _axes(config: CompileConfig) -> tuple[Axis, ...]:
+    """Return the dimensions of the input that vary: the batch, and where the model has a stride height and width."""
+    if not config.resolved_shape.dynamic:
+        return ()
+    batch, sizes = Axis(0, "batch"), config.sizes
+    if sizes.fixed:
+        return (batch,)
+    sides = enumerate(zip(("height", "width"), sizes.smallest, sizes.largest, strict=True), start=2)
+    return (batch, *(Axis(position, name, sizes.stride, *bounds) for position, (name, *bounds) in sides))
 
 
 def rewrite(networks: Networks, exported: Path, folder: Path) -> str:
@@ -175,14 +190,16 @@ class Built:
 
 def verify(job: Job, networks: Networks, built: Built, folder: Path) -> str:
     """Write the proof, the ledger with what every rewriter did to the numbers, and the two pictures."""
-    samples = {batch: job.task.samples(job.image, job.boxes, batch) for batch in job.config.batch_sizes}
-    usual = samples[job.config.batch.usual].tensors
+    samples = {
+        str(input): job.task.samples(job.image, job.boxes, input.batch, input.size) for input in job.config.proof_inputs
+    }
+    usual = samples[str(job.config.usual_input)].tensors
     engine = Engine.load(built.engine)
     run_engine = job.backend.open(engine).run
     with networks.rewriting(measure=True) as recorder:
         run_network(networks.rewritten.network, usual, job.task.outputs)
     programs = _program_stages(networks.selection, built)
-    ledger = [*recorder.entries(), *_graph_entries(networks.selection, built, programs, usual)]
+    ledger = [*recorder.entries(), *_graph_entries(job, networks.selection, built, programs, usual)]
     ledger += networks.selection.entries
     _check_required(job.config.rewriters.require, ledger)
     stages: list[tuple[str, Run]] = [
@@ -199,7 +216,7 @@ def verify(job: Job, networks: Networks, built: Built, folder: Path) -> str:
     evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
     write_json(folder / PROOF_FILE, evidence)
     worst = proofs[-1].worst
-    return f"engine within {worst.relative_error:.1e} σ of the network, batch {', '.join(map(str, samples))}"
+    return f"engine within {worst.relative_error:.1e} σ of the network, input {', '.join(samples)}"
 
 
 def read_proof(folder: Path) -> tuple[list[StageProof], list[Entry]]:
@@ -222,7 +239,7 @@ def _program_stages(selection: Selection, built: Built) -> list[tuple[str, Run]]
 
 
 def _graph_entries(
-    selection: Selection, built: Built, programs: Sequence[tuple[str, Run]], tensors: Tensors
+    job: Job, selection: Selection, built: Built, programs: Sequence[tuple[str, Run]], tensors: Tensors
 ) -> Iterator[Entry]:
     """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
     contracts = {rewriter.name: rewriter.contract for rewriter in selection.graphs}
@@ -235,7 +252,7 @@ def _graph_entries(
             continue
         _, run_after = next(steps)
         after = run_after(tensors)
-        error = max(comparison.max_absolute_error for comparison in compare(before, after, batch=0))
+        error = max(comparison.max_absolute_error for comparison in compare(before, after, job.task))
         yield with_measurement(entry, contracts[entry.name], error)
         before = after
 
@@ -259,7 +276,7 @@ def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
 
 
 def _draw(job: Job, engine: Engine, run: Run, path: Path) -> None:
-    prepared = job.task.preprocess(job.image, job.boxes)
+    prepared = job.task.preprocess(job.image, job.boxes, job.config.sizes)
     outputs = job.task.infer(partial(run_in_batches, run, engine, largest=job.config.batch.largest), prepared.tensors)
     write_image(path, job.task.draw(job.image, job.task.decode(outputs, prepared)))
 

@@ -66,8 +66,8 @@ class Report:
             worst = failure.worst
             broken.insert(
                 0,
-                f"the first stage beyond its tolerance is '{failure.stage}': {worst.output} at batch {worst.batch} is "
-                f"{error_text(worst.relative_error)} σ from the {failure.reference}, "
+                f"the first stage beyond its tolerance is '{failure.stage}': for the input {worst.input} its "
+                f"{worst.output} is {error_text(worst.relative_error)} σ from the {failure.reference}, "
                 f"{error_text(max(failure.decoded.values()))} {self.unit} after decoding",
             )
         return "; ".join(broken)

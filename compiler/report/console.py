@@ -74,7 +74,7 @@ def _stage_line(event: StageFinished) -> str:
 
 
 def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
-    table = Table(title="proof: worst of every output and batch", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="proof: worst of every output and input", title_justify="left", box=None, pad_edge=False)
     table.add_column("stage")
     table.add_column("against")
     for column in ("max abs error", "in σ", "cosine", f"decoded ({unit})"):

@@ -18,6 +18,7 @@ from compiler.config.instantiate import instantiate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from compiler.config.sizes import Size, SizeRange
     from compiler.tasks.images import Image
 
 
@@ -43,9 +44,8 @@ ResultT = TypeVar("ResultT", bound=Result)
 class Task(ABC, Generic[PreparedT, ResultT]):
     """A kind of problem, with the settings of one model for it.
 
-    Running a model is `prepared = task.preprocess(image, boxes)`, the network on `prepared.tensors`, and
-    `task.decode(outputs, prepared)`. Where `flip_test` is set, the network also runs on `task.flip(prepared.tensors)`,
-    and `task.merge_flipped` joins the two outputs before they are decoded.
+    Running a model is `prepared = task.preprocess(image, boxes, sizes)`, the network on `prepared.tensors` by
+    `task.infer`, and `task.decode(outputs, prepared)`.
 
     A task is a frozen dataclass whose fields are the keys of its config node; see `build_task`.
     """
@@ -56,26 +56,31 @@ class Task(ABC, Generic[PreparedT, ResultT]):
     """Of what `difference` returns."""
     inputs: ClassVar[tuple[str, ...]]
     """Names of the network's inputs, in order."""
-    outputs: ClassVar[tuple[str, ...]]
-    """Names of the network's outputs, in order."""
     sdk_task: ClassVar[str]
     """What MMDeploy's SDK calls the task, the `task` of `deploy.json`."""
     sdk_model: ClassVar[str]
     """What MMDeploy's SDK calls the network, the `models[0].name` of `deploy.json`."""
-    flip_test: bool
-    """Average the outputs with those of the mirrored input: slower and more accurate."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs, in order."""
 
     @abstractmethod
-    def preprocess(self, image: Image, boxes: NDArray[np.floating[Any]] | None) -> PreparedT:
+    def preprocess(
+        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+    ) -> PreparedT:
         """Make network inputs from an image.
 
         Args:
             image: `[h, w, 3]`, BGR.
             boxes: `[n, 4]` as x1, y1, x2, y2 in pixels, each of which becomes one item of the batch; None stands for
                 the whole image.
+            sizes: What the engine takes; None for any size that the model's own pipeline makes.
 
         Raises:
             ValueError: The image or the boxes have another shape.
+            CompileError: The task looks at whole images, and is given boxes.
         """
 
     @abstractmethod
@@ -86,18 +91,18 @@ class Task(ABC, Generic[PreparedT, ResultT]):
             ValueError: The outputs do not have the shapes that the settings call for.
         """
 
-    @abstractmethod
-    def flip(self, tensors: Tensors) -> dict[str, NDArray[np.float32]]:
-        """Mirror the network's inputs from left to right."""
-
-    @abstractmethod
-    def merge_flipped(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, NDArray[np.float32]]:
-        """Average raw outputs with the raw outputs for the mirrored inputs, mirrored back."""
-
     def infer(self, run: Callable[[Tensors], Tensors], tensors: Tensors) -> Tensors:
-        """Return the raw outputs of `run`, averaged with those of the mirrored input where `flip_test` is set."""
-        outputs = run(tensors)
-        return self.merge_flipped(outputs, run(self.flip(tensors))) if self.flip_test else outputs
+        """Return the raw outputs of `run` for the network's inputs; a test-time augmentation runs it several times."""
+        return run(tensors)
+
+    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
+        """Return raw outputs in the form in which the proof compares them.
+
+        Args:
+            outputs: What a stage gave.
+            like: What the reference gave: where rounding may change the order of items, they are put in its order.
+        """
+        return outputs
 
     @abstractmethod
     def difference(self, a: Sequence[ResultT], b: Sequence[ResultT]) -> float:
@@ -108,19 +113,20 @@ class Task(ABC, Generic[PreparedT, ResultT]):
         """Return a copy of a BGR image with the results drawn on it."""
 
     @abstractmethod
-    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int) -> PreparedT:
-        """Make a batch of `count` distinct items out of one image; the same arguments give the same batch."""
+    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedT:
+        """Make a batch of `count` distinct items of `size` out of one image; the same arguments give the same batch."""
 
     @abstractmethod
     def sample_image(self) -> Path:
         """Return the photograph that stands in where the user gives no image."""
 
     @abstractmethod
-    def sdk_pipeline(self, batched: bool = True) -> dict[str, Any]:
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
         """Return what `pipeline.json` holds, so that MMDeploy's SDK prepares and decodes as this task does.
 
         Args:
             batched: Whether the engine takes more than one item at once.
+            sizes: What the engine takes; None for any size that the model's own pipeline makes.
         """
 
     @abstractmethod

@@ -25,11 +25,14 @@ class Crops:
         centers: `[n, 2]`, x and y in pixels of the image.
         scales: `[n, 2]`, width and height in pixels of the image.
         size: Width and height that every region is scaled to.
+        use_udp: Lay the first and last pixels of a crop on the edges of its region, instead of a pixel's width apart
+            from them on the right and below (UDP, arXiv:1911.07524).
     """
 
     centers: Floats
     scales: Floats
     size: tuple[int, int]
+    use_udp: bool = False
 
     def warp(self, image: Image) -> list[Image]:
         """Return the regions as `[height, width, 3]` images; what lies outside the image is black."""
@@ -40,6 +43,8 @@ class Crops:
 
     def matrices(self) -> list[NDArray[np.float64]]:
         """Return, for each region, the `[2, 3]` affine matrix from the image to the crop."""
+        if self.use_udp:
+            return self._unbiased_matrices()
         width, height = self.size
         target = _three_points(np.array([width / 2, height / 2], np.float32), width)
         return [
@@ -47,20 +52,35 @@ class Crops:
             for center, scale in zip(self.centers, self.scales, strict=True)
         ]
 
+    def _unbiased_matrices(self) -> list[NDArray[np.float64]]:
+        """Return the matrices that scale each region by the steps between pixels, one fewer than the pixels."""
+        matrices = np.zeros((len(self.centers), 2, 3), np.float32)
+        # In single precision and in this order, as MMPose does it: matrices agree to the last bit.
+        factors = (np.array(self.size, np.float32) - 1) / self.scales
+        matrices[:, 0, 0], matrices[:, 1, 1] = factors.T
+        matrices[:, :, 2] = factors * (np.float32(-0.5) * (self.centers * 2) + np.float32(0.5) * self.scales)
+        return list(matrices.astype(np.float64))
+
     def to_image(self, points: Floats) -> Floats:
-        """Map points in the crops, `[n, k, 2]`, back to the image."""
+        """Map points in the crops, `[n, k, 2]`, back to the image.
+
+        Points are fractions of the region, times `size`, with UDP too: its codec divides by the steps between pixels.
+        """
         # In double precision and in this order, as MMPose does it: results agree to the last bit.
         centers, scales = self.centers[:, None].astype(np.float64), self.scales[:, None].astype(np.float64)
         return np.asarray(points / np.array(self.size) * scales + centers - 0.5 * scales, np.float32)
 
 
-def crops_around(boxes: NDArray[np.floating[Any]], size: tuple[int, int], padding: float) -> Crops:
+def crops_around(
+    boxes: NDArray[np.floating[Any]], size: tuple[int, int], padding: float, use_udp: bool = False
+) -> Crops:
     """Return the regions around boxes, enlarged by `padding` and then widened or heightened to the aspect of `size`.
 
     Args:
         boxes: `[n, 4]`, x1, y1, x2, y2 in pixels of the image.
         size: Width and height of the network's input.
         padding: Factor on width and height.
+        use_udp: See `Crops`.
     """
     boxes = boxes.astype(np.float32)
     scales = (boxes[:, 2:] - boxes[:, :2]) * np.float32(padding)
@@ -68,7 +88,7 @@ def crops_around(boxes: NDArray[np.floating[Any]], size: tuple[int, int], paddin
     aspect = size[0] / size[1]
     width, height = scales[:, :1], scales[:, 1:]
     wide, tall = np.hstack([width, width / aspect]), np.hstack([height * aspect, height])
-    return Crops(centers, np.where(width > height * aspect, wide, tall), size)
+    return Crops(centers, np.where(width > height * aspect, wide, tall), size, use_udp)
 
 
 def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[float], to_rgb: bool) -> Floats:

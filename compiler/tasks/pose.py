@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.tasks import Task
-from compiler.tasks.codecs import SimCCLabel
+from compiler.tasks.codecs import Codec
 from compiler.tasks.crops import Crops, crops_around, to_tensor
 from compiler.tasks.keypoints import Keypoints
 from compiler.tasks.sdk import pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from compiler.config.sizes import Size, SizeRange
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
@@ -70,7 +71,7 @@ class PreparedPoses:
 
 @dataclass(frozen=True)
 class TopdownPose(Task[PreparedPoses, Pose]):
-    """Top-down pose estimation with SimCC outputs, as MMPose 1.3.2 does it.
+    """Top-down pose estimation, as MMPose 1.3.2 does it.
 
     Attributes:
         input_size: Width and height of the network's input, in pixels.
@@ -80,7 +81,9 @@ class TopdownPose(Task[PreparedPoses, Pose]):
         mean: Subtracted from the channels, in the order that the network sees them.
         std: What the channels are then divided by.
         to_rgb: Whether the network sees RGB.
-        flip_test: See `Task`.
+        use_udp: Whether the first and last pixels of the crop lie on its edges (UDP, arXiv:1911.07524).
+        flip_test: Average the outputs with those of the mirrored crop: slower and more accurate.
+        shift_heatmap: Move the mirrored crop's heat maps one column to the right before that.
         score_threshold: Points that score less are not drawn.
 
     Raises:
@@ -90,18 +93,19 @@ class TopdownPose(Task[PreparedPoses, Pose]):
     name: ClassVar[str] = "pose-detection"
     unit: ClassVar[str] = "px"
     inputs: ClassVar[tuple[str, ...]] = ("input",)
-    outputs: ClassVar[tuple[str, ...]] = ("simcc_x", "simcc_y")
     sdk_task: ClassVar[str] = "PoseDetector"
     sdk_model: ClassVar[str] = "topdownposeestimator"
 
     input_size: tuple[int, int]
-    codec: SimCCLabel
+    codec: Codec
     keypoints: Keypoints
     padding: float = 1.25
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     to_rgb: bool = True
+    use_udp: bool = False
     flip_test: bool = False
+    shift_heatmap: bool = False
     score_threshold: float = 0.3
 
     def __post_init__(self) -> None:
@@ -110,15 +114,22 @@ class TopdownPose(Task[PreparedPoses, Pose]):
         if min(*self.input_size, self.padding, *self.std) <= 0:
             raise ValueError("input_size, padding and std must be positive")
 
-    def preprocess(self, image: Image, boxes: NDArray[np.floating[Any]] | None) -> PreparedPoses:
-        """Crop and normalise each box; see `Task.preprocess`."""
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs: the codec's."""
+        return self.codec.outputs
+
+    def preprocess(
+        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+    ) -> PreparedPoses:
+        """Crop and normalise each box; see `Task.preprocess`. Every crop has the input's one size."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
         height, width = image.shape[:2]
         chosen = np.array([[0, 0, width, height]], np.float32) if boxes is None else boxes.astype(np.float32)
         if chosen.ndim != 2 or chosen.shape[1] != 4 or not len(chosen):
             raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(chosen.shape)}")
-        crops = crops_around(chosen, self.input_size, self.padding)
+        crops = crops_around(chosen, self.input_size, self.padding, self.use_udp)
         tensor = to_tensor(crops.warp(image), self.mean, self.std, self.to_rgb)
         return PreparedPoses({"input": tensor}, chosen, crops)
 
@@ -130,24 +141,22 @@ class TopdownPose(Task[PreparedPoses, Pose]):
                 raise ValueError(
                     f"{name} is {list(outputs[name].shape)}, and {shape[0]} boxes of {shape[1]} key points"
                 )
-        points, scores = self.codec.decode(outputs["simcc_x"], outputs["simcc_y"])
+        points, scores = self.codec.decode(outputs)
         located = prepared.crops.to_image(points)
         return [Pose(*fields) for fields in zip(located, scores, prepared.boxes, strict=True)]
 
+    def infer(self, run: Callable[[Tensors], Tensors], tensors: Tensors) -> Tensors:
+        """Return the outputs of `run`, averaged with those of the mirrored crops where `flip_test` is set."""
+        outputs = run(tensors)
+        return self.merge_flipped(outputs, run(self.flip(tensors))) if self.flip_test else outputs
+
     def flip(self, tensors: Tensors) -> dict[str, Floats]:
-        """Mirror the crops; see `Task.flip`."""
+        """Mirror the crops from left to right."""
         return {"input": np.ascontiguousarray(tensors["input"][..., ::-1])}
 
     def merge_flipped(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, Floats]:
-        """Average with the mirrored outputs; see `Task.merge_flipped`.
-
-        A mirror swaps left and right points, and reverses columns. Rows stay.
-        """
-        swap = list(self.keypoints.swap)
-        mirrored = {
-            "simcc_x": flipped_outputs["simcc_x"][:, swap, ::-1],
-            "simcc_y": flipped_outputs["simcc_y"][:, swap],
-        }
+        """Average outputs with the outputs for the mirrored crops, mirrored back."""
+        mirrored = self.codec.mirror(flipped_outputs, self.keypoints.swap, self.shift_heatmap)
         return {name: (outputs[name] + mirrored[name]) * np.float32(0.5) for name in self.outputs}
 
     def difference(self, a: Sequence[Pose], b: Sequence[Pose]) -> float:
@@ -174,48 +183,39 @@ class TopdownPose(Task[PreparedPoses, Pose]):
             )
         return canvas
 
-    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int) -> PreparedPoses:
+    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedPoses:
         """Prepare `count` crops around the boxes in turn: first as they are, then shifted and scaled a little.
 
-        A batch of equal crops would not show an engine that mixes up its items.
+        A batch of equal crops would not show an engine that mixes up its items. Every crop has the input's one size.
         """
         first = self.preprocess(image, boxes).boxes
         chosen = first[np.arange(count) % len(first)].astype(np.float64)
-        size = np.tile(chosen[:, 2:] - chosen[:, :2], 2)
+        sides = np.tile(chosen[:, 2:] - chosen[:, :2], 2)
         jitter = np.random.default_rng(0).uniform(-0.1, 0.1, chosen.shape)
         jitter[: len(first)] = 0
-        return self.preprocess(image, chosen + size * jitter)
+        return self.preprocess(image, chosen + sides * jitter)
 
     def sample_image(self) -> Path:
         """Return a photograph of one person, from the head to the waist."""
         return Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 
-    def sdk_pipeline(self, batched: bool = True) -> dict[str, Any]:
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
         """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
         size = list(self.input_size)
+        affine = {"type": "TopDownAffine", "image_size": size}
         transforms: list[dict[str, Any]] = [
             {"type": "LoadImageFromFile"},
             {"type": "TopDownGetBboxCenterScale", "padding": self.padding, "image_size": size},
-            {"type": "TopDownAffine", "image_size": size},
+            {**affine, "use_udp": True} if self.use_udp else affine,
             {"type": "Normalize", "mean": list(self.mean), "std": list(self.std), "to_rgb": self.to_rgb},
             {"type": "ImageToTensor", "keys": ["img"]},
             {"type": "Collect", "keys": ["img"], "meta_keys": list(_SDK_META_KEYS)},
         ]
-        codec = self.codec
         # The SDK runs a network once on each crop: it cannot flip, whatever this task does.
-        params: dict[str, Any] = {
-            "flip_test": False,
-            "type": "SimCCLabel",
-            "input_size": list(codec.input_size),
-            "sigma": list(codec.sigma),
-            "simcc_split_ratio": codec.simcc_split_ratio,
-            "normalize": codec.normalize,
-            "use_dark": codec.use_dark,
-            "export_postprocess": False,
-        }
-        decoder = {"module": "mmpose", "component": "SimCCLabelDecode", "params": params}
+        params = {"flip_test": False, **self.codec.sdk_params(self.shift_heatmap), **self.codec.sdk_options}
+        decoder = {"module": "mmpose", "component": self.codec.sdk_component, "params": params}
         return pipeline(transforms, self.sdk_model, decoder, batched)
 
     def sdk_codebase(self) -> dict[str, Any]:
         """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {"type": "mmpose", "task": "PoseDetection", "export_postprocess": False}
+        return {"type": "mmpose", "task": "PoseDetection", **self.codec.sdk_options}

@@ -24,6 +24,26 @@ def test_geometry_equals_mmposes_to_the_last_bit(parity):
         np.testing.assert_array_equal(crops.to_image(golden["points"][index][None])[0], golden["mapped"][index])
 
 
+def test_unbiased_matrices_equal_mmposes_to_the_last_bit(parity):
+    with np.load(parity / "decode" / "udp_crop.npz") as file:
+        golden = dict(file)
+    for index, size in enumerate(map(tuple, golden["sizes"].tolist())):
+        crops = crops_around(golden["boxes"][index][None], size, 1.25, use_udp=True)
+        np.testing.assert_array_equal(crops.centers[0], golden["centers"][index])
+        np.testing.assert_array_equal(crops.scales[0], golden["scales"][index])
+        np.testing.assert_array_equal(crops.matrices()[0], golden["matrices"][index])
+
+
+@given(BOXES, SIZES)
+def test_the_first_and_last_pixels_of_an_unbiased_crop_lie_on_its_edges(boxes, size):
+    crops = crops_around(boxes, size, 1.25, use_udp=True)
+    corners = crops.centers + np.array([[-0.5], [0.5]]) * crops.scales
+    inside = corners @ crops.matrices()[0][:, :2].T + crops.matrices()[0][:, 2]
+    # Single precision: a few ulps of the coordinates, seen through the scale.
+    tolerance = 1e-6 * (1 + np.abs(corners).max() * max(size) / crops.scales.min())
+    np.testing.assert_allclose(inside, [[0, 0], np.subtract(size, 1)], rtol=0, atol=tolerance)
+
+
 @given(BOXES, SIZES)
 def test_the_crop_holds_the_padded_box_and_has_the_inputs_aspect(boxes, size):
     crops = crops_around(boxes, size, 1.25)

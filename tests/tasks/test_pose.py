@@ -12,6 +12,9 @@ from compiler.tasks import build_task
 from compiler.tasks.crops import Crops
 from compiler.tasks.pose import Pose, PreparedPoses, TopdownPose
 
+SIZE = (256, 192)
+"""Height and width of the input."""
+
 
 def identity(count: int = 1) -> PreparedPoses:
     """A crop that is the image itself, as in the reference outputs."""
@@ -121,7 +124,7 @@ def test_poses_come_in_the_order_of_their_boxes(task, photograph):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_samples_are_distinct_and_repeatable(task, photograph, count):
     boxes = np.array([[0, 0, 512, 600], [100, 100, 300, 400]])
-    first, second = task.samples(photograph, boxes, count), task.samples(photograph, boxes, count)
+    first, second = (task.samples(photograph, boxes, count, SIZE) for _ in range(2))
     tensor = first.tensors["input"]
     assert len(tensor) == len(first.boxes) == count
     np.testing.assert_array_equal(tensor, second.tensors["input"])
@@ -132,7 +135,7 @@ def test_samples_are_distinct_and_repeatable(task, photograph, count):
 
 
 def test_samples_around_the_whole_image(task, photograph):
-    assert len(task.samples(photograph, None, 3).boxes) == 3
+    assert len(task.samples(photograph, None, 3, SIZE).boxes) == 3
 
 
 def test_difference_is_the_largest_distance_in_pixels(task):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU, "SiLU": nn.SiLU}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "ReLU": nn.ReLU,
+    "ReLU6": nn.ReLU6,
+    "LeakyReLU": nn.LeakyReLU,
+    "SiLU": nn.SiLU,
+    "Sigmoid": nn.Sigmoid,
+    "Swish": nn.SiLU,
+}
 _BATCH_NORMS = ("BN", "BN2d", "SyncBN")
 # What matters only to training: accepted, so that a config written for training can be read, and ignored.
 _TRAINING_ONLY = {"inplace", "requires_grad"}
@@ -59,7 +67,7 @@ class ConvModule(nn.Module):
         padding: Zeros added on each side.
         groups: Groups of channels convolved apart from each other.
         norm_cfg: `{"type": "BN" or "SyncBN", ...}`, or None for none.
-        act_cfg: `{"type": "ReLU" or "SiLU"}`, or None for none.
+        act_cfg: As in `build_activation`, or None for none.
 
     Raises:
         ValueError: The normalisation or activation is not supported.
@@ -93,7 +101,8 @@ class ConvModule(nn.Module):
 class DepthwiseSeparableConvModule(nn.Module):
     """A convolution of each channel alone, then one across channels at each pixel (MobileNet, arXiv:1704.04861).
 
-    Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h', w']`; the arguments are those of `ConvModule`.
+    Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h', w']`; the arguments are those of `ConvModule`, and
+    `dw_act_cfg` is the `act_cfg` of the first convolution where it differs from that of the second.
     """
 
     def __init__(
@@ -106,6 +115,7 @@ class DepthwiseSeparableConvModule(nn.Module):
         *,
         norm_cfg: Mapping[str, Any] | None = None,
         act_cfg: Mapping[str, Any] | None = None,
+        dw_act_cfg: Mapping[str, Any] | Literal["default"] | None = "default",
     ) -> None:
         super().__init__()
         self.depthwise_conv = ConvModule(
@@ -116,7 +126,7 @@ class DepthwiseSeparableConvModule(nn.Module):
             padding,
             groups=in_channels,
             norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
+            act_cfg=act_cfg if dw_act_cfg == "default" else dw_act_cfg,
         )
         self.pointwise_conv = ConvModule(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
@@ -124,3 +134,18 @@ class DepthwiseSeparableConvModule(nn.Module):
         """Return the pointwise convolution of the depthwise convolution of `x`."""
         mixed: Tensor = self.pointwise_conv(self.depthwise_conv(x))
         return mixed
+
+
+def conv_tower(
+    in_channels: int,
+    feat_channels: int,
+    stacked_convs: int,
+    *,
+    norm_cfg: Mapping[str, Any] | None = None,
+    act_cfg: Mapping[str, Any] | None = None,
+) -> nn.Sequential:
+    """Return `stacked_convs` 3x3 convolutions, from `in_channels` to `feat_channels`, that keep height and width."""
+    widths = [in_channels] + [feat_channels] * stacked_convs
+    return nn.Sequential(
+        *(ConvModule(*channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg) for channels in pairwise(widths))
+    )

@@ -1,4 +1,4 @@
-"""The cross-stage partial blocks of CSPNeXt (RTMDet, arXiv:2212.07784) and the parts that they share."""
+"""The cross-stage partial layers of CSPDarknet (YOLOX, arXiv:2107.08430) and CSPNeXt (RTMDet, arXiv:2212.07784)."""
 
 from __future__ import annotations
 
@@ -67,8 +67,63 @@ class SPPBottleneck(nn.Module):
         return fused
 
 
-class CSPNeXtBlock(nn.Module):
-    """A 3x3 convolution, then a depthwise separable one with a large kernel, around which the input may pass.
+class Bottleneck(nn.Module):
+    """Two convolutions, around which the input may pass.
+
+    Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h, w]`.
+
+    Args:
+        conv1: Gives the hidden channels.
+        conv2: Gives the output's.
+        add_identity: Add the input to the output.
+    """
+
+    def __init__(self, conv1: nn.Module, conv2: nn.Module, *, add_identity: bool) -> None:
+        super().__init__()
+        self.conv1 = conv1
+        self.conv2 = conv2
+        self.add_identity = add_identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the residual, or the plain, transform of `x`."""
+        transformed: Tensor = self.conv2(self.conv1(x))
+        return x + transformed if self.add_identity else transformed
+
+
+class DarknetBottleneck(Bottleneck):
+    """A 1x1 convolution, then a 3x3 one: the block of YOLOX (arXiv:2107.08430).
+
+    Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h, w]`.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        expansion: Channels between the two convolutions, as a fraction of `out_channels`.
+        add_identity: Add the input to the output, where they have the same number of channels.
+        norm_cfg: As in `ConvModule`.
+        act_cfg: As in `ConvModule`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        expansion: float = 0.5,
+        *,
+        add_identity: bool = True,
+        norm_cfg: Mapping[str, Any] | None = None,
+        act_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        hidden_channels = int(out_channels * expansion)
+        super().__init__(
+            ConvModule(in_channels, hidden_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg),
+            ConvModule(hidden_channels, out_channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg),
+            add_identity=add_identity and in_channels == out_channels,
+        )
+
+
+class CSPNeXtBlock(Bottleneck):
+    """A 3x3 convolution, then a depthwise separable one with a large kernel: the block of RTMDet.
 
     Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h, w]`.
 
@@ -93,18 +148,15 @@ class CSPNeXtBlock(nn.Module):
         norm_cfg: Mapping[str, Any] | None = None,
         act_cfg: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        common: dict[str, Any] = {"norm_cfg": norm_cfg, "act_cfg": act_cfg}
         hidden_channels = int(out_channels * expansion)
-        self.conv1 = ConvModule(in_channels, hidden_channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
-        self.conv2 = DepthwiseSeparableConvModule(
-            hidden_channels, out_channels, kernel_size, padding=kernel_size // 2, norm_cfg=norm_cfg, act_cfg=act_cfg
+        super().__init__(
+            ConvModule(in_channels, hidden_channels, 3, padding=1, **common),
+            DepthwiseSeparableConvModule(
+                hidden_channels, out_channels, kernel_size, padding=kernel_size // 2, **common
+            ),
+            add_identity=add_identity and in_channels == out_channels,
         )
-        self.add_identity = add_identity and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the residual, or the plain, transform of `x`."""
-        transformed: Tensor = self.conv2(self.conv1(x))
-        return x + transformed if self.add_identity else transformed
 
 
 class CSPLayer(nn.Module):
@@ -116,8 +168,9 @@ class CSPLayer(nn.Module):
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         expand_ratio: Channels of each part, as a fraction of `out_channels`.
-        num_blocks: Number of `CSPNeXtBlock`s.
-        add_identity: As in `CSPNeXtBlock`.
+        num_blocks: Number of blocks.
+        block: `CSPNeXtBlock` or `DarknetBottleneck`.
+        add_identity: Add each block's input to its output.
         channel_attention: Weigh the channels of the two parts before they are fused.
         norm_cfg: As in `ConvModule`.
         act_cfg: As in `ConvModule`.
@@ -130,6 +183,7 @@ class CSPLayer(nn.Module):
         expand_ratio: float = 0.5,
         num_blocks: int = 1,
         *,
+        block: type[CSPNeXtBlock | DarknetBottleneck] = CSPNeXtBlock,
         add_identity: bool = True,
         channel_attention: bool = False,
         norm_cfg: Mapping[str, Any] | None = None,
@@ -142,7 +196,7 @@ class CSPLayer(nn.Module):
         self.final_conv = ConvModule(2 * channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.blocks = nn.Sequential(
             *(
-                CSPNeXtBlock(channels, channels, 1.0, add_identity=add_identity, norm_cfg=norm_cfg, act_cfg=act_cfg)
+                block(channels, channels, 1.0, add_identity=add_identity, norm_cfg=norm_cfg, act_cfg=act_cfg)
                 for _ in range(num_blocks)
             )
         )

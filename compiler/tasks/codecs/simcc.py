@@ -1,18 +1,20 @@
-"""How networks write coordinates, and how to read them back."""
+"""Coordinates as classifications."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from compiler.artifact import Tensors
+from compiler.tasks.codecs.codec import Codec, Floats
 
 
 @dataclass(frozen=True)
-class SimCCLabel:
+class SimCCLabel(Codec):
     """Key points as two classifications, one over columns and one over rows (SimCC, arXiv:2107.03332).
 
     Field names are those of the codec in an OpenMMLab config.
@@ -28,6 +30,10 @@ class SimCCLabel:
     Raises:
         ValueError: A size, spread or ratio is not positive.
     """
+
+    outputs: ClassVar[tuple[str, ...]] = ("simcc_x", "simcc_y")
+    sdk_component: ClassVar[str] = "SimCCLabelDecode"
+    sdk_options: ClassVar[Mapping[str, Any]] = {"export_postprocess": False}
 
     input_size: tuple[int, int]
     sigma: tuple[float, float] = (6.0, 6.0)
@@ -45,20 +51,17 @@ class SimCCLabel:
         width, height = self.input_size
         return int(width * self.simcc_split_ratio), int(height * self.simcc_split_ratio)
 
-    def decode(self, simcc_x: Floats, simcc_y: Floats) -> tuple[Floats, Floats]:
-        """Find the best column and row of each key point.
+    def decode(self, outputs: Tensors) -> tuple[Floats, Floats]:
+        """Find the best column and row of each key point; see `Codec.decode`.
 
         Args:
-            simcc_x: `[n, k, columns]`, a score for each column.
-            simcc_y: `[n, k, rows]`, a score for each row.
+            outputs: `simcc_x`, `[n, k, columns]`, a score for each column, and `simcc_y`, `[n, k, rows]`, likewise.
 
         Returns:
-            Key points, `[n, k, 2]` as x and y in pixels of the network's input, and their scores, `[n, k]`, the smaller
-            of the two maxima. A point whose score is not positive lies one bin outside, at -1 bin.
-
-        Raises:
-            ValueError: The arrays have other shapes.
+            Key points and their scores, the smaller of the two maxima. A point whose score is not positive lies one bin
+            outside, at -1 bin.
         """
+        simcc_x, simcc_y = (outputs[name] for name in self.outputs)
         if simcc_x.ndim != 3 or simcc_x.shape[:2] != simcc_y.shape[:2]:
             raise ValueError(f"SimCC scores of shapes {simcc_x.shape} and {simcc_y.shape} do not fit together")
         if (simcc_x.shape[-1], *simcc_y.shape[2:]) != self.bins:
@@ -73,6 +76,22 @@ class SimCCLabel:
             for axis, simcc in enumerate((simcc_x, simcc_y)):
                 bins[..., axis] -= _curvature_offset(simcc, bins[..., axis], _blur_size(self.sigma[axis]))
         return bins / np.float32(self.simcc_split_ratio), scores
+
+    def mirror(self, outputs: Tensors, swap: Sequence[int], shift_heatmap: bool) -> dict[str, Floats]:
+        """Swap left and right points, and reverse columns; rows stay. See `Codec.mirror`."""
+        simcc_x, simcc_y = (outputs[name][:, list(swap)] for name in self.outputs)
+        return {"simcc_x": simcc_x[..., ::-1], "simcc_y": simcc_y}
+
+    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
+        """Return the codec as MMDeploy writes it; see `Codec.sdk_params`."""
+        return {
+            "type": "SimCCLabel",
+            "input_size": list(self.input_size),
+            "sigma": list(self.sigma),
+            "simcc_split_ratio": self.simcc_split_ratio,
+            "normalize": self.normalize,
+            "use_dark": self.use_dark,
+        }
 
 
 def _blur_size(sigma: float) -> int:

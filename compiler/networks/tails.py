@@ -1,0 +1,151 @@
+"""Tails: what follows a network's raw outputs within the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+from compiler.networks.candidates import Candidates
+from compiler.networks.layers.nms import efficient_nms, nms
+from compiler.tasks.nms import SelectionConfig
+
+
+class DetectingNetwork(Protocol):
+    """A network whose raw outputs it can decode itself, such as `SingleStageDetector`."""
+
+    def __call__(self, input: Tensor) -> tuple[Tensor, ...]:
+        """Return raw outputs."""
+
+    def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
+        """Return candidates."""
+
+
+class LastOutput(nn.Module):
+    """The last of several outputs: what networks with intermediate supervision are decoded from.
+
+    Args:
+        network: Gives a tuple.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input: Tensor) -> tuple[Tensor]:
+        """Return the last raw output for the normalised images `input`."""
+        return (self.network(input)[-1],)
+
+
+class DetectionTail(nn.Module):
+    """Selects the best candidates as OpenMMLab's detectors do, and suppresses those that overlap a better one.
+
+    What is selected is the same for every kind; they differ in where the suppression runs:
+
+    - `native`: in the graph, as ONNX NonMaxSuppression. Gives `dets` `[b, max_per_img, 5]` and `labels`.
+    - `plugin`: in the graph, as the one node EfficientNMS_TRT. Gives the same.
+    - `host`: after the engine, in NumPy. Gives `boxes` `[b, n, 4]` and `scores` `[b, n, c]`, zero where not selected.
+
+    Where candidates have key points, they are given too: `[b, max_per_img, k, 3]`, or `[b, n, k, 3]` for `host`.
+
+    Args:
+        network: A detector: gives raw outputs for images `[b, 3, h, w]`, and decodes them to candidates.
+        kind: `native`, `plugin` or `host`.
+        test_cfg: What `SelectionConfig` takes.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+
+    def __init__(self, network: DetectingNetwork, kind: str, test_cfg: Mapping[str, Any]) -> None:
+        super().__init__()
+        if kind not in ("native", "plugin", "host"):
+            raise ValueError(f"kind {kind!r} is not supported, only native, plugin and host")
+        self.network = network
+        self.kind = kind
+        self.config = SelectionConfig(**test_cfg)
+
+    def forward(self, input: Tensor) -> tuple[Tensor, ...]:
+        """Return the detections, or the selected candidates, for the normalised images `input`."""
+        height, width = input.shape[-2:]
+        return self.select(self.network.decode(self.network(input), height, width))
+
+    def select(self, groups: Sequence[Candidates]) -> tuple[Tensor, ...]:
+        """Return the detections, or the selected candidates, of all groups together."""
+        boxes, scores, keypoints = _joined([self._best(group) for group in groups])
+        scores = self._without_small_boxes(boxes, scores)
+        given = () if keypoints is None else (keypoints,)
+        if self.kind == "host":
+            return boxes, scores, *given
+        limits = self.config.iou_threshold, self.config.max_per_img
+        if self.kind == "plugin":
+            return efficient_nms(boxes, scores, *limits)
+        dets, labels, indices = nms(boxes, scores, *limits)
+        return dets, labels, *(_rows(tensor, indices) for tensor in given)
+
+    def _best(self, group: Candidates) -> Candidates:
+        """Keep the boxes of the `nms_pre` best pairs of a box and a class; the scores of other pairs become zero."""
+        config = self.config
+        scores = group.scores
+        if group.factors is not None:
+            scores = scores.where(group.factors[..., None] >= config.conf_thr, 0.0)
+        group = replace(group, scores=scores.where(scores > config.score_thr, 0.0))
+        if _may_exceed(group.scores.shape[1], config.nms_pre):
+            # A pair among the best has a box that is among the best by its best class.
+            best, indices = _top(group.scores.amax(dim=2), config.nms_pre)
+            group = _picked(group, indices.where(best >= 0, -1))
+        scores = group.scores
+        if _may_exceed(scores.shape[1] * scores.shape[2], config.nms_pre):
+            best, _ = _top(scores.flatten(1), config.nms_pre)
+            scores = scores.where(scores >= best[:, -1:, None], 0.0)
+        if group.factors is not None:
+            scores = scores * group.factors[..., None]
+        return replace(group, scores=scores, factors=None)
+
+    def _without_small_boxes(self, boxes: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores with those of boxes that are too small, or inverted, set to zero."""
+        if self.config.min_bbox_size < 0:
+            return scores
+        sides = boxes[..., 2:] - boxes[..., :2]
+        return scores.where((sides > self.config.min_bbox_size).all(dim=2, keepdim=True), 0.0)
+
+
+def _may_exceed(count: int | torch.SymInt, limit: int) -> bool:
+    """Tell whether there may be more than a limit; a limit below 1 is none."""
+    return limit > 0 and not statically_known_true(count <= limit)
+
+
+def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the largest values of `[b, n]` and their indices, `[b, count]`; where n is smaller, -1 is filled in."""
+    if not statically_known_true(values.shape[1] >= count):
+        values = F.pad(values, (0, count), value=-1.0)
+    best = values.topk(count)
+    return best.values, best.indices
+
+
+def _picked(group: Candidates, indices: Tensor) -> Candidates:
+    """Return the candidates at indices `[b, k]`."""
+    return Candidates(
+        boxes=_rows(group.boxes, indices),
+        scores=_rows(group.scores, indices),
+        factors=None if group.factors is None else _rows(group.factors, indices),
+        keypoints=None if group.keypoints is None else _rows(group.keypoints, indices),
+    )
+
+
+def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
+    """Return the rows of `[b, n, ...]` at indices `[b, k]`; those at -1 are zero."""
+    index = indices.reshape(*indices.shape, *(1 for _ in tensor.shape[2:])).expand(-1, -1, *tensor.shape[2:])
+    return tensor.gather(1, index.clamp(min=0)).where(index >= 0, 0.0)
+
+
+def _joined(groups: Sequence[Candidates]) -> tuple[Tensor, Tensor, Tensor | None]:
+    boxes = torch.cat([group.boxes for group in groups], dim=1)
+    scores = torch.cat([group.scores for group in groups], dim=1)
+    keypoints = [group.keypoints for group in groups if group.keypoints is not None]
+    return boxes, scores, torch.cat(keypoints, dim=1) if keypoints else None

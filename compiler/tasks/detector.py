@@ -1,0 +1,227 @@
+"""What tasks that look at whole images have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.config.sizes import SizeRange
+from compiler.errors import CompileError
+from compiler.tasks import Result, Task
+from compiler.tasks.nms import SelectionConfig, detections
+from compiler.tasks.pairing import order_like
+from compiler.tasks.resizing import Placement
+from compiler.tasks.sdk import pipeline
+
+if TYPE_CHECKING:
+    from compiler.config.sizes import Size
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+
+class Found(Result, Protocol):
+    """Something that was found in a box, `[4]`: x1, y1, x2, y2 in pixels of the image."""
+
+    @property
+    def box(self) -> Floats:
+        """The box."""
+
+
+FoundT = TypeVar("FoundT", bound=Found)
+
+# What the SDK's decoder is handed beside the network's outputs, as MMDeploy lists it for detectors.
+_SDK_META_KEYS = (
+    "ori_shape", "scale_factor", "img_norm_cfg", "pad_param", "img_shape", "ori_filename", "img_id", "filename",
+    "flip", "flip_direction", "pad_shape", "valid_ratio", "img_path",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImages:
+    """Whole images, ready for the network.
+
+    Attributes:
+        tensors: `input`, `[n, 3, h, w]`.
+        placements: Where each image lies in the network's input.
+        sizes: Width and height of each image.
+    """
+
+    tensors: dict[str, Floats]
+    placements: tuple[Placement, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+
+class Detector(Task[PreparedImages, FoundT]):
+    """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.
+
+    The network's outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`, or with the `host` tail `boxes` `[n, m, 4]`
+    and `scores` `[n, m, c]`; and after them those in `extras`, `[n, max, ...]` or `[n, m, ...]`.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("input",)
+    extras: ClassVar[tuple[str, ...]] = ()
+    """Names of what is found about each object beside its box and class."""
+
+    tail: str
+    test_cfg: SelectionConfig
+
+    def __post_init__(self) -> None:
+        if self.tail not in ("native", "plugin", "host"):
+            raise ValueError(f"tail is {self.tail}, and must be native, plugin or host")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs, in order."""
+        return (*(("boxes", "scores") if self.tail == "host" else ("dets", "labels")), *self.extras)
+
+    @abstractmethod
+    def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
+        """Return the network's input for one image, `[1, 3, h, w]`, and where the image lies in it."""
+
+    @abstractmethod
+    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> FoundT:
+        """Return one result; its box, and points among its extras, are in pixels of the image."""
+
+    def preprocess(
+        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+    ) -> PreparedImages:
+        """Resize, normalise and pad an image; see `Task.preprocess`."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
+        height, width = image.shape[:2]
+        if boxes is not None and not np.array_equal(boxes, [[0, 0, width, height]]):
+            raise CompileError(
+                "a detector looks at the whole image",
+                where=f"boxes {np.asarray(boxes).tolist()}",
+                why=f"the image is {width} wide and {height} high",
+                fix="give no box; to search a part of an image, crop it first",
+            )
+        tensor, placement = self.place(image, sizes)
+        return PreparedImages({"input": tensor}, (placement,), ((width, height),))
+
+    def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[FoundT]:
+        """Return what was found, image by image and the best first; see `Task.decode`."""
+        dets, labels, *extras = self._selected(outputs)
+        if not len(dets) == len(labels) == len(prepared.placements):
+            raise ValueError(f"there are detections for {len(dets)} images, and {len(prepared.placements)} images")
+        results = []
+        for item, (placement, size) in enumerate(zip(prepared.placements, prepared.sizes, strict=True)):
+            rows = np.flatnonzero(labels[item] >= 0)
+            for row in rows[np.argsort(-dets[item, rows, 4], kind="stable")]:
+                corners = self.in_input(dets[item, row, :4], prepared.tensors["input"].shape[2:])
+                box = np.clip(placement.to_image(corners.reshape(1, 2, 2)).reshape(4), 0, np.array(size * 2))
+                if (box[2:] <= box[:2]).any():
+                    continue  # it lies in the padding
+                score, label = float(dets[item, row, 4]), int(labels[item, row])
+                about = [self.extra_to_image(extra[item, row], placement) for extra in extras]
+                results.append(self.found(box.astype(np.float32), score, label, item, about))
+        return results
+
+    def sizeable(self, results: Sequence[FoundT]) -> list[FoundT]:
+        """Return the results that are at least a pixel wide and high: where slivers are is up to rounding."""
+        return [one for one in results if (one.box[2:] - one.box[:2] >= 1).all()]
+
+    def in_input(self, box: Floats, size: Size) -> Floats:
+        """Return a box within the network's input of that height and width: an MMDetection head has clipped it."""
+        return box
+
+    def extra_to_image(self, extra: Floats, placement: Placement) -> Floats:
+        """Return an extra in pixels of the image."""
+        return extra
+
+    def _selected(self, outputs: Tensors) -> list[NDArray[Any]]:
+        """Return detections, labels and extras, whichever tail the network has."""
+        first, second, *extras = (outputs[name] for name in self.outputs)
+        if first.ndim != 3 or first.shape[2] != (4 if self.tail == "host" else 5):
+            raise ValueError(f"{self.outputs[0]} is {list(first.shape)}, which are no boxes")
+        if self.tail != "host":
+            return [first, second, *extras]
+        config = self.test_cfg
+        dets, labels, indices = detections(first, second, config.iou_threshold, config.max_per_img)
+        images = np.arange(len(dets))[:, None]
+        chosen = [extra[images, indices] for extra in extras]
+        for extra in chosen:
+            extra[indices < 0] = 0
+        return [dets, labels, *chosen]
+
+    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
+        """Return detections in the order of the reference, since near ties may swap; see `Task.comparable`."""
+        dets, labels, *extras = self._selected(outputs)
+        like_dets, like_labels, *_ = self._selected(like)
+        pairs = zip(zip(dets, labels, strict=True), zip(like_dets, like_labels, strict=True), strict=True)
+        rows = np.stack([order_like(found, reference) for found, reference in pairs])
+        images = np.arange(len(rows))[:, None]
+        dets, labels, *extras = (tensor[images, rows].astype(np.float32) for tensor in (dets, labels, *extras))
+        # What is selected are the best scores among many near zero: alone, their spread would be no measure.
+        scores = np.stack([dets[..., 4], np.zeros_like(dets[..., 4])], axis=-1)
+        return {
+            "boxes": dets[..., :4],
+            "scores": scores,
+            "labels": labels,
+            **dict(zip(self.extras, extras, strict=True)),
+        }
+
+    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedImages:
+        """Prepare an image, and then parts of it, every other one mirrored; results are in pixels of each part.
+
+        A batch of equal images would not show an engine that mixes up its items.
+        """
+        exactly = SizeRange(size, size, size)
+        prepared = [self.preprocess(image, boxes, exactly)]
+        generator = np.random.default_rng(0)
+        sides = np.array(image.shape[:2])
+        for index in range(1, count):
+            extent = np.maximum(np.rint(sides * generator.uniform(0.6, 0.9, 2)), 1).astype(int)
+            top, left = generator.integers(sides - extent + 1)
+            part = image[top : top + extent[0], left : left + extent[1]]
+            part = np.ascontiguousarray(part[:, ::-1] if index % 2 else part)
+            prepared.append(self.preprocess(part, None, exactly))
+        tensor = np.concatenate([one.tensors["input"] for one in prepared])
+        placements, sizes = ([getattr(one, name)[0] for one in prepared] for name in ("placements", "sizes"))
+        return PreparedImages({"input": tensor}, tuple(placements), tuple(sizes))
+
+    def sdk_pipeline_of(
+        self, transforms: Sequence[Mapping[str, Any]], module: str, component: str, batched: bool
+    ) -> dict[str, Any]:
+        """Return what `pipeline.json` holds, given what turns a read image into a padded and normalised one.
+
+        The engine has selected the detections: what the SDK still drops is padding, whose score is zero.
+        """
+        collect = {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]}
+        steps = [
+            {"type": "LoadImageFromFile", "backend_args": None},
+            *transforms,
+            {"type": "DefaultFormatBundle"},
+            collect,
+        ]
+        config = self.test_cfg
+        params = {
+            "nms_pre": config.nms_pre,
+            "min_bbox_size": 0,
+            # With an objectness, scores are multiplied by it after the threshold, and may fall below it.
+            "score_thr": 0.0 if config.conf_thr else config.score_thr,
+            "nms": {"type": "nms", "iou_threshold": config.iou_threshold},
+            "max_per_img": config.max_per_img,
+        }
+        decoder = {"module": module, "component": component, "params": params}
+        return pipeline(steps, self.sdk_model, decoder, batched)
+
+    def sdk_post_processing(self) -> dict[str, Any]:
+        """Return the `post_processing` of MMDeploy's `detail.json`."""
+        config = self.test_cfg
+        return {
+            "score_threshold": config.score_thr,
+            "confidence_threshold": config.conf_thr,
+            "iou_threshold": config.iou_threshold,
+            "max_output_boxes_per_class": config.max_per_img,
+            "pre_top_k": config.nms_pre,
+            "keep_top_k": config.max_per_img,
+            "background_label_id": -1,
+        }
