@@ -126,11 +126,12 @@ def prove(
     for name, run in rest:
         found = {input: run(prepared.tensors) for input, prepared in samples.items()}
         is_lossy = lossy and name == REWRITTEN
-        comparisons = [c for input in samples for c in compare(reference[input], found[input], task, input)]
-        decoded = {
-            input: _decoded_difference(task, reference[input], found[input], prepared)
-            for input, prepared in samples.items()
-        }
+        comparisons: list[Comparison] = []
+        decoded: dict[str, float] = {}
+        for input, prepared in samples.items():
+            compared = compare(reference[input], found[input], task, input)
+            decoded[input] = _decoded_difference(task, reference[input], found[input], prepared, compared)
+            comparisons += compared
         within = _within(comparisons, decoded, tolerance, raw_counts=not is_lossy)
         proofs.append(StageProof(name, reference_name, tuple(comparisons), decoded, within, is_lossy))
         if is_lossy:
@@ -158,8 +159,10 @@ def _within(
     return raw_is_within and decoded_is_within
 
 
-def _decoded_difference(task: AnyTask, reference: Tensors, found: Tensors, prepared: Prepared) -> float:
-    if not _are_alike(reference, found):
+def _decoded_difference(
+    task: AnyTask, reference: Tensors, found: Tensors, prepared: Prepared, compared: Sequence[Comparison]
+) -> float:
+    if any(math.isinf(comparison.max_absolute_error) for comparison in compared):
         return math.inf
     return task.difference(task.decode(reference, prepared), task.decode(found, prepared))
 

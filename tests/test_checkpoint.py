@@ -1,7 +1,6 @@
 """Checkpoints: read without running what is in them, matched to the network, drawn where there is none, downloaded."""
 
 import hashlib
-import importlib.util
 import io
 import os
 import pickle
@@ -277,27 +276,6 @@ def test_the_weights_of_a_smaller_rtmpose_are_recognised(tmp_path):
 
 def test_weights_of_no_model_fit_none():
     assert models_that_fit(WEIGHTS) == []
-
-
-@pytest.fixture(scope="module")
-def fill():
-    """How the reference outputs in tests/parity were made to have the same weights."""
-    spec = importlib.util.spec_from_file_location("parity_weights", Path(__file__).parent / "parity" / "weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.fill
-
-
-def test_drawn_weights_are_those_of_the_parity_tests_but_for_the_scale_of_kernels(fill):
-    state_dict = build_network("rtmpose-t").state_dict()
-    drawn, filled = draw_weights(state_dict), fill(state_dict)
-    assert drawn.keys() == filled.keys()
-    for key, tensor in filled.items():
-        if tensor.ndim > 2:
-            scale = (drawn[key] / tensor).median()
-            torch.testing.assert_close(drawn[key], tensor * scale)
-        else:
-            assert torch.equal(drawn[key], tensor), key
 
 
 def test_drawn_weights_depend_on_key_and_shape_alone():

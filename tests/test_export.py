@@ -14,9 +14,10 @@ from torch.overrides import TorchFunctionMode
 from compiler.artifact import TensorSpec
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
-from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, ExportOptions, describe, export, run_network, save_model
+from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, Axis, ExportOptions, describe, export, run_network, save_model
 
-OPTIONS = ExportOptions("dynamo", 18, dynamic_batch=True, inputs=("input",), outputs=("scores", "features"))
+BATCH = (Axis(0, "batch"),)
+OPTIONS = ExportOptions("dynamo", 18, axes=BATCH, inputs=("input",), outputs=("scores", "features"))
 EXAMPLE = {"input": np.random.default_rng(0).normal(size=(2, 3, 8, 6)).astype(np.float32)}
 
 exporters = pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
@@ -122,7 +123,7 @@ def test_constants_are_initializers_whatever_the_exporter(tmp_path, exporter):
         def forward(self, x):
             return (x * torch.tensor([1.0, 2.0, 3.0]) + 0.5,)
 
-    options = ExportOptions(exporter, 18, True, ("input",), ("output",))
+    options = ExportOptions(exporter, 18, BATCH, ("input",), ("output",))
     export(Shifted(), {"input": np.ones((2, 3), np.float32)}, options, tmp_path)
     graph = onnx.load(tmp_path / ONNX_FILE).graph
     assert "Constant" not in {node.op_type for node in graph.node}
@@ -131,7 +132,7 @@ def test_constants_are_initializers_whatever_the_exporter(tmp_path, exporter):
 
 @exporters
 def test_a_static_program_has_the_batch_of_its_example(tmp_path, classifier, exporter):
-    program = export(classifier, EXAMPLE, options(exporter, dynamic_batch=False), tmp_path)
+    program = export(classifier, EXAMPLE, options(exporter, axes=()), tmp_path)
     assert program.inputs[0].shape == (2, 3, 8, 6)
     assert [output.shape for output in program.outputs] == [(2, 5), (2, 4)]
     with pytest.raises(Exception, match="Got: 3 Expected: 2"):
@@ -180,16 +181,70 @@ def test_exporting_twice_gives_the_same_file(tmp_path, classifier, exporter):
 
 @pytest.mark.parametrize("network", [Frozen(), SilentlyFrozen()], ids=["in a shape", "in its numbers"])
 def test_a_batch_that_was_baked_in_is_found(tmp_path, network):
-    with pytest.raises(CompileError, match="wrong for a batch of 1") as caught:
+    with pytest.raises(CompileError, match="wrong for an input of 1x3x8x6") as caught:
         export(network.eval(), EXAMPLE, options("torchscript"), tmp_path)
-    assert "exported with a batch of 2, then run with 1" in caught.value.why
+    assert "then run with this input: " in caught.value.why
     assert "static" in caught.value.fix
 
 
 @pytest.mark.parametrize("network", [Frozen(), SilentlyFrozen()], ids=["in a shape", "in its numbers"])
 def test_the_same_network_may_be_exported_for_one_batch(tmp_path, network):
-    program = export(network.eval(), EXAMPLE, options("torchscript", dynamic_batch=False), tmp_path)
+    program = export(network.eval(), EXAMPLE, options("torchscript", axes=()), tmp_path)
     assert program.outputs[0].shape == (2, 3 * 8 * 6)
+
+
+SIDES = (*BATCH, Axis(2, "height", 4, 8, 64), Axis(3, "width", 4, 8, 64))
+SQUARES = {"input": np.random.default_rng(0).normal(size=(2, 3, 16, 24)).astype(np.float32)}
+
+
+class Pyramid(nn.Module):
+    """Halves its input twice and brings it back to its size, as detectors do: any multiple of 4 will do."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 3, 3, 2, 1))
+
+    def forward(self, image):
+        return (image + F.interpolate(self.down(image), scale_factor=4.0, mode="nearest"),)
+
+
+class FrozenHeight(Pyramid):
+    """Bakes the height it is traced with into its numbers."""
+
+    def forward(self, image):
+        return (super().forward(image)[0] / int(image.shape[2]),)
+
+
+@exporters
+def test_height_and_width_can_vary_too(tmp_path, exporter):
+    network = Pyramid().eval().requires_grad_(False)
+    program = export(network, SQUARES, options(exporter, axes=SIDES, outputs=("output",)), tmp_path)
+    assert program.inputs == (TensorSpec("input", "float32", ("batch", 3, "height", "width")),)
+    other = np.ones((1, 3, 12, 36), np.float32)
+    expected = network(torch.from_numpy(other))[0].numpy()
+    found = OnnxRuntimeSession(program.path).run({"input": other})["output"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_height_that_was_baked_in_is_found(tmp_path):
+    network = FrozenHeight().eval().requires_grad_(False)
+    with pytest.raises(CompileError, match="wrong for an input of 1x3x8x8"):
+        export(network, SQUARES, options("torchscript", axes=SIDES, outputs=("output",)), tmp_path)
+
+
+def test_items_that_change_places_are_no_baked_in_size(tmp_path):
+    class Shuffled(nn.Module):
+        def forward(self, image):
+            flat = image.flatten(1)
+            return (flat.flip(1) if torch.compiler.is_exporting() else flat,)
+
+    def sorted_outputs(outputs, like):
+        return {name: np.sort(array, axis=1) for name, array in outputs.items()}
+
+    wanted = options("dynamo", axes=(), outputs=("output",))
+    with pytest.raises(CompileError, match="wrong for an input"):
+        export(Shuffled().eval(), EXAMPLE, wanted, tmp_path)
+    export(Shuffled().eval(), EXAMPLE, wanted, tmp_path, comparable=sorted_outputs)
 
 
 def test_rounding_in_a_single_number_is_not_taken_for_a_baked_in_batch(tmp_path):

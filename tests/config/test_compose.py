@@ -97,8 +97,8 @@ def test_a_box_may_be_a_file():
 
 def test_a_static_engine_is_proven_at_its_one_batch():
     batch = ["batch.smallest=2", "batch.usual=2", "batch.largest=5"]
-    assert compose(batch).batch_sizes == (2, 5)
-    assert compose([*batch, "shape=static"]).batch_sizes == (2,)
+    assert [input.batch for input in compose(batch).proof_inputs] == [2, 5]
+    assert [input.batch for input in compose([*batch, "shape=static"]).proof_inputs] == [2]
 
 
 def test_a_users_own_model_and_backend_are_found(own_configs):
@@ -158,7 +158,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         # Choices that do not exist, with the nearest that do.
         (["backend=onnxruntme"], "backend=onnxruntme", "did you mean onnxruntime?"),
         (["+model=rtmpos"], "model=rtmpos", "did you mean rtmpose"),
-        (["model=yolo"], "model=yolo", "choose one of: rtmpose,"),
+        (["model=frcnn"], "model=frcnn", "choose one of: hourglass,"),
         (["model=null"], "overrides", "must be a string"),
         (["precision=fp61"], "precision", "did you mean fp16?"),
         (["export.exporter=dynmo"], "export.exporter", "did you mean dynamo?"),

@@ -50,14 +50,62 @@ def test_the_name_has_the_model_where_another_stands_for_its_algorithm():
 @pytest.mark.parametrize(
     ("batch", "dynamic", "static"),
     [
-        (BatchConfig(), (1, 4), (1,)),
-        (BatchConfig(1, 2, 8), (1, 2, 8), (2,)),
-        (BatchConfig(3, 3, 3), (3,), (3,)),
+        (BatchConfig(), ["1x256x192", "4x256x192"], ["1x256x192"]),
+        (BatchConfig(1, 2, 8), ["1x256x192", "2x256x192", "8x256x192"], ["2x256x192"]),
+        (BatchConfig(3, 3, 3), ["3x256x192"], ["3x256x192"]),
     ],
 )
 def test_each_batch_size_is_proven_once(batch, dynamic, static):
-    assert replace(CONFIG, batch=batch).batch_sizes == dynamic
-    assert replace(CONFIG, batch=batch, shape="static").batch_sizes == static
+    assert list(map(str, replace(CONFIG, batch=batch).proof_inputs)) == dynamic
+    assert list(map(str, replace(CONFIG, batch=batch, shape="static").proof_inputs)) == static
+
+
+DETECTOR = replace(
+    CONFIG, model=replace(MODEL, input_shape=(640, 640), stride=32, smallest_shape=(320, 320), processing={})
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "proven"),
+    [
+        ("static", ["1x640x640"]),
+        ("static_416x416", ["1x416x416"]),
+        ("dynamic", ["1x320x320", "1x640x640", "4x640x640"]),
+        ("dynamic_320x320-1344x1344", ["1x320x320", "1x640x640", "4x1344x1344"]),
+        ("dynamic_320x320-416x480", ["1x320x320", "1x416x480", "4x416x480"]),
+        ("dynamic_256x800", ["1x256x320", "1x256x800", "4x256x800"]),
+    ],
+)
+def test_a_detector_is_proven_at_its_smallest_usual_and_largest_size(shape, proven):
+    config = replace(DETECTOR, shape=shape)
+    config.check()
+    assert list(map(str, config.proof_inputs)) == proven
+
+
+@pytest.mark.parametrize(
+    ("shape", "nearest"),
+    [
+        ("static_640x641", "shape=static_640x640"),
+        ("static_10x650", "shape=static_32x640"),
+        ("dynamic_300x320-1330x1344", "shape=dynamic_288x320-1344x1344"),
+    ],
+)
+def test_a_size_that_the_stride_cannot_take_is_refused_with_the_nearest(shape, nearest):
+    with pytest.raises(UsageError) as caught:
+        replace(DETECTOR, shape=shape).check()
+    assert nearest in caught.value.fix
+    assert "multiple of 32" in caught.value.why
+
+
+def test_a_detector_wants_height_and_width():
+    with pytest.raises(UsageError, match="3x640x640 is not a size"):
+        replace(DETECTOR, shape="static_3x640x640").check()
+
+
+def test_an_unknown_tail_is_refused_with_the_nearest():
+    with pytest.raises(UsageError, match="there is no tail 'hots'") as caught:
+        replace(DETECTOR, tail="hots").check()
+    assert "host" in caught.value.fix
 
 
 @pytest.mark.parametrize(

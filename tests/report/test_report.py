@@ -27,8 +27,8 @@ def report(bundle):
 
 
 def failing(error: float) -> StageProof:
-    row = Comparison(4, "simcc_x", error, error, error, 0.5)
-    return StageProof("engine (test)", "network", (row,), {4: error}, within=False)
+    row = Comparison("4x256x192", "simcc_x", error, error, error, 0.5)
+    return StageProof("engine (test)", "network", (row,), {"4x256x192": error}, within=False)
 
 
 def test_report_json_is_read_back_as_it_was(bundle, report):
@@ -39,7 +39,7 @@ def test_report_json_is_read_back_as_it_was(bundle, report):
     row = written["proofs"][0]["comparisons"][0]
     fields = {"max_absolute_error", "mean_absolute_error", "relative_error", "cosine_similarity"}
     assert fields < set(row)
-    assert {row["batch"] for proof in written["proofs"] for row in proof["comparisons"]} == {1, 4}
+    assert {row["input"] for proof in written["proofs"] for row in proof["comparisons"]} == {"1x256x192", "4x256x192"}
 
 
 def test_numbers_that_json_does_not_know_survive(tmp_path, report):
@@ -65,7 +65,8 @@ def test_the_problem_names_the_first_stage_and_every_broken_contract(report):
     assert report.problem == ""
     broken = replace(report.ledger[0], holds=False, max_absolute_error=0.5, contract="exact", name="breaker")
     problem = replace(report, proofs=(*report.proofs, failing(0.25)), ledger=(*report.ledger, broken)).problem
-    assert "'engine (test)': simcc_x at batch 4 is 2.5e-01 σ from the network, 2.5e-01 px after decoding" in problem
+    assert "'engine (test)': for the input 4x256x192 its simcc_x is 2.5e-01 σ from the network" in problem
+    assert "2.5e-01 px after decoding" in problem
     assert "breaker breaks its contract exact" in problem
 
 

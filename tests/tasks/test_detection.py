@@ -12,6 +12,7 @@ from compiler.tasks import build_task
 from compiler.tasks.classes import Classes
 from compiler.tasks.detection import Detection
 from compiler.tasks.images import read_image
+from compiler.tasks.nms import detections
 from tests.tasks.detectors import detector
 
 FIXED = SizeRange((96, 128), (96, 128), (96, 128), 32)
@@ -181,9 +182,16 @@ def test_a_detection_without_a_partner_stays_an_error(task):
     assert put["labels"][0, 0] == -1
 
 
-def test_candidates_of_the_host_tail_are_compared_as_they_are():
-    outputs = {"boxes": np.zeros((1, 3, 4)), "scores": np.zeros((1, 3, 80))}
-    assert detector("retinanet", "host").comparable(outputs, outputs) is outputs
+def test_candidates_of_the_host_tail_are_compared_once_they_are_selected():
+    boxes = np.array([[[0, 0, 9, 9], [20, 20, 40, 40], [0, 0, 0, 0]]], np.float32)
+    scores = np.zeros((1, 3, 80), np.float32)
+    scores[0, 0, 1], scores[0, 1, 2] = 0.5, 0.5
+    host, native = detector("retinanet", "host"), detector("retinanet")
+    dets, labels, _ = detections(boxes, scores, 0.5, 100)
+    compared = host.comparable({"boxes": boxes[:, ::-1], "scores": scores[:, ::-1]}, {"boxes": boxes, "scores": scores})
+    expected = native.comparable({"dets": dets, "labels": labels}, {"dets": dets, "labels": labels})
+    for name, array in expected.items():
+        np.testing.assert_array_equal(compared[name], array)
 
 
 def test_drawing_changes_pixels_near_the_box_only(task):
