@@ -23,6 +23,7 @@ PRIOR_LOGIT = math.log(0.01 / 0.99)
 """Where classifiers of detectors start (focal loss, arXiv:1708.02002): few of many candidates are objects."""
 OFFICIAL = "official"
 """What stands for the checkpoint that a model's authors publish."""
+FORMER_HEAD = "keypoint_head."
 SHOWN = 5
 """How many keys an error lists before it only counts."""
 
@@ -209,7 +210,7 @@ def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
 
     inner = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if isinstance(inner, Mapping):
-        weights = {str(key): value for key, value in inner.items() if isinstance(value, torch.Tensor)}
+        weights = {_present_key(str(key)): value for key, value in inner.items() if isinstance(value, torch.Tensor)}
         if weights:
             return weights
     keys = _few(content) if isinstance(content, Mapping) else ""
@@ -220,6 +221,11 @@ def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
         why=f"it holds {held}, and no state dict",
         fix="give a file that was saved by torch.save(model.state_dict()) or by an OpenMMLab runner",
     )
+
+
+def _present_key(key: str) -> str:
+    """Return what OpenMMLab calls a weight today: MMPose before 1.0, and what was published then, names its head so."""
+    return f"head.{key.removeprefix(FORMER_HEAD)}" if key.startswith(FORMER_HEAD) else key
 
 
 def _draw(key: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:

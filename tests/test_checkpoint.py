@@ -85,6 +85,13 @@ def test_weights_are_read_alone_or_as_openmmlab_saves_them(tmp_path, content, zi
     assert_weights(read_checkpoint(save(content, tmp_path / "weights.pth", zipped=zipped)))
 
 
+def test_the_head_of_models_from_before_mmpose_1_has_its_present_name(tmp_path):
+    torch.save(
+        {"keypoint_head.final_layer.bias": torch.ones(3), "a.keypoint_head.b": torch.ones(1)}, tmp_path / "old.pth"
+    )
+    assert set(read_checkpoint(tmp_path / "old.pth")) == {"head.final_layer.bias", "a.keypoint_head.b"}
+
+
 def test_what_is_no_tensor_in_a_state_dict_is_left_out(tmp_path):
     path = save({**WEIGHTS, "version": 3, "note": "best"}, tmp_path / "weights.pth")
     assert_weights(read_checkpoint(path))
