@@ -48,7 +48,7 @@ def _deploy(config: CompileConfig, task: AnyTask, engine: Engine) -> dict[str, A
         "weights": "",
         "backend": engine.backend["name"],
         "precision": config.precision.upper(),
-        "batch_size": batch if isinstance(batch, int) else 1,
+        "batch_size": batch if isinstance(batch, int) else config.batch.largest,
         "dynamic_shape": config.resolved_shape.dynamic,
     }
     return {"version": SDK_LAYOUT, "task": task.sdk_task, "models": [model], "customs": []}

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -24,3 +28,9 @@ class Candidates:
     scores: Tensor
     factors: Tensor | None = None
     keypoints: Tensor | None = None
+
+
+def by_level(boxes: Tensor, scores: Sequence[Tensor]) -> tuple[Candidates, ...]:
+    """Return one group for the scores of each feature map, `[b, m, c]`, with its part of the boxes, `[b, n, 4]`."""
+    parts = torch.split(boxes, [score.shape[1] for score in scores], dim=1)
+    return tuple(Candidates(*level) for level in zip(parts, scores, strict=True))

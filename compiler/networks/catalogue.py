@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compiler.config import compose
 from compiler.config.search import config_loader
@@ -36,18 +36,18 @@ def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module
 
 
 def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
-    """Return the models whose keys and shapes are those of the weights."""
+    """Return the models whose keys and shapes are those of the weights; a second name of a model is left out."""
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not _is_counter(key)}
-    names = config_loader().get_group_options("model")
-    return [name for name in names if _shapes_of(name) == shapes]
+    models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
+    return [name for name, model in models.items() if model.name == name and _shapes_of(model.network) == shapes]
 
 
-def _shapes_of(model: str) -> dict[str, tuple[int, ...]]:
+def _shapes_of(network: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     import torch
 
     with torch.device("meta"):
-        network = build(compose([f"model={model}"]).model.network)
-    return {key: tuple(tensor.shape) for key, tensor in network.state_dict().items() if not _is_counter(key)}
+        state = build(network).state_dict()
+    return {key: tuple(tensor.shape) for key, tensor in state.items() if not _is_counter(key)}
 
 
 def _is_counter(key: str) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
@@ -77,42 +76,47 @@ class DetectionTail(nn.Module):
 
     def select(self, groups: Sequence[Candidates]) -> tuple[Tensor, ...]:
         """Return the detections, or the selected candidates, of all groups together."""
-        boxes, scores, keypoints = _joined([self._best(group) for group in groups])
-        scores = self._without_small_boxes(boxes, scores)
-        given = () if keypoints is None else (keypoints,)
+        candidates = _joined([self._best(group) for group in groups])
+        boxes, scores = candidates.boxes, self._thresholded(candidates)
+        given = () if candidates.keypoints is None else (candidates.keypoints,)
         if self.kind == "host":
             return boxes, scores, *given
         limits = self.config.iou_threshold, self.config.max_per_img
         if self.kind == "plugin":
-            return efficient_nms(boxes, scores, *limits)
+            dets, labels = efficient_nms(boxes, scores, *limits)
+            return dets, labels
         dets, labels, indices = nms(boxes, scores, *limits)
-        return dets, labels, *(_rows(tensor, indices) for tensor in given)
+        return dets, labels, *(_found_rows(tensor, indices) for tensor in given)
 
     def _best(self, group: Candidates) -> Candidates:
         """Keep the boxes of the `nms_pre` best pairs of a box and a class; the scores of other pairs become zero."""
-        config = self.config
-        scores = group.scores
-        if group.factors is not None:
-            scores = scores.where(group.factors[..., None] >= config.conf_thr, 0.0)
-        group = replace(group, scores=scores.where(scores > config.score_thr, 0.0))
-        if _may_exceed(group.scores.shape[1], config.nms_pre):
+        limit = self.config.nms_pre
+        if group.factors is not None and self.config.conf_thr > 0:
+            scores = group.scores.where(group.factors[..., None] >= self.config.conf_thr, 0.0)
+            group = replace(group, scores=scores)
+        if _may_exceed(group.scores.shape[1], limit):
             # A pair among the best has a box that is among the best by its best class.
-            best, indices = _top(group.scores.amax(dim=2), config.nms_pre)
-            group = _picked(group, indices.where(best >= 0, -1))
-        scores = group.scores
-        if _may_exceed(scores.shape[1] * scores.shape[2], config.nms_pre):
-            best, _ = _top(scores.flatten(1), config.nms_pre)
-            scores = scores.where(scores >= best[:, -1:, None], 0.0)
-        if group.factors is not None:
-            scores = scores * group.factors[..., None]
-        return replace(group, scores=scores, factors=None)
+            best = group.scores.amax(dim=2)
+            group = _picked(group, best.topk(_at_most(limit, best)).indices)
+        batch, boxes, classes = group.scores.shape
+        if _may_exceed(boxes * classes, limit):
+            pairs = group.scores.reshape(batch, 1, boxes * classes)
+            # Only the last of the best is looked at, and to sort tens of thousands takes longer than to find them.
+            last = pairs.topk(_at_most(limit, pairs), sorted=False).values.amin(dim=2, keepdim=True)
+            group = replace(group, scores=group.scores.where(group.scores >= last, 0.0))
+        return group
 
-    def _without_small_boxes(self, boxes: Tensor, scores: Tensor) -> Tensor:
-        """Return the scores with those of boxes that are too small, or inverted, set to zero."""
-        if self.config.min_bbox_size < 0:
-            return scores
-        sides = boxes[..., 2:] - boxes[..., :2]
-        return scores.where((sides > self.config.min_bbox_size).all(dim=2, keepdim=True), 0.0)
+    def _thresholded(self, candidates: Candidates) -> Tensor:
+        """Return the scores; those that are too low, or of boxes that are too small or inverted, are zero."""
+        scores = candidates.scores
+        is_candidate = scores > self.config.score_thr
+        if self.config.min_bbox_size >= 0:
+            upper_left, lower_right = candidates.boxes.chunk(2, dim=2)
+            smaller_side = (lower_right - upper_left).amin(dim=2, keepdim=True)
+            is_candidate = is_candidate & (smaller_side > self.config.min_bbox_size)
+        if candidates.factors is not None:
+            scores = scores * candidates.factors[..., None]
+        return scores.where(is_candidate, 0.0)
 
 
 def _may_exceed(count: int | torch.SymInt, limit: int) -> bool:
@@ -120,12 +124,10 @@ def _may_exceed(count: int | torch.SymInt, limit: int) -> bool:
     return limit > 0 and not statically_known_true(count <= limit)
 
 
-def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the largest values of `[b, n]` and their indices, `[b, count]`; where n is smaller, -1 is filled in."""
-    if not statically_known_true(values.shape[1] >= count):
-        values = F.pad(values, (0, count), value=-1.0)
-    best = values.topk(count)
-    return best.values, best.indices
+def _at_most(limit: int, values: Tensor) -> int:
+    """Return the limit, or how many values there are in each row where they are fewer."""
+    count: int = torch.sym_min(limit, values.shape[-1])  # type: ignore[no-untyped-call]
+    return count
 
 
 def _picked(group: Candidates, indices: Tensor) -> Candidates:
@@ -139,13 +141,26 @@ def _picked(group: Candidates, indices: Tensor) -> Candidates:
 
 
 def _rows(tensor: Tensor, indices: Tensor) -> Tensor:
+    """Return the rows of `[b, n, ...]` at indices `[b, k]`."""
+    index = indices.reshape(*indices.shape, *(1 for _ in tensor.shape[2:]))
+    return tensor.gather(1, index.expand(-1, -1, *tensor.shape[2:]))
+
+
+def _found_rows(tensor: Tensor, indices: Tensor) -> Tensor:
     """Return the rows of `[b, n, ...]` at indices `[b, k]`; those at -1 are zero."""
-    index = indices.reshape(*indices.shape, *(1 for _ in tensor.shape[2:])).expand(-1, -1, *tensor.shape[2:])
-    return tensor.gather(1, index.clamp(min=0)).where(index >= 0, 0.0)
+    rows = _rows(tensor, indices.clamp(min=0))
+    return rows.where(indices.reshape(*indices.shape, *(1 for _ in tensor.shape[2:])) >= 0, 0.0)
 
 
-def _joined(groups: Sequence[Candidates]) -> tuple[Tensor, Tensor, Tensor | None]:
-    boxes = torch.cat([group.boxes for group in groups], dim=1)
-    scores = torch.cat([group.scores for group in groups], dim=1)
+def _joined(groups: Sequence[Candidates]) -> Candidates:
+    """Return the candidates of all groups as one."""
+    if len(groups) == 1:
+        return groups[0]
+    factors = [group.factors for group in groups if group.factors is not None]
     keypoints = [group.keypoints for group in groups if group.keypoints is not None]
-    return boxes, scores, torch.cat(keypoints, dim=1) if keypoints else None
+    return Candidates(
+        boxes=torch.cat([group.boxes for group in groups], dim=1),
+        scores=torch.cat([group.scores for group in groups], dim=1),
+        factors=torch.cat(factors, dim=1) if factors else None,
+        keypoints=torch.cat(keypoints, dim=1) if keypoints else None,
+    )

@@ -14,7 +14,6 @@ from compiler.tasks.crops import to_tensor
 from compiler.tasks.detector import Detector
 from compiler.tasks.keypoints import Keypoints
 from compiler.tasks.nms import SelectionConfig
-from compiler.tasks.pairing import pair
 from compiler.tasks.resizing import Placement, letterbox
 
 if TYPE_CHECKING:
@@ -127,19 +126,10 @@ class BottomupPose(Detector[PersonPose]):
 
         Infinity where either list has a person that the other lacks.
         """
-        a, b = self.sizeable(a), self.sizeable(b)
-        if not (a and b):
-            return float("inf") if a or b else 0.0
-        (boxes, groups, scores) = (
-            (np.array([getattr(one, name) for one in a]), np.array([getattr(one, name) for one in b]))
-            for name in ("box", "item", "score")
-        )
-        pairs = pair(boxes, groups, scores)
-        if len(pairs) < max(len(a), len(b)):
-            return float("inf")
-        distances = [np.linalg.norm(a[one].keypoints - b[other].keypoints, axis=1) for one, other in pairs]
-        largest = float(np.max(distances))
-        return largest if np.isfinite(largest) else float("inf")
+        couples, are_complete = self.matched(a, b)
+        distances = [np.linalg.norm(one.keypoints - other.keypoints, axis=1).max() for one, other in couples]
+        largest = float(np.max(distances, initial=0.0))
+        return largest if are_complete and np.isfinite(largest) else float("inf")
 
     def draw(self, image: Image, results: Sequence[PersonPose]) -> Image:
         """Draw the people, and those of their points, that score at least `score_threshold`, on a copy of an image."""
@@ -163,10 +153,11 @@ class BottomupPose(Detector[PersonPose]):
         The SDK maps back by a factor only: it lays the image into the upper left corner, where MMPose lays it into the
         middle. It has one factor for either orientation, so that it takes no larger an image than a square holds.
         """
-        shape = list(self._input_shape(sizes))
+        height, width = self._input_shape(sizes)
+        side = min(height, width)
         steps: list[dict[str, Any]] = [
-            {"type": "Resize", "keep_ratio": True, "size": [min(shape), min(shape)]},
-            {"type": "Pad", "size": shape, "pad_val": {"img": [self.pad_value] * 3}},
+            {"type": "Resize", "keep_ratio": True, "size": [side, side]},
+            {"type": "Pad", "size": [width, height], "pad_val": {"img": [self.pad_value] * 3}},
             {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)},
         ]
         return self.sdk_pipeline_of(steps, "mmpose", "YOLOXPose", batched)

@@ -13,7 +13,6 @@ from compiler.tasks.classes import Classes, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detector import Detector
 from compiler.tasks.nms import SelectionConfig, overlaps
-from compiler.tasks.pairing import pair
 from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
 
 if TYPE_CHECKING:
@@ -119,18 +118,14 @@ class ObjectDetection(Detector[Detection]):
 
     def difference(self, a: Sequence[Detection], b: Sequence[Detection]) -> float:
         """Return the largest 1 - IoU between an object in `a` and the same in `b`; 1 where one of them lacks it."""
-        a, b = self.sizeable(a), self.sizeable(b)
-        if not (a and b):
-            return float(bool(a or b))
-        boxes, scores = (
-            [np.array([getattr(one, name) for one in side]) for side in (a, b)] for name in ("box", "score")
-        )
-        groups = [np.array([one.item * len(self.classes.names) + one.label for one in side]) for side in (a, b)]
-        pairs = pair((boxes[0], boxes[1]), (groups[0], groups[1]), (scores[0], scores[1]))
-        if len(pairs) < max(len(a), len(b)):
+        couples, are_complete = self.matched(a, b)
+        if not are_complete:
             return 1.0
-        firsts, seconds = np.array(pairs).T
-        return float(1 - np.min(overlaps(boxes[0][firsts], boxes[1][seconds])))
+        return max((float(1 - overlaps(one.box, other.box)) for one, other in couples), default=0.0)
+
+    def group(self, result: Detection) -> int:
+        """Return the label: objects of different classes do not exclude each other."""
+        return result.label
 
     def draw(self, image: Image, results: Sequence[Detection]) -> Image:
         """Draw the detections that score at least `score_threshold` on a copy of a BGR image, the best on top."""
@@ -154,12 +149,10 @@ class ObjectDetection(Detector[Detection]):
         if sizes:
             long, short = max(sizes.largest), min(sizes.largest)
             scale = min(scale[0], long), min(scale[1], short)
-        if sizes and sizes.fixed:
-            padding: dict[str, Any] = {"size": list(sizes.usual)}
-        elif self.pad_size:
-            padding = {"size": list(self._padded_size(0, 0, sizes))}
-        else:
-            padding = {"size_divisor": max(self.pad_divisor, sizes.stride if sizes else 1)}
+        padding: dict[str, Any] = {"size_divisor": max(self.pad_divisor, sizes.stride if sizes else 1)}
+        if self.pad_size or (sizes and sizes.fixed):
+            height, width = self._padded_size(0, 0, sizes)
+            padding = {"size": [width, height]}
         normalize = {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)}
         steps: list[dict[str, Any]] = [{"type": "Resize", "keep_ratio": True, "size": list(scale)}]
         if self.pad_value is None:

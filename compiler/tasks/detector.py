@@ -15,7 +15,7 @@ from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError
 from compiler.tasks import Result, Task
 from compiler.tasks.nms import SelectionConfig, detections
-from compiler.tasks.pairing import order_like
+from compiler.tasks.pairing import Detected, pair
 from compiler.tasks.resizing import Placement
 from compiler.tasks.sdk import pipeline
 
@@ -27,11 +27,19 @@ Floats = NDArray[np.float32]
 
 
 class Found(Result, Protocol):
-    """Something that was found in a box, `[4]`: x1, y1, x2, y2 in pixels of the image."""
+    """Something that was found in a box."""
 
     @property
     def box(self) -> Floats:
-        """The box."""
+        """`[4]`, x1, y1, x2, y2 in pixels of the image."""
+
+    @property
+    def score(self) -> float:
+        """How sure the network is, from 0 to 1."""
+
+    @property
+    def item(self) -> int:
+        """Which image of the batch it is in."""
 
 
 FoundT = TypeVar("FoundT", bound=Found)
@@ -124,10 +132,6 @@ class Detector(Task[PreparedImages, FoundT]):
                 results.append(self.found(box.astype(np.float32), score, label, item, about))
         return results
 
-    def sizeable(self, results: Sequence[FoundT]) -> list[FoundT]:
-        """Return the results that are at least a pixel wide and high: where slivers are is up to rounding."""
-        return [one for one in results if (one.box[2:] - one.box[:2] >= 1).all()]
-
     def in_input(self, box: Floats, size: Size) -> Floats:
         """Return a box within the network's input of that height and width: an MMDetection head has clipped it."""
         return box
@@ -152,13 +156,17 @@ class Detector(Task[PreparedImages, FoundT]):
         return [dets, labels, *chosen]
 
     def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
-        """Return detections in the order of the reference, since near ties may swap; see `Task.comparable`."""
-        dets, labels, *extras = self._selected(outputs)
-        like_dets, like_labels, *_ = self._selected(like)
-        pairs = zip(zip(dets, labels, strict=True), zip(like_dets, like_labels, strict=True), strict=True)
-        rows = np.stack([order_like(found, reference) for found, reference in pairs])
-        images = np.arange(len(rows))[:, None]
-        dets, labels, *extras = (tensor[images, rows].astype(np.float32) for tensor in (dets, labels, *extras))
+        """Return detections in the order of the reference; see `Task.comparable`.
+
+        Scores that are nearly equal may swap places, and where an overlap is just the threshold either box may be kept:
+        a detection of the reference that only rounding decided about counts as found, see `pair`.
+        """
+        found, reference = self._selected(outputs), self._selected(like)
+        images = [
+            self._in_order([tensor[item] for tensor in found], [tensor[item] for tensor in reference])
+            for item in range(len(found[0]))
+        ]
+        dets, labels, *extras = (np.stack(tensors).astype(np.float32) for tensors in zip(*images, strict=True))
         # What is selected are the best scores among many near zero: alone, their spread would be no measure.
         scores = np.stack([dets[..., 4], np.zeros_like(dets[..., 4])], axis=-1)
         return {
@@ -167,6 +175,54 @@ class Detector(Task[PreparedImages, FoundT]):
             "labels": labels,
             **dict(zip(self.extras, extras, strict=True)),
         }
+
+    def _in_order(self, found: list[NDArray[Any]], like: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return one image's detections, labels and extras in the order of a reference's."""
+        found, ordered = _padding_last(found), _padding_last(like)
+        detected = [
+            self._detected(dets[labels >= 0, :4], dets[labels >= 0, 4], labels[labels >= 0])
+            for dets, labels, *_ in (found, ordered)
+        ]
+        pairing = pair(detected[0], detected[1], self.test_cfg)
+        left, missing = pairing.unpaired()
+        # What one of them lacks meets what the other has instead, or its padding.
+        rows = [*np.flatnonzero(left), *range(len(left), len(found[0]))]
+        places = [*np.flatnonzero(missing), *range(len(missing), len(ordered[0]))]
+        for row, place in (*pairing.pairs, *zip(rows, places, strict=False)):
+            for tensor, source in zip(ordered, found, strict=True):
+                tensor[place] = source[row]
+        return ordered
+
+    def _detected(self, boxes: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any]) -> Detected:
+        return Detected(boxes, scores, groups, is_full=len(boxes) == self.test_cfg.max_per_img)
+
+    def matched(self, a: Sequence[FoundT], b: Sequence[FoundT]) -> tuple[list[tuple[FoundT, FoundT]], bool]:
+        """Return which results of two lists are the same objects, and whether each list has all of the other's.
+
+        Results that are less than a pixel wide or high are left out, and those that only rounding decided about.
+        """
+        couples, are_complete = [], True
+        for item in {one.item for one in (*a, *b)}:
+            sides = [
+                [one for one in side if one.item == item and (np.ptp(one.box.reshape(2, 2), axis=0) >= 1).all()]
+                for side in (a, b)
+            ]
+            detected = [
+                self._detected(
+                    np.array([one.box for one in side]).reshape(-1, 4),
+                    np.array([one.score for one in side]),
+                    np.array([self.group(one) for one in side]),
+                )
+                for side in sides
+            ]
+            pairing = pair(detected[0], detected[1], self.test_cfg)
+            couples += [(sides[0][one], sides[1][other]) for one, other in pairing.pairs]
+            are_complete &= not any(map(np.any, pairing.unpaired()))
+        return couples, are_complete
+
+    def group(self, result: FoundT) -> int:
+        """Return what tells apart results that do not exclude each other where they overlap."""
+        return 0
 
     def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedImages:
         """Prepare an image, and then parts of it, every other one mirrored; results are in pixels of each part.
@@ -225,3 +281,9 @@ class Detector(Task[PreparedImages, FoundT]):
             "keep_top_k": config.max_per_img,
             "background_label_id": -1,
         }
+
+
+def _padding_last(detections: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return a copy of one image's detections, labels and extras, with the rows whose label is -1 at the end."""
+    order = np.argsort(detections[1] < 0, kind="stable")
+    return [tensor[order] for tensor in detections]

@@ -1,59 +1,127 @@
-"""Tell which detections of two lists are the same object."""
+"""Tell which detections of two lists are the same object, and which of them only rounding decided about."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.tasks.nms import overlaps
+from compiler.tasks.nms import SelectionConfig, overlaps
 
 Array = NDArray[Any]
+Booleans = NDArray[np.bool_]
+
+SAME = 0.9
+"""An overlap beyond which two boxes are the same one; a box that was kept instead overlaps less."""
+OVERLAP_MARGIN = 1e-3
+"""An overlap this near to the threshold, and rounding decides which of two boxes is kept."""
+SCORE_MARGIN = 1e-4
+"""A score this near to another, or to the lowest that is kept, and rounding decides which of them is the better."""
+UNDECIDED_SHARE = 0.05
+"""Rounding decides about few; where more of the detections differ, it is something else."""
 
 
-def pair(boxes: tuple[Array, Array], groups: tuple[Array, Array], scores: tuple[Array, Array]) -> list[tuple[int, int]]:
-    """Pair boxes of one list with boxes of the same group in another; those that overlap most first.
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """What was found, in arrays.
+
+    Attributes:
+        boxes: `[n, 4]`, x1, y1, x2, y2.
+        scores: `[n]`.
+        groups: `[n]`, such as the label: boxes of different groups are different objects, and do not exclude each
+            other.
+        is_full: Whether there may have been more.
+    """
+
+    boxes: Array
+    scores: Array
+    groups: Array
+    is_full: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """How two lists of detections go together.
+
+    Attributes:
+        pairs: Indices into the first and the second list, each at most once.
+        undecided: For each list, which of its detections the other may lack for no more than rounding.
+    """
+
+    pairs: list[tuple[int, int]]
+    undecided: tuple[Booleans, Booleans]
+
+    def unpaired(self) -> tuple[Booleans, Booleans]:
+        """Return, for each list, which of its detections the other lacks and should not."""
+        first, second = (~undecided for undecided in self.undecided)
+        for one, other in self.pairs:
+            first[one] = second[other] = False
+        return first, second
+
+
+def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
+    """Pair detections of one list with those of the same group in another that they overlap most.
+
+    Where two boxes overlap by just the threshold, or exclude each other and score the same, either way is right: those
+    that one list lacks for it, and all that they exclude in turn, are undecided. So are those whose score is at the
+    threshold, or at the lowest of a full list. Where that would be more than a few, none are.
 
     Args:
-        boxes: `[n, 4]` and `[m, 4]`, x1, y1, x2, y2.
-        groups: `[n]` and `[m]`, such as labels.
-        scores: `[n]` and `[m]`; the nearest decides between equal overlaps.
-
-    Returns:
-        Indices into the first and the second list, each at most once. Boxes that do not overlap are no pair.
+        first: Some detections.
+        second: Those to pair them with.
+        config: How they were selected.
     """
-    first_boxes, second_boxes = map(_at_least_a_pixel, boxes)
-    ratio = overlaps(first_boxes[:, None], second_boxes[None])
-    firsts, seconds = np.nonzero((ratio > 0) & (groups[0][:, None] == groups[1][None]))
-    apart = np.abs(scores[0][firsts] - scores[1][seconds])
+    pairs = _pairs(first, second)
+    alone = np.ones(len(first.boxes), bool), np.ones(len(second.boxes), bool)
+    for one, other in pairs:
+        alone[0][one] = alone[1][other] = False
+    ratio = overlaps(first.boxes[:, None], second.boxes[None]) * (first.groups[:, None] == second.groups[None])
+    ahead = first.scores[:, None] - second.scores[None]
+    undecided = alone[0] & _is_marginal(first, second, config), alone[1] & _is_marginal(second, first, config)
+    # Only a better box excludes another.
+    may_exclude = (
+        (ratio > config.iou_threshold - OVERLAP_MARGIN) & (ahead <= SCORE_MARGIN),
+        (ratio > config.iou_threshold - OVERLAP_MARGIN) & (ahead >= -SCORE_MARGIN),
+    )
+    is_tied = (ratio < config.iou_threshold + OVERLAP_MARGIN) | (np.abs(ahead) < SCORE_MARGIN)
+    while True:
+        found = (
+            alone[0] & (may_exclude[0] & (is_tied | undecided[1][None])).any(axis=1),
+            alone[1] & (may_exclude[1] & (is_tied | undecided[0][:, None])).any(axis=0),
+        )
+        if not any((new & ~known).any() for new, known in zip(found, undecided, strict=True)):
+            break
+        undecided = undecided[0] | found[0], undecided[1] | found[1]
+    few = UNDECIDED_SHARE * min(len(first.boxes), len(second.boxes))
+    if max(one.sum() for one in undecided) > few:
+        undecided = np.zeros_like(undecided[0]), np.zeros_like(undecided[1])
+    return Pairing(pairs, undecided)
+
+
+def _pairs(first: Detected, second: Detected) -> list[tuple[int, int]]:
+    """Return who overlaps whom most; the nearest score decides between equal overlaps."""
+    ratio = overlaps(_at_least_a_pixel(first.boxes)[:, None], _at_least_a_pixel(second.boxes)[None])
+    ones, others = np.nonzero((ratio > SAME) & (first.groups[:, None] == second.groups[None]))
+    apart = np.abs(first.scores[ones] - second.scores[others])
     pairs: dict[int, int] = {}
     taken: set[int] = set()
-    for index in np.lexsort((apart, -ratio[firsts, seconds])):
-        first, second = int(firsts[index]), int(seconds[index])
-        if first not in pairs and second not in taken:
-            pairs[first] = second
-            taken.add(second)
+    for index in np.lexsort((apart, -ratio[ones, others])):
+        one, other = int(ones[index]), int(others[index])
+        if one not in pairs and other not in taken:
+            pairs[one] = other
+            taken.add(other)
     return sorted(pairs.items())
+
+
+def _is_marginal(own: Detected, other: Detected, config: SelectionConfig) -> Booleans:
+    """Tell which detections score so little that the other list may lack them."""
+    lowest = other.scores.min() if other.is_full and len(other.scores) else config.score_thr
+    return np.asarray(own.scores <= lowest + SCORE_MARGIN)
 
 
 def _at_least_a_pixel(boxes: Array) -> Array:
     """Return boxes with the sides of slivers moved apart: rounding decides whether two slivers overlap."""
     center, sides = (boxes[:, 2:] + boxes[:, :2]) / 2, np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     return np.hstack([center - sides / 2, center + sides / 2])
-
-
-def order_like(found: tuple[Array, Array], like: tuple[Array, Array]) -> NDArray[np.int64]:
-    """Return the rows of one image's detections in the order of another's.
-
-    Args:
-        found: `[n, 5]` boxes with scores, and `[n]` labels.
-        like: The same, of as many rows; rows that have no partner are taken by those that are left, in their order.
-    """
-    (dets, labels), (like_dets, like_labels) = found, like
-    pairs = pair((like_dets[:, :4], dets[:, :4]), (like_labels, labels), (like_dets[:, 4], dets[:, 4]))
-    order = np.full(len(dets), -1, np.int64)
-    for place, row in pairs:
-        order[place] = row
-    order[order < 0] = np.setdiff1d(np.arange(len(dets)), order)
-    return order

@@ -3,31 +3,92 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from rewriters import Call, Contract, Skip, module_rewriter
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-@module_rewriter("ConvModule", contract=Contract.close(1e-3))
+CONTRACT = Contract.close(1e-3)
+NUMBERED = tuple((f"conv{number}", f"bn{number}") for number in (1, 2, 3))
+
+
+@module_rewriter("ConvModule", contract=CONTRACT)
 def fuse_batch_norm(call: Call, module: nn.Module) -> nn.Module | Skip:
     """In evaluation a batch normalisation is a scale and a shift, which the convolution before it can take over.
 
     Exporters fold it too, after tracing, decomposing and translating it: fused before, there is less to export.
     """
-    convolution, normalisation = getattr(module, "conv", None), getattr(module, "bn", None)
-    if not isinstance(convolution, nn.Conv2d):
-        return call.skip("its conv is no Conv2d")
-    if isinstance(normalisation, nn.Identity):
-        return call.skip("it has no normalisation")
-    if not isinstance(normalisation, nn.BatchNorm2d):
-        return call.skip("its bn is no BatchNorm2d")
-    if module.training or normalisation.running_var is None:
-        return call.skip("the normalisation depends on the batch")
+    return _fused(call, module, [("conv", "bn")])
+
+
+@module_rewriter(nn.Sequential, contract=CONTRACT)
+def fuse_batch_norm_in_sequence(call: Call, module: nn.Sequential) -> nn.Module | Skip:
+    """In a sequence, a batch normalisation is part of the convolution that it comes right after.
+
+    With those in residual blocks, it is what HRNet and ResNet have in place of `ConvModule`: fused, HRNet-w32 exports
+    in little more than half the time.
+    """
+    if type(module).forward is not nn.Sequential.forward:
+        return call.skip("it does not run its modules one after the other")
+    return _fused(call, module, pairwise(module._modules))
+
+
+@module_rewriter("BasicBlock", contract=CONTRACT)
+def fuse_batch_norm_in_basic_block(call: Call, module: nn.Module) -> nn.Module | Skip:
+    """In a residual block, a batch normalisation is part of the convolution that has its number."""
+    return _fused(call, module, NUMBERED)
+
+
+@module_rewriter("Bottleneck", contract=CONTRACT)
+def fuse_batch_norm_in_bottleneck(call: Call, module: nn.Module) -> nn.Module | Skip:
+    """In a bottleneck, a batch normalisation is part of the convolution that has its number."""
+    return _fused(call, module, NUMBERED)
+
+
+def _fused(call: Call, module: nn.Module, names: Iterable[tuple[str, str]]) -> nn.Module | Skip:
+    """Return a copy of the module without the batch normalisations that a convolution before them can take over.
+
+    Args:
+        call: Where the module is.
+        module: Stays as it is, and shares with the copy all that does not change.
+        names: Of a convolution and of what follows it; either may be missing, or be something else.
+    """
+    changed: dict[str, nn.Module | None] = {}
+    reasons = ["it has no batch normalisation"]
+    for convolution, normalisation in names:
+        follower = module._modules.get(normalisation)
+        if type(follower) is not nn.BatchNorm2d:
+            continue
+        result = _absorbing(call, module._modules.get(convolution), follower)
+        if isinstance(result, Skip):
+            reasons.append(result.reason)
+        else:
+            changed |= {convolution: result, normalisation: nn.Identity()}
+    if not changed:
+        return call.skip(reasons[-1])
     fused = copy.copy(module)
     # A shallow copy shares the dictionary of children with the original.
-    fused._modules = dict(module._modules)
-    fused.conv = fuse_conv_bn_eval(convolution, normalisation)
-    fused.bn = nn.Identity()
+    fused._modules = {**module._modules, **changed}
     return fused
+
+
+def _absorbing(
+    call: Call, convolution: nn.Module | None, normalisation: nn.BatchNorm2d
+) -> nn.Conv2d | nn.ConvTranspose2d | Skip:
+    """Return a copy of the convolution, which may be in use elsewhere, with the normalisation in its weights."""
+    # A subclass may do something else with its weights.
+    if type(convolution) is not nn.Conv2d and type(convolution) is not nn.ConvTranspose2d:
+        return call.skip("what it normalises does not come from a plain convolution")
+    if normalisation.training or normalisation.running_var is None:
+        return call.skip("the normalisation depends on the batch")
+    if isinstance(convolution, nn.Conv2d):
+        return fuse_conv_bn_eval(convolution, normalisation)
+    if convolution.groups > 1:
+        return call.skip("the transposed convolution has groups")
+    return fuse_conv_bn_eval(convolution, normalisation, transpose=True)

@@ -1,170 +1,50 @@
-"""Print what a compile and a prediction cost: `make benchmark`.
+"""Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks [rtmpose] [models]`.
 
-Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns.
+`python -m tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only.
+
+Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
+MMDeploy's figures are from another run, on a like machine.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-import onnxruntime
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from compiler import runtime
-from tests.conftest import NAME, PHOTOGRAPH, CommandLine
-from tests.environments import make_environment
-
-COLD_COMPILES = 5
-ROUNDS = 60
-TURNS = 3
-BOX = (100, 50, 400, 580)
-MMDEPLOY = {"convert": 22.5, "nodes": 262, "onnxruntime ms": 14.0}
-"""MMDeploy 1.3.1's figures for RTMPose-m at 256x192, measured by itself on a 2-core machine: a lead, not a bar."""
-
-SDK_SCRIPT = """
-import json, sys, time
-import cv2, mmdeploy_runtime
-detector = mmdeploy_runtime.PoseDetector(sys.argv[1], "cpu", 0)
-image, box = cv2.imread(sys.argv[2]), json.loads(sys.argv[3])
-times = []
-for _ in range(int(sys.argv[4])):
-    start = time.perf_counter()
-    detector(image, [box])
-    times.append(time.perf_counter() - start)
-print(json.dumps(times))
-"""
+from tests.benchmarks.mmdeploy import MMDEPLOY
+from tests.benchmarks.models import models_table
+from tests.benchmarks.rtmpose import compile_table, runtime_table, sdk_table, start_table
+from tests.conftest import NAME, CommandLine
 
 
-def main() -> None:
-    """Run every benchmark and print its table."""
-    console = Console(width=110)
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmarks that are named, or all, and print their tables."""
+    names = [argument for argument in arguments if argument in MMDEPLOY]
+    unknown = set(arguments) - {"rtmpose", "models", *names}
+    if unknown:
+        sys.exit(
+            f"unknown: {', '.join(sorted(unknown))}; there are rtmpose, models, and of models {', '.join(MMDEPLOY)}"
+        )
+    console = Console(width=150)
+    if "rtmpose" in arguments or not arguments:
+        _rtmpose(console)
+    if "models" in arguments or not arguments:
+        console.print(models_table(names, console))
+
+
+def _rtmpose(console: Console) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command_line = CommandLine(Path(folder))
         console.print(compile_table(command_line), "")
         console.print(start_table(command_line), "")
         bundle = Path(folder) / "outputs/rtmpose" / NAME
         console.print(runtime_table(bundle), "")
-        console.print(sdk_table(bundle, Path(folder) / "sdk"))
-
-
-def compile_table(command_line: CommandLine) -> Table:
-    """Time cold compiles, by stage; the same with every stage cached; and the same once more."""
-    outputs = command_line.folder / "outputs"
-    cold = []
-    for _ in range(COLD_COMPILES):
-        shutil.rmtree(outputs, ignore_errors=True)
-        cold.append(_timed_compile(command_line))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    (outputs / "rtmpose" / NAME / "lock.json").unlink()
-    cached, _ = _timed_compile(command_line)
-    again, _ = _timed_compile(command_line)
-    title = f"compile RTMPose-m, dynamic batch: median (fastest) of {COLD_COMPILES} cold runs"
-    table = Table("stage", "seconds", "what came out", title=title, title_justify="left")
-    for stages in zip(*(report["stages"] for _, report in cold), strict=True):
-        seconds = [stage["seconds"] for stage in stages]
-        table.add_row(stages[0]["stage"], _median_and_fastest(seconds), escape(stages[0]["detail"]))
-    table.add_section()
-    whole = [seconds for seconds, _ in cold]
-    ratio = MMDEPLOY["convert"] / statistics.median(whole)
-    note = f"MMDeploy 1.3.1: {MMDEPLOY['convert']} s and {MMDEPLOY['nodes']} nodes, {ratio:.1f} times as long"
-    table.add_row("whole command, cold", _median_and_fastest(whole), note)
-    table.add_row("every stage cached", f"{cached:.2f}", "the bundle written again from the cache")
-    table.add_row("up to date", f"{again:.2f}", "nothing done")
-    table.add_row("peak memory", f"{peak:.0f} MiB", "of the largest process")
-    return table
-
-
-def start_table(command_line: CommandLine) -> Table:
-    """Time what a user waits for before anything happens."""
-    table = Table("command", "median s", "of", title="start-up", title_justify="left")
-    for arguments in (["--help"], ["--cfg", "job"], ["precision=int8"]):
-        times = [_seconds(lambda arguments=arguments: command_line(*arguments)) for _ in range(5)]
-        table.add_row(f"python -m compiler {' '.join(arguments)}", f"{statistics.median(times):.2f}", "5 runs")
-    return table
-
-
-def runtime_table(bundle: Path) -> Table:
-    """Time a prediction by its parts, and a bare ONNX Runtime loop over the same array, in turns.
-
-    Only one session is open at a time: the waiting threads of a second one would slow both down.
-    """
-    image, boxes = cv2.imread(str(PHOTOGRAPH)), np.array([BOX], np.float32)
-    times: dict[str, list[float]] = {}
-
-    def measure(name: str, run: Callable[[], object]) -> None:
-        times.setdefault(name, []).extend(_seconds(run) for _ in range(ROUNDS // TURNS))
-
-    for _ in range(TURNS):
-        predictor = runtime.open(bundle)
-        prepared = predictor.task.preprocess(image, boxes)
-        tensors = dict(prepared.tensors)
-        outputs = predictor.run(tensors)
-        measure("predictor, whole", lambda p=predictor: p(image, BOX))
-        measure("  preprocess", lambda p=predictor: p.task.preprocess(image, boxes))
-        measure("  engine", lambda p=predictor, t=tensors: p.run(t))
-        measure("  decode", lambda p=predictor, o=outputs, t=prepared: p.task.decode(o, t))
-        del predictor
-        bare = onnxruntime.InferenceSession(bundle / "end2end.onnx", providers=["CPUExecutionProvider"])
-        measure("bare ONNX Runtime", lambda s=bare, t=tensors: s.run(None, t))
-        del bare
-    base = statistics.median(times["bare ONNX Runtime"])
-    table = Table("what", "median ms", "of bare", title=f"one image, one box, {ROUNDS} runs", title_justify="left")
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
-        table.add_row(name, f"{median * 1000:.2f}", f"{median / base:.2f}")
-    return table
-
-
-def sdk_table(bundle: Path, folder: Path) -> Table:
-    """Time MMDeploy's SDK on the same bundle, image and box; three turns each, medians of medians."""
-    python = make_environment(folder, "mmdeploy-runtime==1.3.1", "numpy<2", "opencv-python-headless<4.12")
-    image = cv2.imread(str(PHOTOGRAPH))
-    ours, theirs = [], []
-    for _ in range(TURNS):
-        predictor = runtime.open(bundle)
-        ours.append(statistics.median(_seconds(lambda p=predictor: p(image, BOX)) for _ in range(ROUNDS)))
-        del predictor
-        command = [python, "-c", SDK_SCRIPT, bundle, PHOTOGRAPH, json.dumps(BOX), str(ROUNDS)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        theirs.append(statistics.median(json.loads(printed.splitlines()[-1])))
-    table = Table("runtime", "median ms", title="the same bundle in MMDeploy's SDK", title_justify="left")
-    table.add_row("compiler.runtime", f"{statistics.median(ours) * 1000:.2f}")
-    table.add_row("mmdeploy-runtime 1.3.1", f"{statistics.median(theirs) * 1000:.2f}")
-    return table
-
-
-def _timed_compile(command_line: CommandLine) -> tuple[float, dict]:
-    start = time.perf_counter()
-    run = command_line("+backend=onnxruntime", "+model=rtmpose")
-    seconds = time.perf_counter() - start
-    if run.returncode:
-        sys.exit(run.stdout + run.stderr)
-    report = (command_line.folder / "outputs/rtmpose" / NAME / "report.json").read_text()
-    return seconds, json.loads(report)
-
-
-def _median_and_fastest(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f})"
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+        console.print(sdk_table(bundle, Path(folder) / "sdk"), "")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -33,10 +33,20 @@ def test_points_follow_the_size_of_each_map():
 def test_outputs_are_ordered_as_the_priors_are():
     # Two anchors with three channels each: the channel of an output map is 3 * anchor + channel.
     output = torch.arange(2 * 6 * 2 * 4).reshape(2, 6, 2, 4)
-    rows = by_prior(output, 3)
+    rows = by_prior([output], 3)
     assert rows.shape == (2, 2 * 4 * 2, 3)
     row, column, anchor = 1, 2, 1
     assert rows[1, (row * 4 + column) * 2 + anchor].tolist() == output[1, 3:6, row, column].tolist()
+
+
+def test_maps_are_joined_one_after_the_other():
+    fine, coarse = torch.arange(2 * 6 * 4).reshape(2, 6, 2, 2), torch.arange(2 * 6).reshape(2, 6, 1, 1) - 100
+    assert torch.equal(by_prior([fine, coarse], 3), torch.cat([by_prior([fine], 3), by_prior([coarse], 3)], dim=1))
+
+
+def test_each_prior_has_the_stride_of_its_map():
+    generator = MlvlPointGenerator([8, 16])
+    assert generator.strides_of(generator(maps((2, 1), (1, 1)))).tolist() == [[8], [8], [16]]
 
 
 def test_ratio_is_height_over_width_at_an_equal_area():

@@ -121,7 +121,7 @@ def test_the_sdk_lays_the_image_into_the_corner(task):
     tasks = task.sdk_pipeline(True, FIXED)["pipeline"]["tasks"]
     resize, padding = tasks[0]["transforms"][1:3]
     assert resize == {"type": "Resize", "keep_ratio": True, "size": [96, 96]}
-    assert padding == {"type": "Pad", "size": [96, 128], "pad_val": {"img": [114, 114, 114]}}
+    assert padding == {"type": "Pad", "size": [128, 96], "pad_val": {"img": [114, 114, 114]}}
     assert (tasks[2]["module"], tasks[2]["component"]) == ("mmpose", "YOLOXPose")
     assert task.sdk_codebase()["type"] == "mmpose"
 

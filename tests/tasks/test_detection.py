@@ -151,14 +151,15 @@ def test_samples_are_distinct_repeatable_and_start_with_the_image(task, image):
 
 
 def test_difference_by_hand(task):
-    one, moved = found([0, 0, 10, 10]), found([0, 0, 10, 8])
+    one, moved, another = found([0, 0, 10, 10]), found([0, 0, 10, 9.5]), found([0, 0, 10, 8])
     assert task.difference([], []) == 0
     assert task.difference([one], [one]) == 0
-    assert task.difference([one], [moved]) == pytest.approx(0.2)
+    assert task.difference([one], [moved]) == pytest.approx(0.05)
+    assert task.difference([one], [another]) == 1
     assert task.difference([one], []) == 1
     assert task.difference([one], [found([0, 0, 10, 10], label=1)]) == 1
     assert task.difference([one], [found([0, 0, 10, 10], item=1)]) == 1
-    assert task.difference([one, moved], [moved, one]) == 0
+    assert task.difference([one, another], [another, one]) == 0
 
 
 def test_swapped_rows_are_put_in_the_order_of_the_reference(task):
@@ -250,7 +251,7 @@ def test_the_sdk_resizes_and_pads_as_the_model_does():
 def test_the_sdk_pads_to_the_size_of_a_fixed_engine():
     steps = transforms(detector("retinanet"), FIXED)
     assert steps["Resize", 1]["size"] == [128, 96]
-    assert steps["Pad", 3] == {"type": "Pad", "size": [96, 128]}
+    assert steps["Pad", 3] == {"type": "Pad", "size": [128, 96]}
 
 
 def test_the_sdk_decodes_with_what_mmdeploy_writes(parity):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
-from compiler.networks.candidates import Candidates
+from compiler.networks.candidates import Candidates, by_level
 from compiler.networks.layers.conv import conv_tower
 from compiler.networks.layers.priors import by_prior
 
@@ -68,11 +69,8 @@ class RetinaHead(nn.Module):
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
         """Return the candidates of each map, their boxes clipped to an input of `height` and `width`."""
         levels = len(self.anchor_generator.strides)
-        scores, deltas = outputs[:levels], outputs[levels:]
-        return tuple(
-            Candidates(
-                boxes=self.bbox_coder(anchors, by_prior(delta, 4), (height, width)),
-                scores=by_prior(score, self.num_classes).sigmoid(),
-            )
-            for anchors, score, delta in zip(self.anchor_generator(scores), scores, deltas, strict=True)
-        )
+        maps, deltas = outputs[:levels], outputs[levels:]
+        anchors = torch.cat(self.anchor_generator(maps))
+        boxes = self.bbox_coder(anchors, by_prior(deltas, 4), (height, width))
+        scores = [by_prior([level], self.num_classes).sigmoid() for level in maps]
+        return by_level(boxes, scores)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
-from compiler.networks.candidates import Candidates
+from compiler.networks.candidates import Candidates, by_level
 from compiler.networks.layers.boxes import distance2bbox
 from compiler.networks.layers.conv import conv_tower
 from compiler.networks.layers.priors import by_prior
@@ -95,14 +96,11 @@ class RTMDetSepBNHead(nn.Module):
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
         """Return the candidates of each map, their boxes clipped to an input of `height` and `width`."""
         levels = len(self.anchor_generator.strides)
-        scores, distances = outputs[:levels], outputs[levels:]
-        return tuple(
-            Candidates(
-                boxes=distance2bbox(points, by_prior(distance, 4), (height, width)),
-                scores=by_prior(score, self.num_classes).sigmoid(),
-            )
-            for points, score, distance in zip(self.anchor_generator(scores), scores, distances, strict=True)
-        )
+        maps, distances = outputs[:levels], outputs[levels:]
+        points = torch.cat(self.anchor_generator(maps))
+        boxes = distance2bbox(points, by_prior(distances, 4), (height, width))
+        scores = [by_prior([level], self.num_classes).sigmoid() for level in maps]
+        return by_level(boxes, scores)
 
 
 def _branch(features: Sequence[Tensor], towers: nn.ModuleList, predictions: nn.ModuleList) -> list[Tensor]:

@@ -71,10 +71,7 @@ class YOLOV3Head(nn.Module):
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
         """Return the candidates of all maps in one group; their boxes may reach out of the input, as the original's."""
         anchors = self.anchor_generator(outputs)
-        predictions = [by_prior(output, self.attributes) for output in outputs]
-        boxes = [
-            yolo2bbox(priors, prediction[..., :4], stride)
-            for priors, prediction, stride in zip(anchors, predictions, self.anchor_generator.strides, strict=True)
-        ]
-        objectness, scores = torch.cat(predictions, dim=1)[..., 4:].sigmoid().tensor_split([1], dim=-1)
-        return (Candidates(torch.cat(boxes, dim=1), scores, objectness.squeeze(-1)),)
+        box, confidence = torch.split(by_prior(outputs, self.attributes), [4, self.attributes - 4], dim=-1)
+        objectness, scores = torch.split(confidence.sigmoid(), [1, self.attributes - 5], dim=-1)
+        boxes = yolo2bbox(torch.cat(anchors), box, self.anchor_generator.strides_of(anchors))
+        return (Candidates(boxes, scores, objectness.squeeze(-1)),)

@@ -132,15 +132,12 @@ class YOLOXPoseHead(nn.Module):
         """Return the candidates of all maps in one group; their boxes may reach out of the input, as the original's."""
         levels = len(self.prior_generator.strides)
         points = self.prior_generator(outputs[:levels])
-        strides = [
-            torch.full_like(xy[:, :1], stride) for xy, stride in zip(points, self.prior_generator.strides, strict=True)
-        ]
         channels = (self.num_classes, 1, 4, 2 * self.num_keypoints, self.num_keypoints)
         classes, objects, boxes, offsets, visibilities = (
-            torch.cat([by_prior(output, count) for output in outputs[first : first + levels]], dim=1)
+            by_prior(outputs[first : first + levels], count)
             for first, count in zip(range(0, len(outputs), levels), channels, strict=True)
         )
-        point, stride = torch.cat(points), torch.cat(strides)
+        point, stride = torch.cat(points), self.prior_generator.strides_of(points)
         return (
             Candidates(
                 boxes=_decode_boxes(boxes, point, stride),
@@ -157,8 +154,9 @@ def _apply(layers: nn.ModuleList, features: Sequence[Tensor]) -> list[Tensor]:
 
 def _decode_boxes(prediction: Tensor, point: Tensor, stride: Tensor) -> Tensor:
     """Return boxes, `[b, n, 4]`, from their centres, relative to the points, and logarithms of their sizes."""
-    center = prediction[..., :2] * stride + point
-    half_size = prediction[..., 2:].exp() * stride / 2
+    shift, stretch = prediction.chunk(2, dim=-1)
+    center = shift * stride + point
+    half_size = stretch.exp() * (stride / 2)
     return torch.cat([center - half_size, center + half_size], dim=-1)
 
 

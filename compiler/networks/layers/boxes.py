@@ -17,8 +17,8 @@ _LARGEST_RATIO = 1000 / 16
 
 def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
     """Return boxes, `[..., 4]`, with what lies outside of an image of this size cut off."""
-    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
-    return torch.stack([x, y], dim=-1).flatten(-2)
+    sides = [torch.scalar_tensor(side, dtype=boxes.dtype, device=boxes.device) for side in (width, height)]
+    return boxes.clamp(min=0).minimum(torch.stack(sides * 2))
 
 
 def distance2bbox(points: Tensor, distance: Tensor, max_shape: tuple[int, int] | None = None) -> Tensor:
@@ -30,21 +30,22 @@ def distance2bbox(points: Tensor, distance: Tensor, max_shape: tuple[int, int] |
             may have its right edge left of its left one.
         max_shape: Height and width that boxes are clipped to; None for no clipping.
     """
-    boxes = torch.cat([points - distance[..., :2], points + distance[..., 2:]], dim=-1)
+    boxes = torch.cat([points, points], dim=1) + distance * distance.new_tensor([-1, -1, 1, 1])
     return boxes if max_shape is None else clip_boxes(boxes, *max_shape)
 
 
-def yolo2bbox(anchors: Tensor, prediction: Tensor, stride: float) -> Tensor:
+def yolo2bbox(anchors: Tensor, prediction: Tensor, stride: Tensor | float) -> Tensor:
     """Return the boxes, `[..., n, 4]`, that YOLOv3 predicts (arXiv:1804.02767); they may reach out of the image.
 
     Args:
         anchors: `[n, 4]`, each around the centre of its cell.
         prediction: `[..., n, 4]`: where in its cell the box has its centre, before the sigmoid, and the logarithms of
             its width and height over the anchor's.
-        stride: Side of a cell, in pixels.
+        stride: Side of a cell, in pixels; of each prior, `[n, 1]`, where they differ.
     """
-    center = (anchors[:, :2] + anchors[:, 2:]) * 0.5 + (prediction[..., :2].sigmoid() - 0.5) * stride
-    half_size = (anchors[:, 2:] - anchors[:, :2]) * 0.5 * prediction[..., 2:].exp()
+    shift, stretch = prediction.chunk(2, dim=-1)
+    center = (anchors[:, :2] + anchors[:, 2:]) * 0.5 + (shift.sigmoid() - 0.5) * stride
+    half_size = (anchors[:, 2:] - anchors[:, :2]) * 0.5 * stretch.exp()
     return torch.cat([center - half_size, center + half_size], dim=-1)
 
 
@@ -85,6 +86,6 @@ class DeltaXYWHBBoxCoder(nn.Module):
         largest = math.log(_LARGEST_RATIO)
         size = anchors[:, 2:] - anchors[:, :2]
         center = (anchors[:, :2] + anchors[:, 2:]) * 0.5 + size * shift
-        half_size = size * stretch.clamp(-largest, largest).exp() * 0.5
+        half_size = size * 0.5 * stretch.clamp(-largest, largest).exp()
         boxes = torch.cat([center - half_size, center + half_size], dim=-1)
         return clip_boxes(boxes, *max_shape) if self.clip_border else boxes

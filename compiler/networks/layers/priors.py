@@ -26,14 +26,30 @@ def grid_points(
         offset: Where in a cell its point lies, as a fraction of the stride: 0 for the corner, 0.5 for the centre.
         device: Where the points are made.
     """
-    x = (torch.arange(width, dtype=torch.float32, device=device) + offset) * stride
-    y = (torch.arange(height, dtype=torch.float32, device=device) + offset) * stride
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
+    return _in_every_cell(
+        torch.full((1, 2), offset * stride, dtype=torch.float32, device=device), height, width, stride
+    )
 
 
-def by_prior(output: Tensor, channels: int) -> Tensor:
-    """Turn an output map, `[n, a * channels, h, w]`, into `[n, h * w * a, channels]`, in the order of the priors."""
-    return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, channels)
+def _in_every_cell(pattern: Tensor, height: int, width: int, stride: float) -> Tensor:
+    """Return points or boxes of the first cell, `[a, d]`, moved to each cell of a map: `[height * width * a, d]`."""
+    x, y = (torch.arange(length, dtype=pattern.dtype, device=pattern.device) for length in (width, height))
+    right, down = pattern.new_tensor([[stride, 0], [0, stride]]).repeat(1, pattern.shape[1] // 2)
+    everywhere: Tensor = pattern + x.view(-1, 1, 1) * right + y.view(-1, 1, 1, 1) * down
+    return everywhere.reshape(-1, pattern.shape[1])
+
+
+def _size(feature: Tensor) -> tuple[int, int]:
+    """Return the height and the width of a feature map."""
+    height, width = feature.shape[-2:]
+    return height, width
+
+
+def by_prior(outputs: Sequence[Tensor], channels: int) -> Tensor:
+    """Join output maps, `[n, a * channels, h, w]`, to `[n, m, channels]`: map by map, in the order of its priors."""
+    joined = torch.cat([output.flatten(2) for output in outputs], dim=2)
+    batch, stacked, cells = joined.shape
+    return joined.transpose(1, 2).reshape(batch, cells * (stacked // channels), channels)
 
 
 class MlvlPointGenerator(nn.Module):
@@ -53,10 +69,14 @@ class MlvlPointGenerator(nn.Module):
         """Return the points of the maps, `[n, c, h, w]`: x and y in pixels, `[h * w, 2]` each, row by row."""
         return tuple(self._points(*level) for level in zip(maps, self.strides, strict=True))
 
+    def strides_of(self, priors: Sequence[Tensor]) -> Tensor:
+        """Return the stride of each of the priors that were made for several maps: `[n, 1]` for all of them."""
+        levels = zip(priors, self.strides, strict=True)
+        return torch.cat([torch.full_like(level[:, :1], stride) for level, stride in levels])
+
     def _points(self, feature: Tensor, stride: int) -> Tensor:
         """Return the points of one map."""
-        height, width = feature.shape[-2:]
-        return grid_points(height, width, stride, self.offset, feature.device)
+        return grid_points(*_size(feature), stride, self.offset, feature.device)
 
 
 class AnchorGrid(MlvlPointGenerator):
@@ -79,8 +99,10 @@ class AnchorGrid(MlvlPointGenerator):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the anchors of the maps, `[n, c, h, w]`: x1, y1, x2, y2, `[h * w * a, 4]` each, cell by cell."""
-        levels = zip(super().forward(maps), self.base_anchors, strict=True)
-        return tuple((corners.repeat(1, 2)[:, None] + anchors).reshape(-1, 4) for corners, anchors in levels)
+        levels = zip(maps, self.strides, self.base_anchors, strict=True)
+        return tuple(
+            _in_every_cell(anchors, level.shape[2], level.shape[3], stride) for level, stride, anchors in levels
+        )
 
 
 class AnchorGenerator(AnchorGrid):

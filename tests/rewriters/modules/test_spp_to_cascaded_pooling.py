@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -39,6 +39,7 @@ def test_pools_of_5_9_and_13_become_three_chained_pools_of_5():
     assert applied.network.state_dict().keys() == network.state_dict().keys()
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(st.sampled_from([2, 4, 6]), min_size=1, max_size=4),
     height=st.integers(1, 16),

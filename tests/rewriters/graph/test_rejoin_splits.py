@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rewriters import Target
+from rewriters.apply import apply_graph_rewriter
+from rewriters.graph.rejoin_splits import rejoin_splits
+
+TARGET = Target("onnxruntime")
+
+
+class Rejoined(nn.Module):
+    """Splits along the second axis, and joins what the test says, along the axis that it says."""
+
+    def __init__(self, choose=lambda low, high: [low, high], axis=1):
+        super().__init__()
+        self.choose = choose
+        self.axis = axis
+
+    def forward(self, x):
+        parts = torch.split(torch.tanh(x), [2, 2], dim=1)
+        return torch.sin(torch.cat(self.choose(*parts), dim=self.axis)), parts[0].amax(dim=1)
+
+
+def test_all_parts_in_order_are_the_whole(export, run, operators):
+    model = export(Rejoined(), torch.randn(2, 4))
+    changed, entry = apply_graph_rewriter(model, rejoin_splits, TARGET)
+    assert (entry.status, entry.times) == ("fired", 1)
+    assert "Concat" in operators(model)
+    assert "Concat" not in operators(changed)
+    # One part is needed by itself too.
+    assert "Split" in operators(changed)
+    x = torch.randn(3, 4)
+    for before, after in zip(run(model, x), run(changed, x), strict=True):
+        assert np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Rejoined(lambda low, high: [high, low]),
+        Rejoined(lambda low, high: [low, low]),
+        Rejoined(lambda low, high: [low, torch.cos(high)]),
+        Rejoined(axis=0),
+    ],
+    ids=["swapped", "a part twice", "a part changed", "along another axis"],
+)
+def test_anything_else_stays(export, network):
+    model = export(network, torch.randn(2, 4))
+    same, entry = apply_graph_rewriter(model, rejoin_splits, TARGET)
+    assert same is model
+    assert (entry.status, entry.reason) == ("skipped", "pattern not found")

@@ -1,0 +1,129 @@
+"""Every model in conf/model is whole: it composes, builds, names its original, and is found again by its own name."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from compiler.config import compose
+from compiler.errors import UsageError
+from compiler.networks import build, with_tail
+from compiler.tasks import build_task
+
+FOLDER = Path(__file__).parents[1] / "conf"
+FILES = {path.stem: path for path in (FOLDER / "model").glob("*.yaml")}
+CONTENTS = {name: yaml.safe_load(path.read_text()) for name, path in FILES.items()}
+STANDING = yaml.safe_load((FOLDER / "deploy_names.yaml").read_text())
+
+# A second name of a model holds nothing but a reference to it.
+ALIASES = {name: content["defaults"][0] for name, content in CONTENTS.items() if list(content) == ["defaults"]}
+MODELS = sorted(FILES.keys() - ALIASES.keys())
+
+# Of the models that take any size, those that the others are variants of.
+DETECTORS = [name for name, content in CONTENTS.items() if "stride" in content]
+WITHOUT_PLUGIN = {("yoloxpose", "plugin")}
+TAILS = [(name, tail) for name in DETECTORS for tail in ("native", "plugin", "host")]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def config(name):
+    return compose_model(name)
+
+
+@cache
+def compose_model(name):
+    return compose([f"model={name}"])
+
+
+def output_shapes(model):
+    """Return the shapes of what a model's network with its tail gives for one small image, without computing it."""
+    height, width = model.input_shape if model.stride is None else (4 * model.stride, 6 * model.stride)
+    with torch.device("meta"):
+        network = build(model.network)
+        network = with_tail(network, model.tail) if model.tail else network
+        return [list(output.shape) for output in network(torch.zeros(1, 3, height, width))]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_the_first_line_says_what_it_is(name):
+    assert re.fullmatch(r"# \w.+\.", FILES[name].read_text().splitlines()[0])
+
+
+def test_a_model_is_called_like_its_file(name, config):
+    assert config.model.name == name
+
+
+def test_it_names_the_original(config):
+    assert re.fullmatch(r"(mmpose|mmdet)/\.mim/configs/.+\.py", config.model.openmmlab)
+
+
+def test_the_official_checkpoint_carries_its_digest_in_its_name(config):
+    official = config.model.official
+    assert official.url.startswith("https://download.openmmlab.com/mm")
+    assert re.fullmatch(r"[0-9a-f]{8}", official.sha256)
+    assert official.sha256 in re.split(r"[-_.]", official.url.rpartition("/")[2])
+
+
+def test_no_two_models_name_one_original_or_one_checkpoint():
+    assert len({CONTENTS[name]["openmmlab"] for name in MODELS}) == len(MODELS)
+    assert len({CONTENTS[name]["official"]["url"] for name in MODELS}) == len(MODELS)
+
+
+def test_the_task_reads_what_the_network_gives(config):
+    assert len(output_shapes(config.model)) == len(build_task(config.model.processing).outputs)
+
+
+@pytest.mark.parametrize(("name", "tail"), [pair for pair in TAILS if pair not in WITHOUT_PLUGIN])
+def test_the_task_of_a_detector_reads_what_its_tails_give(name, tail):
+    model = compose([f"model={name}", f"tail={tail}"]).model
+    task, (first, second, *extras) = build_task(model.processing), output_shapes(model)
+    assert task.tail == model.tail["kind"] == tail
+    rows = [1, first[1] if tail == "host" else task.test_cfg.max_per_img]
+    assert first == [*rows, 4 if tail == "host" else 5]
+    assert second == ([*rows, second[-1]] if tail == "host" else rows)
+    assert [extra[:2] for extra in extras] == [rows] * len(task.extras)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in WITHOUT_PLUGIN])
+def test_key_points_are_refused_where_a_fused_node_would_lose_them(name):
+    model = compose([f"model={name}", "tail=plugin"]).model
+    with pytest.raises(UsageError, match="does not tell whose key points to keep"):
+        build_task(model.processing)
+
+
+def test_a_drawn_sample_has_the_size_of_the_input(config):
+    task, size = build_task(config.model.processing), config.sizes.usual
+    image = np.zeros((60, 40, 3), np.uint8)
+    assert {tensor.shape for tensor in task.samples(image, None, 1, size).tensors.values()} == {(1, 3, *size)}
+
+
+def test_its_deploy_name_gives_the_same_config(config):
+    assert compose([f"deploy={config.deploy_name}"]) == config
+
+
+@pytest.mark.parametrize("name", STANDING["algos"].values())
+def test_the_name_of_a_static_engine_gives_the_same_config(name):
+    config = compose([f"model={name}", "shape=static"])
+    assert compose([f"deploy={config.deploy_name}"]) == config
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_a_second_name_is_the_same_model(alias):
+    assert compose_model(alias) == compose_model(ALIASES[alias])
+
+
+def test_every_algorithm_and_every_task_has_one_of_its_models_to_stand_for_it():
+    models = {name: compose_model(name).model for name in MODELS}
+    assert {model.algo for model in models.values()} == set(STANDING["algos"])
+    assert {model.task for model in models.values()} == set(STANDING["tasks"])
+    assert all(models[name].algo == algo for algo, name in STANDING["algos"].items())
+    assert all(models[name].task == task for task, name in STANDING["tasks"].items())
