@@ -23,8 +23,8 @@ VARIANTS = {
     "yolov3": (608, "Darknet", [1024, 512, 256], [512, 256, 128], BASE_SIZES),
     "yolov3-416": (416, "Darknet", [1024, 512, 256], [512, 256, 128], BASE_SIZES),
     "yolov3-320": (320, "Darknet", [1024, 512, 256], [512, 256, 128], BASE_SIZES),
-    "yolov3-mobilenetv2": (416, "MobileNetV2", [320, 96, 32], [96, 96, 96], BASE_SIZES),
-    "yolov3-mobilenetv2-320": (320, "MobileNetV2", [320, 96, 32], [96, 96, 96], MOBILE_SIZES),
+    "yolov3-mobilenetv2": (416, "DetectionMobileNetV2", [320, 96, 32], [96, 96, 96], BASE_SIZES),
+    "yolov3-mobilenetv2-320": (320, "DetectionMobileNetV2", [320, 96, 32], [96, 96, 96], MOBILE_SIZES),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx_graphsurgeon as gs
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,13 @@ from torch import nn
 
 from rewriters import Contract, Target, discover, select, with_measurement
 from rewriters.apply import apply_graph_rewriter, rewriting, rewritten
+from tests.rewriters.graph.test_drop_neutral_arithmetic import Does
+from tests.rewriters.graph.test_fold_constants import ADD, SCALE
+from tests.rewriters.graph.test_fold_constants import model as model_of_constants
+from tests.rewriters.graph.test_gather_shuffled_channels import Shuffled
+from tests.rewriters.graph.test_gather_whole_rows import BestRows
+from tests.rewriters.graph.test_rejoin_splits import Rejoined
+from tests.rewriters.graph.test_settle_reshapes import model as model_of_reshape
 
 REWRITERS = {rewriter.name: rewriter for rewriter in discover()}
 
@@ -62,6 +70,19 @@ class Stacked(nn.Module):
         return first - second.square()
 
 
+class BasicBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        return x + self.bn1(self.conv1(x))
+
+
+class Bottleneck(BasicBlock):
+    pass
+
+
 def with_a_smaller_last_window(call, module):
     rewritten_module = REWRITERS["spp_to_cascaded_pooling"].body(call, module)
     rewritten_module.poolings[-1] = nn.MaxPool2d(3, stride=1, padding=1)
@@ -75,11 +96,35 @@ def with_a_constant_changed(call, graph):
     return places
 
 
+def with_an_output_off(name):
+    """Return a body that does what the rewriter does, and then changes the graph's first output."""
+
+    def body(call, graph):
+        places = REWRITERS[name].body(call, graph)
+        output, raw = graph.outputs[0], gs.Variable("raw", dtype=np.float32)
+        last = output.inputs[0]
+        last.outputs = [raw if tensor is output else tensor for tensor in last.outputs]
+        graph.nodes.append(
+            gs.Node("Mul", inputs=[raw, gs.Constant("off", np.array(1.001, np.float32))], outputs=[output])
+        )
+        return places
+
+    return body
+
+
 @pytest.mark.parametrize(
     ("network", "input", "name", "changes"),
     [
         (Upsample(), (1, 2, 4, 4), "nearest_to_bilinear", {"contract": Contract.exact}),
         (ConvModule(), (1, 3, 8, 8), "fuse_batch_norm", {"contract": Contract.exact}),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
+            (1, 3, 8, 8),
+            "fuse_batch_norm_in_sequence",
+            {"contract": Contract.exact},
+        ),
+        (BasicBlock(), (1, 3, 8, 8), "fuse_batch_norm_in_basic_block", {"contract": Contract.exact}),
+        (Bottleneck(), (1, 3, 8, 8), "fuse_batch_norm_in_bottleneck", {"contract": Contract.exact}),
         (SPPBottleneck(), (1, 3, 16, 16), "spp_to_cascaded_pooling", {"body": with_a_smaller_last_window}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -96,19 +141,31 @@ def test_on_a_network(network, input, name, changes):
 
 
 @pytest.mark.parametrize(
-    ("network", "name", "changes"),
+    ("network", "input", "name", "changes"),
     [
-        (Scaled(), "fold_scalar_multiplications", {"contract": Contract.exact}),
-        (Stacked(), "unbind_before_broadcast", {"body": with_a_constant_changed}),
+        (Scaled(), (64, 8), "fold_scalar_multiplications", {"contract": Contract.exact}),
+        (Stacked(), (64, 8), "unbind_before_broadcast", {"body": with_a_constant_changed}),
+        (Shuffled(2), (2, 12, 5), "gather_shuffled_channels", {}),
+        (BestRows(), (2, 7, 5), "gather_whole_rows", {}),
+        (Rejoined(), (2, 4), "rejoin_splits", {}),
+        (Does(torch.add, torch.zeros(4)), (2, 3, 4), "drop_neutral_arithmetic", {}),
+        (model_of_constants(SCALE, ADD), (4,), "fold_constants", {}),
+        (model_of_reshape(["b", 4, "c"], ["b", 4, "c"], [0, 1], [-1]), (2, 4, 3), "settle_reshapes", {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_on_a_graph(network, name, changes, export, run):
+def test_on_a_graph(network, input, name, changes, export, run):
     torch.manual_seed(0)
-    input = torch.randn(64, 8)
-    model = export(network, input)
-    broken = replace(REWRITERS[name], **changes)
+    input = torch.randn(input)
+    model = export(network, input) if isinstance(network, nn.Module) else network
+    broken = replace(REWRITERS[name], **(changes or {"body": with_an_output_off(name)}))
     changed, entry = apply_graph_rewriter(model, broken, Target("onnxruntime"))
     error = max(np.abs(a - b).max() for a, b in zip(run(model, input), run(changed, input), strict=True))
     assert entry.status == "fired"
     assert with_measurement(entry, broken.contract, float(error)).holds is False
+
+
+def test_no_built_in_rewriter_is_left_out():
+    marks = [mark for test in (test_on_a_network, test_on_a_graph) for mark in test.pytestmark]
+    broken = {case[2] for mark in marks for case in mark.args[1]}
+    assert broken == set(REWRITERS)
