@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from compiler.networks.candidates import Candidates
+from compiler.networks.layers.boxes import clip_boxes
 from compiler.networks.layers.nms import efficient_nms, nms
 from compiler.tasks.nms import SelectionConfig
 
@@ -56,23 +57,32 @@ class DetectionTail(nn.Module):
         network: A detector: gives raw outputs for images `[b, 3, h, w]`, and decodes them to candidates.
         kind: `native`, `plugin` or `host`.
         test_cfg: What `SelectionConfig` takes.
+        clip: Clip the boxes of detections to the image, where the network has not clipped its candidates.
 
     Raises:
         ValueError: There is no such kind.
     """
 
-    def __init__(self, network: DetectingNetwork, kind: str, test_cfg: Mapping[str, Any]) -> None:
+    def __init__(
+        self, network: DetectingNetwork, kind: str, test_cfg: Mapping[str, Any], *, clip: bool = False
+    ) -> None:
         super().__init__()
         if kind not in ("native", "plugin", "host"):
             raise ValueError(f"kind {kind!r} is not supported, only native, plugin and host")
         self.network = network
         self.kind = kind
         self.config = SelectionConfig(**test_cfg)
+        self.clip = clip
 
     def forward(self, input: Tensor) -> tuple[Tensor, ...]:
         """Return the detections, or the selected candidates, for the normalised images `input`."""
         height, width = input.shape[-2:]
-        return self.select(self.network.decode(self.network(input), height, width))
+        selected = self.select(self.network.decode(self.network(input), height, width))
+        if not self.clip or self.kind == "host":
+            return selected
+        dets, *others = selected
+        boxes = clip_boxes(dets[..., :4], height, width)
+        return torch.cat([boxes, dets[..., 4:]], dim=-1), *others
 
     def select(self, groups: Sequence[Candidates]) -> tuple[Tensor, ...]:
         """Return the detections, or the selected candidates, of all groups together."""

@@ -235,7 +235,19 @@ def _program_stages(selection: Selection, built: Built) -> list[tuple[str, Run]]
     steps = {f"after {rewriter.name}": built.rewritten / _step_file(rewriter.name) for rewriter in selection.graphs}
     paths = {"program": built.exported / ONNX_FILE, **{name: path for name, path in steps.items() if path.is_file()}}
     sessions = {name: OnnxRuntimeSession(path, optimization="disabled", spinning=False) for name, path in paths.items()}
-    return [(name, session.run) for name, session in sessions.items()]
+    return [(name, _once(session.run)) for name, session in sessions.items()]
+
+
+def _once(run: Run) -> Run:
+    """Return a way to run a stage that runs it once on each input: the ledger and the proof ask for the same."""
+    results: dict[int, Tensors] = {}
+
+    def remembered(tensors: Tensors) -> Tensors:
+        if id(tensors) not in results:
+            results[id(tensors)] = run(tensors)
+        return results[id(tensors)]
+
+    return remembered
 
 
 def _graph_entries(

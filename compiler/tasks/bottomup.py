@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import Tensors
 from compiler.tasks.classes import draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detector import Detector
@@ -120,6 +121,14 @@ class BottomupPose(Detector[PersonPose]):
         """Return one person."""
         (points,) = extras
         return PersonPose(box, score, points[:, :2], points[:, 2], item)
+
+    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
+        """Return detections in the order of the reference, their boxes without what lies far outside of the input.
+
+        Sizes are exponentials of what the network gives: one box that is huge would be the measure of all others.
+        """
+        compared = super().comparable(outputs, like)
+        return {**compared, "boxes": np.clip(compared["boxes"], 0, 2 * max(self.input_size))}
 
     def difference(self, a: Sequence[PersonPose], b: Sequence[PersonPose]) -> float:
         """Return the largest distance between a key point in `a` and the same in `b`, in pixels of the image.

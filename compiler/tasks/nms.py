@@ -20,7 +20,8 @@ class SelectionConfig:
 
     Attributes:
         nms_pre: How many pairs of a box and a class are looked at, the best of each level; below 1 all are.
-        min_bbox_size: Boxes must be wider and higher than this, in pixels of the network's input; below 0 any will do.
+        min_bbox_size: Boxes must be wider and higher than this, in pixels of the network's input; below 0 any will do,
+            though an engine may take inverted corners for those of a box.
         score_thr: Pairs must score more.
         conf_thr: The objectness of a pair, where there is one, must be as high.
         iou_threshold: A box is dropped if it overlaps a better one of its class by more.
