@@ -117,6 +117,8 @@ class CompileConfig:
     output: str = "outputs"
     cache: str | None = None
     """Where finished stages are kept; nothing means `<output>/.cache`."""
+    cache_limit: float = 20.0
+    """GiB that finished stages may take up; what was used longest ago goes first."""
 
     @property
     def resolved_shape(self) -> Shape:
@@ -175,6 +177,12 @@ class CompileConfig:
         self._check_tail()
         self._check_batch()
         self._check_export()
+        if not self.cache_limit >= 0:
+            raise UsageError(
+                f"a cache cannot be limited to {self.cache_limit} GiB",
+                where="cache_limit",
+                fix="give a number of GiB, 0 to keep nothing that is older than an hour",
+            )
         if not self.verify.tolerance > 0:
             raise UsageError(
                 f"the tolerance {self.verify.tolerance} is not positive",

@@ -24,6 +24,7 @@ from rewriters import RewriterError
 
 LOCK_FILE = "lock.json"
 LOG_FILE = "compile.log"
+GIB = 1024**3
 DRAWN_WEIGHTS = (
     "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the proof do. "
     "Give checkpoint=<path>, or checkpoint=official to download the published one"
@@ -98,7 +99,9 @@ def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
     verify_key = keys.verify_key(job, build_key)
     verified = stage("verify", verify_key, lambda folder: stages.verify(job, networks, built, folder))
 
-    return _package(job, key, engine, verified, stage)
+    outcome = _package(job, key, engine, verified, stage)
+    stage.cache.trim(job.config.cache_limit * GIB)
+    return outcome
 
 
 @dataclass

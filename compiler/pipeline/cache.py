@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from compiler.artifact import digest, file_digest, read_json, write_json
 from compiler.errors import CompileError
 
 DONE = "done.json"
+IN_USE_SECONDS = 3600.0
+"""A stage that was used since may be what another process is reading."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,18 @@ class Cache:
         with FileLock(self.root / f"{name}.lock"):
             return _whole(folder) or self._make(folder, make)
 
+    def trim(self, limit: float) -> None:
+        """Remove the stages that were used longest ago, until the others take up at most `limit` bytes.
+
+        A stage that was used within the last hour is kept whatever it takes up.
+        """
+        used = sorted(self.root.glob(f"*/{DONE}"), key=_last_use, reverse=True)
+        total = 0
+        for done in used:
+            total += _size(done.parent)
+            if total > limit and time.time() - _last_use(done) > IN_USE_SECONDS:
+                shutil.rmtree(done.parent, ignore_errors=True)
+
     def _make(self, folder: Path, make: Callable[[Path], str]) -> Finished:
         partial = self.root / f"{folder.name}.partial"
         for leftover in (partial, folder):
@@ -87,6 +102,25 @@ def _whole(folder: Path) -> Finished | None:
     try:
         done = read_json(folder / DONE)
         finished = Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"])
-        return finished if file_digests(folder, exclude=(DONE,)) == done["files"] else None
+        if file_digests(folder, exclude=(DONE,)) != done["files"]:
+            return None
+        os.utime(folder / DONE)
+        return finished
     except (CompileError, OSError, KeyError, TypeError):  # missing, damaged, or just being made again
         return None
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes below a folder; none where another process is removing it."""
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except OSError:
+        return 0
+
+
+def _last_use(done: Path) -> float:
+    """Return when a stage was used; long ago where another process is removing it."""
+    try:
+        return done.stat().st_mtime
+    except OSError:
+        return 0.0

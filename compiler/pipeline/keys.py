@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
 def run_key(job: Job) -> Key:
     """Return what a whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to look up."""
     config = asdict(job.config)
-    for where_not_what in ("output", "cache", "image", "checkpoint"):
+    for where_not_what in ("output", "cache", "cache_limit", "image", "checkpoint"):
         del config[where_not_what]
     return {"config": config, "plugins": _plugins(), **_input(job), "checkpoint": job.checkpoint_digest, **_tools()}
 

@@ -146,6 +146,7 @@ def test_a_precision_of_the_backends_is_accepted(precision):
         ({"export": ExportConfig(opset=17)}, "export.opset=17", "use export.opset=18"),
         ({"export": ExportConfig("dynamo", 11)}, "export.opset=11", "export.exporter=torchscript"),
         ({"verify": VerifyConfig(tolerance=0.0)}, "verify.tolerance", "not positive"),
+        ({"cache_limit": -1.0}, "cache_limit", "cannot be limited to -1.0 GiB"),
         ({"verify": VerifyConfig(tolerance=-1e-4)}, "verify.tolerance", "not positive"),
     ],
 )

@@ -1,6 +1,7 @@
 """The stage cache: made once by whoever comes first, never half made, and made again when it was damaged."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -191,3 +192,41 @@ def test_the_cache_may_be_moved(cache, make, tmp_path):
     cache.get("export", KEY, make)
     cache.root.rename(tmp_path / "moved")
     assert Cache(tmp_path / "moved").get("export", KEY, make).cached
+
+
+def age(finished, hours: float) -> None:
+    then = time.time() - hours * 3600
+    os.utime(finished.folder / DONE, (then, then))
+
+
+def test_the_stages_used_longest_ago_make_room(cache, make):
+    stages = {name: cache.get(name, KEY, make) for name in ("load", "export", "build")}
+    for hours, name in enumerate(("build", "load", "export"), start=2):
+        age(stages[name], hours)
+    size = sum(path.stat().st_size for path in stages["build"].folder.rglob("*") if path.is_file())
+    cache.trim(2.5 * size)
+    assert {name for name, stage in stages.items() if stage.folder.exists()} == {"build", "load"}
+    assert not cache.get("export", KEY, make).cached
+
+
+def test_a_stage_that_was_used_just_now_is_kept_however_large(cache, make):
+    old, new = cache.get("load", KEY, make), cache.get("export", KEY, make)
+    for finished in (old, new):
+        age(finished, 5)
+    assert cache.get("export", KEY, make).cached  # that is a use
+    cache.trim(0)
+    assert new.folder.exists()
+    assert not old.folder.exists()
+
+
+def test_what_is_no_stage_is_left_alone(cache, make):
+    checkpoint = cache.root / "checkpoints" / "model.pth"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"weights")
+    cache.trim(0)
+    assert checkpoint.exists()
+
+
+def test_an_empty_cache_has_nothing_to_trim(cache):
+    cache.trim(0)
+    assert not cache.root.exists()
