@@ -28,9 +28,11 @@ def write_bundle(folder: Path, config: CompileConfig, task: AnyTask, engine: Eng
     """
     shutil.copytree(engine.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done.json"))
     write_text(folder / CONFIG_FILE, config_yaml(config))
-    write_json(folder / "deploy.json", _deploy(config, task, engine))
-    write_json(folder / "pipeline.json", task.sdk_pipeline(config.resolved_shape.dynamic, config.sizes))
-    write_json(folder / "detail.json", _detail(config, task, engine))
+    pipeline = task.sdk_pipeline(config.resolved_shape.dynamic, config.sizes)
+    if pipeline is not None:
+        write_json(folder / "deploy.json", _deploy(config, task, engine))
+        write_json(folder / "pipeline.json", pipeline)
+        write_json(folder / "detail.json", _detail(config, task, engine))
 
 
 def config_yaml(config: CompileConfig) -> str:

@@ -1,7 +1,8 @@
-"""Open a bundle and run it on images. Needs numpy, OpenCV and the backend's own library; no torch."""
+"""Open a bundle and run it on images or point clouds. Needs numpy, OpenCV and the backend's own library; no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -18,23 +19,22 @@ from compiler.config.instantiate import instantiate
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
-from compiler.tasks.boxes import read_boxes
-from compiler.tasks.images import read_image
 
 CONFIG_FILE = "config.yaml"
 
-Image = str | PathLike[str] | NDArray[np.uint8]
+Source = str | PathLike[str] | NDArray[Any]
+"""A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`."""
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A bundle, open: call it with an image.
+    """A bundle, open: call it with an image, or with the points of a cloud.
 
     Attributes:
         task: Pre- and post-processing.
         engine: What is being run.
         session: The open engine.
-        sizes: The heights and widths that the engine takes.
+        sizes: The sizes that the engine takes.
         largest_batch: How many samples an engine with a dynamic batch is given at once.
     """
 
@@ -44,11 +44,11 @@ class Predictor:
     sizes: SizeRange
     largest_batch: int
 
-    def __call__(self, image: Image, box: Any = None) -> list[Any]:
+    def __call__(self, source: Source, box: Any = None) -> list[Any]:
         """Predict.
 
         Args:
-            image: A path, or a BGR uint8 array [h, w, 3].
+            source: A file; or a BGR uint8 array [h, w, 3], or float32 points [n, d].
             box: Where the objects are: x1, y1, x2, y2 in pixels, several of those, a JSON file, or None for the whole
                 image.
 
@@ -56,21 +56,26 @@ class Predictor:
             The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
 
         Raises:
-            CompileError: The image or a box cannot be used.
+            CompileError: The source or a box cannot be used.
         """
-        pixels = read_image(image)
-        boxes = read_boxes(box, (pixels.shape[1], pixels.shape[0]))
-        prepared = self.task.preprocess(pixels, boxes, self.sizes)
+        read = self.task.read(source)
+        prepared = self.task.preprocess(read, self.task.read_boxes(box, read), self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
         """Return the raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
-        run = partial(run_in_batches, self.session.run, self.engine, largest=self.largest_batch)
-        return self.task.infer(run, tensors)
+        return self.task.infer(batch_runner(self.task, self.session.run, self.engine, self.largest_batch), tensors)
 
-    def draw(self, image: Image, results: list[Any]) -> NDArray[np.uint8]:
-        """Return a copy of the image, BGR, with the results drawn on it."""
-        return self.task.draw(read_image(image), results)
+    def draw(self, source: Source, results: list[Any]) -> NDArray[np.uint8]:
+        """Return a picture of the source, BGR, with the results drawn on it."""
+        return self.task.draw(self.task.read(source), results)
+
+
+def batch_runner(
+    task: AnyTask, run: Callable[[Tensors], Tensors], engine: Engine, largest_batch: int
+) -> Callable[[Tensors], Tensors]:
+    """Return a way to run any number of items; where the task's inputs do not count items, they run as they are."""
+    return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 
 def open(path: str | PathLike[str]) -> Predictor:

@@ -47,7 +47,7 @@ def _dynamic(config: CompileConfig) -> str:
     sizes = config.sizes
     if sizes.fixed:
         return "any batch"
-    return f"any batch; {size_text(sizes.smallest)} to {size_text(sizes.largest)}, by {sizes.stride}"
+    return f"any batch; {size_text(sizes.smallest)} to {size_text(sizes.largest)}, by {size_text(sizes.stride)}"
 
 
 def _decoding(config: CompileConfig) -> str:

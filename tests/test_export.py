@@ -14,10 +14,12 @@ from torch.overrides import TorchFunctionMode
 from compiler.artifact import TensorSpec
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
-from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, Axis, ExportOptions, describe, export, run_network, save_model
+from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, Axis, ExportOptions, describe, run_network, save_model
+from tests.exporting import export
 
 BATCH = (Axis(0, "batch"),)
-OPTIONS = ExportOptions("dynamo", 18, axes=BATCH, inputs=("input",), outputs=("scores", "features"))
+STATIC = {"input": ()}
+OPTIONS = ExportOptions("dynamo", 18, axes={"input": BATCH}, outputs=("scores", "features"))
 EXAMPLE = {"input": np.random.default_rng(0).normal(size=(2, 3, 8, 6)).astype(np.float32)}
 
 exporters = pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
@@ -123,7 +125,7 @@ def test_constants_are_initializers_whatever_the_exporter(tmp_path, exporter):
         def forward(self, x):
             return (x * torch.tensor([1.0, 2.0, 3.0]) + 0.5,)
 
-    options = ExportOptions(exporter, 18, BATCH, ("input",), ("output",))
+    options = ExportOptions(exporter, 18, {"input": BATCH}, ("output",))
     export(Shifted(), {"input": np.ones((2, 3), np.float32)}, options, tmp_path)
     graph = onnx.load(tmp_path / ONNX_FILE).graph
     assert "Constant" not in {node.op_type for node in graph.node}
@@ -132,7 +134,7 @@ def test_constants_are_initializers_whatever_the_exporter(tmp_path, exporter):
 
 @exporters
 def test_a_static_program_has_the_batch_of_its_example(tmp_path, classifier, exporter):
-    program = export(classifier, EXAMPLE, options(exporter, axes=()), tmp_path)
+    program = export(classifier, EXAMPLE, options(exporter, axes=STATIC), tmp_path)
     assert program.inputs[0].shape == (2, 3, 8, 6)
     assert [output.shape for output in program.outputs] == [(2, 5), (2, 4)]
     with pytest.raises(Exception, match="Got: 3 Expected: 2"):
@@ -189,11 +191,11 @@ def test_a_batch_that_was_baked_in_is_found(tmp_path, network):
 
 @pytest.mark.parametrize("network", [Frozen(), SilentlyFrozen()], ids=["in a shape", "in its numbers"])
 def test_the_same_network_may_be_exported_for_one_batch(tmp_path, network):
-    program = export(network.eval(), EXAMPLE, options("torchscript", axes=()), tmp_path)
+    program = export(network.eval(), EXAMPLE, options("torchscript", axes=STATIC), tmp_path)
     assert program.outputs[0].shape == (2, 3 * 8 * 6)
 
 
-SIDES = (*BATCH, Axis(2, "height", 4, 8, 64), Axis(3, "width", 4, 8, 64))
+SIDES = {"input": (*BATCH, Axis(2, "height", 4, 8, 64), Axis(3, "width", 4, 8, 64))}
 SQUARES = {"input": np.random.default_rng(0).normal(size=(2, 3, 16, 24)).astype(np.float32)}
 
 
@@ -241,7 +243,7 @@ def test_items_that_change_places_are_no_baked_in_size(tmp_path):
     def sorted_outputs(outputs, like):
         return {name: np.sort(array, axis=1) for name, array in outputs.items()}
 
-    wanted = options("dynamo", axes=(), outputs=("output",))
+    wanted = options("dynamo", axes=STATIC, outputs=("output",))
     with pytest.raises(CompileError, match="wrong for an input"):
         export(Shuffled().eval(), EXAMPLE, wanted, tmp_path)
     export(Shuffled().eval(), EXAMPLE, wanted, tmp_path, comparable=sorted_outputs)
@@ -256,7 +258,7 @@ def test_rounding_in_a_single_number_is_not_taken_for_a_baked_in_batch(tmp_path)
 @exporters
 def test_inputs_are_matched_by_name_not_by_order(tmp_path, exporter):
     example = {"scale": np.array([2.0, 4.0], dtype=np.float32), **EXAMPLE}
-    wanted = options(exporter, inputs=("input", "scale"), outputs=("scaled",))
+    wanted = options(exporter, axes={"input": BATCH, "scale": BATCH}, outputs=("scaled",))
     program = export(TwoInputs().eval(), example, wanted, tmp_path)
     assert [spec.name for spec in program.inputs] == ["input", "scale"]
     found = OnnxRuntimeSession(program.path).run(example)

@@ -4,7 +4,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -24,7 +23,7 @@ ALIASES = {name: content["defaults"][0] for name, content in CONTENTS.items() if
 MODELS = sorted(FILES.keys() - ALIASES.keys())
 
 # Of the models that take any size, those that the others are variants of.
-DETECTORS = [name for name, content in CONTENTS.items() if "stride" in content]
+DETECTORS = [name for name, content in CONTENTS.items() if {"stride", "tail"} <= set(content)]
 WITHOUT_PLUGIN = {("yoloxpose", "plugin")}
 TAILS = [(name, tail) for name in DETECTORS for tail in ("native", "plugin", "host")]
 
@@ -44,13 +43,20 @@ def compose_model(name):
     return compose([f"model={name}"])
 
 
+def sample(task, size):
+    """Return the network's inputs for one item, made from what ships with the task."""
+    return task.samples(task.read(task.sample_source()), None, 1, size).tensors
+
+
 def output_shapes(model):
-    """Return the shapes of what a model's network with its tail gives for one small image, without computing it."""
-    height, width = model.input_shape if model.stride is None else (4 * model.stride, 6 * model.stride)
-    with torch.device("meta"):
+    """Return the shapes of what a model's network with its tail gives for one small item."""
+    task = build_task(model.processing)
+    inputs = sample(task, model.smallest_shape or model.input_shape)
+    # Shapes need no computing, unless the number of items is one of the values.
+    with torch.device("meta" if task.batched else "cpu"), torch.no_grad():
         network = build(model.network)
         network = with_tail(network, model.tail) if model.tail else network
-        return [list(output.shape) for output in network(torch.zeros(1, 3, height, width))]
+        return [list(output.shape) for output in network(*(torch.tensor(tensor) for tensor in inputs.values()))]
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -63,7 +69,7 @@ def test_a_model_is_called_like_its_file(name, config):
 
 
 def test_it_names_the_original(config):
-    assert re.fullmatch(r"(mmpose|mmdet)/\.mim/configs/.+\.py", config.model.openmmlab)
+    assert re.fullmatch(r"(mmpose|mmdet|mmocr|mmdet3d)/\.mim/configs/.+\.py", config.model.openmmlab)
 
 
 def test_the_official_checkpoint_carries_its_digest_in_its_name(config):
@@ -102,8 +108,11 @@ def test_key_points_are_refused_where_a_fused_node_would_lose_them(name):
 
 def test_a_drawn_sample_has_the_size_of_the_input(config):
     task, size = build_task(config.model.processing), config.sizes.usual
-    image = np.zeros((60, 40, 3), np.uint8)
-    assert {tensor.shape for tensor in task.samples(image, None, 1, size).tensors.values()} == {(1, 3, *size)}
+    lengths = {"batch": 1, **dict(zip(task.sides, size, strict=True))}
+    tensors = sample(task, size)
+    assert tuple(tensors) == task.inputs
+    for name, axes in task.axes.items():
+        assert all(tensors[name].shape[position] == lengths[axis] for position, axis in axes.items())
 
 
 def test_its_deploy_name_gives_the_same_config(config):

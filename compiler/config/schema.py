@@ -32,15 +32,15 @@ class ModelConfig:
     task: str
     algo: str
     input_shape: tuple[int, ...]
-    """Height, width: the only size, or where there is a stride the usual one."""
+    """Height, width, or a number of voxels: the only size, or where there is a stride the usual one."""
     network: dict[str, Any]
     """The network as nested `_target_` nodes, with the argument names of the OpenMMLab config."""
     processing: dict[str, Any]
     """The task's pre- and post-processing, as a `_target_` node."""
     tail: dict[str, Any] | None = None
     """What follows the network's raw outputs within the engine, as a `_target_` node; nothing where nothing does."""
-    stride: int | None = None
-    """Height and width may be any multiple of it; nothing means that the network is built for one size."""
+    stride: tuple[int, ...] = ()
+    """What each side may be a multiple of; nothing means that the network is built for one size."""
     smallest_shape: tuple[int, ...] = ()
     """Where a dynamic engine begins unless its shape says so; nothing for the input shape."""
     largest_shape: tuple[int, ...] = ()
@@ -100,6 +100,8 @@ class CompileConfig:
     """A path, `official`, or nothing: then weights are drawn deterministically."""
     image: str | None = None
     """The real input of the proof; nothing means the photograph that ships with the task."""
+    points: str | None = None
+    """The same for a model that looks at point clouds."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
     shape: str = "dynamic"
@@ -123,7 +125,14 @@ class CompileConfig:
     @property
     def resolved_shape(self) -> Shape:
         """The shape, with the model's own size filled in."""
-        return Shape.parse(self.shape).with_default(self.model.input_shape)
+        return self._shape.with_default(self.model.input_shape)
+
+    @property
+    def _shape(self) -> Shape:
+        """The shape without a leading channel, which MMDeploy's names of text models have: `1x32x32-1x32x640`."""
+        shape, sides = Shape.parse(self.shape), len(self.model.input_shape)
+        sizes = [size[1:] if len(size) == sides + 1 and size[0] == 1 else size for size in (shape.usual, shape.largest)]
+        return Shape(shape.dynamic, *sizes)
 
     @property
     def deploy_name(self) -> DeployName:
@@ -135,11 +144,11 @@ class CompileConfig:
 
     @property
     def sizes(self) -> SizeRange:
-        """The heights and widths that the engine takes."""
-        model, shape = self.model, Shape.parse(self.shape)
+        """The sizes that the engine takes."""
+        model, shape = self.model, self._shape
         usual = shape.usual or model.input_shape
-        if model.stride is None or not shape.dynamic:
-            return SizeRange(usual, usual, usual, model.stride or 1)
+        if not model.stride or not shape.dynamic:
+            return SizeRange(usual, usual, usual, model.stride or (1,) * len(usual))
         if shape.largest:
             return SizeRange(usual, _between(usual, model.input_shape, shape.largest), shape.largest, model.stride)
         smallest = tuple(map(min, usual, model.smallest_shape or usual))
@@ -208,14 +217,14 @@ class CompileConfig:
     def _check_shape(self) -> None:
         shape, own = self.resolved_shape, self.model.input_shape
         processed = self.model.processing.get("input_size")
-        if self.model.stride is None and processed is not None and tuple(processed) != own[::-1]:
+        if not self.model.stride and processed is not None and tuple(processed) != own[::-1]:
             raise UsageError(
                 f"the model takes {own[1]} x {own[0]} pixels, and its processing makes {processed[0]} x {processed[1]}",
                 where="model.input_shape, model.processing.input_size",
                 why="the first is height, width and the second width, height of one and the same input",
                 fix="change both, and the network's head with them",
             )
-        if self.model.stride is not None:
+        if self.model.stride:
             self._check_stride(shape, self.model.stride)
         elif shape.usual != own or shape.largest:
             own_shape = Shape(shape.dynamic, own)
@@ -226,21 +235,31 @@ class CompileConfig:
                 fix=f"use shape={own_shape}, or a model that was trained at another size",
             )
 
-    def _check_stride(self, shape: Shape, stride: int) -> None:
-        sides = len(self.model.input_shape)
-        if len(shape.usual) != sides:
+    def _check_stride(self, shape: Shape, stride: Size) -> None:
+        model = self.model
+        if len(shape.usual) != len(stride):
             raise UsageError(
-                f"{size_text(shape.usual)} is not a size of {self.model.name}",
+                f"{size_text(shape.usual)} is not a size of {model.name}",
                 where=f"shape={self.shape}",
-                why=f"its inputs have {sides} sides that can be chosen: height x width",
-                fix=f"for example shape={Shape(shape.dynamic, self.model.input_shape)}",
+                why=f"its own is {size_text(model.input_shape)}",
+                fix=f"for example shape={Shape(shape.dynamic, model.input_shape)}",
             )
-        if any(side % stride for side in shape.usual + shape.largest):
+        sizes = [size for size in (shape.usual, shape.largest) if size]
+        least, most = model.smallest_shape, model.largest_shape
+        fixed = {index: side for index, side in enumerate(least) if most and most[index] == side}
+        if any(size[index] != side for size in sizes for index, side in fixed.items()):
+            raise UsageError(
+                f"{model.name} cannot take the size {str(shape).partition('_')[2]}",
+                where=f"shape={self.shape}",
+                why=f"the network is built for sizes from {size_text(least)} to {size_text(most)}",
+                fix=f"for example shape={Shape(shape.dynamic, model.input_shape)}",
+            )
+        if any(side % step for size in sizes for side, step in zip(size, stride, strict=True)):
             nearest_shape = Shape(shape.dynamic, _rounded(shape.usual, stride), _rounded(shape.largest, stride))
             raise UsageError(
-                f"{self.model.name} cannot take the size {str(shape).partition('_')[2]}",
+                f"{model.name} cannot take the size {str(shape).partition('_')[2]}",
                 where=f"shape={self.shape}",
-                why=f"the network halves its input several times, so that every side is a multiple of {stride}",
+                why=f"the network halves its input several times, so that sides are multiples of {size_text(stride)}",
                 fix=f"the nearest that it can take is shape={nearest_shape}",
             )
 
@@ -275,5 +294,5 @@ def _between(low: Size, size: Size, high: Size) -> Size:
     return tuple(min(max(side, least), most) for side, least, most in zip(size, low, high, strict=True))
 
 
-def _rounded(size: Size, stride: int) -> Size:
-    return tuple(max(round(side / stride), 1) * stride for side in size)
+def _rounded(size: Size, stride: Size) -> Size:
+    return tuple(max(round(side / step), 1) * step for side, step in zip(size, stride, strict=False))

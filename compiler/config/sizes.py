@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Size = tuple[int, ...]
-"""Sides in the order of the network's input: height, width."""
+"""Sides in the order of the network's input: height, width; or a number of voxels."""
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class SizeRange:
         smallest: The smallest of each side.
         usual: What the engine is best at.
         largest: The largest of each side.
-        stride: Every side is a multiple of it.
+        stride: What each side is a multiple of.
     """
 
     smallest: Size
     usual: Size
     largest: Size
-    stride: int = 1
+    stride: Size
 
     @property
     def fixed(self) -> bool:
@@ -31,8 +31,13 @@ class SizeRange:
 
     def fit(self, *sides: int) -> Size:
         """Return the smallest size in the range that holds `sides`; the largest where none does."""
-        bounds = zip(sides, self.smallest, self.largest, strict=True)
-        return tuple(min(max(-(-side // self.stride) * self.stride, low), high) for side, low, high in bounds)
+        bounds = zip(sides, self.stride, self.smallest, self.largest, strict=True)
+        return tuple(min(max(-(-side // stride) * stride, low), high) for side, stride, low, high in bounds)
+
+    @classmethod
+    def exactly(cls, size: Size) -> SizeRange:
+        """Return the range that holds one size only."""
+        return cls(size, size, size, (1,) * len(size))
 
 
 @dataclass(frozen=True)

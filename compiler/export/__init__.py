@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compiler.artifact import Program, Tensors
 from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.exporters import Axis, ExportOptions, Rewriting, to_onnx
 from compiler.export.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
@@ -45,6 +45,7 @@ def as_they_are(outputs: Tensors, like: Tensors) -> Tensors:
 def export(
     network: nn.Module,
     example: Tensors,
+    others: Iterable[Tensors],
     options: ExportOptions,
     folder: Path,
     rewriting: Rewriting = nullcontext,
@@ -54,7 +55,8 @@ def export(
 
     Args:
         network: In evaluation mode; returns a flat tuple.
-        example: Inputs by name, [n, ...]; with a dynamic batch n must be above 1, or the exporter freezes it.
+        example: Inputs by name. A dimension that varies must be above 1 in it, or the exporter freezes it.
+        others: Other inputs that the Program takes: other values, and other sizes where sizes vary.
         options: How to export.
         folder: Where the file goes.
         rewriting: Entered around the tracing, so that function rewriters act.
@@ -65,7 +67,8 @@ def export(
             Program gives something else than the network for other inputs.
     """
     path = folder / ONNX_FILE
-    model = portable(to_onnx(network, example, options, rewriting), {axis.position: axis.name for axis in options.axes})
+    names = {input: {axis.position: axis.name for axis in axes} for input, axes in options.axes.items()}
+    model = portable(to_onnx(network, example, options, rewriting), names)
     program = save_model(model, path)
     if program.opset != options.opset:
         raise CompileError(
@@ -75,7 +78,7 @@ def export(
             fix=f"use export.opset={program.opset}, or another export.exporter",
         )
     session = OnnxRuntimeSession(program.path, optimization="disabled")
-    for tensors in _other_inputs({name: example[name] for name in options.inputs}, options.axes):
+    for tensors in others:
         with rewriting():
             expected = run_network(network, tensors, options.outputs)
         _check_not_frozen(session, tensors, expected, options, comparable)
@@ -106,7 +109,7 @@ def _check_not_frozen(
     comparable: Comparable,
 ) -> None:
     """Run the Program on other inputs than it was exported with: exporters can freeze their example."""
-    shape = "x".join(map(str, next(iter(tensors.values())).shape))
+    shape = size_text(next(iter(tensors.values())).shape)
     try:
         found = session.run(tensors)
     except Exception as error:  # ONNX Runtime has no base class for its own exceptions
@@ -119,20 +122,6 @@ def _check_not_frozen(
         deviation = float(reference.std()) or 1.0  # a single number has no deviation to measure in
         if not difference <= SAME_SHAPE_TOLERANCE * deviation:
             raise _frozen(options, shape, f"{name} differs by {difference:.3g} from the network's")
-
-
-def _other_inputs(example: Tensors, axes: Sequence[Axis]) -> Iterator[Tensors]:
-    """Yield inputs with other data; where sizes vary, of the smallest, and of one that differs along every axis."""
-    lengths = [{axis.position: axis.smallest for axis in axes}]
-    if axes:
-        lengths.append({axis.position: axis.smallest + (2 + index) * axis.stride for index, axis in enumerate(axes)})
-    for other in lengths:
-        yield {name: _other_data(tensor, other) for name, tensor in example.items()}
-
-
-def _other_data(tensor: NDArray[Any], lengths: Mapping[int, int]) -> NDArray[Any]:
-    shape = [lengths.get(position, length) for position, length in enumerate(tensor.shape)]
-    return np.resize(np.roll(tensor, 1, axis=-1), shape)
 
 
 def _frozen(options: ExportOptions, shape: str, why: str) -> CompileError:

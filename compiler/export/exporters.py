@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ Rewriting = Callable[[], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class Axis:
-    """A dimension of the inputs that varies.
+    """A dimension of an input that varies; those of one name vary together.
 
     Attributes:
         position: Which dimension it is.
@@ -50,16 +50,24 @@ class ExportOptions:
     Attributes:
         exporter: `dynamo` or `torchscript`.
         opset: Of the default operator set.
-        axes: The dimensions that vary, of every input alike.
-        inputs: Names of the network's arguments, in order.
+        axes: For each of the network's arguments, in order: its dimensions that vary.
         outputs: Names of its results, in order.
     """
 
     exporter: str
     opset: int
-    axes: tuple[Axis, ...]
-    inputs: tuple[str, ...]
+    axes: Mapping[str, tuple[Axis, ...]]
     outputs: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the network's arguments, in order."""
+        return tuple(self.axes)
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether anything varies."""
+        return any(self.axes.values())
 
 
 def to_onnx(network: nn.Module, example: Tensors, options: ExportOptions, rewriting: Rewriting) -> onnx.ModelProto:
@@ -89,15 +97,19 @@ def _by_dynamo(
 ) -> onnx.ModelProto:
     import torch
 
-    from compiler.export.operators import TRANSLATIONS, with_definitions, with_fused_nodes
+    from compiler.export.operators import (
+        TRANSLATIONS,
+        LstmNodes,
+        with_constant_weights,
+        with_definitions,
+        with_fused_nodes,
+    )
 
-    dimensions = {axis.position: _dimension(axis) for axis in options.axes}
-    with rewriting():
+    dimensions = {axis.name: _dimension(axis) for axes in options.axes.values() for axis in axes}
+    shapes = tuple({axis.position: dimensions[axis.name] for axis in axes} for axes in options.axes.values())
+    with rewriting(), LstmNodes():
         traced = torch.export.export(
-            network,
-            arguments,
-            dynamic_shapes=tuple(dimensions for _ in arguments) if dimensions else None,
-            strict=False,
+            network, arguments, dynamic_shapes=shapes if options.dynamic else None, strict=False
         )
     program = torch.onnx.export(
         with_fused_nodes(traced),
@@ -109,7 +121,7 @@ def _by_dynamo(
         custom_translation_table=TRANSLATIONS,
     )
     assert program is not None
-    return with_definitions(program.model_proto)
+    return with_definitions(with_constant_weights(program.model_proto))
 
 
 def _dimension(axis: Axis) -> Dim:
@@ -130,9 +142,10 @@ def _by_torchscript(
     import torch
 
     content = io.BytesIO()
-    dynamic_axes = {name: {axis.position: axis.name for axis in options.axes} for name in options.inputs}
-    if options.axes and options.axes[0].position == 0:
-        dynamic_axes |= {name: {0: options.axes[0].name} for name in options.outputs}
+    dynamic_axes = {name: {axis.position: axis.name for axis in axes} for name, axes in options.axes.items()}
+    if all(0 in axes for axes in dynamic_axes.values()):
+        (batch,) = {axes[0] for axes in dynamic_axes.values()}
+        dynamic_axes |= {name: {0: batch} for name in options.outputs}
     with rewriting():
         torch.onnx.export(
             network,

@@ -68,7 +68,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> Program:
     return _described(model, path)
 
 
-def portable(model: onnx.ModelProto, axes: Mapping[int, str]) -> onnx.ModelProto:
+def portable(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> onnx.ModelProto:
     """Return the model without what exporters leave of their machine, in an IR version that old runtimes open.
 
     Stack traces and source paths stand in documentation and metadata; a dimension that varies has a made-up name such
@@ -76,7 +76,7 @@ def portable(model: onnx.ModelProto, axes: Mapping[int, str]) -> onnx.ModelProto
 
     Args:
         model: As exported; changed in place.
-        axes: Names for the dimensions of the inputs that vary, by position.
+        axes: Names for the dimensions of each input that vary, by position.
     """
     model.ir_version = NEWEST_IR_VERSION if _opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
     for part in _documented(model):
@@ -114,9 +114,15 @@ def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
                     yield from _subgraphs(graph.node)
 
 
-def _name_dimensions(model: onnx.ModelProto, axes: Mapping[int, str]) -> None:
-    first = model.graph.input[0].type.tensor_type.shape.dim
-    names = {first[position].dim_param: name for position, name in axes.items() if first[position].dim_param}
+def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> None:
+    inputs = {value.name: value.type.tensor_type.shape.dim for value in model.graph.input}
+    varying = [(inputs[input][position], name) for input, names in axes.items() for position, name in names.items()]
+    # The first dimension of an output counts items, also where their number comes from an input's values.
+    varying += [(value.type.tensor_type.shape.dim[0], "batch") for value in model.graph.output]
+    names: dict[str, str] = {}
+    for dimension, name in varying:
+        if dimension.dim_param:
+            names.setdefault(dimension.dim_param, name)
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.dim_param in names:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.checkpoint import draw_weights
 from compiler.tasks import build_task
-from compiler.tasks.images import read_image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def fill_with_drawn_weights(network: nn.Module, processing: Mapping[str, Any], size: Size) -> None:
-    """Draw a network's weights, and scale its batch normalisations to a photograph, as training would.
+    """Draw a network's weights, and scale its batch normalisations to real input, as training would.
 
     Without the second step what a deep network adds up grows from block to block, by orders of magnitude, and absolute
     errors would be no measure of a trained network's.
 
     Args:
         network: Filled in place; raw outputs, without a tail.
-        processing: The task's node, which prepares the photograph that ships with it.
+        processing: The task's node, which prepares the sample that ships with it.
         size: Of the network's input.
     """
     import torch
 
     network.load_state_dict(draw_weights(network.state_dict()))
     task = build_task(processing)
-    photograph = task.samples(read_image(task.sample_image()), None, 1, size)
+    sample = task.samples(task.read(task.sample_source()), None, 1, size)
     with _scaling(network), torch.no_grad():
-        network(*(torch.from_numpy(tensor) for tensor in photograph.tensors.values()))
+        network(*(torch.from_numpy(tensor) for tensor in sample.tensors.values()))
 
 
 @contextmanager

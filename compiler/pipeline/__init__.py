@@ -128,7 +128,7 @@ def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stag
         name=job.name,
         unit=job.task.unit,
         checkpoint=str(job.checkpoint or ""),
-        image=job.config.image or job.image_path.name,
+        source=str(job.source_path) if job.config.image or job.config.points else job.source_path.name,
         stages=tuple(stage.finished),
         proofs=tuple(proofs),
         ledger=tuple(ledger),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,9 @@ from compiler.artifact import file_digest
 from compiler.backends import Backend, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
 from compiler.tasks import AnyTask, build_task
-from compiler.tasks.boxes import read_boxes
-from compiler.tasks.images import Image, read_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +28,9 @@ class Job:
         backend: What builds the engine.
         checkpoint: The weights' file; None where they are drawn.
         checkpoint_digest: Of that file; empty where the weights are drawn.
-        image_path: The real input of the proof.
-        image: BGR, [h, w, 3].
-        boxes: Where its objects are, [n, 4].
+        source_path: The real input of the proof.
+        source: What the task looks at: an image or points.
+        boxes: Where its objects are, [n, 4]; None for the whole source.
     """
 
     config: CompileConfig
@@ -39,9 +38,9 @@ class Job:
     backend: Backend
     checkpoint: Path | None
     checkpoint_digest: str
-    image_path: Path
-    image: Image
-    boxes: NDArray[np.float32]
+    source_path: Path
+    source: NDArray[Any]
+    boxes: NDArray[np.float32] | None
 
     @property
     def name(self) -> str:
@@ -65,7 +64,7 @@ def cache_folder(config: CompileConfig) -> Path:
 
 
 def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Job:
-    """Build the task and the backend, and read the image, the boxes and the checkpoint's digest.
+    """Build the task and the backend, and read the source, the boxes and the checkpoint's digest.
 
     Args:
         config: Composed and checked.
@@ -80,9 +79,9 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
     problem = backend.probe().problem
     if problem:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=problem)
-    image_path = Path(config.image) if config.image else task.sample_image()
-    image = read_image(image_path)
-    boxes = read_boxes(config.box, (image.shape[1], image.shape[0]))
+    source_path = _locate_source(config, task)
+    source = task.read(source_path)
+    boxes = task.read_boxes(config.box, source)
     checkpoint = _locate_checkpoint(config, listen)
     return Job(
         config=config,
@@ -90,10 +89,24 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
         backend=backend,
         checkpoint=checkpoint,
         checkpoint_digest=file_digest(checkpoint) if checkpoint else "",
-        image_path=image_path,
-        image=image,
+        source_path=source_path,
+        source=source,
         boxes=boxes,
     )
+
+
+def _locate_source(config: CompileConfig, task: AnyTask) -> Path:
+    given = {"image": config.image, "points": config.points}
+    for key, file in given.items():
+        if file and key != task.source:
+            raise UsageError(
+                f"{config.model.name} does not look at {key}",
+                where=f"{key}={file}",
+                why=f"its task is {config.model.task}",
+                fix=f"give {task.source}=<file>, or choose another model",
+            )
+    file = given[task.source]
+    return Path(file) if file else task.sample_source()
 
 
 def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:

@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
 def run_key(job: Job) -> Key:
     """Return what a whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to look up."""
     config = asdict(job.config)
-    for where_not_what in ("output", "cache", "cache_limit", "image", "checkpoint"):
+    for where_not_what in ("output", "cache", "cache_limit", "image", "points", "checkpoint"):
         del config[where_not_what]
     return {"config": config, "plugins": _plugins(), **_input(job), "checkpoint": job.checkpoint_digest, **_tools()}
 
@@ -100,7 +100,8 @@ def verify_key(job: Job, build: Key) -> Key:
 
 
 def _input(job: Job) -> Key:
-    return {"image": file_digest(job.image_path), "boxes": job.boxes.tolist()}
+    boxes = None if job.boxes is None else job.boxes.tolist()
+    return {"source": file_digest(job.source_path), "boxes": boxes}
 
 
 def _tools(*names: str) -> Key:

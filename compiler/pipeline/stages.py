@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import Engine, Tensors, read_json, write_json
-from compiler.backends import run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.checkpoint import match, read_checkpoint
 from compiler.config import CompileConfig
@@ -22,6 +22,8 @@ from compiler.networks.catalogue import models_that_fit
 from compiler.networks.drawn import fill_with_drawn_weights
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
+from compiler.runtime import batch_runner
+from compiler.tasks import AnyTask
 from compiler.tasks.images import write_image
 from compiler.verify import NETWORK, REWRITTEN, Run, StageProof, Tolerance, compare, prove
 from rewriters import Entry, Ledger, RewriterError, Selection, Target, discover, select, unfired, with_measurement
@@ -121,26 +123,52 @@ def load(job: Job, folder: Path) -> str:
 def export_program(job: Job, networks: Networks, folder: Path) -> str:
     """Write the exported Program, and what the function and module rewriters did."""
     config, task = job.config, job.task
-    options = ExportOptions(config.exporter, config.export.opset, _axes(config), task.inputs, task.outputs)
-    batch = EXPORT_BATCH if options.axes else config.batch.usual
-    example = task.samples(job.image, job.boxes, batch, config.sizes.usual).tensors
+    options = ExportOptions(config.exporter, config.export.opset, varying_axes(config, task), task.outputs)
+    batch = EXPORT_BATCH if options.dynamic else config.batch.usual
     program = export(
-        networks.rewritten.network, example, options, folder, rewriting=networks.rewriting, comparable=task.comparable
+        networks.rewritten.network,
+        task.samples(job.source, job.boxes, batch, config.sizes.usual).tensors,
+        other_inputs(job),
+        options,
+        folder,
+        rewriting=networks.rewriting,
+        comparable=task.comparable,
     )
     rewriters = dict.fromkeys(replacement.rewriter.name for replacement in networks.rewritten.replacements)
     parts = (f"ONNX opset {program.opset} by {options.exporter}", f"{program.nodes} nodes", *rewriters)
     return ", ".join(parts)
 
 
-def _axes(config: CompileConfig) -> tuple[Axis, ...]:
-    """Return the dimensions of the input that vary: the batch, and where the model has a stride height and width."""
+def varying_axes(config: CompileConfig, task: AnyTask) -> dict[str, tuple[Axis, ...]]:
+    """Return the dimensions of each input that vary: the batch, and the sides of which there are several lengths."""
     if not config.resolved_shape.dynamic:
-        return ()
-    batch, sizes = Axis(0, "batch"), config.sizes
-    if sizes.fixed:
-        return (batch,)
-    sides = enumerate(zip(("height", "width"), sizes.smallest, sizes.largest, strict=True), start=2)
-    return (batch, *(Axis(position, name, sizes.stride, *bounds) for position, (name, *bounds) in sides))
+        return dict.fromkeys(task.inputs, ())
+    sizes = config.sizes
+    bounds = zip(task.sides, sizes.stride, sizes.smallest, sizes.largest, strict=True)
+    varying = {
+        name: partial(Axis, name=name, stride=step, smallest=low, largest=high)
+        for name, step, low, high in bounds
+        if low < high
+    }
+    varying["batch"] = partial(Axis, name="batch")
+    return {
+        input: tuple(varying[name](position) for position, name in names.items() if name in varying)
+        for input, names in task.axes.items()
+    }
+
+
+def other_inputs(job: Job) -> Iterator[Tensors]:
+    """Yield inputs with other values; where sizes vary, of the smallest, and of one that differs along every side."""
+    config, task, sizes = job.config, job.task, job.config.sizes
+    if config.resolved_shape.dynamic:
+        steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
+        between = map(min, map(add, sizes.smallest, steps), sizes.largest)
+        for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
+            yield task.samples(job.source, job.boxes, batch, size).tensors
+    else:
+        count = config.batch.usual
+        more = task.samples(job.source, job.boxes, count + 1, sizes.usual).tensors
+        yield {name: tensor[1:] for name, tensor in more.items()} if task.batched else more
 
 
 def rewrite(networks: Networks, exported: Path, folder: Path) -> str:
@@ -191,7 +219,8 @@ class Built:
 def verify(job: Job, networks: Networks, built: Built, folder: Path) -> str:
     """Write the proof, the ledger with what every rewriter did to the numbers, and the two pictures."""
     samples = {
-        str(input): job.task.samples(job.image, job.boxes, input.batch, input.size) for input in job.config.proof_inputs
+        str(input): job.task.samples(job.source, job.boxes, input.batch, input.size)
+        for input in job.config.proof_inputs
     }
     usual = samples[str(job.config.usual_input)].tensors
     engine = Engine.load(built.engine)
@@ -288,9 +317,10 @@ def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
 
 
 def _draw(job: Job, engine: Engine, run: Run, path: Path) -> None:
-    prepared = job.task.preprocess(job.image, job.boxes, job.config.sizes)
-    outputs = job.task.infer(partial(run_in_batches, run, engine, largest=job.config.batch.largest), prepared.tensors)
-    write_image(path, job.task.draw(job.image, job.task.decode(outputs, prepared)))
+    task = job.task
+    prepared = task.preprocess(job.source, job.boxes, job.config.sizes)
+    outputs = task.infer(batch_runner(task, run, engine, job.config.batch.largest), prepared.tensors)
+    write_image(path, task.draw(job.source, task.decode(outputs, prepared)))
 
 
 def _step_file(rewriter: str) -> str:

@@ -29,7 +29,7 @@ class Report:
         name: The deploy name.
         unit: The task's unit, of decoded differences.
         checkpoint: The weights' file; empty where they were drawn.
-        image: The real input's file.
+        source: The real input's file.
         stages: Each stage with its time.
         proofs: Each stage behind the network, compared.
         ledger: Each rewriter: fired or skipped, with its effect.
@@ -43,7 +43,7 @@ class Report:
     name: str
     unit: str
     checkpoint: str
-    image: str
+    source: str
     stages: tuple[StageFinished, ...]
     proofs: tuple[StageProof, ...]
     ledger: tuple[Entry, ...]

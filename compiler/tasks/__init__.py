@@ -1,4 +1,4 @@
-"""What lies around a network: from images to its inputs, and from its outputs to results.
+"""What lies around a network: from images and point clouds to its inputs, and from its outputs to results.
 
 Tasks need NumPy and OpenCV only, so that a bundle runs where PyTorch is not installed.
 """
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.config.instantiate import instantiate
+from compiler.tasks.boxes import read_boxes
+from compiler.tasks.images import Image, read_image
 
 if TYPE_CHECKING:
+    from os import PathLike
     from pathlib import Path
 
     from compiler.config.sizes import Size, SizeRange
-    from compiler.tasks.images import Image
 
 
 class Prepared(Protocol):
@@ -27,24 +29,25 @@ class Prepared(Protocol):
 
     @property
     def tensors(self) -> Tensors:
-        """The network's inputs, by the names in `Task.inputs`; their first axis counts the items of the batch."""
+        """The network's inputs, by the names in `Task.inputs`."""
 
 
 class Result(Protocol):
-    """One thing that was found in an image."""
+    """One thing that was found in an image or a point cloud."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""
 
 
+SourceT = TypeVar("SourceT", bound=NDArray[Any])
 PreparedT = TypeVar("PreparedT", bound=Prepared)
 ResultT = TypeVar("ResultT", bound=Result)
 
 
-class Task(ABC, Generic[PreparedT, ResultT]):
+class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
     """A kind of problem, with the settings of one model for it.
 
-    Running a model is `prepared = task.preprocess(image, boxes, sizes)`, the network on `prepared.tensors` by
+    Running a model is `prepared = task.preprocess(source, boxes, sizes)`, the network on `prepared.tensors` by
     `task.infer`, and `task.decode(outputs, prepared)`.
 
     A task is a frozen dataclass whose fields are the keys of its config node; see `build_task`.
@@ -54,12 +57,26 @@ class Task(ABC, Generic[PreparedT, ResultT]):
     """As in the first part of a deploy name."""
     unit: ClassVar[str]
     """Of what `difference` returns."""
-    inputs: ClassVar[tuple[str, ...]]
-    """Names of the network's inputs, in order."""
+    source: ClassVar[str]
+    """What it looks at: an `image`, or the `points` of a cloud."""
+    sides: ClassVar[tuple[str, ...]]
+    """Names of the sides of a `Size`."""
+    axes: ClassVar[Mapping[str, Mapping[int, str]]]
+    """For each of the network's inputs, in order: the dimensions that can vary, each `batch` or one of `sides`."""
     sdk_task: ClassVar[str]
     """What MMDeploy's SDK calls the task, the `task` of `deploy.json`."""
     sdk_model: ClassVar[str]
     """What MMDeploy's SDK calls the network, the `models[0].name` of `deploy.json`."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the network's inputs, in order."""
+        return tuple(self.axes)
+
+    @property
+    def batched(self) -> bool:
+        """Whether the first axis of inputs and outputs counts items, so that a batch can be taken apart."""
+        return all(names.get(0) == "batch" for names in self.axes.values())
 
     @property
     @abstractmethod
@@ -67,25 +84,41 @@ class Task(ABC, Generic[PreparedT, ResultT]):
         """Names of the network's outputs, in order."""
 
     @abstractmethod
+    def read(self, source: str | PathLike[str] | NDArray[Any]) -> SourceT:
+        """Read what the task looks at from a file, or take it from an array.
+
+        Raises:
+            CompileError: The file is missing or is something else, or the array has another shape or type.
+        """
+
+    @abstractmethod
+    def read_boxes(self, box: Any, source: SourceT) -> NDArray[np.float32] | None:
+        """Read where the objects are from the config's `box`; None where it is left out.
+
+        Raises:
+            CompileError: The boxes cannot be read, lie outside of the source, or the task looks at whole sources only.
+        """
+
+    @abstractmethod
     def preprocess(
-        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+        self, source: SourceT, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
     ) -> PreparedT:
-        """Make network inputs from an image.
+        """Make network inputs from what the task looks at.
 
         Args:
-            image: `[h, w, 3]`, BGR.
+            source: An image, `[h, w, 3]`, BGR; or points, `[n, d]`.
             boxes: `[n, 4]` as x1, y1, x2, y2 in pixels, each of which becomes one item of the batch; None stands for
                 the whole image.
             sizes: What the engine takes; None for any size that the model's own pipeline makes.
 
         Raises:
-            ValueError: The image or the boxes have another shape.
-            CompileError: The task looks at whole images, and is given boxes.
+            ValueError: The source or the boxes have another shape.
+            CompileError: The task looks at whole images, and is given boxes; or nothing of the source can be used.
         """
 
     @abstractmethod
     def decode(self, outputs: Tensors, prepared: PreparedT) -> list[ResultT]:
-        """Turn the network's raw outputs into results in the image's own pixels.
+        """Turn the network's raw outputs into results in the source's own pixels or metres.
 
         Raises:
             ValueError: The outputs do not have the shapes that the settings call for.
@@ -109,20 +142,22 @@ class Task(ABC, Generic[PreparedT, ResultT]):
         """Return how far two lists of results for one input are apart, in `unit`; infinity if they cannot be paired."""
 
     @abstractmethod
-    def draw(self, image: Image, results: Sequence[ResultT]) -> Image:
-        """Return a copy of a BGR image with the results drawn on it."""
+    def draw(self, source: SourceT, results: Sequence[ResultT]) -> Image:
+        """Return a BGR picture of the source with the results drawn on it."""
 
     @abstractmethod
-    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedT:
-        """Make a batch of `count` distinct items of `size` out of one image; the same arguments give the same batch."""
+    def samples(self, source: SourceT, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedT:
+        """Make a batch of `count` distinct items of `size` out of one source; the same arguments, the same batch."""
 
     @abstractmethod
-    def sample_image(self) -> Path:
-        """Return the photograph that stands in where the user gives no image."""
+    def sample_source(self) -> Path:
+        """Return the file that stands in where the user gives none."""
 
     @abstractmethod
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any] | None:
         """Return what `pipeline.json` holds, so that MMDeploy's SDK prepares and decodes as this task does.
+
+        None where the SDK has no such task.
 
         Args:
             batched: Whether the engine takes more than one item at once.
@@ -134,8 +169,24 @@ class Task(ABC, Generic[PreparedT, ResultT]):
         """Return the `codebase_config` of `detail.json`: the OpenMMLab codebase (`type`) and its `task`."""
 
 
-AnyTask = Task[Any, Any]
+AnyTask = Task[Any, Any, Any]
 """A task whose kind of results does not matter to the caller."""
+
+
+class ImageTask(Task[Image, PreparedT, ResultT]):
+    """A task that looks at an image, or at boxes in it."""
+
+    source: ClassVar[str] = "image"
+    sides: ClassVar[tuple[str, ...]] = ("height", "width")
+    axes: ClassVar[Mapping[str, Mapping[int, str]]] = {"input": {0: "batch", 2: "height", 3: "width"}}
+
+    def read(self, source: str | PathLike[str] | NDArray[Any]) -> Image:
+        """Read an image, `[h, w, 3]`, BGR; see `read_image`."""
+        return read_image(source)
+
+    def read_boxes(self, box: Any, source: Image) -> NDArray[np.float32] | None:
+        """Read boxes, `[n, 4]`; see `compiler.tasks.boxes.read_boxes`."""
+        return None if box is None else read_boxes(box, (source.shape[1], source.shape[0]))
 
 
 def build_task(node: Mapping[str, Any]) -> AnyTask:

@@ -152,7 +152,7 @@ class BottomupPose(Detector[PersonPose]):
                 self.keypoints.draw(canvas, person.keypoints, visible, radius)
         return canvas
 
-    def sample_image(self) -> Path:
+    def sample_source(self) -> Path:
         """Return a photograph of one person, from the head to the waist."""
         return Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 

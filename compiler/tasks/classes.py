@@ -35,10 +35,11 @@ class Classes:
         if not self.names or len(set(self.names)) != len(self.names):
             raise ValueError("names must be unique, and there must be at least one")
 
-    def color(self, label: int) -> Colour:
-        """Return a class's colour as RGB: the hue turns by the golden ratio, so that near labels differ most."""
-        red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN_RATIO % 1, 0.85, 0.95 if label % 2 else 0.75)
-        return round(red * 255), round(green * 255), round(blue * 255)
+
+def color_of(number: int) -> Colour:
+    """Return the colour of a class or thing as RGB: hues turn by the golden ratio, so that near numbers differ most."""
+    red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN_RATIO % 1, 0.85, 0.95 if number % 2 else 0.75)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def draw_box(canvas: Image, box: NDArray[np.floating], text: str, color: Colour) -> None:

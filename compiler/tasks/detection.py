@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.tasks.classes import Classes, draw_box
+from compiler.tasks.classes import Classes, color_of, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detector import Detector
 from compiler.tasks.nms import SelectionConfig, overlaps
 from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
+from compiler.tasks.whole_image import sdk_scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,29 +133,21 @@ class ObjectDetection(Detector[Detection]):
         canvas = image.copy()
         for one in sorted(results, key=lambda one: one.score):
             if one.score >= self.score_threshold:
-                draw_box(canvas, one.box, f"{one.name} {one.score:.2f}", self.classes.color(one.label))
+                draw_box(canvas, one.box, f"{one.name} {one.score:.2f}", color_of(one.label))
         return canvas
 
-    def sample_image(self) -> Path:
+    def sample_source(self) -> Path:
         """Return a photograph of a cup and a spoon on a table."""
         return Path(__file__).parent / "photographs" / "coffee.jpg"
 
     def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
-        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`.
-
-        The SDK takes the sides of `scale` in any order, as MMDetection does: where the engine takes one size, which is
-        no square, it cannot lay out an image that is high where the engine is wide.
-        """
-        scale = max(self.scale), min(self.scale)
-        if sizes:
-            long, short = max(sizes.largest), min(sizes.largest)
-            scale = min(scale[0], long), min(scale[1], short)
-        padding: dict[str, Any] = {"size_divisor": max(self.pad_divisor, sizes.stride if sizes else 1)}
+        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
+        padding: dict[str, Any] = {"size_divisor": max([self.pad_divisor, *(sizes.stride if sizes else ())])}
         if self.pad_size or (sizes and sizes.fixed):
             height, width = self._padded_size(0, 0, sizes)
             padding = {"size": [width, height]}
         normalize = {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)}
-        steps: list[dict[str, Any]] = [{"type": "Resize", "keep_ratio": True, "size": list(scale)}]
+        steps: list[dict[str, Any]] = [{"type": "Resize", "keep_ratio": True, "size": sdk_scale(self.scale, sizes)}]
         if self.pad_value is None:
             steps += [normalize, {"type": "Pad", **padding}]
         else:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.config.sizes import SizeRange
-from compiler.errors import CompileError
-from compiler.tasks import Result, Task
+from compiler.tasks import Result
 from compiler.tasks.nms import SelectionConfig, detections
 from compiler.tasks.pairing import Detected, pair
 from compiler.tasks.resizing import Placement
 from compiler.tasks.sdk import pipeline
+from compiler.tasks.whole_image import PreparedImages, WholeImageTask
 
 if TYPE_CHECKING:
     from compiler.config.sizes import Size
-    from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
 
@@ -51,29 +48,13 @@ _SDK_META_KEYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedImages:
-    """Whole images, ready for the network.
-
-    Attributes:
-        tensors: `input`, `[n, 3, h, w]`.
-        placements: Where each image lies in the network's input.
-        sizes: Width and height of each image.
-    """
-
-    tensors: dict[str, Floats]
-    placements: tuple[Placement, ...]
-    sizes: tuple[tuple[int, int], ...]
-
-
-class Detector(Task[PreparedImages, FoundT]):
+class Detector(WholeImageTask[FoundT]):
     """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.
 
     The network's outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`, or with the `host` tail `boxes` `[n, m, 4]`
     and `scores` `[n, m, c]`; and after them those in `extras`, `[n, max, ...]` or `[n, m, ...]`.
     """
 
-    inputs: ClassVar[tuple[str, ...]] = ("input",)
     extras: ClassVar[tuple[str, ...]] = ()
     """Names of what is found about each object beside its box and class."""
 
@@ -90,29 +71,8 @@ class Detector(Task[PreparedImages, FoundT]):
         return (*(("boxes", "scores") if self.tail == "host" else ("dets", "labels")), *self.extras)
 
     @abstractmethod
-    def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
-        """Return the network's input for one image, `[1, 3, h, w]`, and where the image lies in it."""
-
-    @abstractmethod
     def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> FoundT:
         """Return one result; its box, and points among its extras, are in pixels of the image."""
-
-    def preprocess(
-        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
-    ) -> PreparedImages:
-        """Resize, normalise and pad an image; see `Task.preprocess`."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
-        height, width = image.shape[:2]
-        if boxes is not None and not np.array_equal(boxes, [[0, 0, width, height]]):
-            raise CompileError(
-                "a detector looks at the whole image",
-                where=f"boxes {np.asarray(boxes).tolist()}",
-                why=f"the image is {width} wide and {height} high",
-                fix="give no box; to search a part of an image, crop it first",
-            )
-        tensor, placement = self.place(image, sizes)
-        return PreparedImages({"input": tensor}, (placement,), ((width, height),))
 
     def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[FoundT]:
         """Return what was found, image by image and the best first; see `Task.decode`."""
@@ -223,25 +183,6 @@ class Detector(Task[PreparedImages, FoundT]):
     def group(self, result: FoundT) -> int:
         """Return what tells apart results that do not exclude each other where they overlap."""
         return 0
-
-    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedImages:
-        """Prepare an image, and then parts of it, every other one mirrored; results are in pixels of each part.
-
-        A batch of equal images would not show an engine that mixes up its items.
-        """
-        exactly = SizeRange(size, size, size)
-        prepared = [self.preprocess(image, boxes, exactly)]
-        generator = np.random.default_rng(0)
-        sides = np.array(image.shape[:2])
-        for index in range(1, count):
-            extent = np.maximum(np.rint(sides * generator.uniform(0.6, 0.9, 2)), 1).astype(int)
-            top, left = generator.integers(sides - extent + 1)
-            part = image[top : top + extent[0], left : left + extent[1]]
-            part = np.ascontiguousarray(part[:, ::-1] if index % 2 else part)
-            prepared.append(self.preprocess(part, None, exactly))
-        tensor = np.concatenate([one.tensors["input"] for one in prepared])
-        placements, sizes = ([getattr(one, name)[0] for one in prepared] for name in ("placements", "sizes"))
-        return PreparedImages({"input": tensor}, tuple(placements), tuple(sizes))
 
     def sdk_pipeline_of(
         self, transforms: Sequence[Mapping[str, Any]], module: str, component: str, batched: bool

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.tasks import Task
+from compiler.tasks import ImageTask
 from compiler.tasks.codecs import Codec
 from compiler.tasks.crops import Crops, crops_around, to_tensor
 from compiler.tasks.keypoints import Keypoints
@@ -70,7 +70,7 @@ class PreparedPoses:
 
 
 @dataclass(frozen=True)
-class TopdownPose(Task[PreparedPoses, Pose]):
+class TopdownPose(ImageTask[PreparedPoses, Pose]):
     """Top-down pose estimation, as MMPose 1.3.2 does it.
 
     Attributes:
@@ -92,7 +92,6 @@ class TopdownPose(Task[PreparedPoses, Pose]):
 
     name: ClassVar[str] = "pose-detection"
     unit: ClassVar[str] = "px"
-    inputs: ClassVar[tuple[str, ...]] = ("input",)
     sdk_task: ClassVar[str] = "PoseDetector"
     sdk_model: ClassVar[str] = "topdownposeestimator"
 
@@ -195,7 +194,7 @@ class TopdownPose(Task[PreparedPoses, Pose]):
         jitter[: len(first)] = 0
         return self.preprocess(image, chosen + sides * jitter)
 
-    def sample_image(self) -> Path:
+    def sample_source(self) -> Path:
         """Return a photograph of one person, from the head to the waist."""
         return Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 

@@ -103,6 +103,6 @@ def _timed_runs(bundle: Path, tensors: Tensors, rounds: int) -> list[float]:
 
 def _photograph(bundle: Path) -> Tensors:
     predictor = runtime.open(bundle)
-    image = cv2.imread(str(predictor.task.sample_image()))
+    image = cv2.imread(str(predictor.task.sample_source()))
     tensors: Tensors = predictor.task.samples(image, None, 1, predictor.sizes.usual).tensors
     return tensors

@@ -158,7 +158,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         # Choices that do not exist, with the nearest that do.
         (["backend=onnxruntme"], "backend=onnxruntme", "did you mean onnxruntime?"),
         (["+model=rtmpos"], "model=rtmpos", "did you mean rtmpose"),
-        (["model=frcnn"], "model=frcnn", "choose one of: hourglass,"),
+        (["model=zzz"], "model=zzz", "choose one of: centerpoint,"),
         (["model=null"], "overrides", "must be a string"),
         (["precision=fp61"], "precision", "did you mean fp16?"),
         (["export.exporter=dynmo"], "export.exporter", "did you mean dynamo?"),

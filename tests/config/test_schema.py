@@ -61,7 +61,7 @@ def test_each_batch_size_is_proven_once(batch, dynamic, static):
 
 
 DETECTOR = replace(
-    CONFIG, model=replace(MODEL, input_shape=(640, 640), stride=32, smallest_shape=(320, 320), processing={})
+    CONFIG, model=replace(MODEL, input_shape=(640, 640), stride=(32, 32), smallest_shape=(320, 320), processing={})
 )
 
 
@@ -94,7 +94,7 @@ def test_a_size_that_the_stride_cannot_take_is_refused_with_the_nearest(shape, n
     with pytest.raises(UsageError) as caught:
         replace(DETECTOR, shape=shape).check()
     assert nearest in caught.value.fix
-    assert "multiple of 32" in caught.value.why
+    assert "multiples of 32x32" in caught.value.why
 
 
 def test_a_detector_wants_height_and_width():

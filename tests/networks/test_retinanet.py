@@ -107,7 +107,7 @@ def test_variant_is_openmmlabs_and_runs(model, name):
     depth, channels = VARIANTS[name]
     assert (config.name, config.algo, config.task) == (name, "retinanet", "detection")
     assert config.input_shape == [800, 1344]
-    assert config.stride == 32
+    assert config.stride == (32, 32)
     assert (config.network.backbone.depth, config.network.neck.in_channels) == (depth, channels)
 
     network = build(config.network)

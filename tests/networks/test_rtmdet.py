@@ -124,7 +124,7 @@ def test_variant_is_openmmlabs(model, name):
     deepen, widen, channels, num_csp_blocks, exp_on_reg = VARIANTS[name]
     assert (config.name, config.algo, config.task) == (name, "rtmdet", "detection")
     assert config.input_shape == [640, 640]
-    assert config.stride == 32
+    assert config.stride == (32, 32)
     backbone, neck, head = config.network.backbone, config.network.neck, config.network.bbox_head
     assert (backbone.deepen_factor, backbone.widen_factor) == (deepen, widen)
     assert (neck.in_channels, neck.out_channels, neck.num_csp_blocks) == (channels, channels[0], num_csp_blocks)

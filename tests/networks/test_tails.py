@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from compiler.backends.onnxruntime import OnnxRuntimeSession
-from compiler.export import Axis, ExportOptions, export
+from compiler.export import Axis, ExportOptions
 from compiler.networks import build
 from compiler.networks.candidates import Candidates
 from compiler.networks.tails import DetectionTail, LastOutput
 from compiler.tasks.nms import SelectionConfig, detections
+from tests.exporting import export
 
 KINDS = ("native", "plugin", "host")
 LEVELS = (slice(24), slice(24, 36))
@@ -63,7 +64,7 @@ def to_engine(network, tensors, axes, folder):
     """Export a network that takes and gives tuples, and open the engine, which does too."""
     inputs = tuple(f"input_{index}" for index in range(len(tensors)))
     outputs = tuple(f"output_{index}" for index in range(len(network(*map(torch.from_numpy, tensors)))))
-    options = ExportOptions("dynamo", 18, axes, inputs, outputs)
+    options = ExportOptions("dynamo", 18, dict.fromkeys(inputs, axes), outputs)
     example = dict(zip(inputs, tensors, strict=True))
     # What the engine gives is compared by each test.
     program = export(network.eval(), example, options, folder, comparable=lambda outputs, like: {})

@@ -141,7 +141,7 @@ def test_variant_is_openmmlabs_and_runs(model, name):
     side, backbone, neck_channels, head_channels, base_sizes = VARIANTS[name]
     assert (config.name, config.algo, config.task) == (name, "yolov3", "detection")
     assert config.input_shape == [side, side]
-    assert config.stride == 32
+    assert config.stride == (32, 32)
     assert config.network.backbone._target_.endswith(f".{backbone}")
     assert config.network.neck.in_channels == neck_channels
     assert config.network.neck.out_channels == config.network.bbox_head.in_channels == head_channels

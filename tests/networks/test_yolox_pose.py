@@ -137,7 +137,7 @@ def test_variant_is_openmmlabs(model, name):
     side, deepen, widen, channels, num_csp_blocks, original = VARIANTS[name]
     assert (config.name, config.algo, config.task) == (name, "yoloxpose", "pose-detection")
     assert config.input_shape == [side, side]
-    assert config.stride == 32
+    assert config.stride == (32, 32)
     assert config.openmmlab == f"mmpose/.mim/configs/body_2d_keypoint/yoloxpose/coco/yoloxpose_{original}.py"
     backbone, neck, head = config.network.backbone, config.network.neck, config.network.head
     assert (backbone.deepen_factor, backbone.widen_factor) == (deepen, widen)

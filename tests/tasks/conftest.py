@@ -40,4 +40,4 @@ def task() -> TopdownPose:
 
 @pytest.fixture(scope="session")
 def photograph(task) -> np.ndarray:
-    return read_image(task.sample_image())
+    return read_image(task.sample_source())

@@ -11,7 +11,7 @@ from compiler.tasks.bottomup import PersonPose
 from compiler.tasks.images import read_image
 from tests.tasks.detectors import detector
 
-FIXED = SizeRange((96, 128), (96, 128), (96, 128), 32)
+FIXED = SizeRange((96, 128), (96, 128), (96, 128), (32, 32))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_colours_are_left_as_they_are(task):
 def test_an_engine_of_another_size_gets_its_size(task, image):
     assert task.preprocess(image, None, FIXED).tensors["input"].shape == (1, 3, 96, 128)
     assert task.samples(image, None, 3, (64, 96)).tensors["input"].shape == (3, 3, 64, 96)
-    assert read_image(task.sample_image()).shape[2] == 3
+    assert read_image(task.sample_source()).shape[2] == 3
 
 
 def test_people_are_mapped_to_the_image(task, image):

@@ -9,13 +9,13 @@ import pytest
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import build_task
-from compiler.tasks.classes import Classes
+from compiler.tasks.classes import Classes, color_of
 from compiler.tasks.detection import Detection
 from compiler.tasks.images import read_image
 from compiler.tasks.nms import detections
 from tests.tasks.detectors import detector
 
-FIXED = SizeRange((96, 128), (96, 128), (96, 128), 32)
+FIXED = SizeRange((96, 128), (96, 128), (96, 128), (32, 32))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def image(task):
-    return read_image(task.sample_image())
+    return read_image(task.sample_source())
 
 
 def found(box, score=0.9, label=0, item=0):
@@ -88,7 +88,7 @@ def test_a_fixed_engine_gets_its_size_in_either_orientation(name, axes, size, im
 
 def test_an_engine_that_takes_more_changes_nothing(task, image):
     free = task.preprocess(image, None)
-    ranged = task.preprocess(image, None, SizeRange((320, 320), (800, 1344), (1344, 1344), 32))
+    ranged = task.preprocess(image, None, SizeRange((320, 320), (800, 1344), (1344, 1344), (32, 32)))
     np.testing.assert_array_equal(ranged.tensors["input"], free.tensors["input"])
 
 
@@ -219,7 +219,7 @@ def test_classes_are_those_of_coco_in_distinct_colours(task):
     assert len(task.classes.names) == 80
     assert task.classes.names[0] == "person"
     assert task.classes.names[79] == "toothbrush"
-    assert len({task.classes.color(label) for label in range(80)}) == 80
+    assert len({color_of(label) for label in range(80)}) == 80
     for names in ((), ("cat", "cat")):
         with pytest.raises(ValueError, match="unique"):
             Classes(names)
@@ -243,7 +243,7 @@ def test_the_sdk_resizes_and_pads_as_the_model_does():
     steps = transforms(detector("rtmdet-tiny"))
     assert steps["Resize", 1] == {"type": "Resize", "keep_ratio": True, "size": [640, 640]}
     assert steps["Pad", 2] == {"type": "Pad", "size": [640, 640], "pad_val": {"img": [114, 114, 114]}}
-    steps = transforms(detector("retinanet"), SizeRange((320, 320), (800, 1344), (1344, 1344), 32))
+    steps = transforms(detector("retinanet"), SizeRange((320, 320), (800, 1344), (1344, 1344), (32, 32)))
     assert steps["Resize", 1]["size"] == [1333, 800]
     assert steps["Pad", 3] == {"type": "Pad", "size_divisor": 32}
 

@@ -121,5 +121,5 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
 
 
 def test_the_sample_photograph_is_there(task):
-    assert read_image(task.sample_image()).shape == (600, 512, 3)
-    assert (task.sample_image().parent / "CREDITS").read_text().startswith("grace_hopper.jpg: ")
+    assert read_image(task.sample_source()).shape == (600, 512, 3)
+    assert (task.sample_source().parent / "CREDITS").read_text().startswith("grace_hopper.jpg: ")
