@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @function_rewriter(
     F.interpolate,
     backends={"tensorrt", "tensorrt_rtx"},
-    algos={"dbnet", "panet"},
+    algos={"dbnet", "dbnetpp", "panet"},
     contract=Contract.lossy("bilinear weights differ from nearest"),
 )
 def nearest_to_bilinear(

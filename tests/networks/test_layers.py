@@ -48,6 +48,19 @@ def test_relative_bias_depends_on_the_distance_alone():
     assert unit.relative_bias().tolist() == [[0, 1, 2], [-1, 0, 1], [-2, -1, 0]]
 
 
+@pytest.mark.parametrize(
+    ("options", "has_bias"),
+    [
+        ({}, True),
+        ({"norm_cfg": {"type": "BN"}}, False),
+        ({"bias": False}, False),
+        ({"norm_cfg": {"type": "BN"}, "bias": True}, True),
+    ],
+)
+def test_a_convolution_has_a_bias_where_it_is_asked_for_or_nothing_follows(options, has_bias):
+    assert ("conv.bias" in ConvModule(2, 3, 1, **options).state_dict()) == has_bias
+
+
 def test_rotary_embedding_keeps_lengths_and_leaves_the_first_token():
     tokens = torch.randn(2, 4, 2, 6)
     rotated = RotaryEmbedding(4, 6)(tokens)

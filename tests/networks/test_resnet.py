@@ -96,6 +96,9 @@ def test_a_block_without_weights_is_a_rectified_identity(block):
         ({"depth": 50, "style": "tensorflow"}, "style 'tensorflow' is not supported, only pytorch, caffe"),
         ({"depth": 18, "style": "tensorflow"}, "style 'tensorflow' is not supported"),
         ({"depth": 18, "norm_cfg": {"type": "GN"}}, "normalisation 'GN' is not supported"),
+        ({"depth": 50, "dcn": {"type": "DCN"}}, "dcn {'type': 'DCN'} is not supported, only {'type': 'DCNv2'"),
+        ({"depth": 50, "dcn": {"type": "DCNv2", "deform_groups": 4}}, "'deform_groups': 4} is not supported"),
+        ({"depth": 18, "dcn": {"type": "DCNv2"}}, "dcn belongs into a bottleneck, and depth 18 has none"),
     ],
 )
 def test_what_is_not_supported_is_refused(options, message):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from compiler.networks.layers.conv import build_norm
+from compiler.networks.layers.deform_conv import ModulatedDeformConv2d
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _BASIC = MappingProxyType({18: (2, 2, 2, 2), 34: (3, 4, 6, 3)})
 _BOTTLENECK = MappingProxyType({50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)})
-_STEM_CHANNELS = 64
+_BASE_CHANNELS = 64
 _STYLES = ("pytorch", "caffe")
 _PLAIN_NORM = MappingProxyType({"type": "BN"})
+_DEFORMABLE = MappingProxyType({"type": "DCNv2", "deform_groups": 1, "fallback_on_stride": False})
 
 
 class BasicBlock(nn.Module):
@@ -75,6 +77,7 @@ class Bottleneck(nn.Module):
         downsample: Gives the input the shape of the output; None where it has that shape.
         style: The convolution that has the stride: `pytorch`, the 3x3 one; `caffe`, the first.
         norm_cfg: As in `ConvModule`.
+        deformable: Whether the 3x3 convolution looks where it learned to, as `ModulatedDeformConv2d` does.
 
     Raises:
         ValueError: The style or the normalisation is not supported.
@@ -91,24 +94,27 @@ class Bottleneck(nn.Module):
         *,
         style: str = "pytorch",
         norm_cfg: Mapping[str, Any] = _PLAIN_NORM,
+        deformable: bool = False,
     ) -> None:
         super().__init__()
         _check_style(style)
         channels = out_channels // self.expansion
         strides = (1, stride) if style == "pytorch" else (stride, 1)
+        spatial = ModulatedDeformConv2d if deformable else nn.Conv2d
         self.conv1 = nn.Conv2d(in_channels, channels, 1, strides[0], bias=False)
         self.bn1 = build_norm(norm_cfg, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, strides[1], padding=1, bias=False)
+        self.conv2 = spatial(channels, channels, 3, strides[1], padding=1, bias=False)
         self.bn2 = build_norm(norm_cfg, channels)
         self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
         self.bn3 = build_norm(norm_cfg, out_channels)
         self.relu = nn.ReLU()
+        self.pool: nn.Module = nn.Identity()
         self.downsample = nn.Identity() if downsample is None else downsample
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of `x` and its transform, activated."""
         transformed = self.relu(self.bn1(self.conv1(x)))
-        transformed = self.relu(self.bn2(self.conv2(transformed)))
+        transformed = self.pool(self.relu(self.bn2(self.conv2(transformed))))
         transformed = self.bn3(self.conv3(transformed))
         activated: Tensor = self.relu(transformed + self.downsample(x))
         return activated
@@ -122,6 +128,8 @@ def residual_layer(
     stride: int = 1,
     downsample: nn.Module | None = None,
     norm_cfg: Mapping[str, Any] = _PLAIN_NORM,
+    *,
+    avg_down: bool = False,
 ) -> nn.Sequential:
     """Return `num_blocks` blocks, of which the first changes the shape.
 
@@ -133,14 +141,15 @@ def residual_layer(
         stride: Step of the first block.
         downsample: Of the first block. Where it is None and the shape changes, a 1x1 convolution and a normalisation.
         norm_cfg: As in `ConvModule`.
+        avg_down: Whether that convolution comes after the mean of `stride**2` pixels, rather than skips all but one.
 
     Raises:
         ValueError: The normalisation is not supported.
     """
     if downsample is None and (stride != 1 or in_channels != out_channels):
-        downsample = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), build_norm(norm_cfg, out_channels)
-        )
+        pooling = [nn.AvgPool2d(stride) if stride > 1 else nn.Identity()] if avg_down else []
+        projection = nn.Conv2d(in_channels, out_channels, 1, 1 if avg_down else stride, bias=False)
+        downsample = nn.Sequential(*pooling, projection, build_norm(norm_cfg, out_channels))
     return nn.Sequential(
         block(in_channels, out_channels, stride, downsample, norm_cfg=norm_cfg),
         *(block(out_channels, out_channels, norm_cfg=norm_cfg) for _ in range(num_blocks - 1)),
@@ -158,11 +167,19 @@ class ResNet(nn.Module):
         num_stages: Number of stages, from 1 to 4.
         out_indices: Which outputs are given.
         style: As in `Bottleneck`; without effect on the depths that have none.
+        stem_channels: Channels that the stem gives.
+        deep_stem: Whether the stem has three 3x3 convolutions rather than a 7x7 one (ResNet-C, arXiv:1812.01187).
+        avg_down: As in `residual_layer`.
+        dcn: The deformable convolution to use, `{"type": "DCNv2"}`, or None for none.
+        stage_with_dcn: For each stage, whether its 3x3 convolutions are deformable.
         norm_cfg: As in `ConvModule`.
 
     Raises:
-        ValueError: The depth, the number of stages, an index, the style or the normalisation is not supported.
+        ValueError: The depth, the number of stages, an index, the style, the deformable convolution or the
+            normalisation is not supported.
     """
+
+    _bottleneck: ClassVar[type[Bottleneck]] = Bottleneck
 
     def __init__(
         self,
@@ -171,6 +188,11 @@ class ResNet(nn.Module):
         out_indices: Sequence[int] = (3,),
         style: str = "pytorch",
         *,
+        stem_channels: int = _BASE_CHANNELS,
+        deep_stem: bool = False,
+        avg_down: bool = False,
+        dcn: Mapping[str, Any] | None = None,
+        stage_with_dcn: Sequence[bool] = (False, False, False, False),
         norm_cfg: Mapping[str, Any] = _PLAIN_NORM,
     ) -> None:
         super().__init__()
@@ -179,21 +201,27 @@ class ResNet(nn.Module):
         if depth not in num_blocks:
             raise ValueError(f"depth {depth} is not supported, only {', '.join(map(str, num_blocks))}")
         _check_stages(num_stages, out_indices)
+        _check_deformable(dcn, depth)
         self.out_indices = tuple(out_indices)
-        block: Callable[..., nn.Module] = BasicBlock if depth in _BASIC else partial(Bottleneck, style=style)
-        expansion = BasicBlock.expansion if depth in _BASIC else Bottleneck.expansion
-
-        self.conv1 = nn.Conv2d(3, _STEM_CHANNELS, 7, stride=2, padding=3, bias=False)
-        self.bn1 = build_norm(norm_cfg, _STEM_CHANNELS)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.deep_stem = deep_stem
+        if deep_stem:
+            self.stem = _three_convolutions(stem_channels, norm_cfg)
+        else:
+            self.conv1 = nn.Conv2d(3, stem_channels, 7, stride=2, padding=3, bias=False)
+            self.bn1 = build_norm(norm_cfg, stem_channels)
+            self.relu = nn.ReLU()
+        self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
         self.layers: list[str] = []
-        in_channels = _STEM_CHANNELS
-        for index in range(num_stages):
-            out_channels = _STEM_CHANNELS * expansion * 2**index
+        expansion = BasicBlock.expansion if depth in _BASIC else Bottleneck.expansion
+        in_channels = stem_channels
+        for index, count in enumerate(num_blocks[depth][:num_stages]):
+            block: Callable[..., nn.Module] = BasicBlock
+            if depth in _BOTTLENECK:
+                block = partial(self._bottleneck, style=style, deformable=dcn is not None and stage_with_dcn[index])
+            out_channels = _BASE_CHANNELS * expansion * 2**index
             stride = 1 if index == 0 else 2
             layer = residual_layer(
-                block, in_channels, out_channels, num_blocks[depth][index], stride, norm_cfg=norm_cfg
+                block, in_channels, out_channels, count, stride, norm_cfg=norm_cfg, avg_down=avg_down
             )
             self.layers.append(f"layer{index + 1}")
             self.add_module(self.layers[-1], layer)
@@ -201,13 +229,29 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the feature maps of `x` at `out_indices`, finest first."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.stem(x) if self.deep_stem else self.relu(self.bn1(self.conv1(x))))
         outputs = []
         for index, name in enumerate(self.layers):
             x = getattr(self, name)(x)
             if index in self.out_indices:
                 outputs.append(x)
         return tuple(outputs)
+
+
+def _three_convolutions(channels: int, norm_cfg: Mapping[str, Any]) -> nn.Sequential:
+    """Return what divides height and width by 2 and makes `channels` channels out of 3, half as many at first."""
+    layers: list[nn.Module] = []
+    for before, after, stride in (
+        (3, channels // 2, 2),
+        (channels // 2, channels // 2, 1),
+        (channels // 2, channels, 1),
+    ):
+        layers += [
+            nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
+            build_norm(norm_cfg, after),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)
 
 
 def _check_style(style: str) -> None:
@@ -222,3 +266,13 @@ def _check_stages(num_stages: int, out_indices: Sequence[int]) -> None:
         raise ValueError(f"num_stages {num_stages} must lie between 1 and 4")
     if not set(out_indices) <= set(range(num_stages)):
         raise ValueError(f"out_indices {tuple(out_indices)} must lie between 0 and {num_stages - 1}")
+
+
+def _check_deformable(dcn: Mapping[str, Any] | None, depth: int) -> None:
+    """Raise a `ValueError` unless a `ResNet` of this depth can have such deformable convolutions."""
+    if dcn is None:
+        return
+    if {**_DEFORMABLE, **dcn} != _DEFORMABLE:
+        raise ValueError(f"dcn {dict(dcn)} is not supported, only {dict(_DEFORMABLE)}")
+    if depth in _BASIC:
+        raise ValueError(f"dcn belongs into a bottleneck, and depth {depth} has none")

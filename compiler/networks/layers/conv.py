@@ -18,7 +18,12 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "Sigmoid": nn.Sigmoid,
     "Swish": nn.SiLU,
 }
-_BATCH_NORMS = ("BN", "BN2d", "SyncBN")
+_BATCH_NORMS: dict[str, type[nn.BatchNorm1d] | type[nn.BatchNorm2d]] = {
+    "BN": nn.BatchNorm2d,
+    "BN1d": nn.BatchNorm1d,
+    "BN2d": nn.BatchNorm2d,
+    "SyncBN": nn.BatchNorm2d,
+}
 # What matters only to training: accepted, so that a config written for training can be read, and ignored.
 _TRAINING_ONLY = {"inplace", "requires_grad"}
 
@@ -38,7 +43,7 @@ def build_activation(act_cfg: Mapping[str, Any]) -> nn.Module:
     return _ACTIVATIONS[kind](**options)
 
 
-def build_norm(norm_cfg: Mapping[str, Any], channels: int) -> nn.BatchNorm2d:
+def build_norm(norm_cfg: Mapping[str, Any], channels: int) -> nn.BatchNorm1d | nn.BatchNorm2d:
     """Build a batch normalisation of `channels` from a config such as `{"type": "BN", "eps": 0.001}`.
 
     `SyncBN` differs from `BN` only in how several processes train it, so it is built as a plain one.
@@ -50,14 +55,13 @@ def build_norm(norm_cfg: Mapping[str, Any], channels: int) -> nn.BatchNorm2d:
     kind = options.pop("type", None)
     if kind not in _BATCH_NORMS:
         raise ValueError(f"normalisation {kind!r} is not supported, only {', '.join(_BATCH_NORMS)}")
-    return nn.BatchNorm2d(channels, **options)
+    return _BATCH_NORMS[kind](channels, **options)
 
 
 class ConvModule(nn.Module):
     """Convolution, then normalisation and activation where their configs are given.
 
-    Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h', w']`. The convolution has a bias only where no
-    normalisation follows, whose own bias would make it redundant.
+    Takes `[n, in_channels, h, w]` and gives `[n, out_channels, h', w']`.
 
     Args:
         in_channels: Channels of the input.
@@ -68,6 +72,8 @@ class ConvModule(nn.Module):
         groups: Groups of channels convolved apart from each other.
         norm_cfg: `{"type": "BN" or "SyncBN", ...}`, or None for none.
         act_cfg: As in `build_activation`, or None for none.
+        bias: Whether the convolution has a bias; `auto`, only where no normalisation follows, whose own bias would make
+            it redundant.
 
     Raises:
         ValueError: The normalisation or activation is not supported.
@@ -82,13 +88,13 @@ class ConvModule(nn.Module):
         padding: int = 0,
         *,
         groups: int = 1,
+        bias: bool | Literal["auto"] = "auto",
         norm_cfg: Mapping[str, Any] | None = None,
         act_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=norm_cfg is None
-        )
+        with_bias = norm_cfg is None if bias == "auto" else bias
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=with_bias)
         self.bn = nn.Identity() if norm_cfg is None else build_norm(norm_cfg, out_channels)
         self.activate = nn.Identity() if act_cfg is None else build_activation(act_cfg)
 
