@@ -1,0 +1,79 @@
+"""Polygons around text: grown, drawn around pixels, and compared."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pyclipper
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
+
+_PARTS = 1024  # of a pixel: pyclipper knows whole numbers only
+_TINY = 1e-3
+
+
+def grown(polygon: Integers, ratio: float) -> Floats:
+    """Move a polygon's edges outward, by `ratio` times its area by its perimeter; corners become round.
+
+    Args:
+        polygon: `[k, 2]`, at whole pixels.
+        ratio: Of the distance that the edges move.
+
+    Returns:
+        `[n, 2]`, at whole pixels; `[0, 2]` where nothing is left, or several polygons.
+    """
+    edges = np.concatenate([polygon[1:], polygon[:1]]) - polygon
+    x, y = polygon.astype(np.float64).T
+    area = abs(np.dot(x, edges[:, 1]) - np.dot(y, edges[:, 0])) / 2
+    offset = pyclipper.PyclipperOffset()
+    offset.AddPath(polygon, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    paths = offset.Execute(area * ratio / np.hypot(*edges.T).sum())
+    # MMOCR takes the first of several that have equally many points.
+    if len({len(path) for path in paths}) != 1:
+        return np.zeros((0, 2), np.float32)
+    return np.array(paths[0], np.float32)
+
+
+def rectangle(points: NDArray[np.int32 | np.float32]) -> tuple[Floats, float]:
+    """Return the smallest rectangle around points, and its shorter side.
+
+    Its corners, `[4, 2]`, go clockwise from the leftmost, or of two that are leftmost from the lower: OpenCV 4 begins
+    there as well, unless the rectangle is upright, and OpenCV 5 elsewhere.
+    """
+    box = cv2.minAreaRect(points)
+    corners = np.asarray(cv2.boxPoints(box), np.float32)
+    is_leftmost = corners[:, 0] < corners[:, 0].min() + _TINY
+    start = int(np.where(is_leftmost, corners[:, 1], -np.inf).argmax())
+    return np.concatenate([corners[start:], corners[:start]]), min(box[1])
+
+
+def outline(points: Integers) -> Floats:
+    """Return the outline of connected pixels, `[k, 2]`; straight runs have their ends only.
+
+    Args:
+        points: `[n, 2]`, x and y of each pixel.
+    """
+    corner = points.min(axis=0)
+    x, y = (points - corner).T
+    mask = np.zeros((y.max() + 1, x.max() + 1), np.uint8)
+    mask[y, x] = 1
+    (contour, *_), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return np.asarray(contour.reshape(-1, 2) + corner, np.float32)
+
+
+def overlap(first: Floats, second: Floats) -> float:
+    """Return the intersection of two polygons by their union, to a 1024th of a pixel; 0 where one has no area."""
+    clipper = pyclipper.Pyclipper()
+    try:
+        for polygon, part in ((first, pyclipper.PT_SUBJECT), (second, pyclipper.PT_CLIP)):
+            clipper.AddPath(np.rint(polygon * _PARTS).astype(np.int64), part, True)
+    except pyclipper.ClipperException:
+        return 0.0
+    # The area of a hole is negative.
+    common, union = (
+        sum(map(pyclipper.Area, clipper.Execute(operation, pyclipper.PFT_NONZERO, pyclipper.PFT_NONZERO)))
+        for operation in (pyclipper.CT_INTERSECTION, pyclipper.CT_UNION)
+    )
+    return float(common / union)
