@@ -1,0 +1,107 @@
+"""CRNN is the network that OpenMMLab trained: same keys, same shapes, same numbers, exported at every width."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.export.exporters import Axis, ExportOptions, to_onnx
+from compiler.export.operators import LstmNodes
+from compiler.export.program import save_model
+from compiler.networks import build
+from compiler.networks.heads.crnn import CRNNDecoder
+
+CONFIGS = Path(__file__).parents[2] / "conf" / "model"
+SIZES = [(1, 32), (2, 100), (5, 640)]
+
+
+@pytest.fixture(scope="module")
+def crnn(model, weights):
+    network = build(model("crnn").network)
+    network.load_state_dict(weights.fill(network.state_dict()), strict=True)
+    return network
+
+
+@pytest.fixture(scope="module")
+def original(references):
+    return references("crnn")
+
+
+def test_state_dict_has_openmmlabs_keys_shapes_and_order(crnn, original):
+    state = crnn.state_dict()
+    ours = [[key, list(value.shape), str(value.dtype).removeprefix("torch.")] for key, value in state.items()]
+    assert ours == original["state_dict"]
+    assert sum(parameter.numel() for parameter in crnn.parameters()) == original["num_parameters"] == 8_331_301
+
+
+def test_probabilities_and_logits_equal_openmmlabs(crnn, weights, original):
+    image = torch.from_numpy(weights.image("crnn", tuple(original["input"]["shape"])))
+    (probabilities,) = crnn(image)
+    logits = crnn.decoder.logits(crnn.backbone(image))
+    for found, name in ((logits, "out.logits"), (probabilities, "out.probs")):
+        expected = original["arrays"][name]
+        assert np.abs(found.numpy() - expected).max() < 1e-4 * expected.std(), name
+
+
+def test_the_feature_map_equals_openmmlabs(crnn, weights, original):
+    features = crnn.backbone(torch.from_numpy(weights.image("crnn", tuple(original["input"]["shape"]))))
+    (expected,) = original["stages"]["backbone"]
+    assert list(features.shape) == expected["shape"]
+    assert features.mean().item() == pytest.approx(expected["mean"], abs=1e-4 * expected["std"])
+    assert features.std().item() == pytest.approx(expected["std"], rel=1e-3)
+
+
+def test_the_config_is_openmmlabs(model, original):
+    config = model("crnn")
+    assert config.openmmlab == original["config"]
+    assert (config.algo, config.task) == ("crnn", "text-recognition")
+    assert config.processing.dictionary.characters == "".join(original["decode"]["dictionary"][:-1])
+    assert config.network.decoder.num_classes == original["decode"]["num_classes"]
+    assert config.official.url.endswith(f"-{config.official.sha256}.pth")
+
+
+def test_every_config_file_is_tested(model):
+    assert {path.stem for path in CONFIGS.glob("crnn*.yaml")} == {"crnn", "crnn-minivgg"}
+    assert model("crnn-minivgg") == model("crnn")
+
+
+def test_the_probabilities_of_a_column_add_up_to_one(crnn, weights):
+    (probabilities,) = crnn(torch.from_numpy(weights.image("sum", (2, 1, 32, 64))))
+    torch.testing.assert_close(probabilities.sum(dim=2), torch.ones(2, 64 // 4 + 1))
+
+
+def test_items_of_a_batch_do_not_depend_on_each_other(crnn, weights):
+    images = torch.from_numpy(weights.image("batch", (3, 1, 32, 96)))
+    (together,) = crnn(images)
+    for index in range(3):
+        torch.testing.assert_close(together[index : index + 1], crnn(images[index : index + 1])[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rnn_flag", [True, False])
+def test_a_column_that_is_read_alone_knows_nothing_of_the_others(rnn_flag):
+    decoder = CRNNDecoder(8, 5, rnn_flag=rnn_flag).eval()
+    features = torch.randn(1, 8, 1, 6, generator=torch.Generator().manual_seed(0))
+    changed = features.clone()
+    changed[..., -1] += 1
+    same = torch.isclose(decoder(features), decoder(changed)).all(dim=2)[0].tolist()
+    assert same == ([False] * 6 if rnn_flag else [True] * 5 + [False])
+
+
+# Dynamo alone traces an LSTM at the length of its example.
+@pytest.mark.parametrize(("exporter", "context"), [("dynamo", LstmNodes), ("torchscript", nullcontext)])
+def test_an_export_with_two_lstm_nodes_is_the_network_at_every_batch_and_width(
+    crnn, weights, tmp_path, exporter, context
+):
+    axes = (Axis(0, "batch", largest=8), Axis(3, "width", 4, 32, 640))
+    options = ExportOptions(exporter, 18, {"input": axes}, ("output",))
+    exported = to_onnx(crnn, {"input": weights.image("example", (2, 1, 32, 96))}, options, context)
+    assert [node.op_type for node in exported.graph.node].count("LSTM") == 2
+    assert not {"Loop", "Scan"} & {node.op_type for node in exported.graph.node}
+    session = OnnxRuntimeSession(save_model(exported, tmp_path / "crnn.onnx").path, optimization="disabled")
+    for batch, width in SIZES:
+        image = weights.image("other", (batch, 1, 32, width))
+        found = session.run({"input": image})["output"]
+        np.testing.assert_allclose(found, crnn(torch.from_numpy(image))[0].numpy(), rtol=0, atol=1e-6)

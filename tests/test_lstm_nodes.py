@@ -1,0 +1,68 @@
+"""An LSTM is exported as ONNX's own node, for sequences of any length."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.errors import CompileError
+from compiler.export.exporters import Axis, ExportOptions, to_onnx
+from compiler.export.operators import LstmNodes, with_constant_weights
+from compiler.export.program import save_model
+
+CHANNELS, HIDDEN = 3, 4
+
+
+class Reader(nn.Module):
+    """Gives an LSTM's outputs, and its last states."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.rnn = nn.LSTM(CHANNELS, HIDDEN, **options)
+
+    def forward(self, input):
+        output, (hidden, cell) = self.rnn(input)
+        return output, hidden, cell
+
+
+def sequences(*shape):
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype("f4")
+
+
+def exported(network):
+    axes = {"input": (Axis(0, "first"), Axis(1, "second"))}
+    options = ExportOptions("dynamo", 18, axes, ("output", "hidden", "cell"))
+    return to_onnx(network.eval().requires_grad_(False), {"input": sequences(3, 2, CHANNELS)}, options, LstmNodes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bidirectional": True},
+        {"num_layers": 3, "bidirectional": True},
+        {"num_layers": 2, "batch_first": True},
+        {"bias": False, "bidirectional": True},
+    ],
+)
+def test_the_node_gives_what_torch_gives_for_every_length_and_batch(options, tmp_path):
+    network = Reader(**options)
+    model = with_constant_weights(exported(network))
+    assert [node.op_type for node in model.graph.node].count("LSTM") == options.get("num_layers", 1)
+    constants = {initializer.name for initializer in model.graph.initializer}
+    weights = {name for node in model.graph.node if node.op_type == "LSTM" for name in node.input[1:4] if name}
+    assert weights <= constants
+    session = OnnxRuntimeSession(save_model(model, tmp_path / "lstm.onnx").path, optimization="disabled")
+    for shape in ((2, 3, CHANNELS), (9, 4, CHANNELS)):
+        found = session.run({"input": sequences(*shape)})
+        for name, expected in zip(
+            ("output", "hidden", "cell"), network(torch.from_numpy(sequences(*shape))), strict=True
+        ):
+            np.testing.assert_allclose(found[name], expected.numpy(), rtol=0, atol=1e-6)
+
+
+def test_an_lstm_with_projections_is_refused():
+    with pytest.raises(CompileError) as error:
+        exported(Reader(proj_size=2))
+    assert error.value.why == "an LSTM with projections cannot be exported: ONNX's node has none"
