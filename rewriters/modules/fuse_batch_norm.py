@@ -1,4 +1,4 @@
-"""A batch normalisation behind a convolution becomes part of the convolution's weights."""
+"""A batch normalisation behind a convolution or a linear layer becomes part of that layer's weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from torch import nn
-from torch.nn.utils import fuse_conv_bn_eval
+from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from rewriters import Call, Contract, Skip, module_rewriter
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONTRACT = Contract.close(1e-3)
+# What can take over a normalisation of each kind.
+ABSORBING: dict[type[nn.Module], tuple[type[nn.Module], ...]] = {
+    nn.BatchNorm1d: (nn.Linear,),
+    nn.BatchNorm2d: (nn.Conv2d, nn.ConvTranspose2d),
+}
 NUMBERED = tuple((f"conv{number}", f"bn{number}") for number in (1, 2, 3))
 
 
@@ -51,25 +56,37 @@ def fuse_batch_norm_in_bottleneck(call: Call, module: nn.Module) -> nn.Module | 
     return _fused(call, module, NUMBERED)
 
 
-def _fused(call: Call, module: nn.Module, names: Iterable[tuple[str, str]]) -> nn.Module | Skip:
-    """Return a copy of the module without the batch normalisations that a convolution before them can take over.
+@module_rewriter("PFNLayer", contract=CONTRACT)
+def fuse_batch_norm_in_pillars(call: Call, module: nn.Module) -> nn.Module | Skip:
+    """In a pillar feature net, a batch normalisation is part of the linear layer that each point passes."""
+    return _fused(call, module, [("linear", "norm")], nn.BatchNorm1d)
+
+
+def _fused(
+    call: Call,
+    module: nn.Module,
+    names: Iterable[tuple[str, str]],
+    kind: type[nn.BatchNorm1d | nn.BatchNorm2d] = nn.BatchNorm2d,
+) -> nn.Module | Skip:
+    """Return a copy of the module without the batch normalisations that a layer before them can take over.
 
     Args:
         call: Where the module is.
         module: Stays as it is, and shares with the copy all that does not change.
-        names: Of a convolution and of what follows it; either may be missing, or be something else.
+        names: Of a layer and of what follows it; either may be missing, or be something else.
+        kind: Of the normalisations.
     """
     changed: dict[str, nn.Module | None] = {}
     reasons = ["it has no batch normalisation"]
-    for convolution, normalisation in names:
+    for layer, normalisation in names:
         follower = module._modules.get(normalisation)
-        if type(follower) is not nn.BatchNorm2d:
+        if follower is None or type(follower) is not kind:
             continue
-        result = _absorbing(call, module._modules.get(convolution), follower)
+        result = _absorbing(call, module._modules.get(layer), follower)
         if isinstance(result, Skip):
             reasons.append(result.reason)
         else:
-            changed |= {convolution: result, normalisation: nn.Identity()}
+            changed |= {layer: result, normalisation: nn.Identity()}
     if not changed:
         return call.skip(reasons[-1])
     fused = copy.copy(module)
@@ -79,16 +96,21 @@ def _fused(call: Call, module: nn.Module, names: Iterable[tuple[str, str]]) -> n
 
 
 def _absorbing(
-    call: Call, convolution: nn.Module | None, normalisation: nn.BatchNorm2d
-) -> nn.Conv2d | nn.ConvTranspose2d | Skip:
-    """Return a copy of the convolution, which may be in use elsewhere, with the normalisation in its weights."""
+    call: Call, layer: nn.Module | None, normalisation: nn.BatchNorm1d | nn.BatchNorm2d
+) -> nn.Linear | nn.Conv2d | nn.ConvTranspose2d | Skip:
+    """Return a copy of the layer, which may be in use elsewhere, with the normalisation in its weights."""
     # A subclass may do something else with its weights.
-    if type(convolution) is not nn.Conv2d and type(convolution) is not nn.ConvTranspose2d:
-        return call.skip("what it normalises does not come from a plain convolution")
+    plain = ABSORBING[type(normalisation)]
+    if type(layer) not in plain:
+        names = " or ".join(kind.__name__ for kind in plain)
+        return call.skip(f"what it normalises does not come from a plain {names}")
     if normalisation.training or normalisation.running_var is None:
         return call.skip("the normalisation depends on the batch")
-    if isinstance(convolution, nn.Conv2d):
-        return fuse_conv_bn_eval(convolution, normalisation)
-    if convolution.groups > 1:
+    if isinstance(layer, nn.Linear):
+        return fuse_linear_bn_eval(layer, normalisation)
+    if isinstance(layer, nn.Conv2d):
+        return fuse_conv_bn_eval(layer, normalisation)
+    assert isinstance(layer, nn.ConvTranspose2d)
+    if layer.groups > 1:
         return call.skip("the transposed convolution has groups")
-    return fuse_conv_bn_eval(convolution, normalisation, transpose=True)
+    return fuse_conv_bn_eval(layer, normalisation, transpose=True)

@@ -5,34 +5,45 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_parity import MODELS
+from test_parity import MODELS, inputs_of, outputs_of
 
 from compiler.artifact import Engine
 from compiler.config import compose
-from compiler.export import Axis, ExportOptions, export
+from compiler.config.sizes import size_text
+from compiler.export import ExportOptions, export
 from compiler.networks import build
 from compiler.pipeline.job import read_job
-from compiler.pipeline.stages import WEIGHTS_FILE, Networks, build_engine, rewrite, select_rewriters
+from compiler.pipeline.stages import (
+    WEIGHTS_FILE,
+    Networks,
+    build_engine,
+    other_inputs,
+    rewrite,
+    select_rewriters,
+    varying_axes,
+)
 
-EXPORTERS = [(name, "auto") for name in MODELS] + [("rtmpose", "torchscript"), ("simcc-res50", "torchscript")]
+EXPORTERS = [(name, "auto") for name in MODELS]
+EXPORTERS += [(name, "torchscript") for name in ("crnn", "panet", "rtmpose", "simcc-res50")]
 
 
-def read_raw_job(name, exporter):
-    """Return the job that compiles a model up to its raw outputs: where it selects detections, it ends before that."""
-    config = compose([f"model={name}", f"export.exporter={exporter}"])
-    if config.model.stride is not None:
+def read_raw_job(name, exporter, size):
+    """Return the job that compiles a model up to its raw outputs: where it selects detections, it ends before that.
+
+    Sizes vary as in a real compile, but no further than to the reference's small one.
+    """
+    overrides = [f"model={name}", f"export.exporter={exporter}"]
+    model = compose(overrides).model
+    if (model.tail and model.stride) or model.task == "text-detection":
+        smallest = size_text(tuple(2 * step for step in model.stride))
+        overrides.append(f"shape=dynamic_{smallest}-{size_text(size)}")
+    config = compose(overrides)
+    if model.tail and model.stride:
         config = replace(config, model=replace(config.model, tail=None))
     return read_job(config)
 
 
-def axes_of(job):
-    """Let every side vary that a real compile lets vary."""
-    stride = job.config.model.stride
-    sides = () if stride is None else (Axis(2, "height", stride, 2 * stride), Axis(3, "width", stride, 2 * stride))
-    return (Axis(0, "batch"), *sides)
-
-
-def compile_raw(job, weights, image, outputs, folder):
+def compile_raw(job, weights, inputs, outputs, folder):
     """Run the stages of a compile on given weights, up to the engine."""
     exported, rewritten, engine = (folder / name for name in ("exported", "rewritten", "engine"))
     for path in (exported, rewritten, engine):
@@ -40,9 +51,10 @@ def compile_raw(job, weights, image, outputs, folder):
     network = build(job.config.model.network)
     torch.save(weights.fill(network.state_dict()), folder / WEIGHTS_FILE)
     networks = Networks(job, select_rewriters(job), folder)
-    options = ExportOptions(job.config.exporter, job.config.export.opset, axes_of(job), ("input",), outputs)
-    pair = {"input": np.concatenate([image, image[..., ::-1]])}
-    export(networks.rewritten.network, pair, options, exported, networks.rewriting)
+    options = ExportOptions(job.config.exporter, job.config.export.opset, varying_axes(job.config, job.task), outputs)
+    if job.task.batched:
+        inputs = {name: np.concatenate([tensor, tensor[..., ::-1]]) for name, tensor in inputs.items()}
+    export(networks.rewritten.network, inputs, other_inputs(job), options, exported, rewriting=networks.rewriting)
     rewrite(networks, exported, rewritten)
     build_engine(job, rewritten, engine)
     return job.backend.open(Engine.load(engine))
@@ -51,12 +63,12 @@ def compile_raw(job, weights, image, outputs, folder):
 @pytest.mark.parametrize(("name", "exporter"), EXPORTERS)
 def test_raw_outputs_equal_openmmlabs(name, exporter, weights, references, tmp_path):
     original = references(MODELS[name])
-    image = weights.image(MODELS[name], tuple(original["input"]["shape"]))
-    job = read_raw_job(name, exporter)
+    inputs = inputs_of(original, weights)
+    job = read_raw_job(name, exporter, next(iter(inputs.values())).shape[2:])
     # Of the outputs of intermediate supervision, the engine gives only the last.
-    expected = original["outputs"][-1:] if job.config.model.tail else original["outputs"]
-    session = compile_raw(job, weights, image, tuple(output["name"] for output in expected), tmp_path)
-    found = session.run({"input": image})
+    expected = outputs_of(name, original)[-1:] if job.config.model.tail else outputs_of(name, original)
+    session = compile_raw(job, weights, inputs, tuple(output["name"] for output in expected), tmp_path)
+    found = session.run(inputs)
     assert list(found) == [output["name"] for output in expected]
     for output in expected:
         tensor, reference = found[output["name"]], original["arrays"][output["name"]].ravel()

@@ -8,11 +8,17 @@ from compiler.networks import build
 
 # Our model, and the reference outputs of the original.
 MODELS = {
+    "centerpoint": "centerpoint_pillar02",
+    "crnn": "crnn",
+    "dbnet": "dbnet_r18",
     "hourglass": "hourglass52",
     "hrnet": "hrnet_w32",
     "litehrnet": "litehrnet_18",
     "mspn": "mspn50",
     "mspn-2x": "mspn50_2x",
+    "panet": "panet_r18",
+    "pointpillars": "pointpillars_kitti3",
+    "psenet": "psenet_r50",
     "retinanet": "retinanet_r50",
     "rtmdet-tiny": "rtmdet_tiny",
     "rtmpose": "rtmpose_m",
@@ -20,6 +26,22 @@ MODELS = {
     "yolov3": "yolov3_d53",
     "yoloxpose": "yoloxpose_s",
 }
+VOXELS = ("voxels", "num_points", "coors")
+# Of the outputs of the original, those that it predicts from, where it has others for training.
+PREDICTED = {"crnn": ["out.probs"], "dbnet": ["out.prob_map"]}
+
+
+def inputs_of(original, weights):
+    """Return what the original was given, by name."""
+    if original["input"]["kind"] == "points":
+        return {name: original["arrays"][name] for name in VOXELS}
+    return {"input": weights.image(original["input"]["seed"], tuple(original["input"]["shape"]))}
+
+
+def outputs_of(name, original):
+    """Return the descriptions of the outputs that a model's engine has too."""
+    predicted = PREDICTED.get(name)
+    return [output for output in original["outputs"] if predicted is None or output["name"] in predicted]
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -40,8 +62,20 @@ def network(name, model, weights):
 
 
 @pytest.fixture(scope="module")
-def image(name, weights, original):
-    return torch.from_numpy(weights.image(MODELS[name], tuple(original["input"]["shape"])))
+def run(network, original, weights):
+    """The outputs of the network, and of each of its stages by name; training's extra outputs have no stage here."""
+    stages = {}
+    names = [stage for stage in original["stages"] if not stage.endswith(("head", "decoder"))]
+    hooks = [
+        network.get_submodule(stage).register_forward_hook(
+            lambda module, arguments, output, stage=stage: stages.update({stage: output})
+        )
+        for stage in names
+    ]
+    outputs = network(*map(torch.from_numpy, inputs_of(original, weights).values()))
+    for hook in hooks:
+        hook.remove()
+    return outputs, stages
 
 
 def test_state_dict_has_openmmlabs_keys_shapes_and_order(network, original):
@@ -54,23 +88,26 @@ def test_config_names_the_original(name, model, original):
     assert model(name).openmmlab == original["config"]
 
 
-def test_raw_outputs_equal_openmmlabs(network, original, image):
-    outputs = network(image)
-    assert len(outputs) == len(original["outputs"])
-    for output, expected in zip(outputs, original["outputs"], strict=True):
+def test_raw_outputs_equal_openmmlabs(name, run, original):
+    outputs, _ = run
+    for output, expected in zip(outputs, outputs_of(name, original), strict=True):
         assert list(output.shape) == expected["shape"]
         found = output.numpy().ravel()[:: expected["step"]]
         reference = original["arrays"][expected["name"]].ravel()
         assert np.abs(found - reference).max() < 1e-4 * expected["std"], expected["name"]
 
 
-def test_backbone_equals_openmmlabs(network, original, image):
-    features = [feature for level in network.backbone(image) for feature in _flat(level)]
-    for feature, expected in zip(features, original["stages"]["backbone"], strict=True):
-        assert list(feature.shape) == expected["shape"]
-        assert feature.mean().item() == pytest.approx(expected["mean"], abs=1e-4 * expected["std"])
-        assert feature.std().item() == pytest.approx(expected["std"], rel=1e-3)
+def test_every_stage_equals_openmmlabs(run, original):
+    _, stages = run
+    assert stages
+    for stage, output in stages.items():
+        for feature, expected in zip(_flat(output), original["stages"][stage], strict=True):
+            assert list(feature.shape) == expected["shape"]
+            assert feature.mean().item() == pytest.approx(expected["mean"], abs=1e-4 * expected["std"])
+            assert feature.std().item() == pytest.approx(expected["std"], rel=1e-3)
 
 
-def _flat(level):
-    return [level] if isinstance(level, torch.Tensor) else list(level)
+def _flat(output):
+    if isinstance(output, torch.Tensor):
+        return [output]
+    return [feature for level in output for feature in _flat(level)]

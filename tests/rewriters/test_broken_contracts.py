@@ -83,6 +83,15 @@ class Bottleneck(BasicBlock):
     pass
 
 
+class PFNLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.norm = nn.Linear(3, 4), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(self.linear(x))
+
+
 def with_a_smaller_last_window(call, module):
     rewritten_module = REWRITERS["spp_to_cascaded_pooling"].body(call, module)
     rewritten_module.poolings[-1] = nn.MaxPool2d(3, stride=1, padding=1)
@@ -125,6 +134,7 @@ def with_an_output_off(name):
         ),
         (BasicBlock(), (1, 3, 8, 8), "fuse_batch_norm_in_basic_block", {"contract": Contract.exact}),
         (Bottleneck(), (1, 3, 8, 8), "fuse_batch_norm_in_bottleneck", {"contract": Contract.exact}),
+        (PFNLayer(), (64, 3), "fuse_batch_norm_in_pillars", {"contract": Contract.exact}),
         (SPPBottleneck(), (1, 3, 16, 16), "spp_to_cascaded_pooling", {"body": with_a_smaller_last_window}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

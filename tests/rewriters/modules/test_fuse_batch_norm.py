@@ -10,11 +10,18 @@ from rewriters.modules.fuse_batch_norm import (
     fuse_batch_norm,
     fuse_batch_norm_in_basic_block,
     fuse_batch_norm_in_bottleneck,
+    fuse_batch_norm_in_pillars,
     fuse_batch_norm_in_sequence,
 )
 
 SELECTION = select(
-    [fuse_batch_norm, fuse_batch_norm_in_basic_block, fuse_batch_norm_in_bottleneck, fuse_batch_norm_in_sequence],
+    [
+        fuse_batch_norm,
+        fuse_batch_norm_in_basic_block,
+        fuse_batch_norm_in_bottleneck,
+        fuse_batch_norm_in_pillars,
+        fuse_batch_norm_in_sequence,
+    ],
     Target("onnxruntime"),
 )
 
@@ -53,6 +60,15 @@ class Bottleneck(BasicBlock):
         return self.relu(self.bn3(self.conv3(transformed)) + self.downsample(x))
 
 
+class PFNLayer(nn.Module):
+    def __init__(self, linear, norm):
+        super().__init__()
+        self.norm, self.linear = norm, linear
+
+    def forward(self, points):
+        return self.norm(self.linear(points).flatten(0, 1)).unflatten(0, points.shape[:2]).amax(dim=1)
+
+
 class Backwards(nn.Sequential):
     def forward(self, x):
         for module in reversed(self):
@@ -65,8 +81,8 @@ class Standardised(nn.Conv2d):
         return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
 
 
-def normalisation(channels):
-    layer = nn.BatchNorm2d(channels)
+def normalisation(channels, kind=nn.BatchNorm2d):
+    layer = kind(channels)
     layer.running_mean.uniform_(-1, 1)
     layer.running_var.uniform_(0.1, 2)
     nn.init.uniform_(layer.weight, 0.5, 1.5)
@@ -120,6 +136,17 @@ def test_the_contract_holds_for_a_transposed_convolution(kernel, bias, seed):
     assert assert_contract_holds(network, torch.randn(2, 4, 5, 7)) == {"fuse_batch_norm_in_sequence": 1}
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_pillar_feature_net_is_fused_into_its_linear_layer(bias):
+    torch.manual_seed(0)
+    network = PFNLayer(nn.Linear(5, 4, bias=bias), normalisation(4, nn.BatchNorm1d)).eval()
+    assert assert_contract_holds(network, torch.randn(7, 3, 5)) == {"fuse_batch_norm_in_pillars": 1}
+    fused = rewritten(network, SELECTION).network
+    assert isinstance(fused.norm, nn.Identity)
+    assert fused.linear.bias is not None
+    assert isinstance(network.norm, nn.BatchNorm1d)
+
+
 def test_a_sequence_keeps_the_places_of_its_modules():
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -167,15 +194,26 @@ def test_a_convolution_shared_by_several_normalisations_takes_over_each_of_them(
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval(), "it has no batch normalisation"),
         (
             nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), normalisation(4)).eval(),
-            "what it normalises does not come from a plain convolution",
+            "what it normalises does not come from a plain Conv2d or ConvTranspose2d",
         ),
         (
             nn.Sequential(nn.Conv1d(3, 4, 1), normalisation(4)).eval(),
-            "what it normalises does not come from a plain convolution",
+            "what it normalises does not come from a plain Conv2d or ConvTranspose2d",
         ),
         (
+            # Of three axes, as a linear layer may give, the normalisation takes the second for the channels.
+            nn.Sequential(nn.Linear(4, 4), normalisation(4, nn.BatchNorm1d)).eval(),
+            "it has no batch normalisation",
+        ),
+        (
+            PFNLayer(nn.Identity(), normalisation(4, nn.BatchNorm1d)).eval(),
+            "what it normalises does not come from a plain Linear",
+        ),
+        (PFNLayer(nn.Linear(3, 4), normalisation(4, nn.BatchNorm1d)), "the normalisation depends on the batch"),
+        (PFNLayer(nn.Linear(3, 4), nn.LayerNorm(4)).eval(), "it has no batch normalisation"),
+        (
             nn.Sequential(Standardised(3, 4, 1), normalisation(4)).eval(),
-            "what it normalises does not come from a plain convolution",
+            "what it normalises does not come from a plain Conv2d or ConvTranspose2d",
         ),
         (
             nn.Sequential(nn.ConvTranspose2d(4, 4, 1, groups=2), normalisation(4)).eval(),

@@ -1,0 +1,120 @@
+"""Read point clouds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.errors import CompileError
+
+Points = NDArray[np.float32]
+"""`[n, d]`: x, y and z in metres, forward, left and up as the dataset has it, and what else a scanner tells."""
+
+_BYTES = 4
+_COLUMNS = range(3, 9)
+# How files begin that are mistaken for a scan.
+_OTHER_FORMATS = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"BM": "a BMP image",
+    b"# .PCD": "a PCD file",
+    b"ply": "a PLY file",
+    b"LASF": "a LAS file",
+    b"\x93NUMPY": "a NumPy file",
+    b"PK\x03\x04": "a zip archive",
+}
+
+
+def read_points(source: str | os.PathLike[str] | NDArray[Any], columns: int, used: int) -> Points:
+    """Return a point cloud as `[n, used]` float32, n at least 1.
+
+    Args:
+        source: A file as KITTI and nuScenes have it: rows of `columns` little-endian float32 numbers and nothing else.
+            Or an array `[n, d]` of numbers, d at least `used`.
+        columns: How many numbers a row of a file has.
+        used: How many of them the network looks at; the rest is dropped.
+
+    Raises:
+        CompileError: The file is missing, empty or no scan, the array has another shape or type, or what is used of a
+            point is not finite.
+    """
+    if isinstance(source, np.ndarray):
+        where = f"shape {list(source.shape)}, {source.dtype}"
+        rows = _checked_array(source, columns, used, where)
+    else:
+        where = str(source)
+        rows = _rows(_read_bytes(Path(source)), columns, where)
+    # Doubles beyond the range of single precision become infinite, and are then refused.
+    with np.errstate(over="ignore"):
+        points = np.ascontiguousarray(rows[:, :used], np.float32)
+    _check_finite(points, where)
+    return points
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise CompileError("the point cloud is a folder", where=str(path), fix="give one .bin file")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CompileError(
+            "the point cloud does not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CompileError("the point cloud cannot be read", where=str(path), why=str(error)) from error
+
+
+def _rows(data: bytes, columns: int, where: str) -> NDArray[np.float32]:
+    """Return the rows of a file."""
+    if not data:
+        raise CompileError("the point cloud is empty", where=where, why="the file has 0 bytes", fix="copy it again")
+    for beginning, kind in _OTHER_FORMATS.items():
+        if data.startswith(beginning):
+            raise CompileError(
+                "the file is no point cloud",
+                where=where,
+                why=f"it is {kind}",
+                fix=f"give a .bin file: rows of {columns} little-endian float32 numbers and nothing else",
+            )
+    width = _BYTES * columns
+    if len(data) % width:
+        others = [str(count) for count in _COLUMNS if len(data) % (_BYTES * count) == 0]
+        fitting = f"{' or '.join(others)} columns would fit" if others else "no number of columns would fit"
+        raise CompileError(
+            "the point cloud is cut off, or its rows have another length",
+            where=where,
+            why=f"after {len(data) // width} rows of {columns} numbers {len(data) % width} bytes remain; {fitting}",
+            fix=f"copy it again; or give a scan whose points have {columns} numbers, as this model's have",
+        )
+    return np.frombuffer(data, "<f4").reshape(-1, columns)
+
+
+def _checked_array(array: NDArray[Any], columns: int, used: int, where: str) -> NDArray[Any]:
+    is_cloud = array.ndim == 2 and array.shape[1] >= used and array.dtype.kind in "fiu"
+    if not is_cloud:
+        raise CompileError(
+            "the array is no point cloud",
+            where=where,
+            why=f"a point cloud is [n, {columns}] or at least [n, {used}], of float32",
+            fix="give one row for each point: x, y and z in metres, and what else the model looks at",
+        )
+    if not len(array):
+        raise CompileError("the point cloud is empty", where=where, why="it has 0 points", fix="give at least one")
+    return array
+
+
+def _check_finite(points: Points, where: str) -> None:
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        (wrong,) = np.nonzero(~finite)
+        numbers = ", ".join(f"{number:g}" for number in points[wrong[0]])
+        raise CompileError(
+            "points are not finite",
+            where=f"{where}, row {wrong[0]}",
+            why=f"{len(wrong)} of {len(points)} points are not, the first is ({numbers})",
+            fix="drop them: points[np.isfinite(points).all(axis=1)]",
+        )
