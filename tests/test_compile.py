@@ -182,6 +182,24 @@ def test_a_rewriter_can_be_switched_off(command_line, shared_cache):
     assert "disabled by the config" in explained.stdout
 
 
+def test_tensorrt_gets_bilinear_upsampling_with_its_delta_in_the_ledger_unless_it_is_switched_off(command_line):
+    # What differs is the target: ONNX Runtime stands in for the engine.
+    words = ("model=dbnet", "shape=static_64x64", "backend.name=tensorrt", "verify.decoded_tolerance=1")
+    bundle = command_line.folder / "outputs/dbnet/text-detection_dbnet_tensorrt_static_64x64"
+    run = command_line(*words)
+    assert run.returncode == 0, run.stderr
+    (entry,) = (one for one in json.loads((bundle / "report.json").read_text())["ledger"] if "bilinear" in one["name"])
+    assert (entry["status"], entry["times"]) == ("fired", 6)
+    assert entry["max_absolute_error"] > 1e-3
+    modes = [node.attribute for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "Resize"]
+    assert {value.s for attributes in modes for value in attributes if value.name == "mode"} == {b"linear"}
+
+    run = command_line(*words, "rewriters.disable=[nearest_to_bilinear]")
+    assert run.returncode == 0, run.stderr
+    modes = [node.attribute for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "Resize"]
+    assert {value.s for attributes in modes for value in attributes if value.name == "mode"} == {b"nearest"}
+
+
 def test_a_required_rewriter_that_cannot_act_is_an_error(command_line, shared_cache):
     run = command_line("model=rtmpose", "rewriters.require=[nearest_to_bilinear]", f"cache={shared_cache}")
     assert run.returncode == 2
