@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from compiler.text_spotting import TextSpotter
 
 USAGE = (
-    "python -m compiler predict <bundle> <image> [box=x1,y1,x2,y2|boxes.json] [picture=<file>], or "
+    "python -m compiler predict <bundle> <image or .bin> [box=x1,y1,x2,y2|boxes.json] [picture=<file>], or "
     "python -m compiler predict <text detector> <text recogniser> <image> [picture=<file>]"
 )
 
