@@ -18,6 +18,7 @@ from compiler.tasks import ImageTask
 from compiler.tasks.classes import draw_box
 from compiler.tasks.resizing import pad
 from compiler.tasks.sdk import pipeline
+from compiler.tasks.text.dictionary import Dictionary, edit_distance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,34 +35,6 @@ _SDK_META_KEYS = (
     "filename", "scale_factor", "img_norm_cfg", "flip_direction", "valid_ratio", "img_path", "ori_shape",
     "ori_filename", "pad_shape", "flip", "img_shape",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Dictionary:
-    """The characters that a network tells apart; the class after them is CTC's blank.
-
-    Attributes:
-        characters: In the order of the network's classes.
-
-    Raises:
-        ValueError: There are none, or one stands there twice.
-    """
-
-    characters: str
-
-    def __post_init__(self) -> None:
-        if not self.characters or len(set(self.characters)) != len(self.characters):
-            raise ValueError("characters must be unique, and there must be at least one")
-
-    @property
-    def blank(self) -> int:
-        """The class of a column in which no character ends."""
-        return len(self.characters)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes: the characters, and the blank."""
-        return len(self.characters) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,16 +196,9 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         padded = prepared.tensors["input"].shape[3]
         texts = []
         for item, (columns, width, box) in enumerate(zip(output, prepared.widths, prepared.boxes, strict=True)):
-            text, scores = self._read(columns[: math.ceil(len(columns) * (width / padded))])
+            text, scores = self.dictionary.read(columns[: math.ceil(len(columns) * (width / padded))])
             texts.append(Text(text, float(np.mean(scores)) if scores else 0.0, scores, box, item))
         return texts
-
-    def _read(self, columns: NDArray[Any]) -> tuple[str, tuple[float, ...]]:
-        """Return the characters of the columns `[t, classes]`, and how sure each is, where one first occurs."""
-        best = columns.argmax(axis=1)
-        is_new = (best != self.dictionary.blank) & (best != np.concatenate([[self.dictionary.blank], best[:-1]]))
-        text = "".join(self.dictionary.characters[index] for index in best[is_new])
-        return text, tuple(columns.max(axis=1)[is_new].tolist())
 
     def difference(self, a: Sequence[Text], b: Sequence[Text]) -> float:
         """Return the most characters by which a text in `a` differs from the same in `b`: their edit distance."""
@@ -298,16 +264,6 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
     def sdk_codebase(self) -> dict[str, Any]:
         """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
         return {"type": "mmocr", "task": "TextRecognition"}
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Return how many characters must be changed, added or removed to make `b` of `a`: Levenshtein's distance."""
-    row = list(range(len(b) + 1))
-    for index, character in enumerate(a, 1):
-        previous, row = row, [index]
-        for column, other in enumerate(b):
-            row.append(min(previous[column] + (character != other), previous[column + 1] + 1, row[column] + 1))
-    return row[-1]
 
 
 def drawable(text: str) -> str:

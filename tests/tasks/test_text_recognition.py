@@ -12,13 +12,12 @@ from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import build_task
 from compiler.tasks.images import read_image
+from compiler.tasks.text.dictionary import Dictionary, edit_distance
 from compiler.tasks.text_recognition import (
-    Dictionary,
     PreparedTexts,
     Text,
     TextRecognition,
     drawable,
-    edit_distance,
 )
 from tests.tasks.detectors import detector
 
@@ -32,7 +31,7 @@ BOX = np.array([[4, 5, 64, 45]], "f4")
 def node():
     return {
         "_target_": "compiler.tasks.text_recognition.TextRecognition",
-        "dictionary": {"_target_": "compiler.tasks.text_recognition.Dictionary", "characters": CHARACTERS},
+        "dictionary": {"_target_": "compiler.tasks.text.dictionary.Dictionary", "characters": CHARACTERS},
         "height": 32,
         "min_width": 32,
         "max_width": None,
