@@ -13,8 +13,14 @@ from types import FrameType
 
 from compiler.errors import ExitCode, UsageError, as_compile_error, nearest
 
-VERBS = ("compile", "explain", "predict", "doctor")
-"""Each is a module of this package; its `run(arguments)` returns the exit status."""
+VERBS = {
+    "compile": "compile",
+    "explain": "explain",
+    "predict": "predict",
+    "doctor": "doctor",
+    "import": "import_config",
+}
+"""The module of this package for each; its `run(arguments)` returns the exit status."""
 
 INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
 
@@ -58,7 +64,7 @@ def _run(arguments: list[str]) -> int:
     verb, rest = (arguments[0], arguments[1:]) if has_verb else ("compile", arguments)
     if verb not in VERBS:
         raise UsageError(f"there is no verb '{verb}'", where="command line", fix=nearest(verb, VERBS))
-    status: int = importlib.import_module(f"compiler.{verb}").run(rest)
+    status: int = importlib.import_module(f"compiler.{VERBS[verb]}").run(rest)
     return status
 
 

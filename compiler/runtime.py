@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -22,8 +22,9 @@ from compiler.tasks import AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
 
-Source = str | PathLike[str] | NDArray[Any]
-"""A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`."""
+Source = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
+"""A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
+the names of a network's inputs."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,9 @@ def models_table() -> str:
     """Return one row for each model in `conf/model/`; its full name stands beside the short one."""
     names: dict[str, list[str]] = {}
     for choice in config_loader().get_group_options("model"):
-        names.setdefault(compose([f"model={choice}"]).model.name, []).append(choice)
+        model = compose([f"model={choice}"]).model
+        if "target" not in model.network:
+            names.setdefault(model.name, []).append(choice)
     rows = [HEADER, ("---",) * len(HEADER), *(tuple(_cells(choices)) for choices in names.values())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -2,14 +2,19 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import socket
+import sys
 import threading
 import zipfile
-from collections import OrderedDict
+from argparse import Namespace
+from collections import OrderedDict, defaultdict
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,13 +88,6 @@ class Touch:
 )
 def test_weights_are_read_alone_or_as_openmmlab_saves_them(tmp_path, content, zipped):
     assert_weights(read_checkpoint(save(content, tmp_path / "weights.pth", zipped=zipped)))
-
-
-def test_the_head_of_models_from_before_mmpose_1_has_its_present_name(tmp_path):
-    torch.save(
-        {"keypoint_head.final_layer.bias": torch.ones(3), "a.keypoint_head.b": torch.ones(1)}, tmp_path / "old.pth"
-    )
-    assert set(read_checkpoint(tmp_path / "old.pth")) == {"head.final_layer.bias", "a.keypoint_head.b"}
 
 
 def test_what_is_no_tensor_in_a_state_dict_is_left_out(tmp_path):
@@ -217,6 +215,182 @@ def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path, content, said
     assert said in caught.value.why
 
 
+class HistoryBuffer:
+    """Holds what MMEngine's class of this name does."""
+
+    def __init__(self):
+        self.max_length = 1_000_000
+        self._log_history = np.array([0.5, 0.25])
+        self._count_history = np.array([1, 1])
+
+
+class ConfigDict(dict):
+    """Pickles itself as MMEngine's class of this name does."""
+
+    def __reduce_ex__(self, protocol):
+        return type(self), (dict(self),)
+
+
+PLACES = {
+    HistoryBuffer: "mmengine.logging.history_buffer",
+    ConfigDict: "mmengine.config.config",
+}
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, kind: type, module: str) -> None:
+    """Let a class be pickled as one of another module."""
+    monkeypatch.setattr(kind, "__module__", module)
+    monkeypatch.setitem(sys.modules, module.partition(".")[0], SimpleNamespace())
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{kind.__name__: kind}))
+
+
+@pytest.fixture
+def mmengine(monkeypatch):
+    """What MMEngine puts into checkpoints, by its own names; MMEngine is gone when they are read."""
+    for kind, place in PLACES.items():
+        pretend(monkeypatch, kind, place)
+    return {
+        "message_hub": {
+            "log_scalars": OrderedDict({"train/loss": HistoryBuffer()}),
+            "runtime_info": {"cfg": ConfigDict(a=ConfigDict(b=1)), "best": np.float64(0.5)},
+            "resumed_keys": {"train/loss": True},
+        },
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 1e-3, "params": [0]}]},
+        "param_schedulers": [{"last_step": 3, "_global_step": 4}],
+        "meta": {
+            "dataset_meta": ConfigDict(classes=("a", "b")),
+            "path": PurePosixPath("a"),
+            "seen": defaultdict(int, a=1),
+        },
+        "settings": Namespace(epochs=3),
+    }
+
+
+@formats
+def test_a_file_that_mmengine_wrote_in_training_is_read_without_mmengine(tmp_path, mmengine, monkeypatch, zipped):
+    path = save({**mmengine, "state_dict": WEIGHTS}, tmp_path / "epoch_40.pth", zipped=zipped)
+    monkeypatch.undo()
+    assert_weights(read_checkpoint(path))
+
+
+def test_the_average_is_what_mmengine_saves_as_the_state_dict(tmp_path):
+    training = {f"module.{key}": tensor + 1 for key, tensor in WEIGHTS.items()}
+    content = {"ema_state_dict": {"steps": torch.tensor(9), **training}, "state_dict": WEIGHTS}
+    assert_weights(read_checkpoint(save(content, tmp_path / "weights.pth")))
+
+
+def test_an_average_alone_is_read_too(tmp_path):
+    network = module_of("layer")
+    average = {f"module.{key}": tensor + 1 for key, tensor in network.state_dict().items()}
+    path = save({"ema_state_dict": {"steps": torch.tensor(9), **average}}, tmp_path / "weights.pth")
+    match(network, read_checkpoint(path), source=str(path))
+    assert torch.equal(network.state_dict()["layer.weight"], average["module.layer.weight"])
+
+
+@pytest.mark.parametrize("place", ["model_state_dict", "model"])
+def test_other_trainers_put_the_weights_elsewhere(tmp_path, place):
+    assert_weights(read_checkpoint(save({"epoch": 3, place: WEIGHTS}, tmp_path / "weights.pth")))
+
+
+@formats
+def test_a_class_that_is_not_known_to_be_harmless_is_refused_by_its_name(tmp_path, monkeypatch, zipped):
+    pretend(monkeypatch, HistoryBuffer, "elsewhere.history")
+    path = save({"state_dict": WEIGHTS, "log": HistoryBuffer()}, tmp_path / "weights.pth", zipped=zipped)
+    with pytest.raises(CompileError, match="holds more than weights") as caught:
+        read_checkpoint(path)
+    assert "would call elsewhere.history.HistoryBuffer" in caught.value.why
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data/0", bytes(100_000_000))
+    with pytest.raises(CompileError, match="cannot be read") as caught:
+        read_checkpoint(path)
+    assert "claim to unpack to 100000000" in caught.value.why
+
+
+@formats
+def test_a_tensor_that_claims_to_be_huge_takes_no_memory(tmp_path, zipped):
+    huge = torch.ones(1).expand(10**12)
+    weights = read_checkpoint(save({**WEIGHTS, "huge": huge}, tmp_path / "weights.pth", zipped=zipped))
+    with pytest.raises(CompileError, match="does not fit") as caught:
+        match(module_of("huge"), {"huge.weight": weights["huge"]}, source="weights.pth")
+    assert "huge.weight is 1000000000000, not 3x2" in caught.value.why
+
+
+def test_keys_that_are_long_when_written_out_are_not(tmp_path):
+    key: tuple = ()
+    for _ in range(20):
+        key = (key, key)
+    with pytest.raises(CompileError, match="holds no weights") as caught:
+        read_checkpoint(save({key: 1}, tmp_path / "weights.pth"))
+    assert "a dict with tuple" in caught.value.why
+
+
+@pytest.mark.parametrize("kind", ["plain", "openmmlab"])
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_damaged_legacy_file_is_read_or_refused_but_never_crashes(tmp_path_factory, data, kind):
+    damaged = bytearray(BYTES[False, kind])
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged.pth"
+    path.write_bytes(damaged)
+    with suppress(CompileError):
+        read_checkpoint(path)
+
+
+def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
+    """Return a file of the safetensors format."""
+    header, data = {"__metadata__": {"format": "pt"}}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+SAFETENSORS = safetensors(
+    {
+        "conv.weight": ("F32", [2, 3], np.arange(6, dtype=np.float32).tobytes()),
+        "half": ("BF16", [1], b"\x80\x3f"),
+        "count": ("I64", [], np.int64(7).tobytes()),
+        "none": ("F32", [0, 3], b""),
+    }
+)
+
+
+def test_safetensors_are_read(tmp_path):
+    (tmp_path / "weights.safetensors").write_bytes(SAFETENSORS)
+    weights = read_checkpoint(tmp_path / "weights.safetensors")
+    assert torch.equal(weights["conv.weight"], torch.arange(6.0).reshape(2, 3))
+    assert torch.equal(weights["half"], torch.ones(1, dtype=torch.bfloat16))
+    assert torch.equal(weights["count"], torch.tensor(7))
+    assert weights["none"].shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        SAFETENSORS[:100],
+        SAFETENSORS[:-1],
+        safetensors({}),
+        safetensors({"weight": ("F32", [1000], b"1234")}),
+        safetensors({"weight": ("F32", [-1], b"1234")}),
+        safetensors({"weight": ("F4", [1], b"1")}),
+        (10**15).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (4000).to_bytes(8, "little") + b"[" * 4000,
+    ],
+)
+def test_damaged_safetensors_are_refused(tmp_path, content):
+    (tmp_path / "weights.safetensors").write_bytes(content)
+    with pytest.raises(CompileError, match=r"weights\.safetensors cannot be read"):
+        read_checkpoint(tmp_path / "weights.safetensors")
+
+
 @pytest.fixture
 def network() -> nn.Module:
     return nn.Sequential(
@@ -262,6 +436,109 @@ def test_what_does_not_fit_is_counted_and_the_first_few_are_named(network):
     )
     assert "name the model" in caught.value.fix
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
+
+
+def module_of(path: str) -> nn.Module:
+    """Return a network whose only weight lies at the dotted path of a linear layer."""
+    network: nn.Module = nn.Linear(2, 3)
+    for name in reversed(path.split(".")):
+        network = nn.Sequential(OrderedDict([(name, network)]))
+    return network
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("keypoint_head.layer", "head.layer"),  # MMPose before 1.0
+        ("keypoint_head.final_layer.2", "head.final_layer"),
+        ("keypoint_head.final_layer.0", "head.conv_layers.0"),
+        ("head.final_layer.3", "head.final_layer"),
+        ("rpn_head.layer", "bbox_head.layer"),
+        ("bbox_head.layer", "det_head.layer"),  # MMOCR before 1.0
+        ("backbone.layer3.0.conv2_offset", "backbone.layer3.0.conv2.conv_offset"),  # MMCV's first deformable layers
+        ("module.layer", "layer"),  # distributed training
+        ("module.keypoint_head.layer", "head.layer"),
+        ("_orig_mod.layer", "layer"),  # torch.compile
+        ("model.layer", "layer"),  # Lightning
+    ],
+)
+def test_a_former_name_is_understood(former, present):
+    network = module_of(present)
+    weights = module_of(former).state_dict()
+    match(network, weights, source="old.pth")
+    assert torch.equal(network.state_dict()[f"{present}.weight"], weights[f"{former}.weight"])
+
+
+@pytest.mark.parametrize("path", ["keypoint_head.layer", "module.layer", "conv2_offset", "head.final_layer.0"])
+def test_a_former_name_that_the_network_itself_has_stays(path):
+    network = module_of(path)
+    weights = module_of(path).state_dict()
+    assert match(network, weights, source="new.pth") == []
+    assert torch.equal(network.state_dict()[f"{path}.weight"], weights[f"{path}.weight"])
+
+
+def test_a_former_name_never_takes_the_place_of_the_present_one():
+    weights = {**module_of("head.layer").state_dict(), **module_of("keypoint_head.layer").state_dict()}
+    with pytest.raises(CompileError, match="does not fit") as caught:
+        match(module_of("head.layer"), weights, source="both.pth")
+    assert "2 keys not in the network: keypoint_head.layer.weight" in caught.value.why
+
+
+TRAINING = [
+    "data_preprocessor.mean",
+    "ema_backbone_conv1_weight",
+    "head.loss_module.criterion.weight",
+    "bbox_head.loss_cls.pos_grad",
+    "det_head.module_loss.weight",
+    "teacher.backbone.weight",
+    "steps",
+    "neck.bn.num_batches_tracked",
+]
+
+
+@pytest.mark.parametrize("key", TRAINING)
+def test_what_only_training_needs_is_left_out(network, key):
+    notes = match(network, {**fresh(network), key: torch.ones(3)}, source="weights.pth")
+    assert notes == ["1 keys of training left out"]
+
+
+@pytest.mark.parametrize("key", ["head.lossless.weight", "preprocessor.mean", "head.teacher.weight", "ema.weight"])
+def test_what_only_sounds_like_training_is_not_left_out(network, key):
+    with pytest.raises(CompileError, match="does not fit") as caught:
+        match(network, {**fresh(network), key: torch.ones(3)}, source="weights.pth")
+    assert f"1 keys not in the network: {key}" in caught.value.why
+
+
+def test_what_sounds_like_training_is_loaded_where_the_network_has_it():
+    network = module_of("head.loss_module")
+    weights = module_of("head.loss_module").state_dict()
+    assert match(network, weights, source="weights.pth") == []
+    assert torch.equal(network.state_dict()["head.loss_module.weight"], weights["head.loss_module.weight"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_another_precision_becomes_the_networks_and_is_said(network, dtype):
+    weights = {
+        key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in fresh(network).items()
+    }
+    assert match(network, weights, source="weights.pth") == [f"{str(dtype)[6:]} made float32"]
+    assert network.conv.weight.dtype == torch.float32
+    assert torch.equal(network.conv.weight, weights["conv.weight"].float())
+
+
+def test_another_type_is_not_another_precision(network):
+    weights = fresh(network)
+    weights["conv.weight"] = weights["conv.weight"].to(torch.int8)
+    with pytest.raises(CompileError, match="does not fit") as caught:
+        match(network, weights, source="weights.pth")
+    assert "1 keys of another type: conv.weight is int8, not float32" in caught.value.why
+
+
+def test_a_teacher_and_a_student_are_not_chosen_between():
+    weights = {**module_of("teacher.layer").state_dict(), **module_of("student.layer").state_dict()}
+    with pytest.raises(CompileError, match="does not fit") as caught:
+        match(module_of("layer"), weights, source="weights.pth")
+    assert "two networks" in caught.value.fix
 
 
 def test_candidates_are_only_looked_for_when_the_weights_do_not_fit(network):

@@ -14,6 +14,8 @@ from compiler.config.search import config_folder, config_loader
 from compiler.errors import UsageError, nearest
 
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
+_FREE_GROUPS = ("model.inputs.", "model.kwargs.")
+"""Whose keys are the user's own."""
 _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+){3})")
 
 
@@ -84,6 +86,8 @@ def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
 
 def _without_plus(override: str) -> str:
     key = override.lstrip("+").partition("=")[0]
+    if key.startswith(_FREE_GROUPS):
+        return f"++{override.lstrip('+')}"
     return override.lstrip("+") if key in _KEYS or key == "deploy" else override
 
 

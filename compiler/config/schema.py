@@ -50,6 +50,12 @@ class ModelConfig:
     official: Official = field(default_factory=Official)
     exporter: str = "auto"
     """The exporter that this model needs, where the default one does not do."""
+    target: str = ""
+    """What makes the network, for `model=torch`: `package.module:callable`."""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    """What the target is called with."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """The arguments of its forward and their shapes, such as `1x3x224x224`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,8 @@ class CompileConfig:
     """The real input of the proof; nothing means the photograph that ships with the task."""
     points: str | None = None
     """The same for a model that looks at point clouds."""
+    arrays: str | None = None
+    """The same for a model that takes arrays as they are: a .npz or .npy file; nothing means noise."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
     shape: str = "dynamic"

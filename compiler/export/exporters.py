@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,7 +107,11 @@ def _by_dynamo(
     )
 
     dimensions = {axis.name: _dimension(axis) for axes in options.axes.values() for axis in axes}
-    shapes = tuple({axis.position: dimensions[axis.name] for axis in axes} for axes in options.axes.values())
+    shapes: tuple[Any, ...] = tuple(
+        {axis.position: dimensions[axis.name] for axis in axes} for axes in options.axes.values()
+    )
+    if any(argument.kind is argument.VAR_POSITIONAL for argument in signature(network.forward).parameters.values()):
+        shapes = (shapes,)  # *arguments are one argument to torch.export
     with rewriting(), LstmNodes():
         traced = torch.export.export(
             network, arguments, dynamic_shapes=shapes if options.dynamic else None, strict=False

@@ -36,10 +36,11 @@ def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module
 
 
 def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
-    """Return the models whose keys and shapes are those of the weights; a second name of a model is left out."""
+    """Return the models whose keys and shapes are those of the weights; second names and own code are left out."""
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not _is_counter(key)}
     models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
-    return [name for name, model in models.items() if model.name == name and _shapes_of(model.network) == shapes]
+    ours = {name: model for name, model in models.items() if model.name == name and "target" not in model.network}
+    return [name for name, model in ours.items() if _shapes_of(model.network) == shapes]
 
 
 def _shapes_of(network: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -30,6 +30,11 @@ DRAWN_WEIGHTS = (
     "Give checkpoint=<path>, or checkpoint=official to download the published one"
 )
 
+OWN_WEIGHTS = (
+    "no checkpoint is given: the weights are those that model.target makes, which mean nothing unless it loads trained "
+    "ones. Give checkpoint=<path>"
+)
+
 
 def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Outcome:
     """Compile one config into a bundle, or find that its bundle is up to date.
@@ -50,7 +55,7 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
         if job.checkpoint is None:
-            listen(Warned(DRAWN_WEIGHTS))
+            listen(Warned(OWN_WEIGHTS if job.own_code else DRAWN_WEIGHTS))
         key = keys.run_key(job)
         try:
             return current_outcome(job, key) or _compile(job, key, listen)
@@ -128,7 +133,9 @@ def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stag
         name=job.name,
         unit=job.task.unit,
         checkpoint=str(job.checkpoint or ""),
-        source=str(job.source_path) if job.config.image or job.config.points else job.source_path.name,
+        source=str(job.source_path)
+        if job.config.image or job.config.points or job.config.arrays
+        else job.source_path.name,
         stages=tuple(stage.finished),
         proofs=tuple(proofs),
         ledger=tuple(ledger),

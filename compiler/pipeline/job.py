@@ -15,6 +15,7 @@ from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
+from compiler.pipeline.own_code import complete
 from compiler.tasks import AnyTask, build_task
 
 
@@ -29,8 +30,9 @@ class Job:
         checkpoint: The weights' file; None where they are drawn.
         checkpoint_digest: Of that file; empty where the weights are drawn.
         source_path: The real input of the proof.
-        source: What the task looks at: an image or points.
+        source: What the task looks at: an image, points or arrays.
         boxes: Where its objects are, [n, 4]; None for the whole source.
+        own_code: The digest of the user's code that makes the network; empty where the compiler's own does.
     """
 
     config: CompileConfig
@@ -39,8 +41,9 @@ class Job:
     checkpoint: Path | None
     checkpoint_digest: str
     source_path: Path
-    source: NDArray[Any]
+    source: Any
     boxes: NDArray[np.float32] | None
+    own_code: str = ""
 
     @property
     def name(self) -> str:
@@ -83,6 +86,10 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
     source = task.read(source_path)
     boxes = task.read_boxes(config.box, source)
     checkpoint = _locate_checkpoint(config, listen)
+    own_code = ""
+    if config.model.target:
+        config, own_code = complete(config, task, source)
+        task = build_task(config.model.processing)
     return Job(
         config=config,
         task=task,
@@ -92,11 +99,12 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
         source_path=source_path,
         source=source,
         boxes=boxes,
+        own_code=own_code,
     )
 
 
 def _locate_source(config: CompileConfig, task: AnyTask) -> Path:
-    given = {"image": config.image, "points": config.points}
+    given = {"image": config.image, "points": config.points, "arrays": config.arrays}
     for key, file in given.items():
         if file and key != task.source:
             raise UsageError(

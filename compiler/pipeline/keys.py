@@ -37,14 +37,16 @@ def versions() -> dict[str, str]:
 def run_key(job: Job) -> Key:
     """Return what a whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to look up."""
     config = asdict(job.config)
-    for where_not_what in ("output", "cache", "cache_limit", "image", "points", "checkpoint"):
+    for where_not_what in ("output", "cache", "cache_limit", "image", "points", "arrays", "checkpoint"):
         del config[where_not_what]
-    return {"config": config, "plugins": _plugins(), **_input(job), "checkpoint": job.checkpoint_digest, **_tools()}
+    checkpoint = {"checkpoint": job.checkpoint_digest, "own_code": job.own_code}
+    return {"config": config, "plugins": _plugins(), **_input(job), **checkpoint, **_tools()}
 
 
 def load_key(job: Job) -> Key:
     """Return what the loaded weights depend on."""
-    key = {"network": job.config.model.network, "checkpoint": job.checkpoint_digest, **_tools("torch", "numpy")}
+    checkpoint = {"checkpoint": job.checkpoint_digest, "own_code": job.own_code}
+    key = {"network": job.config.model.network, **checkpoint, **_tools("torch", "numpy")}
     if job.checkpoint is None:
         key |= {"processing": job.config.model.processing, "size": job.config.sizes.usual}
     return key

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from compiler.artifact import Engine, Tensors, read_json, write_json
 from compiler.backends.onnxruntime import OnnxRuntimeSession
-from compiler.checkpoint import match, read_checkpoint
+from compiler.checkpoint import match, read_checkpoint, without_training
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import ONNX_FILE, Axis, ExportOptions, describe, export, run_network, save_model
@@ -110,14 +110,26 @@ def load(job: Job, folder: Path) -> str:
     import torch
 
     network = build(job.config.model.network)
-    if job.checkpoint is None:
-        fill_with_drawn_weights(network, job.config.model.processing, job.config.sizes.usual)
+    if job.checkpoint is not None:
+        origin = [job.checkpoint.name, *_load_checkpoint(job, job.checkpoint, network)]
+    elif job.own_code:
+        origin = [f"as {job.config.model.target} makes them"]
     else:
-        weights = read_checkpoint(job.checkpoint)
-        match(network, weights, source=str(job.checkpoint), candidates=lambda: models_that_fit(weights))
+        fill_with_drawn_weights(network, job.config.model.processing, job.config.sizes.usual)
+        origin = ["drawn"]
     torch.save(network.state_dict(), folder / WEIGHTS_FILE)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return f"{parameters / 1e6:.1f} M parameters, {'drawn' if job.checkpoint is None else job.checkpoint.name}"
+    return ", ".join([f"{parameters / 1e6:.1f} M parameters", *origin])
+
+
+def _load_checkpoint(job: Job, checkpoint: Path, network: nn.Module) -> list[str]:
+    """Load a checkpoint into the network, or into the user's own within it; return what was done to the weights."""
+    weights = read_checkpoint(checkpoint)
+    if job.own_code:
+        return match(network.get_submodule("module"), weights, source=str(checkpoint))
+    return match(
+        network, weights, source=str(checkpoint), candidates=lambda: models_that_fit(without_training(weights))
+    )
 
 
 def export_program(job: Job, networks: Networks, folder: Path) -> str:
@@ -168,7 +180,7 @@ def other_inputs(job: Job) -> Iterator[Tensors]:
     else:
         count = config.batch.usual
         more = task.samples(job.source, job.boxes, count + 1, sizes.usual).tensors
-        yield {name: tensor[1:] for name, tensor in more.items()} if task.batched else more
+        yield {name: tensor[1:] if task.axes[name].get(0) == "batch" else tensor for name, tensor in more.items()}
 
 
 def rewrite(networks: Networks, exported: Path, folder: Path) -> str:

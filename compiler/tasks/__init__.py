@@ -39,7 +39,7 @@ class Result(Protocol):
         """Return the result as JSON can hold it."""
 
 
-SourceT = TypeVar("SourceT", bound=NDArray[Any])
+SourceT = TypeVar("SourceT", bound=NDArray[Any] | Mapping[str, NDArray[Any]])
 PreparedT = TypeVar("PreparedT", bound=Prepared)
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -58,7 +58,7 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
     unit: ClassVar[str]
     """Of what `difference` returns."""
     source: ClassVar[str]
-    """What it looks at: an `image`, or the `points` of a cloud."""
+    """What it looks at: an `image`, the `points` of a cloud, or `arrays` as they are."""
     sides: ClassVar[tuple[str, ...]]
     """Names of the sides of a `Size`."""
     axes: ClassVar[Mapping[str, Mapping[int, str]]]
@@ -84,7 +84,7 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
         """Names of the network's outputs, in order."""
 
     @abstractmethod
-    def read(self, source: str | PathLike[str] | NDArray[Any]) -> SourceT:
+    def read(self, source: str | PathLike[str] | SourceT) -> SourceT:
         """Read what the task looks at from a file, or take it from an array.
 
         Raises:

@@ -196,7 +196,7 @@ def test_a_batch_of_any_size_is_traced():
     ("change", "message"),
     [
         ({"stage4": None}, "extra must hold stage1, stage2, stage3, stage4, not stage1, stage2, stage3"),
-        ({"upsample": {"mode": "bilinear"}}, "extra must hold .*, not .*upsample"),
+        ({"enlarge": {"mode": "bilinear"}}, "extra must hold .*, not .*enlarge"),
         ({"stage2": stage(4, 8, block="SHUFFLE")}, r"extra\.stage2: block 'SHUFFLE' is not supported"),
         ({"stage2": stage(4, 8, num_branches=3)}, r"extra\.stage2: 3 branches need as many .* not 2 and 2"),
         ({"stage2": stage(4, 8, num_blocks=[4])}, r"extra\.stage2: 2 branches need as many .* not 1 and 2"),
@@ -254,3 +254,8 @@ def test_heatmap_head_convolves_before_its_final_layer():
 def test_heatmap_head_tells_kernel_sizes_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):
         HeatmapHead(8, 17, **options)
+
+
+def test_maps_are_enlarged_as_the_extra_says():
+    layers = fuse_layers([2, 4], 1, None, PLAIN_NORM, {"mode": "bilinear", "align_corners": False})
+    assert (layers[0][1][2].mode, layers[0][1][2].align_corners) == ("bilinear", False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
 from types import MappingProxyType
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _BLOCKS: MappingProxyType[str, type[BasicBlock | Bottleneck]] = MappingProxyType(
     {"BASIC": BasicBlock, "BOTTLENECK": Bottleneck}
 )
+_NEAREST = MappingProxyType({"mode": "nearest"})
 _STAGES = ("stage1", "stage2", "stage3", "stage4")
 _STEM_CHANNELS = 64
 
@@ -38,6 +39,7 @@ class StageSpec:
         num_blocks: Number of blocks of each branch.
         num_channels: Channels inside the blocks of each branch: a fourth of what a bottleneck gives.
         multiscale_output: Give every resolution, not the finest alone; the stages before the last always do.
+        upsample: How maps are enlarged: what `torch.nn.Upsample` takes beside the factor.
 
     Raises:
         ValueError: The block is not supported, or there is not one number for each branch.
@@ -49,6 +51,7 @@ class StageSpec:
     num_blocks: Sequence[int]
     num_channels: Sequence[int]
     multiscale_output: bool = False
+    upsample: Mapping[str, Any] = field(default_factory=lambda: _NEAREST)
 
     def __post_init__(self) -> None:
         if self.block not in _BLOCKS:
@@ -96,7 +99,11 @@ def transit(layers: nn.ModuleList, features: Sequence[Tensor]) -> list[Tensor]:
 
 
 def fuse_layers(
-    channels: Sequence[int], num_outputs: int, convolve: Convolution, norm_cfg: Mapping[str, Any]
+    channels: Sequence[int],
+    num_outputs: int,
+    convolve: Convolution,
+    norm_cfg: Mapping[str, Any],
+    upsample: Mapping[str, Any] = _NEAREST,
 ) -> nn.ModuleList:
     """Return, for each of `num_outputs` resolutions, what brings every branch to its resolution and channels.
 
@@ -105,6 +112,7 @@ def fuse_layers(
         num_outputs: How many resolutions are given, from the finest on.
         convolve: Makes the convolutions that coarsen.
         norm_cfg: As in `ConvModule`, for the convolutions that refine.
+        upsample: As in `StageSpec`.
     """
 
     def layer(source: int, target: int) -> nn.Module:
@@ -115,7 +123,7 @@ def fuse_layers(
         return nn.Sequential(
             nn.Conv2d(channels[source], channels[target], 1, bias=False),
             build_norm(norm_cfg, channels[target]),
-            nn.Upsample(scale_factor=2 ** (source - target), mode="nearest"),
+            nn.Upsample(scale_factor=2 ** (source - target), **upsample),
         )
 
     return nn.ModuleList(
@@ -158,7 +166,9 @@ class HRModule(nn.Module):
             for width, depth in zip(channels, stage.num_blocks, strict=True)
         )
         num_outputs = stage.num_branches if multiscale_output else 1
-        self.fuse_layers = fuse_layers(channels, num_outputs, partial(convolution, norm_cfg=norm_cfg), norm_cfg)
+        self.fuse_layers = fuse_layers(
+            channels, num_outputs, partial(convolution, norm_cfg=norm_cfg), norm_cfg, stage.upsample
+        )
         self.relu = nn.ReLU()
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
@@ -177,7 +187,7 @@ class HRNet(nn.Module):
     `[n, c, h / 4, w / 4]`: by default that one alone.
 
     Args:
-        extra: Under `stage1` to `stage4`, what `StageSpec` takes.
+        extra: Under `stage1` to `stage4`, what `StageSpec` takes; under `upsample`, that of them all.
         in_channels: Channels of the image.
         norm_cfg: As in `ConvModule`.
 
@@ -223,12 +233,13 @@ class HRNet(nn.Module):
 
 
 def _read_stages(extra: Mapping[str, Mapping[str, Any]]) -> list[StageSpec]:
-    if sorted(extra) != list(_STAGES):
+    upsample = extra.get("upsample", _NEAREST)
+    if sorted(extra.keys() - {"upsample"}) != list(_STAGES):
         raise ValueError(f"extra must hold {', '.join(_STAGES)}, not {', '.join(sorted(extra))}")
     stages = []
     for name in _STAGES:
         try:
-            stages.append(StageSpec(**extra[name]))
+            stages.append(StageSpec(**extra[name], upsample=upsample))
         except (TypeError, ValueError) as error:
             raise ValueError(f"extra.{name}: {error}") from error
     return stages

@@ -1,0 +1,131 @@
+"""Read a checkpoint's weights, without running any code that is in it."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.checkpoint import safetensors
+from compiler.checkpoint.standins import allowed
+from compiler.errors import CompileError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+OFFICIAL = "official"
+"""What stands for the checkpoint that a model's authors publish."""
+WEIGHTS = ("state_dict", "model_state_dict", "model", "ema_state_dict")
+"""Where trainers put the weights, the first found counts. MMEngine's EMAHook saves the average as `state_dict`, which
+is what it tests with, and the weights that it goes on training from as `ema_state_dict`."""
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a `.pth` or `.safetensors` file, by the names that they have in it.
+
+    Args:
+        path: A file with a state dict, alone or as a trainer saves it: under one of `WEIGHTS`.
+
+    Raises:
+        CompileError: The file is missing, truncated, would run code when unpickled, claims to unpack to more than it
+            holds, or holds no weights.
+    """
+    import torch
+
+    require_checkpoint(path)
+    if path.suffix == safetensors.SUFFIX:
+        return safetensors.read(path)
+    try:
+        _check_unpacked_size(path)
+        with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged file makes torch guess at what it is
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except CompileError:
+        raise
+    except Exception as error:  # what a damaged file leads torch to raise has no common base class
+        raise _unsafe(path, error) if isinstance(error, pickle.UnpicklingError) else _unreadable(path, error) from error
+    return _weights_in(content, path)
+
+
+def require_checkpoint(path: Path) -> None:
+    """Refuse a checkpoint that is not there.
+
+    Raises:
+        CompileError: It does not exist, or is no file.
+    """
+    if not path.is_file():
+        raise CompileError(
+            f"the checkpoint {path} does not exist",
+            where=f"checkpoint={path}",
+            fix=f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights",
+        )
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Refuse a zip file that unpacks to more than its own size: PyTorch compresses nothing, a zip bomb does."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as file:
+        unpacked = sum(entry.file_size for entry in file.infolist())
+    if unpacked > path.stat().st_size:
+        raise CompileError(
+            f"the checkpoint {path.name} cannot be read",
+            where=str(path),
+            why=f"its {path.stat().st_size} bytes claim to unpack to {unpacked}, and PyTorch never compresses",
+            fix="do not trust this file; where it is yours, save it again with torch.save",
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> CompileError:
+    # What torch adds is advice to read the file without the safety.
+    own = str(error).rpartition("WeightsUnpickler error: ")[2].partition(" In PyTorch")[0]
+    first = next((line for line in own.splitlines() if line.strip()), "")
+    return CompileError(
+        f"the checkpoint {path.name} cannot be read",
+        where=str(path),
+        why=f"it is truncated or not a PyTorch checkpoint ({type(error).__name__}{f': {first}' if first else ''})",
+        fix="download or copy it again, and compare its size and SHA-256 with the original's",
+    )
+
+
+def _unsafe(path: Path, error: pickle.UnpicklingError) -> CompileError:
+    text = str(error)
+    if "Unsupported global" not in text and "GLOBAL" not in text:
+        return _unreadable(path, error)
+    name = text.partition("GLOBAL ")[2].partition(" ")[0] or "an unknown global"
+    return CompileError(
+        f"the checkpoint {path.name} holds more than weights",
+        where=str(path),
+        why=f"reading it would call {name}, which can run any code; nothing was run",
+        fix="where you trust it, keep its weights only: torch.save({'state_dict': model.state_dict()}, 'weights.pth')",
+    )
+
+
+def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
+    import torch
+
+    places = [content.get(name) for name in WEIGHTS] if isinstance(content, Mapping) else []
+    for place in (*places, content):
+        if isinstance(place, Mapping):
+            weights = {str(key): value for key, value in place.items() if _is_weight(key, value, torch.Tensor)}
+            if weights:
+                return weights
+    raise CompileError(
+        f"the checkpoint {path.name} holds no weights",
+        where=str(path),
+        why=f"it holds a {type(content).__name__}{_named(content)}, and no state dict",
+        fix="give a file that was saved by torch.save(model.state_dict()) or by an OpenMMLab runner",
+    )
+
+
+def _is_weight(key: object, value: object, kind: type) -> bool:
+    return isinstance(key, str) and isinstance(value, kind)
+
+
+def _named(content: object, shown: int = 5) -> str:
+    """Return a few of a dictionary's keys; a hostile file's keys can be as long as all memory when they are written."""
+    keys = [key if isinstance(key, str) else type(key).__name__ for key in content] if isinstance(content, dict) else []
+    return f" with {', '.join(key[:80] for key in keys[:shown])}{', …' if len(keys) > shown else ''}" if keys else ""

@@ -1,0 +1,114 @@
+"""What a config says of the input that its model is tested with: where it comes from, and what is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.openmmlab.translate.parts import Part, Parts, bare, fields, node, refuse
+
+UNCHANGED = Part(dropped=("*",))
+"""A step that leaves the input as it is."""
+
+STEPS: Parts = dict.fromkeys(
+    ("LoadImage", "LoadImageFromFile", "LoadAnnotations", "PackPoseInputs", "PackDetInputs"), UNCHANGED
+)
+"""Steps of every pipeline."""
+
+
+@dataclass(frozen=True)
+class TestData:
+    """What a model is tested with.
+
+    Attributes:
+        kind: The type of the innermost data set, such as `CocoDataset`; empty where there is none.
+        metainfo: What the config says that its classes or key points are.
+        pipeline: What happens to an input before the network sees it.
+        where: The pipeline's place in the config.
+    """
+
+    kind: str
+    metainfo: Mapping[str, Any]
+    pipeline: tuple[Mapping[str, Any], ...]
+    where: str
+
+    def steps(self, parts: Parts) -> dict[str, dict[str, Any]]:
+        """Translate the steps of the pipeline.
+
+        Args:
+            parts: Those that change an input, beside `STEPS`.
+
+        Returns:
+            For the type of each step, without its package, what its part makes of it.
+
+        Raises:
+            CompileError: There is a step that we do not have.
+        """
+        known = {**STEPS, **parts}
+        return {
+            bare(str(step.get("type"))): node(step, known, f"{self.where}[{index}]")
+            for index, step in enumerate(self.pipeline)
+        }
+
+
+def test_data(config: Mapping[str, Any]) -> TestData:
+    """Find what a model is tested with.
+
+    Raises:
+        CompileError: There is no pipeline in the config.
+    """
+    sets = list(_nested(config))
+    pipelines = [(one.get("pipeline"), f"{where}.pipeline") for one, where in sets]
+    pipelines += [(config.get(name), name) for name in ("test_pipeline", "val_pipeline")]
+    pipeline, where = next(((found, where) for found, where in pipelines if found), ((), ""))
+    if not pipeline:
+        refuse("the config does not say what happens to an input", "test_dataloader.dataset.pipeline")
+    metainfo = next((one["metainfo"] for one, _ in sets if one.get("metainfo")), config.get("metainfo") or {})
+    kind = str(sets[-1][0].get("type", "")) if sets else str(config.get("dataset_type", ""))
+    return TestData(bare(kind), metainfo, tuple(pipeline), where)
+
+
+def _nested(config: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield the data set of the test and, where it wraps others, the first of each; outermost first."""
+    where = next((name for name in ("test_dataloader", "val_dataloader") if config.get(name)), "")
+    loader = config.get(where) or {}
+    if isinstance(loader, list | tuple):
+        loader, where = loader[0], f"{where}[0]"
+    dataset, where = loader.get("dataset"), f"{where}.dataset"
+    while isinstance(dataset, Mapping):
+        yield dataset, where
+        if dataset.get("datasets"):
+            dataset, where = dataset["datasets"][0], f"{where}.datasets[0]"
+        else:
+            dataset, where = dataset.get("dataset"), f"{where}.dataset"
+
+
+def preprocessor(config: Mapping[str, Any], part: Part) -> dict[str, Any]:
+    """Translate `model.data_preprocessor`, which may also stand beside the model.
+
+    Raises:
+        CompileError: It has a key or value that we do not have.
+    """
+    inner = config["model"].get("data_preprocessor")
+    where = "data_preprocessor" if inner is None else "model.data_preprocessor"
+    return fields(inner or config.get("data_preprocessor") or {}, part, where)
+
+
+def normalisation(config: Mapping[str, Any], part: Part) -> dict[str, Any]:
+    """Return `mean`, `std` and `to_rgb` as our tasks take them; see `preprocessor`."""
+    found = preprocessor(config, part)
+    given = {key: found[key] for key in ("mean", "std") if found.get(key)}
+    return {**given, "to_rgb": found.get("bgr_to_rgb", False)}
+
+
+def level(value: Any, where: str) -> int:
+    """Return the one level of a colour that is grey.
+
+    Raises:
+        CompileError: Its channels differ.
+    """
+    levels = list(value) if isinstance(value, list | tuple) else [value]
+    if len(set(levels)) != 1:
+        refuse(f"the colour {levels} is not grey", where, why="our tasks pad with one level")
+    return int(levels[0])

@@ -1,0 +1,94 @@
+"""What an input is, as a config writes it: `1x3x224x224`, or `1x77:int64:0-999`."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
+_GRAMMAR = re.compile(r"(?P<shape>(?:n|\d+)(?:x\d+)*)(?::(?P<dtype>\w+)(?::(?P<low>-?[\d.]+)-(?P<high>-?[\d.]+))?)?")
+_JITTER = 0.1
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a network.
+
+    Attributes:
+        name: The argument of the network's forward.
+        shape: Of one item where the first axis counts items, else of the whole.
+        batched: Whether the first axis counts items.
+        dtype: One of `TYPES`.
+        low: The smallest number that is drawn; None for what is usual for the type.
+        high: The largest, likewise.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    batched: bool
+    dtype: str
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> InputSpec:
+        """Read a shape, a type and a range: a first axis of 1 or n counts items, any other is as long as it says.
+
+        Raises:
+            ValueError: The text is not of that form, the type is unknown, or a length is zero.
+        """
+        match = _GRAMMAR.fullmatch(text)
+        if match is None:
+            raise ValueError(f"inputs.{name} is {text!r}, and a shape is written 1x3x224x224 or 1x77:int64:0-999")
+        first, *rest = match["shape"].split("x")
+        batched = first in ("1", "n")
+        shape = tuple(map(int, rest if batched else (first, *rest)))
+        dtype = match["dtype"] or "float32"
+        if dtype not in TYPES:
+            raise ValueError(f"inputs.{name} is of type {dtype!r}, which is none of {', '.join(TYPES)}")
+        if 0 in shape:
+            raise ValueError(f"inputs.{name} has an axis of length 0 in {text!r}")
+        low, high = (None if match[side] is None else float(match[side]) for side in ("low", "high"))
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"inputs.{name} is drawn from {low:g} to {high:g}, which is upside down")
+        return cls(name, shape, batched, dtype, low, high)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}[{', '.join(['n'] * self.batched + list(map(str, self.shape)))}]"
+
+    def draw(self, count: int) -> NDArray[Any]:
+        """Return `count` drawn items, each the same whatever the count; or one input that differs with the count."""
+        if not self.batched:
+            return self._drawn(count)
+        return np.stack([self._drawn(index) for index in range(count)])
+
+    def repeat(self, array: NDArray[Any], count: int) -> NDArray[Any]:
+        """Return `count` items out of those given: first as they are, then with a little noise, or rolled if whole."""
+        if not self.batched:
+            return array
+        items = [array[index % len(array)] for index in range(count)]
+        return np.stack([item if index < len(array) else self._varied(item, index) for index, item in enumerate(items)])
+
+    def _varied(self, item: NDArray[Any], index: int) -> NDArray[Any]:
+        if item.dtype.kind != "f":
+            return np.roll(item, index)
+        noise = np.random.default_rng([zlib.crc32(self.name.encode()), index]).standard_normal(item.shape)
+        return np.asarray(item + _JITTER * (float(item.std()) or 1.0) * noise, item.dtype)
+
+    def _drawn(self, index: int) -> NDArray[Any]:
+        generator = np.random.default_rng([zlib.crc32(self.name.encode()), index])
+        kind = np.dtype(self.dtype).kind
+        if self.low is None or self.high is None:
+            if kind == "f":
+                return generator.standard_normal(self.shape).astype(self.dtype)
+            low, high = 0.0, 255.0 if self.dtype == "uint8" else 1.0
+        else:
+            low, high = self.low, self.high
+        if kind == "f":
+            return generator.uniform(low, high, self.shape).astype(self.dtype)
+        return generator.integers(int(low), int(high), self.shape, endpoint=True).astype(self.dtype)

@@ -1,0 +1,136 @@
+"""Detectors of MMDetection as models of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.errors import CompileError
+from compiler.networks import build
+from compiler.openmmlab.translate import translate
+from compiler.tasks import build_task
+from tests.openmmlab.changes import changed
+from tests.openmmlab.published import completed, models, ours, theirs
+
+CONFIG = {
+    "model": {
+        "type": "RetinaNet",
+        "data_preprocessor": {
+            "type": "DetDataPreprocessor",
+            "mean": [123.675, 116.28, 103.53],
+            "std": [58.395, 57.12, 57.375],
+            "bgr_to_rgb": True,
+            "pad_size_divisor": 32,
+        },
+        "backbone": {"type": "ResNet", "depth": 18, "frozen_stages": 1, "norm_cfg": {"type": "BN"}},
+        "neck": {
+            "type": "FPN",
+            "in_channels": [64, 128, 256, 512],
+            "out_channels": 256,
+            "start_level": 1,
+            "add_extra_convs": True,
+            "num_outs": 5,
+        },
+        "bbox_head": {
+            "type": "RetinaHead",
+            "num_classes": 2,
+            "in_channels": 256,
+            "anchor_generator": {
+                "type": "AnchorGenerator",
+                "octave_base_scale": 4,
+                "scales_per_octave": 3,
+                "ratios": [0.5, 1.0, 2.0],
+                "strides": [8, 16, 32, 64, 128],
+            },
+            "bbox_coder": {"type": "DeltaXYWHBBoxCoder"},
+        },
+        "test_cfg": {"nms_pre": 500, "score_thr": 0.1, "nms": {"type": "nms", "iou_threshold": 0.4}, "max_per_img": 9},
+    },
+    "test_dataloader": {
+        "dataset": {
+            "type": "RepeatDataset",
+            "dataset": {
+                "type": "CocoDataset",
+                "metainfo": {"classes": ("apple", "pear")},
+                "pipeline": [
+                    {"type": "LoadImageFromFile"},
+                    {"type": "Resize", "scale": (1000, 600), "keep_ratio": True},
+                    {"type": "PackDetInputs"},
+                ],
+            },
+        }
+    },
+}
+DATASET = CONFIG["test_dataloader"]["dataset"]["dataset"]
+RESIZE = "test_dataloader.dataset.dataset.pipeline"
+
+
+@pytest.mark.parametrize("name", models("mmdet"))
+def test_a_published_config_is_the_model_in_our_own_file(name):
+    mine, translated = ours(name), theirs(name)
+    assert completed(translated["network"]) == completed(mine.network)
+    assert {**translated["tail"], "kind": "native"} == mine.tail
+    assert build_task({**translated["processing"], "tail": "native"}) == build_task(mine.processing)
+    shapes = ("input_shape", "stride", "smallest_shape", "largest_shape")
+    assert [tuple(translated[key]) for key in shapes] == [getattr(mine, key) for key in shapes]
+
+
+def test_a_config_of_ones_own_gives_a_network_and_its_processing():
+    model = translate(CONFIG, "fruit.py")
+    task = build_task({**model["processing"], "tail": "native"})
+    assert task.classes.names == ("apple", "pear")
+    assert (task.test_cfg.nms_pre, task.test_cfg.iou_threshold, task.test_cfg.max_per_img) == (500, 0.4, 9)
+    assert (model["input_shape"], model["smallest_shape"], model["largest_shape"]) == (
+        [608, 1024],
+        [320, 320],
+        [1024, 1024],
+    )
+    assert build(model["network"]).bbox_head.num_classes == 2
+
+
+@pytest.mark.parametrize(("metainfo", "first"), [({}, "class_0"), ({"CLASSES": ["a", "b"]}, "a")])
+def test_classes_have_the_names_that_the_config_gives_and_else_numbers(metainfo, first):
+    model = translate(changed(CONFIG, "test_dataloader.dataset.dataset.metainfo", metainfo), "x.py")
+    assert model["processing"]["classes"]["names"][0] == first
+
+
+def test_classes_of_a_known_data_set_have_its_names():
+    config = changed(CONFIG, "test_dataloader.dataset.dataset", {**DATASET, "type": "VOCDataset", "metainfo": {}})
+    config["model"]["bbox_head"]["num_classes"] = 20
+    assert translate(config, "x.py")["processing"]["classes"]["names"][:2] == ["aeroplane", "bicycle"]
+
+
+def test_one_class_may_be_named_by_a_text():
+    config = changed(CONFIG, "test_dataloader.dataset.dataset.metainfo", {"classes": "balloon"})
+    config["model"]["bbox_head"]["num_classes"] = 1
+    assert translate(config, "x.py")["processing"]["classes"]["names"] == ["balloon"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("model.backbone.type", "SwinTransformer", "model.backbone.type"),
+        ("model.backbone.plugins", [{"cfg": {}}], "model.backbone.plugins"),
+        ("model.neck.relu_before_extra_convs", True, "model.neck.relu_before_extra_convs"),
+        ("model.bbox_head.bbox_coder.type", "LegacyDeltaXYWHBBoxCoder", "model.bbox_head.bbox_coder.type"),
+        ("model.bbox_head.anchor_generator.center_offset", 0.5, "model.bbox_head.anchor_generator.center_offset"),
+        ("model.test_cfg.nms", {"type": "soft_nms", "iou_threshold": 0.5}, "model.test_cfg.nms.type"),
+        ("model.data_preprocessor.pad_value", 114, "model.data_preprocessor.pad_value"),
+        (f"{RESIZE}.1.keep_ratio", False, f"{RESIZE}[1].keep_ratio"),
+        (f"{RESIZE}", [{"type": "LoadImageFromFile"}], RESIZE),
+    ],
+)
+def test_what_we_do_not_have_is_refused_with_its_place(path, value, where):
+    with pytest.raises(CompileError) as caught:
+        translate(changed(CONFIG, path, value), "x.py")
+    assert caught.value.where == f"x.py: {where}"
+
+
+def test_an_image_that_is_stretched_is_refused_where_the_config_says_nothing():
+    with pytest.raises(CompileError, match="keep_ratio=False"):
+        translate(changed(CONFIG, f"{RESIZE}.1", {"type": "Resize", "scale": (640, 640)}), "x.py")
+
+
+def test_padding_of_two_colours_is_refused():
+    config = changed(CONFIG, f"{RESIZE}.2", {"type": "Pad", "size": (640, 640), "pad_val": {"img": (1, 2, 3)}})
+    with pytest.raises(CompileError, match="not grey"):
+        translate(config, "x.py")
