@@ -23,7 +23,7 @@ from compiler.errors import CompileError
 Dimension = int | str
 
 Tensors = Mapping[str, NDArray[Any]]
-"""A batch of network inputs or outputs, by name; the first axis counts the items of the batch."""
+"""Network inputs or outputs, by name."""
 
 
 @dataclass(frozen=True)

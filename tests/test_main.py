@@ -25,7 +25,7 @@ def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_lin
     assert run.returncode == 0
     assert all(verb in run.stdout for verb in VERBS)
     assert "backend: onnxruntime" in run.stdout
-    assert "model: hourglass, hourglass-384x384" in run.stdout
+    assert "model: centerpoint, centerpoint-pillar02-circlenms" in run.stdout
     assert "rtmpose, rtmpose-l" in run.stdout
     assert "+backend=onnxruntime +model=rtmpose" in run.stdout
     imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}

@@ -6,11 +6,15 @@ It finds what our runtime finds, but for traits of its own, which these tests le
   as large as the network's input and starts at a whole pixel, both crops are plain copies of the pixels.
 - It refines a heat map's peak along both axes or along none, where MMPose decides for each.
 - It clips boxes to the last pixels of an image, where MMDetection clips them to its edges, one pixel further.
+- It rounds the corners of texts to whole pixels, and may begin with another one.
+- A width halfway between two multiples of 16 becomes the wider one, where MMOCR takes the even one.
+- It reads what a crop is padded with too, where the engine takes one width only.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +24,14 @@ import numpy as np
 import pytest
 
 from compiler import runtime
-from compiler.config import compose
 from compiler.tasks.nms import SelectionConfig
 from compiler.tasks.pairing import Detected, pair
+from compiler.text_spotting import cut_out
+from tests.compiling import compile_bundle
 from tests.conftest import PHOTOGRAPH, CommandLine
 from tests.environments import make_environment
+from tests.tasks.pages import page
+from tests.text_models import TEXT_MODELS, text_overrides
 
 CUP = PHOTOGRAPH.with_name("coffee.jpg")
 
@@ -47,6 +54,20 @@ import cv2, mmdeploy_runtime
 detector = mmdeploy_runtime.Detector(sys.argv[1], "cpu", 0)
 found = [detector(cv2.imread(image))[:2] for image in sys.argv[3:]]
 json.dump([[dets.tolist(), labels.tolist()] for dets, labels in found], open(sys.argv[2], "w"))
+"""
+
+TEXT_DETECTION_SCRIPT = """
+import json, sys
+import cv2, mmdeploy_runtime
+detector = mmdeploy_runtime.TextDetector(sys.argv[1], "cpu", 0)
+json.dump([detector(cv2.imread(image)).tolist() for image in sys.argv[3:]], open(sys.argv[2], "w"))
+"""
+
+TEXT_RECOGNITION_SCRIPT = """
+import json, sys
+import cv2, mmdeploy_runtime
+recognizer = mmdeploy_runtime.TextRecognizer(sys.argv[1], "cpu", 0)
+json.dump([recognizer(cv2.imread(image)) for image in sys.argv[3:]], open(sys.argv[2], "w"))
 """
 
 
@@ -75,10 +96,8 @@ def compiled(tmp_path_factory, shared_cache):
     command_line = CommandLine(tmp_path_factory.mktemp("compiled"))
 
     def compile(model: str, shape: str) -> Path:
-        overrides = [f"model={model}", f"shape={shape}"]
-        run = command_line(*overrides, f"cache={shared_cache}")
-        assert run.returncode == 0, run.stdout + run.stderr
-        return command_line.folder / "outputs" / model / str(compose(overrides).deploy_name)
+        overrides = text_overrides(model, command_line.folder) if model in TEXT_MODELS else (f"model={model}",)
+        return compile_bundle(command_line, shared_cache, *overrides, f"shape={shape}")
 
     return compile
 
@@ -158,3 +177,61 @@ def _as_the_sdk_clips(detections, shape):
     dets[:, 2:4] = np.minimum(dets[:, 2:4], [shape[1] - 1, shape[0] - 1])
     left = (dets[:, :2] <= dets[:, 2:4]).all(axis=1)
     return dets[left], labels[left]
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """A page of printed words, wide and high."""
+    printed, _ = page()
+    return write_images(tmp_path, [printed, np.rot90(printed)])
+
+
+def write_images(folder, images):
+    paths = [folder / f"{index}.png" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        cv2.imwrite(str(path), image)
+    return paths
+
+
+@pytest.mark.parametrize(("shape", "turned"), [("static_480x640", False), ("dynamic_320x320-480x480", True)])
+def test_the_sdk_finds_the_same_texts_in_our_bundle(sdk, compiled, pages, shape, turned):
+    bundle = compiled("dbnet", shape)
+    # The SDK does not fit what is high into what is wide.
+    images = [pages[0], pages[turned], pages[0]]
+    found = sdk(TEXT_DETECTION_SCRIPT, bundle, *images)
+    assert found[0] == found[-1]
+    predictor = runtime.open(bundle)
+    for image, theirs in zip(images, found, strict=True):
+        ours = predictor(image)
+        assert len(ours) >= 7
+        for one, (*corners, score) in zip(ours, theirs, strict=True):
+            starts = (np.roll(np.reshape(corners, (4, 2)), start, axis=0) for start in range(4))
+            assert min(np.abs(one.polygon - polygon).max() for polygon in starts) < 0.51
+            assert score == pytest.approx(one.score, abs=1e-4)
+    # The test would prove nothing if the texts did not depend on the pixels.
+    assert not turned or found[0] != found[1]
+
+
+@pytest.mark.parametrize(("shape", "least_width"), [("dynamic_32x32-32x640", 0), ("static_32x96", 96)])
+def test_the_sdk_reads_the_same_texts_with_our_bundle(sdk, compiled, tmp_path, shape, least_width):
+    bundle = compiled("crnn", shape)
+    predictor = runtime.open(bundle)
+    printed, words = page()
+    crops = [cut_out(printed, word.quad) for word in words]
+    crops = [crop for crop in crops if predictor.task.width(crop) >= least_width and not _is_rounded_down(crop)]
+    assert len(crops) >= 10
+    found = sdk(TEXT_RECOGNITION_SCRIPT, bundle, *write_images(tmp_path, crops))
+    for crop, (theirs, scores) in zip(crops, found, strict=True):
+        (ours,) = predictor(crop)
+        assert theirs == ours.text
+        assert scores == pytest.approx(ours.character_scores, abs=1e-4)
+    # The test would prove nothing if the texts did not depend on the pixels.
+    texts = {text for text, _ in found}
+    assert len(texts) > len(crops) / 2
+    assert sum(map(len, texts)) > 3 * len(texts)
+
+
+def _is_rounded_down(crop):
+    """Tell whether a crop, brought to a height of 32, is halfway between an even multiple of 16 and the next."""
+    height, width = crop.shape[:2]
+    return math.ceil(32 / height * width) % 32 == 8

@@ -1,4 +1,4 @@
-"""A detector finds the words of a page, and a recogniser reads each of them; both are stand-ins here."""
+"""A detector finds the words of a page, and a recogniser reads each of them: stand-ins, and at the end real bundles."""
 
 import json
 from types import SimpleNamespace
@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from compiler import predict, text_spotting
+from compiler import predict, runtime, text_spotting
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
+from compiler.tasks.text.dictionary import Dictionary
 from compiler.tasks.text_detection import TextDetection, TextInstance
-from compiler.tasks.text_recognition import Dictionary, TextRecognition
+from compiler.tasks.text_recognition import TextRecognition
 from compiler.text_spotting import TextSpotter, cut_out, reading_order
+from tests.compiling import compile_bundle
+from tests.conftest import CommandLine
+from tests.tasks import pages
+from tests.text_models import text_overrides
 
 SIZES = SizeRange((32, 32), (32, 100), (32, 640), (32, 4))
 WORDS = ("quick", "brown", "fox", "jumps", "1953")
@@ -233,3 +238,39 @@ def test_predict_takes_one_or_two_bundles(arguments):
 def test_predict_takes_no_box_where_a_detector_finds_them():
     with pytest.raises(UsageError, match="finds the boxes itself"):
         predict.run(["detector", "recogniser", "page.png", "box=0,0,5,5"])
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory, shared_cache):
+    """DBNet, which finds the lines of a page, and CRNN."""
+    command_line = CommandLine(tmp_path_factory.mktemp("bundles"))
+    shapes = {"dbnet": "static_480x640", "crnn": "dynamic_32x32-32x640"}
+    return [
+        compile_bundle(command_line, shared_cache, *text_overrides(model, command_line.folder), f"shape={shape}")
+        for model, shape in shapes.items()
+    ]
+
+
+def test_two_bundles_read_the_lines_of_a_page(bundles, command_line):
+    image, printed = pages.page()
+    source, picture = (command_line.folder / name for name in ("page.png", "drawn.png"))
+    cv2.imwrite(str(source), image)
+    run = command_line("predict", *map(str, bundles), str(source), f"picture={picture}")
+    assert run.returncode == 0, run.stderr
+    words = json.loads(run.stdout)
+    detector, recognizer = map(runtime.open, bundles)
+    lines = detector(image)
+    assert len(lines) == len(pages.LINES)
+    for word, line in zip(words, lines, strict=True):
+        (text,) = recognizer(cut_out(image, line.polygon))
+        assert word["polygon"] == line.polygon.tolist()
+        assert word["detection_score"] == pytest.approx(line.score)
+        assert word["text"] == text.text
+        assert word["character_scores"] == pytest.approx(text.character_scores, abs=1e-4)
+    assert all(len(word["text"]) > 2 for word in words)
+    for one in printed:
+        centre = one.quad.mean(axis=0).tolist()
+        assert sum(cv2.pointPolygonTest(line.polygon, centre, False) > 0 for line in lines) == 1
+    drawn = cv2.imread(str(picture))
+    assert drawn.shape == image.shape
+    assert (drawn != image).any()

@@ -19,7 +19,16 @@ from compiler.pipeline.job import Job
 from rewriters import Rewriter, Selection
 from rewriters.registry import ENTRY_POINT_GROUP
 
-LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "onnx-graphsurgeon", "numpy", "opencv-python-headless")
+LIBRARIES = (
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "onnx-graphsurgeon",
+    "numpy",
+    "opencv-python-headless",
+    "pyclipper",
+)
 
 Key = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """What lies around a network: from images and point clouds to its inputs, and from its outputs to results.
 
-Tasks need NumPy and OpenCV only, so that a bundle runs where PyTorch is not installed.
+Tasks need NumPy, OpenCV and pyclipper only, so that a bundle runs where PyTorch is not installed.
 """
 
 from __future__ import annotations

@@ -151,8 +151,11 @@ class TextDetection(WholeImageTask[TextInstance]):
         """Return a page of printed words, one line of which is askew."""
         return Path(__file__).parent / "photographs" / "page.png"
 
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any] | None:
         """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
+        decoder = self.postprocessor.sdk_decoder()
+        if decoder is None:
+            return None
         padding: dict[str, Any] = {"size_divisor": max([self.pad_divisor, *(sizes.stride if sizes else ())])}
         if sizes and sizes.fixed:
             padding = {"size": list(sizes.largest[::-1])}
@@ -164,9 +167,7 @@ class TextDetection(WholeImageTask[TextInstance]):
             {"type": "DefaultFormatBundle"},
             {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]},
         ]
-        component, params = self.postprocessor.sdk_component, self.postprocessor.sdk_params()
-        decoder = {"module": "mmocr", "component": component, "params": params}
-        return pipeline(steps, self.sdk_model, decoder, batched)
+        return pipeline(steps, self.sdk_model, {"module": "mmocr", **decoder}, batched)
 
     def sdk_codebase(self) -> dict[str, Any]:
         """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""

@@ -1,6 +1,7 @@
-"""Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks [rtmpose] [models]`.
+"""Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
-`python -m tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only.
+Any of `rtmpose`, `models` and `post` after it names the tables to print. `python -m tests.benchmarks models rtmdet-tiny
+hrnet-w32` measures those two models only.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
 MMDeploy's figures are from another run, on a like machine.
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from tests.benchmarks.mmdeploy import MMDEPLOY
 from tests.benchmarks.models import models_table
+from tests.benchmarks.post import post_table
 from tests.benchmarks.rtmpose import compile_table, runtime_table, sdk_table, start_table
 from tests.conftest import NAME, CommandLine
 
@@ -24,16 +26,17 @@ from tests.conftest import NAME, CommandLine
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmarks that are named, or all, and print their tables."""
     names = [argument for argument in arguments if argument in MMDEPLOY]
-    unknown = set(arguments) - {"rtmpose", "models", *names}
+    unknown = set(arguments) - {"rtmpose", "models", "post", *names}
     if unknown:
-        sys.exit(
-            f"unknown: {', '.join(sorted(unknown))}; there are rtmpose, models, and of models {', '.join(MMDEPLOY)}"
-        )
+        there_are = f"rtmpose, models, post, and of models {', '.join(MMDEPLOY)}"
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {there_are}")
     console = Console(width=150)
     if "rtmpose" in arguments or not arguments:
         _rtmpose(console)
     if "models" in arguments or not arguments:
         console.print(models_table(names, console))
+    if "post" in arguments or not arguments:
+        console.print(post_table())
 
 
 def _rtmpose(console: Console) -> None:

@@ -8,9 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnxruntime
+
+from compiler.artifact import Tensors
 from compiler.config import compose
 from compiler.report import Report
 from tests.conftest import CommandLine
+
+WARM_UP = 2
 
 
 def seconds_of(run: Callable[[], object]) -> float:
@@ -23,6 +28,15 @@ def seconds_of(run: Callable[[], object]) -> float:
 def median_and_fastest(seconds: Sequence[float]) -> str:
     """Return both as text."""
     return f"{statistics.median(seconds):.2f} ({min(seconds):.2f})"
+
+
+def seconds_in_onnxruntime(bundle: Path, tensors: Tensors, rounds: int) -> list[float]:
+    """Return how long each of several runs of an engine took in bare ONNX Runtime, once it is warm.
+
+    The session is closed again: its waiting threads would slow down what is timed next.
+    """
+    session = onnxruntime.InferenceSession(bundle / "end2end.onnx", providers=["CPUExecutionProvider"])
+    return [seconds_of(lambda: session.run(None, dict(tensors))) for _ in range(WARM_UP + rounds)][WARM_UP:]
 
 
 @dataclass(frozen=True)

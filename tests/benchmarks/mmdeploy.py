@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from compiler.config.sizes import Size
+
 
 class Figures(NamedTuple):
     """What a conversion cost, and what came out."""
@@ -16,6 +18,8 @@ class Figures(NamedTuple):
     seconds: float
     nodes: int
     milliseconds: float
+    size: Size = ()
+    """Where it was measured, if not at the model's own size."""
 
 
 MMDEPLOY = {
@@ -29,5 +33,11 @@ MMDEPLOY = {
     "rtmdet-tiny": Figures(24.2, 416, 66.5),
     "retinanet-r50": Figures(51.5, 751, 1131),
     "yolov3-608": Figures(27.3, 428, 334),
+    "dbnet": Figures(18.7, 160, 117, (640, 640)),
+    "psenet": Figures(23.7, 217, 543, (640, 640)),
+    "panet": Figures(21.4, 343, 197, (640, 640)),
+    "crnn": Figures(20.2, 86, 3.6),
+    "pointpillars": Figures(19.9, 127, 203, (2055,)),
+    "centerpoint": Figures(19.1, 230, 322, (1866,)),
 }
-"""By the names in `conf/model/`, each at the model's own size."""
+"""By the names in `conf/model/`."""

@@ -107,11 +107,6 @@ def test_members_are_the_pixels_of_each_label_row_by_row():
     assert members(np.zeros((2, 3), np.int32)) == []
 
 
-def test_the_sdk_is_told_to_keep_what_mmocr_keeps():
-    assert QUAD.sdk_params()["min_text_area"] == 0
-    assert dataclasses.replace(QUAD, score_threshold=0.6).sdk_params()["min_text_area"] == 16
-
-
 def test_arguments_that_cannot_be_are_refused():
     for wrong in ({"text_repr_type": "box"}, {"downsample_ratio": 0.0}):
         with pytest.raises(ValueError, match="must be"):

@@ -226,12 +226,12 @@ def test_the_sdk_prepares_as_mmdeploy_has_it(task, parity):
     assert {**ours[1], "name": "dbnet"} == golden[1]
     for key in ("type", "module", "name", "component", "input", "output"):
         assert ours[2][key] == golden[2][key]
-    # MMDeploy leaves the SDK's own defaults, which are these.
+    # MMDeploy leaves the SDK's own defaults, which are these, but for a width of 5: the SDK drops what is 5 wide too.
     assert ours[2]["params"] == {
         "text_repr_type": "quad",
         "mask_thr": 0.3,
         "min_text_score": 0.3,
-        "min_text_width": 5,
+        "min_text_width": 4,
         "unclip_ratio": 1.5,
         "max_candidate": 3000,
     }
@@ -243,13 +243,9 @@ def test_the_sdk_task_and_codebase_are_mmocrs(task, parity):
     assert task.sdk_codebase() == json.loads((folder / "detail.json").read_text())["codebase_config"]
 
 
-@pytest.mark.parametrize(
-    ("name", "component"), [("pse.PSEPostprocessor", "PSEHead"), ("pan.PANPostprocessor", "PANHead")]
-)
-def test_the_sdk_decodes_with_the_models_own_component(name, component):
-    decoder = with_postprocessor(name).sdk_pipeline()["pipeline"]["tasks"][2]
-    assert (decoder["module"], decoder["component"]) == ("mmocr", component)
-    assert decoder["params"]["downsample_ratio"] == 0.25
+@pytest.mark.parametrize("name", ["pse.PSEPostprocessor", "pan.PANPostprocessor"])
+def test_the_sdk_is_not_handed_what_crashes_it(name):
+    assert with_postprocessor(name).sdk_pipeline() is None
 
 
 def test_the_sdk_pads_to_the_size_of_a_fixed_engine(task):

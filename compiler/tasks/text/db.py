@@ -33,7 +33,6 @@ class DBPostprocessor(Postprocessor):
     """
 
     rank: ClassVar[int] = 2
-    sdk_component: ClassVar[str] = "DBHead"
 
     text_repr_type: str = "poly"
     mask_thr: float = 0.3
@@ -71,16 +70,17 @@ class DBPostprocessor(Postprocessor):
                 return None
         return Region(polygon, score) if len(polygon) >= 4 else None
 
-    def sdk_params(self) -> dict[str, Any]:
-        """Return the parameters of the SDK's `DBHead`, which finds rectangles, with corners at whole pixels."""
-        return {
+    def sdk_decoder(self) -> dict[str, Any]:
+        """Return the SDK's `DBHead`, which finds rectangles, with corners at whole pixels."""
+        params = {
             "text_repr_type": "quad",
             "mask_thr": self.mask_thr,
             "min_text_score": self.min_text_score,
-            "min_text_width": self.min_text_width,
+            "min_text_width": self.min_text_width - 1,  # the SDK drops what is exactly so wide as well
             "unclip_ratio": self.unclip_ratio,
             "max_candidate": self.max_candidates,
         }
+        return {"component": "DBHead", "params": params}
 
 
 def _mean_inside(maps: Floats, polygon: Integers) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -29,8 +28,6 @@ class PANPostprocessor(PixelGrouping):
         ValueError: There is no such representation, or the ratio is not positive.
     """
 
-    sdk_component: ClassVar[str] = "PANHead"
-
     text_repr_type: str = "poly"
     score_threshold: float = 0.3
     min_text_confidence: float = 0.5
@@ -54,17 +51,6 @@ class PANPostprocessor(PixelGrouping):
     def is_kept(self, area: int, score: float) -> bool:
         """Tell whether a text is large and sure enough."""
         return area >= self.min_text_area and score > self.score_threshold
-
-    def sdk_params(self) -> dict[str, Any]:
-        """Return the parameters of the SDK's `PANHead`, which finds rectangles.
-
-        It has one number for the lowest score and the largest distance: its own default is left, as MMDeploy does.
-        """
-        return {
-            "min_kernel_confidence": self.min_kernel_confidence,
-            "min_text_area": self.min_text_area,
-            "downsample_ratio": self.downsample_ratio,
-        }
 
 
 def aggregated(labels: Labels, text: Booleans, embeddings: Floats, distance: float) -> Labels:

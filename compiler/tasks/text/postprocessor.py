@@ -33,8 +33,6 @@ class Postprocessor(ABC):
 
     rank: ClassVar[int]
     """How many axes the maps of one image have."""
-    sdk_component: ClassVar[str]
-    """What MMDeploy's SDK calls it."""
 
     text_repr_type: str
 
@@ -56,8 +54,11 @@ class Postprocessor(ABC):
         """
 
     @abstractmethod
-    def sdk_params(self) -> dict[str, Any]:
-        """Return the `params` with which MMDeploy's SDK comes nearest to `regions`."""
+    def sdk_decoder(self) -> dict[str, Any] | None:
+        """Return the `component` of MMDeploy's SDK, and its `params`, that come nearest to `regions`.
+
+        None where the SDK has none that runs.
+        """
 
 
 class PixelGrouping(Postprocessor):
@@ -104,6 +105,9 @@ class PixelGrouping(Postprocessor):
             if self.is_kept(len(pixels), score)
         ]
         return [region for region in found if len(region.polygon) >= 4]
+
+    def sdk_decoder(self) -> None:
+        """Return None: the SDK's `PSEHead` and `PANHead` end the process that runs them, as of its version 1.3.1."""
 
     def _boundary(self, pixels: Indices, width: int) -> Floats:
         """Return the polygon around pixels, given their flat indices row by row, in a map of that width."""

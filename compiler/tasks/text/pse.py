@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -29,8 +28,6 @@ class PSEPostprocessor(PixelGrouping):
         ValueError: There is no such representation, or the ratio is not positive.
     """
 
-    sdk_component: ClassVar[str] = "PSEHead"
-
     text_repr_type: str = "poly"
     min_kernel_confidence: float = 0.5
     score_threshold: float = 0.3
@@ -53,21 +50,6 @@ class PSEPostprocessor(PixelGrouping):
     def is_kept(self, area: int, score: float) -> bool:
         """Tell whether a text is large or sure enough."""
         return area >= self.min_text_area or score > self.score_threshold
-
-    def sdk_params(self) -> dict[str, Any]:
-        """Return the parameters of the SDK's `PSEHead`, which finds rectangles, of the largest kernel but the text.
-
-        It drops what is small as well as what is unsure. `is_kept` drops nothing where every pixel of a text is more
-        probable than `score_threshold`.
-        """
-        keeps_all = self.score_threshold <= self.min_kernel_confidence
-        return {
-            "min_kernel_confidence": self.min_kernel_confidence,
-            "min_text_avg_confidence": 0.0,
-            "min_kernel_area": self.min_kernel_area,
-            "min_text_area": 0 if keeps_all else self.min_text_area,
-            "downsample_ratio": self.downsample_ratio,
-        }
 
 
 def expanded(labels: Labels, text: Booleans, min_area: int) -> Labels:
