@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Program, Tensors
 from compiler.config.instantiate import instantiate
+from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
 
@@ -31,12 +32,72 @@ class Probe:
     Attributes:
         version: Of the installed library; empty where it is not installed.
         devices: What it runs on here.
-        problem: Why it cannot be used here; empty where it can.
+        problem: Why it cannot be used here at all; empty where it can.
+        build_problem: Why no engine can be built here, where one can be built later from the bundle; empty where it can.
+        run_problem: Why an engine that was built here cannot be run here; empty where it can.
     """
 
     version: str
     devices: tuple[str, ...] = ()
     problem: str = ""
+    build_problem: str = ""
+    run_problem: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The shapes that an engine takes: its inputs' smallest, the ones that it is best at, and their largest.
+
+    Attributes:
+        smallest: By input.
+        usual: By input.
+        largest: By input.
+    """
+
+    smallest: Mapping[str, Size]
+    usual: Mapping[str, Size]
+    largest: Mapping[str, Size]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        program: Its precision applied.
+        folder: Empty; the engine's files and its sidecar go there.
+        precision: What the Program is in: one of `fp32`, `fp16`, `bf16`, `int8`.
+        profiles: At least one; those of a static Program have a single size.
+        cache: A folder that is kept between builds.
+        progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
+            interrupts the run.
+    """
+
+    program: Program
+    folder: Path
+    precision: str
+    profiles: tuple[Profile, ...]
+    cache: Path
+    progress: Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Something in a Program that a backend cannot take.
+
+    Attributes:
+        operator: Its type, with its domain where that is not ONNX's own.
+        node: Its name, and those of others like it.
+        why: What the backend cannot do.
+        seen: Where that is known from: a version, a page, a measurement.
+        fix: What removes it: a rewriter, or a setting; empty where nothing is known.
+    """
+
+    operator: str
+    node: str
+    why: str
+    seen: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +127,12 @@ class Backend(ABC):
         """Look at what is installed, without building anything."""
 
     @abstractmethod
-    def plan(self, program: Program) -> tuple[str, ...]:
-        """Return the operators of a Program that this backend cannot take, each with where it stands."""
+    def plan(self, program: Program) -> tuple[Obstacle, ...]:
+        """Return what this backend cannot take of a Program. Needs not be installed."""
 
     @abstractmethod
-    def build(self, program: Program, folder: Path) -> Engine:
-        """Build an engine into an empty folder, its sidecar included.
+    def build(self, request: BuildRequest) -> Engine:
+        """Build an engine, its sidecar included.
 
         Raises:
             CompileError: The backend refuses the Program.

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from torch.overrides import TorchFunctionMode
 
 import compiler.networks.layers.nms  # noqa: F401  (defines the operators)
-from compiler.export.onnx_functions import OWN_DOMAIN, TENSORRT_DOMAIN, EfficientNMS_TRT, SelectDetections
+from rewriters.onnx_functions import OWN_DOMAIN, TENSORRT_DOMAIN, EfficientNMS_TRT, SelectDetections
 
 NO_SCORE = 1e-5
 """Below every score in use: TensorRT's kernel does not promise to leave out candidates that score zero."""

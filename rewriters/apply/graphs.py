@@ -54,6 +54,8 @@ def _exported(graph: gs.Graph, model: onnx.ModelProto) -> onnx.ModelProto:
     about = onnx.ModelProto(**{field.name: value for field, value in model.ListFields() if field.name != "graph"})
     known = {opset.domain for opset in model.opset_import}
     about.opset_import.extend(opset for opset in changed.opset_import if opset.domain not in known)
+    defined = {(function.domain, function.name) for function in model.functions}
+    about.functions.extend(own for own in changed.functions if (own.domain, own.name) not in defined)
     for field in changed.DESCRIPTOR.fields:
         if field.name != "graph":
             changed.ClearField(field.name)

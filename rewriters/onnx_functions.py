@@ -1,5 +1,7 @@
 """What our own operators of torch become in ONNX: functions in terms of standard operators."""
 
+# Named and typed as ONNX has it.
+# ruff: noqa: ANN001, N802
 # mypy: ignore-errors
 # onnxscript's annotations describe the tensors that a compiled function is run on, and not the names in its source.
 

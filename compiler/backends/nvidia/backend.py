@@ -1,0 +1,194 @@
+"""The adapter that TensorRT and TensorRT-RTX share."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from compiler.artifact import Engine, Program, installed_version, write_json, write_text, written_whole
+from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends.nvidia.build_engine import BuildError, Built, Log, Progress, Settings, build
+from compiler.backends.nvidia.cuda import Gpu, Gpus, checked, find_gpus, load_cuda
+from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspect, read_details
+from compiler.backends.nvidia.profiles import check_profiles
+from compiler.backends.nvidia.session import NvidiaSession
+from compiler.errors import CompileError, UsageError
+
+ENGINE_FILE = "end2end.engine"
+"""The name that MMDeploy's SDK and its users know."""
+PROGRAM_FILE = "end2end.onnx"
+LOG_FILE = "build.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NvidiaBackend(Backend):
+    """What the options of both libraries have in common.
+
+    Attributes:
+        workspace: GPU memory that a layer may use for intermediate results, in GiB; None for all there is.
+        tf32: Whether fp32 convolutions and matrix products may round their inputs to TF32's 10-bit mantissas.
+        strip_weights: Whether to leave the weights out of the engine, and fill them in when it is opened from the
+            Program, which then lies beside it.
+        device: The GPU, as CUDA counts.
+    """
+
+    LIBRARY: ClassVar[str]
+    """The Python package."""
+    TITLE: ClassVar[str]
+
+    workspace: float | None = None
+    tf32: bool = False
+    strip_weights: bool = False
+    device: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workspace is not None and self.workspace <= 0:
+            raise UsageError(
+                "the workspace must be above 0 GiB", where="backend.workspace", why=f"it is {self.workspace}"
+            )
+        if self.device < 0:
+            raise UsageError("GPUs are counted from 0", where="backend.device", why=f"it is {self.device}")
+
+    @abstractmethod
+    def building_problem(self, gpus: Gpus) -> str:
+        """Return why the library, which is installed, cannot build an engine with these GPUs; empty where it can."""
+
+    @abstractmethod
+    def building_gpu(self, gpus: Gpus) -> Gpu | None:
+        """Return the GPU that engines are built on; None for none.
+
+        Raises:
+            CompileError: The library needs one, and the configured one is not there.
+        """
+
+    @abstractmethod
+    def targets(self, gpus: Gpus) -> tuple[str, ...]:
+        """Return the compute capabilities that engines are built for, such as `SM86`; none where that is unknown."""
+
+    def settings(self, request: BuildRequest) -> Settings:
+        """Return what `build_engine.py` needs to know.
+
+        Raises:
+            UsageError: A profile does not go with the Program.
+        """
+        check_profiles(request.program, request.profiles)
+        profiles = tuple(
+            {name: (profile.smallest[name], profile.usual[name], profile.largest[name]) for name in profile.usual}
+            for profile in request.profiles
+        )
+        return Settings(
+            library=self.LIBRARY,
+            profiles=profiles,
+            workspace=self.workspace,
+            tf32=self.tf32,
+            strip_weights=self.strip_weights,
+        )
+
+    def measurements(self, folder: Path, version: str, gpu: Gpu | None) -> Path | None:
+        """Return the file that the library keeps its measurements in between builds; None for none."""
+        return None
+
+    def probe(self) -> Probe:
+        """Look for the library, without importing it, and for a GPU."""
+        gpus = find_gpus()
+        missing = self._missing()
+        return Probe(
+            "" if missing else self._version(),
+            devices=() if missing else tuple(gpu.name for gpu in gpus.found),
+            build_problem=missing or self.building_problem(gpus),
+            run_problem=missing or gpus.problem,
+        )
+
+    def plan(self, program: Program) -> tuple[Obstacle, ...]:
+        """Look every operator up in what is known of the library; it needs not be installed."""
+        from compiler.backends.nvidia.plan import plan
+
+        return plan(program, self.LIBRARY, self._version(), self.targets(find_gpus()))
+
+    def build(self, request: BuildRequest) -> Engine:
+        """Build `end2end.engine`, with `engine_details.json`, `build.log` and the sidecar beside it."""
+        settings, gpus = self.settings(request), find_gpus()
+        problem = self._missing() or self.building_problem(gpus)
+        if problem:
+            fix = "run build_engine.py, which lies in the bundle, on the machine that will run the engine"
+            raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem, fix=fix)
+        trt, gpu = self._library(), self.building_gpu(gpus)
+        if gpu is not None:
+            cuda = load_cuda()
+            checked(cuda, cuda.cudaSetDevice(gpu.index))
+        cache = self.measurements(request.cache, trt.__version__, gpu)
+        known = cache is not None and cache.is_file()
+        built = self._build(trt, request, settings, cache)
+        with written_whole(request.folder / ENGINE_FILE) as path:
+            path.write_bytes(built.plan)
+        details = {
+            **built.details,
+            "precision": request.precision,
+            "timing_cache": known,
+            "targets": self.targets(gpus),
+            "driver": gpus.driver,
+            "gpu": gpu and asdict(gpu),
+            "inspected": None if gpu is None or self.strip_weights else inspect(trt, built.plan),
+        }
+        write_json(request.folder / DETAILS_FILE, details)
+        if self.strip_weights:
+            shutil.copyfile(request.program.path, request.folder / PROGRAM_FILE)
+        engine = Engine(request.folder, ENGINE_FILE, self.node(), request.program.inputs, request.program.outputs)
+        engine.save()
+        request.progress(1.0, "built")
+        return engine
+
+    def open(self, engine: Engine) -> NvidiaSession:
+        """Open the engine on the configured GPU."""
+        trt, details = self._library(), read_details(engine)
+        check_version(engine, details, self.LIBRARY, trt.__version__)
+        gpus = find_gpus()
+        if gpus.problem:
+            raise CompileError(f"the engine cannot be opened here: {gpus.problem}", where=str(engine.path))
+        weights = engine.folder / PROGRAM_FILE if details.get("strip_weights") else None
+        return NvidiaSession(trt, engine, gpus.at(self.device).index, details.get("dla_core"), weights)
+
+    def _build(self, trt: Any, request: BuildRequest, settings: Settings, cache: Path | None) -> Built:
+        """Build in memory; keep the log whatever happens, and the timing cache."""
+        log = Log()
+        measured = None if cache is None else cache.read_bytes() if cache.is_file() else b""
+        try:
+            built = build(trt, request.program.path, settings, log, Progress(request.progress), measured)
+        except BuildError as error:
+            what, why = error.args
+            fix = "python -m compiler plan, with the same overrides, says what stands in the way"
+            raise CompileError(what, where=str(request.program.path), why=why, fix=fix) from error
+        finally:
+            lines = [f"{severity:8} {text}\n" for severity, text in log.messages if severity != "VERBOSE"]
+            write_text(request.folder / LOG_FILE, "".join(lines))
+        if cache is not None:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with written_whole(cache) as path:
+                path.write_bytes(built.timing_cache)
+        return built
+
+    def _missing(self) -> str:
+        if importlib.util.find_spec(self.LIBRARY) is not None:
+            return ""
+        return f"{self.LIBRARY} is not installed: pip install {self.LIBRARY}"
+
+    def _library(self) -> Any:
+        try:
+            return importlib.import_module(self.LIBRARY)
+        except (ImportError, OSError) as error:  # OSError: a shared library of its own is missing
+            what = f"{self.TITLE} cannot be loaded"
+            raise CompileError(what, where=self.LIBRARY, why=str(error), fix=f"pip install {self.LIBRARY}") from error
+
+    def _version(self) -> str:
+        return first_version([self.LIBRARY, *(f"{self.LIBRARY}_cu{cuda}_bindings" for cuda in (13, 12))])
+
+
+def first_version(distributions: Sequence[str]) -> str:
+    """Return the version of the first of these distributions that is installed; empty where none is."""
+    return next(filter(None, map(installed_version, distributions)), "")

@@ -1,0 +1,63 @@
+"""The two 16-bit floating-point formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Format:
+    """A 16-bit floating-point format.
+
+    Attributes:
+        name: As in deploy names.
+        onnx_type: `TensorProto.DataType`.
+        largest: The largest finite number.
+        smallest: The smallest positive number of full precision; below it every halving loses a bit.
+        opset: The first version of ONNX's operator set in which convolutions take the format.
+    """
+
+    name: str
+    onnx_type: int
+    largest: float
+    smallest: float
+    opset: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype."""
+        import onnx
+
+        return onnx.helper.tensor_dtype_to_np_dtype(self.onnx_type)
+
+    @property
+    def tensor_type(self) -> str:
+        """As ONNX's schemas spell it."""
+        return {"fp16": "tensor(float16)", "bf16": "tensor(bfloat16)"}[self.name]
+
+    def round(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what is left of fp32 values in this format, as fp32."""
+        with np.errstate(over="ignore"):
+            return values.astype(self.dtype).astype(np.float32)
+
+
+FP16 = Format("fp16", 10, largest=65504.0, smallest=2.0**-14, opset=13)
+BF16 = Format("bf16", 16, largest=(2 - 2.0**-7) * 2.0**127, smallest=2.0**-126, opset=22)
+FORMATS = {format.name: format for format in (FP16, BF16)}
+
+
+def find_format(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        UsageError: There is no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"there is no half precision '{name}'", fix=nearest(name, FORMATS))
+    return FORMATS[name]

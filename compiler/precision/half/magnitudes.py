@@ -1,0 +1,135 @@
+"""How large and how small the values of every tensor become on real input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.precision.half.intermediates import INTERMEDIATES, intermediate
+from compiler.precision.half.sessions import InstrumentedSession, untyped_outputs
+from compiler.precision.half.wiring import Wiring
+
+if TYPE_CHECKING:
+    import onnx
+
+DIVIDED_BY = {"Div": 1, "Log": 0, "Reciprocal": 0}
+"""The input whose smallest value decides how large the result is, by operator."""
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """The range of a tensor.
+
+    Attributes:
+        largest: In magnitude; 0 where all are zero.
+        smallest: In magnitude, but zero; infinite where all are zero.
+    """
+
+    largest: float
+    smallest: float
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Magnitude:
+        """Measure an array."""
+        magnitudes = np.abs(values.astype(np.float64))
+        positive = magnitudes[magnitudes > 0]
+        return cls(float(magnitudes.max(initial=0.0)), float(positive.min(initial=math.inf)))
+
+    def joined(self, other: Magnitude) -> Magnitude:
+        """Return the range that holds both."""
+        return Magnitude(max(self.largest, other.largest), min(self.smallest, other.smallest))
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    """What a model reaches on real input.
+
+    Attributes:
+        largest: In magnitude, of every fp32 tensor that varies with the input.
+        divisors: Of the tensors that something is divided by.
+        inside: What a node computes on its way, by the node's position in the graph: see `intermediates`.
+    """
+
+    largest: Mapping[str, float]
+    divisors: Mapping[str, Magnitude]
+    inside: Mapping[int, Magnitude]
+
+
+def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
+    """Run the fp32 model on real input. What follows a selection is left out: it stays in fp32, and may be empty.
+
+    Args:
+        wiring: Of the model.
+        samples: Inputs by name.
+
+    Raises:
+        CompileError: ONNX Runtime does not run the model.
+    """
+    nodes = sorted(set(range(len(wiring.nodes))) - wiring.after_selecting())
+    computed = {name for index in nodes for name in wiring.nodes[index].output if name in wiring.floats}
+    given = {value.name for value in wiring.model.graph.input if value.name in wiring.floats}
+    summing = [index for index in nodes if wiring.nodes[index].op_type in INTERMEDIATES and wiring.can_be_half(index)]
+    divisors = sorted((computed | given) & set(_divisors(wiring)))
+    # The inputs of the few nodes that are looked into come out whole; of all other tensors, a number.
+    read = sorted({name for index in summing for name in wiring.nodes[index].input if name in wiring.producers})
+    read = sorted({*read, *divisors} - given)
+    session = InstrumentedSession(_with_outputs(wiring, sorted(computed), read))
+    largest: dict[str, float] = dict.fromkeys(sorted(computed | given), 0.0)
+    ranges: dict[str | int, Magnitude] = {}
+    for sample in samples:
+        found = session.run([*map(_largest, sorted(computed)), *read], sample)
+        reached = {name: float(np.abs(sample[name]).max(initial=0.0)) for name in given}
+        reached |= {name: float(found[_largest(name)]) for name in computed}
+        largest = {name: max(before, reached[name]) for name, before in largest.items()}
+        measured: dict[str | int, Magnitude] = {name: Magnitude.of({**sample, **found}[name]) for name in divisors}
+        for index in summing:
+            inputs = [_value(name, wiring, {**sample, **found}) for name in wiring.nodes[index].input]
+            measured[index] = Magnitude.of(intermediate(wiring.nodes[index], inputs))
+        ranges = {key: range.joined(ranges.get(key, range)) for key, range in measured.items()}
+    return Magnitudes(
+        largest=largest,
+        divisors={key: range for key, range in ranges.items() if isinstance(key, str)},
+        inside={key: range for key, range in ranges.items() if isinstance(key, int)},
+    )
+
+
+def _divisors(wiring: Wiring) -> Iterator[str]:
+    for node in wiring.nodes:
+        if node.op_type in DIVIDED_BY:
+            yield node.input[DIVIDED_BY[node.op_type]]
+
+
+def _with_outputs(wiring: Wiring, names: Sequence[str], read: Sequence[str]) -> onnx.ModelProto:
+    """Return a model that measures itself, so that a whole network's activations need not be in memory at once."""
+    import onnx
+
+    model = onnx.ModelProto()
+    model.CopyFrom(wiring.model)
+    for name in names:
+        model.graph.node.append(onnx.helper.make_node("Abs", [name], [f"{name}__magnitude"]))
+        model.graph.node.append(
+            onnx.helper.make_node("ReduceMax", [f"{name}__magnitude"], [_largest(name)], keepdims=0)
+        )
+    del model.graph.output[:]
+    model.graph.output.extend(untyped_outputs([*map(_largest, names), *read]))
+    return model
+
+
+def _largest(name: str) -> str:
+    return f"{name}__largest"
+
+
+def _value(name: str, wiring: Wiring, computed: Tensors) -> NDArray[Any]:
+    """Return the value of a node's input, also where that is a constant, or left out."""
+    import onnx
+
+    if name in computed:
+        return computed[name]
+    constant = next((tensor for tensor in wiring.model.graph.initializer if tensor.name == name), None)
+    return np.empty(0, np.int64) if constant is None else onnx.numpy_helper.to_array(constant)

@@ -1,0 +1,201 @@
+"""A model in mixed precision, simulated in fp32: what a node in 16 bits reads and makes is rounded to the format.
+
+That is what a GPU does that adds up in fp32, and what ONNX Runtime does on a CPU for an operator without a kernel in 16
+bits. It says nothing of what engines keep in 16 bits within one operator: see `intermediates`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.precision.half.formats import Format
+from compiler.precision.half.sessions import InstrumentedSession, untyped_outputs
+from compiler.precision.half.wiring import Wiring
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How large the error is in front of a node and behind it, in standard deviations of the tensors there."""
+
+    before: float
+    after: float
+
+    def factor(self, negligible: float) -> float:
+        """Return by how much the error grows; one that is no number came from further up where there already is one."""
+        if not math.isfinite(self.before):
+            return 0.0
+        return self.after / max(self.before, negligible)
+
+
+class Simulation:
+    """A model in which any nodes can be in 16 bits.
+
+    Args:
+        wiring: Of the model in fp32.
+        format: The 16 bits.
+        samples: Real inputs by name.
+    """
+
+    def __init__(self, wiring: Wiring, format: Format, samples: Sequence[Tensors]) -> None:
+        self._wiring = wiring
+        self._format = format
+        self._samples = samples
+        self._watched = wiring.watched()
+        exact = self._open(frozenset(), self._watched)
+        self._exact = [exact.run(self._watched, sample) for sample in samples]
+
+    def errors(self, half: Collection[int]) -> dict[str, float]:
+        """Return the largest absolute error of each watched tensor, in standard deviations of it."""
+        session = self._open(frozenset(half), self._watched)
+        errors = dict.fromkeys(self._watched, 0.0)
+        for sample, exact in zip(self._samples, self._exact, strict=True):
+            found = session.run(self._watched, sample)
+            for name in self._watched:
+                errors[name] = max(errors[name], error_in_deviations(exact[name], found[name]))
+        return errors
+
+    def growth(self, half: Collection[int]) -> dict[int, Growth]:
+        """Return where the error grows, by node. The exact network runs beside the rounded one in one graph."""
+        nodes = self._wiring.nodes
+        measured = [name for index in sorted(half) for name in nodes[index].output if name in self._wiring.floats]
+        outputs = [output for name in measured for output in _distance_and_variance(name)]
+        session = self._open(frozenset(half), outputs, beside=[*_twin(self._wiring), *_comparisons(measured)])
+        errors = dict.fromkeys(measured, 0.0)
+        for sample in self._samples:
+            found = session.run(outputs, sample)
+            for name in measured:
+                distance, variance = (float(found[output]) for output in _distance_and_variance(name))
+                errors[name] = max(errors[name], _in_deviations(distance, math.sqrt(variance)))
+        return {
+            index: Growth(_worst(errors, nodes[index].input), _worst(errors, nodes[index].output))
+            for index in sorted(half)
+        }
+
+    def _open(
+        self, half: frozenset[int], outputs: Sequence[str], beside: Sequence[onnx.NodeProto] = ()
+    ) -> InstrumentedSession:
+        import onnx
+
+        model = onnx.ModelProto()
+        model.CopyFrom(self._wiring.model)
+        graph = model.graph
+        del graph.node[:], graph.output[:], graph.value_info[:]
+        graph.node.extend(_rounding_nodes(self._wiring, half, self._format))
+        graph.node.extend(beside)
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(self._format.round(self._wiring.weights[name]), _rounded(name))
+            for name in sorted(_read_in_half(self._wiring, half) & self._wiring.weights.keys())
+        )
+        graph.output.extend(untyped_outputs(outputs))
+        return InstrumentedSession(model)
+
+
+def error_in_deviations(exact: NDArray[Any], found: NDArray[Any]) -> float:
+    """Return the largest absolute error in standard deviations of what is exact; infinite where it is not a number."""
+    expected, actual = exact.astype(np.float64), found.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        errors = np.where((actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0, np.abs(actual - expected))
+        return _in_deviations(float(errors.max(initial=0.0)), float(expected.std()) if expected.size else 0.0)
+
+
+def _in_deviations(distance: float, deviation: float) -> float:
+    error = distance / (deviation or 1.0)
+    return math.inf if math.isnan(error) else error
+
+
+def _worst(errors: Mapping[str, float], names: Collection[str]) -> float:
+    return max((errors[name] for name in names if name in errors), default=0.0)
+
+
+def _rounding_nodes(wiring: Wiring, half: frozenset[int], format: Format) -> Iterator[onnx.NodeProto]:
+    """Yield the graph with everything rounded that a node in 16 bits reads or makes."""
+    import onnx
+
+    made = {wiring.nodes[index].output[position] for index in half for position in wiring.slots[index].outputs}
+    rounded = made | wiring.weights.keys()
+    for index, node in enumerate(wiring.nodes):
+        copied = onnx.NodeProto()
+        copied.CopyFrom(node)
+        for position in sorted(wiring.slots[index].inputs) if index in half else ():
+            name = node.input[position]
+            if name in made:
+                continue
+            if name not in rounded:
+                rounded.add(name)
+                yield from _round(name, _rounded(name), format)
+            copied.input[position] = _rounded(name)
+        for position in wiring.slots[index].outputs if index in half else ():
+            copied.output[position] = f"{node.output[position]}__unrounded"
+        yield copied
+        for position in sorted(wiring.slots[index].outputs) if index in half else ():
+            yield from _round(copied.output[position], node.output[position], format)
+
+
+def _round(name: str, result: str, format: Format) -> Iterator[onnx.NodeProto]:
+    import onnx
+
+    yield onnx.helper.make_node("Cast", [name], [f"{result}__short"], to=format.onnx_type)
+    yield onnx.helper.make_node("Cast", [f"{result}__short"], [result], to=onnx.TensorProto.FLOAT)
+
+
+def _read_in_half(wiring: Wiring, half: Collection[int]) -> set[str]:
+    return {wiring.nodes[index].input[position] for index in half for position in wiring.slots[index].inputs}
+
+
+def _twin(wiring: Wiring) -> Iterator[onnx.NodeProto]:
+    """Yield the exact network under other names; a body reads the names that it was written with."""
+    import onnx
+
+    renamed: dict[str, str] = {}
+    following = wiring.after_selecting()
+    for index, node in enumerate(wiring.nodes):
+        if index in following or any(attribute.HasField("g") for attribute in node.attribute):
+            continue
+        renamed |= {name: _exact(name) for name in node.output if name}
+        twin = onnx.NodeProto()
+        twin.CopyFrom(node)
+        twin.name = _exact(node.name)
+        twin.input[:] = [renamed.get(name, name) for name in node.input]
+        twin.output[:] = [renamed.get(name, name) for name in node.output]
+        yield twin
+
+
+def _comparisons(names: Sequence[str]) -> Iterator[onnx.NodeProto]:
+    """Yield what computes the largest absolute error of a tensor, and the variance of the exact one."""
+    import onnx
+
+    for name in names:
+        distance, variance = _distance_and_variance(name)
+        steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+            ("Sub", [name, _exact(name)], f"{name}__difference", {}),
+            ("Abs", [f"{name}__difference"], f"{name}__difference_magnitude", {}),
+            ("ReduceMax", [f"{name}__difference_magnitude"], distance, {"keepdims": 0}),
+            ("ReduceMean", [_exact(name)], f"{name}__mean", {"keepdims": 0}),
+            ("Sub", [_exact(name), f"{name}__mean"], f"{name}__offset", {}),
+            ("Mul", [f"{name}__offset", f"{name}__offset"], f"{name}__square", {}),
+            ("ReduceMean", [f"{name}__square"], variance, {"keepdims": 0}),
+        ]
+        for operator, inputs, output, attributes in steps:
+            yield onnx.helper.make_node(operator, inputs, [output], **attributes)
+
+
+def _distance_and_variance(name: str) -> tuple[str, str]:
+    return f"{name}__distance", f"{name}__variance"
+
+
+def _exact(name: str) -> str:
+    return f"{name}__exact"
+
+
+def _rounded(name: str) -> str:
+    return f"{name}__rounded"

@@ -1,0 +1,28 @@
+"""A Program in 8 bits: `calibrate` it on real input, `quantize` it for a target, `rank` the layers that suffer most.
+
+Everything starts from a model in float32 and ends in one with explicit QuantizeLinear and DequantizeLinear nodes, which
+ONNX Runtime, TensorRT and TensorRT-RTX read as they are.
+"""
+
+from compiler.precision.int8.calibration import METHODS, calibrate
+from compiler.precision.int8.placement import Excluded
+from compiler.precision.int8.quantize import Quantized, quantize
+from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT, QuantizationScheme
+from compiler.precision.int8.sensitivity import LayerError, auto_exclude, rank
+from compiler.precision.int8.table import CalibrationTable, Range
+
+__all__ = [
+    "METHODS",
+    "ONNX_RUNTIME_CPU",
+    "TENSORRT",
+    "CalibrationTable",
+    "Excluded",
+    "LayerError",
+    "QuantizationScheme",
+    "Quantized",
+    "Range",
+    "auto_exclude",
+    "calibrate",
+    "quantize",
+    "rank",
+]

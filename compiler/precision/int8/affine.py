@@ -1,0 +1,85 @@
+"""The arithmetic of 8-bit numbers, as ONNX's QuantizeLinear defines it: q = saturate(round(x / scale) + zero point)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.precision.int8.schemes import ACTIVATIONS, QuantizationScheme
+from compiler.precision.int8.table import Range
+
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+"""Below it a float32 loses digits, and engines flush it to zero."""
+LARGEST_WEIGHT = 127
+"""Weights use -127 to 127, so that their integers are symmetric too."""
+LARGEST_BIAS = 2**30
+"""Half of what int32 holds: the other half is left to the products that are added to it."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How a tensor is quantised.
+
+    Attributes:
+        scale: float32, [] for the whole tensor or [channels].
+        zero_point: Of the integer type that the tensor is held in, same shape.
+    """
+
+    scale: NDArray[np.float32]
+    zero_point: NDArray[Any]
+
+
+def activation_parameters(values: Range, scheme: QuantizationScheme) -> Parameters:
+    """Return the scale and zero point that hold a range, and zero exactly. An empty range has scale 1."""
+    dtype = np.dtype(scheme.activations)
+    smallest, largest = ACTIVATIONS[scheme.activations]
+    low, high = min(values.low, 0.0), max(values.high, 0.0)
+    if low == high:
+        return Parameters(np.array(1.0, np.float32), np.array(0, dtype))
+    if scheme.symmetric_activations:
+        return Parameters(_scale(max(-low, high) / largest), np.array(0, dtype))
+    scale = _scale((high - low) / (largest - smallest))
+    zero_point = np.clip(np.rint(smallest - low / float(scale)), smallest, largest)
+    return Parameters(scale, zero_point.astype(dtype))
+
+
+def weight_parameters(weight: NDArray[Any], axis: int | None, least: NDArray[Any] | float = 0.0) -> Parameters:
+    """Return the symmetric int8 scales of a weight.
+
+    Args:
+        weight: float32.
+        axis: Of the output channels; None for one scale for the whole weight.
+        least: The scales may not be smaller, [] or [channels].
+    """
+    reduced = tuple(position for position in range(weight.ndim) if position != axis) if axis is not None else None
+    magnitudes = np.abs(weight.astype(np.float64)).max(axis=reduced, initial=0.0)
+    scales = np.maximum(magnitudes / LARGEST_WEIGHT, least)
+    scale = _scale(np.where(scales > 0.0, scales, 1.0))
+    return Parameters(scale, np.zeros(scale.shape, np.int8))
+
+
+def least_weight_scale(bias: NDArray[Any], activation_scale: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the smallest weight scales at which a bias, held at the scale of the product, still fits int32, [n]."""
+    smallest: NDArray[np.float64] = np.abs(bias.astype(np.float64)) / (float(activation_scale) * LARGEST_BIAS)
+    return smallest
+
+
+def quantized_weight(weight: NDArray[Any], parameters: Parameters, axis: int | None) -> NDArray[np.int8]:
+    """Return a weight's int8 values, same shape."""
+    scale = parameters.scale.astype(np.float64)
+    if axis is not None:
+        scale = scale.reshape([-1 if position == axis else 1 for position in range(weight.ndim)])
+    return np.clip(np.rint(weight / scale), -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
+
+
+def quantized_bias(bias: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return a bias at the scale of the product of activation and weight, int32 [n]."""
+    limits = np.iinfo(np.int32)
+    return np.clip(np.rint(bias / scale.astype(np.float64)), limits.min, limits.max).astype(np.int32)
+
+
+def _scale(scale: Any) -> NDArray[np.float32]:
+    return np.maximum(np.asarray(scale, np.float64), SMALLEST_SCALE).astype(np.float32)

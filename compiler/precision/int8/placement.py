@@ -1,0 +1,236 @@
+"""Which layers of a model are quantised under a scheme, and which stay in float and why."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compiler.errors import CompileError, UsageError, nearest
+from compiler.precision.int8.graphs import Wiring, attribute, is_standard, name_of, wiring
+from compiler.precision.int8.schemes import QuantizationScheme
+from compiler.precision.int8.table import CalibrationTable, Range
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node that is quantised.
+
+    Attributes:
+        node: In the model.
+        activations: The positions of its inputs that are quantised as activations, and the ranges they take.
+        weight: The position of its weight, where it has one.
+    """
+
+    node: onnx.NodeProto
+    activations: Mapping[int, Range]
+    weight: int | None
+
+    @property
+    def name(self) -> str:
+        """The node's."""
+        return name_of(self.node)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A node that could be quantised, and stays in float.
+
+    Attributes:
+        node: Its name.
+        operator: Its type.
+        why: The reason.
+    """
+
+    node: str
+    operator: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which nodes are quantised.
+
+    Attributes:
+        layers: In the order of the graph.
+        excluded: What stays in float, in the order of the graph.
+    """
+
+    layers: tuple[Layer, ...]
+    excluded: tuple[Excluded, ...]
+
+
+def place(
+    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
+) -> Placement:
+    """Decide what is quantised.
+
+    Weighted layers always are. What joins or moves values is quantised only where its result goes on to a quantised
+    layer: so what follows the last weighted layer, such as the decoding of boxes, stays in float, where 8 bits of an
+    image's width would be pixels. Neither the first nor the last weighted layer is left out by rule: that moved the
+    cosine similarity of RTMPose's, DBNet's and LiteHRNet's outputs by less than 0.004, up as often as down.
+
+    Args:
+        model: Not changed.
+        table: Its ranges.
+        scheme: What the target takes.
+        exclude: Node names, operator types, or patterns of either.
+
+    Raises:
+        UsageError: A pattern matches nothing.
+        CompileError: A weighted layer reads a tensor without a range.
+    """
+    nodes = [node for node in model.graph.node if is_standard(node)]
+    asked = _asked(nodes, exclude)
+    placing = _Placing(wiring(model.graph), table, scheme)
+    for node in reversed(nodes):
+        placing.consider(node, asked.get(name_of(node), ""))
+    chosen = [placing.layer(node) for node in nodes if node.output[0] in placing.quantized]
+    excluded = [placing.excluded[node.output[0]] for node in nodes if node.output[0] in placing.excluded]
+    return Placement(tuple(chosen), tuple(excluded))
+
+
+class _Placing:
+    """Goes through the nodes from the last to the first, since where a result goes decides.
+
+    Nodes are known by their first output, which is unique where names need not be.
+    """
+
+    def __init__(self, wires: Wiring, table: CalibrationTable, scheme: QuantizationScheme) -> None:
+        self.wires, self.table, self.scheme = wires, table, scheme
+        self.quantized: set[str] = set()
+        self.fused: set[str] = set()
+        self.excluded: dict[str, Excluded] = {}
+
+    def consider(self, node: onnx.NodeProto, asked: str) -> None:
+        """Quantise a node, or leave it out."""
+        operator, scheme = node.op_type, self.scheme
+        if operator in scheme.fused and self._goes_on(node):
+            self.fused.add(node.output[0])
+        elif operator in scheme.weighted or (operator in scheme.joins and self._goes_on(node)):
+            self._decide(node, asked or self._obstacle(node))
+        elif operator == "Add" and scheme.residual_adds and self._goes_on(node) and self._residual(node):
+            self._decide(node, asked)
+        elif operator in scheme.carriers and self._goes_on(node, everywhere=True):
+            self._decide(node, asked or self._obstacle(node))
+
+    def layer(self, node: onnx.NodeProto) -> Layer:
+        """Return a quantised node as a layer."""
+        ranges = {position: self._range(node.input[position]) for position in self._activations(node)}
+        return Layer(node, ranges, self._weight(node))
+
+    def _decide(self, node: onnx.NodeProto, why: str) -> None:
+        if why:
+            self.excluded[node.output[0]] = Excluded(name_of(node), node.op_type, why)
+        else:
+            self.quantized.add(node.output[0])
+
+    def _goes_on(self, node: onnx.NodeProto, *, everywhere: bool = False) -> bool:
+        """Tell whether a quantised layer reads what a node gives; or whether everything that reads it is one."""
+        names = [reader.output[0] for reader in self._readers(node)]
+        readers = [name in self.quantized or name in self.fused for name in names]
+        if everywhere:
+            return bool(readers) and all(readers) and self.wires.kept.isdisjoint(node.output)
+        return any(readers)
+
+    def _readers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        return [reader for output in node.output for reader in self.wires.readers.get(output, ())]
+
+    def _obstacle(self, node: onnx.NodeProto) -> str:
+        """Return why a node cannot be quantised; empty where it can."""
+        operands = [node.input[position] for position in self._operands(node)]
+        activations = [tensor for tensor in operands if tensor not in self.wires.constants]
+        is_weighted = node.op_type in self.scheme.weighted
+        unbounded = [tensor for tensor in activations if tensor in self.table.unbounded]
+        unknown = [tensor for tensor in activations if tensor not in self.table.ranges and tensor not in unbounded]
+        if unknown and is_weighted:
+            raise _without_range(node, unknown[0])
+        obstacles = {
+            "it reads no activation": not activations,
+            "it reads shapes or indices": bool(unknown),
+            "it reads nothing but zeros": any(self._is_zero(tensor) for tensor in activations),
+            f"{', '.join(unbounded)} reaches infinity": bool(unbounded),
+            "an input is constant": not is_weighted and len(activations) < len(operands),
+            "its weight is computed": node.op_type in ("Conv", "ConvTranspose") and len(activations) == len(operands),
+            "it leaves the range of its input": node.op_type == "Resize" and attribute(node, "mode", "") == "cubic",
+        }
+        return next((why for why, holds in obstacles.items() if holds), "")
+
+    def _is_zero(self, tensor: str) -> bool:
+        values = self.table.ranges.get(tensor)
+        return values is not None and values.low == values.high == 0.0
+
+    def _operands(self, node: onnx.NodeProto) -> range:
+        """Return the positions of what is computed with: neither biases, shapes nor indices."""
+        if node.op_type in self.scheme.carriers or node.op_type == "ReduceMean":
+            return range(1)
+        return range(min(2, len(node.input))) if node.op_type in self.scheme.weighted else range(len(node.input))
+
+    def _activations(self, node: onnx.NodeProto) -> list[int]:
+        if node.op_type == "Add" and self.scheme.residual_adds:
+            return self._residual(node)
+        return [position for position in self._operands(node) if node.input[position] not in self.wires.constants]
+
+    def _weight(self, node: onnx.NodeProto) -> int | None:
+        if node.op_type not in self.scheme.weighted:
+            return None
+        constant = (position for position in self._operands(node) if node.input[position] in self.wires.constants)
+        return next(constant, None)
+
+    def _residual(self, node: onnx.NodeProto) -> list[int]:
+        """Return which input of an addition is a skip connection: the one that no weighted layer gives, or the second.
+
+        Empty where neither input comes straight from a weighted layer, which is what the addition is fused into.
+        """
+        if any(tensor not in self.table.ranges for tensor in node.input):
+            return []
+        makers = [self.wires.producers.get(tensor) for tensor in node.input]
+        straight = [maker is not None and maker.op_type in self.scheme.weighted for maker in makers]
+        if not any(straight):
+            return []
+        return [1] if all(straight) else [straight.index(False)]
+
+    def _range(self, tensor: str) -> Range:
+        """Return a tensor's range: what only moves values keeps that of what it reads, so that no value is rescaled."""
+        maker = self.wires.producers.get(tensor)
+        if maker is not None and maker.op_type in self.scheme.carriers and maker.output[0] in self.quantized:
+            return self._range(maker.input[0])
+        return self.table.ranges[tensor]
+
+
+def _without_range(node: onnx.NodeProto, tensor: str) -> CompileError:
+    return CompileError(
+        "a layer reads a tensor without a range",
+        where=f"{node.op_type} {name_of(node)}",
+        why=f"the calibration table does not hold {tensor}, which may have been empty for every item",
+        fix="calibrate with more items, or exclude the layer",
+    )
+
+
+def _asked(nodes: Iterable[onnx.NodeProto], exclude: Sequence[str]) -> dict[str, str]:
+    """Return the reason for which nodes are left out, by name.
+
+    Raises:
+        UsageError: A pattern matches nothing.
+    """
+    operators = {name_of(node): node.op_type for node in nodes}
+    asked: dict[str, str] = {}
+    for pattern in exclude:
+        found = [name for name, operator in operators.items() if _matches(name, pattern) or _matches(operator, pattern)]
+        if not found:
+            raise UsageError(
+                f"'{pattern}' matches no node and no operator of the model",
+                where="exclude",
+                fix=nearest(pattern, {*operators.values(), *difflib.get_close_matches(pattern, operators)}),
+            )
+        asked |= dict.fromkeys(found, f"asked for by '{pattern}'")
+    return asked
+
+
+def _matches(text: str, pattern: str) -> bool:
+    return text == pattern or fnmatch.fnmatchcase(text, pattern)

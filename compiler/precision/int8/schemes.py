@@ -1,0 +1,101 @@
+"""How a target wants 8-bit arithmetic written into a graph: as which integers, and around which operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.errors import UsageError, nearest
+
+ACTIVATIONS = {"uint8": (0, 255), "int8": (-128, 127)}
+"""The integers that activations can be held in, and the smallest and largest of each."""
+
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
+JOINS = frozenset({"Add", "Mul", "Sigmoid", "LeakyRelu", "Concat", "GlobalAveragePool", "AveragePool", "ReduceMean"})
+CARRIERS = frozenset(
+    {
+        "MaxPool",
+        "Reshape",
+        "Flatten",
+        "Transpose",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Split",
+        "Resize",
+        "Gather",
+        "DepthToSpace",
+    }
+)
+FUSED = frozenset({"Relu", "Clip"})
+
+
+@dataclass(frozen=True)
+class QuantizationScheme:
+    """What a target's 8-bit kernels take. Weights are always symmetric int8.
+
+    Attributes:
+        activations: The integers that activations are held in: one of `ACTIVATIONS`.
+        symmetric_activations: Whether their zero point is always 0.
+        per_channel: Whether each output channel of a weight has a scale of its own.
+        weighted: Operators that multiply with weights, or two activations with each other: what quantising is for.
+        joins: Operators that read 8 bits so that what they read can stay in 8 bits, most with a kernel for it;
+            quantised where their result goes on to a quantised layer.
+        carriers: Operators that only move values, and keep the scale: quantised where all their readers are.
+        fused: Operators that the target fuses into the one before; they are looked through.
+        residual_adds: Whether an addition gets the input quantised that does not come straight from a weighted layer.
+        quantized_bias: Whether biases are int32 at the scale of the product. They stay float32 otherwise.
+    """
+
+    activations: str
+    symmetric_activations: bool
+    per_channel: bool = True
+    weighted: frozenset[str] = WEIGHTED
+    joins: frozenset[str] = frozenset()
+    carriers: frozenset[str] = frozenset()
+    fused: frozenset[str] = FUSED
+    residual_adds: bool = False
+    quantized_bias: bool = False
+
+    def __post_init__(self) -> None:
+        if self.activations not in ACTIVATIONS:
+            raise UsageError(
+                f"activations cannot be held in '{self.activations}'",
+                where="activations",
+                fix=nearest(self.activations, ACTIVATIONS),
+            )
+        if self.symmetric_activations and self.activations != "int8":
+            raise UsageError(
+                "symmetric activations have to be int8",
+                where="symmetric_activations",
+                why=f"a zero point of 0 leaves no room for negative values in {self.activations}",
+                fix="choose int8, or activations that are not symmetric",
+            )
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """All operators that can be quantised."""
+        return self.weighted | self.joins | self.carriers
+
+
+ONNX_RUNTIME_CPU = QuantizationScheme(
+    activations="uint8",
+    symmetric_activations=False,
+    # There is no 8-bit kernel for ConvTranspose.
+    weighted=frozenset({"Conv", "MatMul", "Gemm"}),
+    joins=JOINS,
+    carriers=CARRIERS,
+    quantized_bias=True,
+)
+"""ONNX Runtime on the CPU: an operator runs in 8 bits where all it reads and all that reads it is quantised.
+
+Source: "Quantize ONNX models" in ONNX Runtime's documentation, which recommends unsigned activations with signed
+weights (U8S8) on x86.
+"""
+
+TENSORRT = QuantizationScheme(activations="int8", symmetric_activations=True, residual_adds=True)
+"""TensorRT and TensorRT-RTX: only the inputs of weighted layers, and of skip connections, are quantised.
+
+Source: "Working with Quantized Types", explicit quantization, in NVIDIA's TensorRT documentation: quantise all inputs
+of weighted operations, not their outputs; quantise the residual input of skip connections; per-tensor scales for
+activations and per-channel scales for weights. TensorRT moves the pairs through pooling, resizing and the like itself.
+"""

@@ -1,0 +1,254 @@
+"""Which layers suffer most from 8 bits, and how few of them have to stay in float."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.errors import CompileError
+from compiler.precision.int8.graphs import name_of
+from compiler.precision.int8.placement import Excluded, Layer, place
+from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
+from compiler.precision.int8.running import Run, open_model
+from compiler.precision.int8.schemes import QuantizationScheme
+from compiler.precision.int8.table import CalibrationTable
+
+if TYPE_CHECKING:
+    import onnx
+
+Difference = Callable[[int, Tensors, Tensors], float]
+"""How far outputs are from the reference, for a sample's position, the reference and what was found."""
+TAPPED_AT_ONCE = 16
+"""Layers whose input and output are held in memory together."""
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """What quantising one layer alone does to the model's outputs.
+
+    Attributes:
+        node: Its name.
+        operator: Its type.
+        relative_error: The largest absolute error of any output, in standard deviations of that output.
+        cosine_similarity: The smallest of any output.
+        difference: In the unit that the caller measures in; the relative error where it measures nothing.
+    """
+
+    node: str
+    operator: str
+    relative_error: float
+    cosine_similarity: float
+    difference: float
+
+
+def rank(
+    model: onnx.ModelProto,
+    table: CalibrationTable,
+    scheme: QuantizationScheme,
+    samples: Sequence[Tensors],
+    difference: Difference | None = None,
+    most: int | None = None,
+) -> tuple[LayerError, ...]:
+    """Return the error that each layer causes when it alone is quantised, the worst first.
+
+    A layer is run by itself, in float and quantised, on what it reads in the float model; the difference is added to
+    its output in the float model, which is opened once for all layers. So each layer costs a run of the model on each
+    sample, and every `TAPPED_AT_ONCE` layers one more. What only moves values is not ranked: it follows its readers.
+
+    Args:
+        model: In float32; not changed.
+        table: What `calibrate` found for this very model.
+        scheme: What the target takes.
+        samples: Few: the time is in proportion to their number.
+        difference: Orders the layers; by relative error without it.
+        most: Ranks so many layers at most: those whose own output is noisiest on the first sample, which costs two
+            runs for every `TAPPED_AT_ONCE` layers to find.
+
+    Raises:
+        CompileError: The table is another model's, the opset is too old, or the model is quantised already.
+    """
+    check_quantizable(model)
+    table.check(model)
+    layers = [layer for layer in place(model, table, scheme).layers if layer.node.op_type not in scheme.carriers]
+    if most is not None and len(layers) > most:
+        layers = _noisiest(model, layers, scheme, samples[0], most)
+    run_disturbed = open_model(_disturbable(model, layers))
+    references = [run_disturbed(sample) for sample in samples]
+    found: dict[str, list[tuple[float, float, float]]] = {layer.name: [] for layer in layers}
+    for layer, position, _, error in _disturbances(model, layers, scheme, samples):
+        reference = references[position]
+        outputs = run_disturbed({**samples[position], _disturbance_name(layer): error})
+        relative, cosine = _compared(reference, outputs)
+        measured = difference(position, reference, outputs) if difference else relative
+        found[layer.name].append((measured, relative, cosine))
+    errors = [_layer_error(layer, found[layer.name]) for layer in layers]
+    return tuple(sorted(errors, key=lambda error: (-error.difference, error.cosine_similarity)))
+
+
+def auto_exclude(
+    model: onnx.ModelProto,
+    table: CalibrationTable,
+    scheme: QuantizationScheme,
+    ranking: Sequence[LayerError],
+    passes: Callable[[onnx.ModelProto], bool],
+    exclude: Sequence[str] = (),
+) -> Quantized:
+    """Quantise all but the fewest of the worst layers with which a proof holds.
+
+    Args:
+        model: In float32; not changed.
+        table: What `calibrate` found for this very model.
+        scheme: What the target takes.
+        ranking: From `rank`.
+        passes: The proof. It is called at most 2 + log2(layers) times; it is taken to hold for every larger number of
+            layers left out once it holds for one.
+        exclude: What stays in float in any case.
+
+    Returns:
+        The quantised model, whose `excluded` names what was left out and the error that it would cause.
+
+    Raises:
+        CompileError: The proof fails with nothing quantised, or needs nearly everything in float.
+    """
+
+    def attempt(count: int) -> Quantized:
+        worst = {error.node: error for error in ranking[:count]}
+        quantized = quantize(model, table, scheme, [*exclude, *worst])
+        return replace(quantized, excluded=tuple(_explained(entry, worst) for entry in quantized.excluded))
+
+    quantized = attempt(0)
+    if passes(quantized.model):
+        return quantized
+    if not passes(model):
+        raise CompileError(
+            "the proof fails with nothing quantised",
+            why="the float model is beyond the tolerance that the quantised one is held to",
+            fix="look at the float model first, or raise the tolerance",
+        )
+    failing, holding, best = 0, len(ranking), None
+    while holding - failing > 1:
+        middle = (failing + holding) // 2
+        quantized = attempt(middle)
+        if passes(quantized.model):
+            holding, best = middle, quantized
+        else:
+            failing = middle
+    if best is None:
+        raise CompileError(
+            "no layer can be quantised within the tolerance",
+            why=f"the proof fails with {failing} of {len(ranking)} layers left in float",
+            fix="compile in fp16, calibrate by another method, or raise the tolerance",
+        )
+    return best
+
+
+def _explained(entry: Excluded, worst: dict[str, LayerError]) -> Excluded:
+    error = worst.get(entry.node)
+    if error is None:
+        return entry
+    return replace(entry, why=f"alone it moves an output by {error.relative_error:.3g} σ")
+
+
+def _disturbable(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnx.ModelProto:
+    """Return a copy of a model in which something can be added to the output of each layer; by default, nothing."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    outputs = {layer.node.output[0]: layer for layer in layers}
+    nodes: list[onnx.NodeProto] = []
+    for node in copy.graph.node:
+        nodes.append(node)
+        layer = outputs.get(node.output[0])
+        if layer is not None:
+            output, disturbance = node.output[0], _disturbance_name(layer)
+            node.output[0] = f"{output}_undisturbed"
+            nodes.append(onnx.helper.make_node("Add", [node.output[0], disturbance], [output]))
+            copy.graph.input.append(onnx.helper.make_tensor_value_info(disturbance, onnx.TensorProto.FLOAT, None))
+            copy.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), disturbance))
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
+
+
+def _alone(model: onnx.ModelProto, layer: Layer, scheme: QuantizationScheme) -> tuple[Run, Run]:
+    """Return how to run a layer by itself, in float and quantised."""
+    import onnx
+
+    constants = [entry for entry in model.graph.initializer if entry.name in layer.node.input]
+    inputs = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in _read(model, layer)]
+    output = onnx.helper.make_tensor_value_info(layer.node.output[0], onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph([layer.node], layer.name, inputs, [output], constants)
+    single = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    return open_model(single), open_model(with_pairs(single, [layer], scheme))
+
+
+def _read(model: onnx.ModelProto, layer: Layer) -> list[str]:
+    constants = {entry.name for entry in model.graph.initializer}
+    return list(dict.fromkeys(name for name in layer.node.input if name and name not in constants))
+
+
+def _disturbances(
+    model: onnx.ModelProto, layers: Sequence[Layer], scheme: QuantizationScheme, samples: Sequence[Tensors]
+) -> Iterator[tuple[Layer, int, NDArray[Any], NDArray[Any]]]:
+    """Yield each layer, a sample's position, what the layer gives in float, and what quantising it adds to that."""
+    for start in range(0, len(layers), TAPPED_AT_ONCE):
+        group = layers[start : start + TAPPED_AT_ONCE]
+        run_tapped = open_model(model, [name for layer in group for name in _read(model, layer)])
+        alone = [(layer, *_alone(model, layer, scheme)) for layer in group]
+        for position, sample in enumerate(samples):
+            tapped = run_tapped(sample)
+            for layer, run_float, run_quantized in alone:
+                read = {name: tapped[name] for name in layer.node.input if name in tapped}
+                output = layer.node.output[0]
+                expected = run_float(read)[output]
+                yield layer, position, expected, run_quantized(read)[output] - expected
+
+
+def _noisiest(
+    model: onnx.ModelProto, layers: Sequence[Layer], scheme: QuantizationScheme, sample: Tensors, most: int
+) -> list[Layer]:
+    """Return the layers whose own output is noisiest in 8 bits, in the order of the graph."""
+    noise = {
+        layer.name: float(np.linalg.norm(error) / (np.linalg.norm(expected) or 1.0))
+        for layer, _, expected, error in _disturbances(model, layers, scheme, [sample])
+    }
+    kept = sorted(noise, key=lambda name: -noise[name])[:most]
+    return [layer for layer in layers if layer.name in kept]
+
+
+def _disturbance_name(layer: Layer) -> str:
+    return f"{layer.node.output[0]}_disturbance"
+
+
+def _compared(reference: Tensors, found: Tensors) -> tuple[float, float]:
+    """Return the largest relative error and the smallest cosine similarity of the float outputs."""
+    pairs = list(_float_pairs(reference, found))
+    if any(expected.shape != actual.shape for expected, actual in pairs):
+        return math.inf, 0.0
+    relative = [np.abs(actual - expected).max(initial=0.0) / (expected.std() or 1.0) for expected, actual in pairs]
+    cosines = [_cosine(expected.ravel(), actual.ravel()) for expected, actual in pairs]
+    return float(max(relative, default=0.0)), min(cosines, default=1.0)
+
+
+def _float_pairs(reference: Tensors, found: Tensors) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    for name, expected in reference.items():
+        if expected.dtype == np.float32 and expected.size:
+            yield expected.astype(np.float64), found[name].astype(np.float64)
+
+
+def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) / norms if norms else float(np.array_equal(first, second))
+
+
+def _layer_error(layer: Layer, found: Sequence[tuple[float, float, float]]) -> LayerError:
+    """Return a layer's error: the worst over the samples."""
+    differences, relatives, cosines = zip(*found, strict=True)
+    return LayerError(name_of(layer.node), layer.node.op_type, max(relatives), min(cosines), max(differences))

@@ -1,0 +1,126 @@
+"""`build_engine.py`, as it lies in a bundle, run by an interpreter that knows nothing of the compiler."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compiler.backends import build_backend
+from compiler.backends.nvidia.script import build_script
+from tests.backends.nvidia import batches, convolution, matrix_product, request
+
+tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
+
+PACKAGES = Path(tensorrt_rtx.__file__).parents[1]
+TENSORRT = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt", "precisions": ["fp32"]}
+RTX = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tensorrt_rtx", "precisions": ["fp32"]}
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """Write a bundle whose engine is still to be built, where TensorRT-RTX stands in for TensorRT."""
+
+    def write(program, node, *profiles):
+        folder = tmp_path / "bundle"
+        script = build_script(request(program, folder, *profiles), build_backend(node))
+        (folder / "build_engine.py").write_text(script)
+        program.path.rename(folder / "end2end.onnx")
+        (tmp_path / "tensorrt.py").write_text("from tensorrt_rtx import *\nfrom tensorrt_rtx import __version__\n")
+        return folder
+
+    return write
+
+
+def run(bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-S", bundle / "build_engine.py", *arguments],  # -S: nothing that is installed is seen
+        env={**os.environ, "PYTHONPATH": f"{bundle.parent}{os.pathsep}{PACKAGES}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("node", [TENSORRT, RTX])
+def test_it_builds_the_engine_that_the_compiler_builds(bundle, tmp_path, node):
+    program = convolution(tmp_path)
+    engine = build_backend(RTX).build(request(program, tmp_path / "engine"))
+    folder = bundle(program, node)
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "end2end.engine").read_bytes() == engine.path.read_bytes()
+    assert "Building engine" in done.stdout
+    details = json.loads((folder / "engine_details.json").read_text())
+    assert details["library"] == node["name"]
+    assert details["version"] == tensorrt_rtx.__version__
+
+
+def test_the_profiles_and_the_options_are_literals_in_it(bundle, tmp_path):
+    program = convolution(tmp_path)
+    node = {**TENSORRT, "workspace": 2.5, "optimization_level": 4}
+    source = (
+        bundle(program, node, batches(program, 1, 2, 4), batches(program, 5, 8, 16)) / "build_engine.py"
+    ).read_text()
+    (settings,) = (
+        statement.value
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == "SETTINGS"
+    )
+    values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in settings.keywords}
+    assert values["profiles"] == tuple(
+        {"input": tuple((size, 3, 8, 8) for size in sizes)} for sizes in ((1, 2, 4), (5, 8, 16))
+    )
+    assert values["workspace"] == 2.5
+    assert values["optimization_level"] == 4
+
+
+def test_it_imports_nothing_but_the_library(bundle, tmp_path):
+    tree = ast.parse((bundle(convolution(tmp_path), TENSORRT) / "build_engine.py").read_text())
+    imported = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+def test_files_and_memory_can_be_given(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    (folder / "end2end.onnx").rename(tmp_path / "other.onnx")
+    done = run(
+        folder, "--program", str(tmp_path / "other.onnx"), "--output", str(tmp_path / "x.engine"), "--workspace", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.engine").stat().st_size
+    assert json.loads((tmp_path / "engine_details.json").read_text())["workspace"] == 1.0
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    (folder / "end2end.onnx").unlink()
+    done = run(folder)
+    assert done.returncode == 2
+    assert "there is no file" in done.stderr
+
+
+def test_what_the_library_refuses_is_said_and_nothing_is_written(bundle, tmp_path):
+    folder = bundle(matrix_product(tmp_path), {**RTX, "compute_capabilities": ["SM75"]})
+    done = run(folder)
+    assert done.returncode == 1
+    assert "cannot build end2end.onnx" in done.stderr
+    assert "FP32 GEMM is not supported" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.glob("*.engine*"))
+
+
+def test_where_the_library_is_not_installed_it_says_so(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    (tmp_path / "tensorrt.py").unlink()
+    done = run(folder)
+    assert done.returncode == 1
+    assert "No module named 'tensorrt'" in done.stderr

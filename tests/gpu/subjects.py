@@ -1,0 +1,68 @@
+"""Models as they are compiled for a backend, up to the Program, with real inputs of every shape of the profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from compiler.artifact import Program, Tensors
+from compiler.backends import Backend, BuildRequest, Profile, Session
+from compiler.config import compose
+from compiler.export import describe
+from compiler.pipeline.job import read_job
+from compiler.pipeline.stages import Networks, export_program, load, select_rewriters
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared.
+
+    Attributes:
+        model: Its name.
+        backend: What it is compiled for.
+        networks: The original and the rewritten network.
+        program: Exported from the rewritten one.
+        inputs: Of the profile's smallest, usual and largest shape.
+    """
+
+    model: str
+    backend: Backend
+    networks: Networks
+    program: Program
+    inputs: tuple[Tensors, Tensors, Tensors]
+
+    def original(self, tensors: Tensors) -> Tensors:
+        """Run the network as its paper draws it, on the GPU where PyTorch has one."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        network = self.networks.original.to(device).eval()
+        with torch.inference_mode():
+            outputs = network(*(torch.tensor(tensors[spec.name], device=device) for spec in self.program.inputs))
+        return {spec.name: output.cpu().numpy() for spec, output in zip(self.program.outputs, outputs, strict=True)}
+
+    def request(self, folder: Path) -> BuildRequest:
+        """Ask for an engine for these shapes, in a new folder."""
+        folder.mkdir()
+        profile = Profile(*({name: tensor.shape for name, tensor in tensors.items()} for tensors in self.inputs))
+        return BuildRequest(
+            self.program, folder, "fp32", (profile,), folder.parent / "cache", lambda share, phase: None
+        )
+
+    def engine(self, folder: Path) -> Session:
+        """Build the engine, and open it."""
+        return self.backend.open(self.backend.build(self.request(folder)))
+
+
+def subject(folder: Path, *overrides: str) -> Subject:
+    """Export a model with drawn weights as a compile with these overrides does."""
+    job = read_job(compose(overrides))
+    folder.mkdir()
+    load(job, folder)
+    networks = Networks(job, select_rewriters(job), folder)
+    export_program(job, networks, folder)
+    sizes, batch = job.config.sizes, job.config.batch
+    shapes = ((batch.smallest, sizes.smallest), (batch.usual, sizes.usual), (batch.largest, sizes.largest))
+    smallest, usual, largest = (job.task.samples(job.source, job.boxes, *shape).tensors for shape in shapes)
+    (program,) = folder.glob("*.onnx")
+    return Subject(job.config.model.name, job.backend, networks, describe(program), (smallest, usual, largest))
