@@ -48,12 +48,15 @@ class Network(ABC):
 class Origin(ABC):
     """What makes a network."""
 
-    caution: ClassVar[str]
-    """What a user has to know where no checkpoint is given; empty where nothing."""
     picture: ClassVar[str] = "output_pytorch.jpg"
     """The file name of the picture that the network's own results are drawn in."""
     tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
     """The libraries that the loaded network depends on."""
+
+    @property
+    @abstractmethod
+    def caution(self) -> str:
+        """What a user has to know where no checkpoint is given; empty where nothing."""
 
     @property
     def digest(self) -> str:
@@ -115,7 +118,7 @@ def find_origin(config: CompileConfig) -> Origin:
 
     model = config.model
     if model.network:
-        return Models()
+        return Models(model)
     return OwnCode(model) if model.file is None else OnnxFile(read_onnx_file(Path(model.file)))
 
 

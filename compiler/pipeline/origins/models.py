@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.checkpoint import match, without_training
+from compiler.config.schema import ModelConfig
 from compiler.networks.catalogue import models_that_fit
 from compiler.networks.drawn import fill_with_drawn_weights
 from compiler.pipeline.origins import Origin
@@ -19,13 +21,24 @@ if TYPE_CHECKING:
     from rewriters import Selection
 
 
+@dataclass(frozen=True)
 class Models(Origin):
-    """The models in `conf/model/`, and those of the user's that are made of the same parts."""
+    """The models in `conf/model/`, and those of the user's that are made of the same parts.
 
-    caution = (
-        "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the proof "
-        "do. Give checkpoint=<path>, or checkpoint=official to download the published one"
-    )
+    Attributes:
+        model: Describes the network.
+    """
+
+    model: ModelConfig
+
+    @property
+    def caution(self) -> str:
+        """See `Origin`."""
+        published = ", or checkpoint=official to download the published one" if self.model.official.url else ""
+        return (
+            "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the "
+            f"proof do. Give checkpoint=<path>{published}"
+        )
 
     def load(self, job: Job, folder: Path) -> str:
         """Write the weights: the checkpoint's, checked against the network, or drawn ones."""

@@ -37,11 +37,15 @@ class OnnxFile(Origin):
         file: Read, and whole.
     """
 
-    caution = ""
     picture = "output_file.jpg"
     tools = ("onnx",)
 
     file: OnnxModelFile
+
+    @property
+    def caution(self) -> str:
+        """See `Origin`: a file has its weights."""
+        return ""
 
     @property
     def digest(self) -> str:

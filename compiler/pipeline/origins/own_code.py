@@ -33,12 +33,15 @@ class OwnCode(Origin):
         model: With a `target`.
     """
 
-    caution = (
-        "no checkpoint is given: the weights are those that model.target makes, which mean nothing unless it loads "
-        "trained ones. Give checkpoint=<path>"
-    )
-
     model: ModelConfig
+
+    @property
+    def caution(self) -> str:
+        """See `Origin`."""
+        return (
+            "no checkpoint is given: the weights are those that model.target makes, which mean nothing unless it loads "
+            "trained ones. Give checkpoint=<path>"
+        )
 
     @cached_property
     def digest(self) -> str:
