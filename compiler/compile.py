@@ -9,8 +9,11 @@ from pathlib import Path
 
 from compiler.config.compose import compose, compose_node
 from compiler.config.overrides import expand
-from compiler.config.search import config_folder, config_loader
+from compiler.config.search import config_loader, config_search_path
 from compiler.errors import ExitCode
+from compiler.openmmlab.own_model import own_model
+
+CONFIG_NAME = "compile"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -30,7 +33,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _compile(overrides: Sequence[str], config_dir: Path | None) -> int:
-    config = compose(overrides, config_dir)
+    with own_model(overrides) as folder:
+        config = compose(overrides, config_dir, folder)
 
     from compiler.pipeline import compile
     from compiler.report.console import console, print_outcome, progress
@@ -44,20 +48,26 @@ def _compile(overrides: Sequence[str], config_dir: Path | None) -> int:
 
 def _show(flags: Namespace, config_dir: Path | None) -> int:
     """Let Hydra show a config, help or completions, with our spellings of overrides understood."""
-    from hydra._internal.utils import _run_hydra, get_args_parser
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import get_args_parser
 
-    if flags.cfg:
-        compose_node(flags.overrides, config_dir)
-    if not flags.shell_completion:
-        backends = config_loader(config_dir).get_group_options("backend")
-        flags.overrides = expand(flags.overrides, backends, config_dir)
     # Hydra completes installed commands, not `python -m`.
     sys.argv[0] = "deploy-compiler"
-    _run_hydra(
-        args=flags,
-        args_parser=get_args_parser(),
-        task_function=lambda config: None,
-        config_path=str(config_folder()),
-        config_name="compile",
-    )
+    overrides = list(flags.overrides)
+    with own_model(overrides) as folder:
+        if flags.cfg:
+            compose_node(overrides, config_dir, folder)
+        if not flags.shell_completion:
+            flags.overrides = expand(overrides, config_loader(config_dir).get_group_options("backend"), config_dir)
+        hydra = Hydra.create_main_hydra2("compiler", config_search_path(config_dir, folder))
+        if flags.help:
+            hydra.app_help(CONFIG_NAME, get_args_parser(), flags)
+        elif flags.hydra_help:
+            hydra.hydra_help(CONFIG_NAME, get_args_parser(), flags)
+        elif flags.cfg:
+            hydra.show_cfg(CONFIG_NAME, flags.overrides, flags.cfg, flags.package, flags.resolve)
+        elif flags.info:
+            hydra.show_info(flags.info, CONFIG_NAME, flags.overrides)
+        else:
+            hydra.shell_completion(CONFIG_NAME, flags.overrides)
     return ExitCode.PROVEN

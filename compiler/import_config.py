@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from compiler.errors import ExitCode, UsageError
+from compiler.openmmlab.model_file import as_yaml
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate import translate
 
-USAGE = "python -m compiler import <config.py> > conf/model/mine.yaml"
-ORDER = (
-    "name", "algo", "task", "input_shape", "stride", "smallest_shape", "largest_shape", "openmmlab", "network", "tail",
-    "processing",
-)  # fmt: skip
-"""Of the keys, as in our own files."""
+USAGE = "python -m compiler import <config.py> [<package>=<its .mim/configs folder>] > conf/model/mine.yaml"
 
 
 def run(arguments: Sequence[str]) -> int:
     """Print the model that a config describes, as YAML."""
-    if len(arguments) != 1:
+    files = [argument for argument in arguments if "=" not in argument]
+    if len(files) != 1:
         raise UsageError("import takes one config", where="command line", fix=USAGE)
-    sys.stdout.write(as_yaml(translate(read_config(Path(arguments[0])), arguments[0])))
+    options = (argument.partition("=") for argument in arguments if "=" in argument)
+    packages = {package: Path(folder) for package, _, folder in options}
+    sys.stdout.write(as_yaml(translate(read_config(Path(files[0]), packages), files[0])))
     return ExitCode.PROVEN
-
-
-def as_yaml(model: Mapping[str, Any]) -> str:
-    """Return what a file in `conf/model/` says of a model, for people to read."""
-    ordered = {key: model[key] for key in ORDER if key in model}
-    text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=118)
-    return f"# {model['name']}, from {Path(model['openmmlab']).name}.\n{text}"
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes short lists and mappings in a line, and repeats what is the same in two places."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-    def represent_list_or_mapping(self, data: Any) -> yaml.Node:
-        is_mapping = isinstance(data, dict)
-        node = super().represent_dict(data) if is_mapping else super().represent_list(data)
-        node.flow_style = _is_flat(data) and "_target_" not in data
-        return node
-
-
-def _is_flat(data: Any) -> bool:
-    """Whether there are only scalars and lists of scalars in a list or mapping."""
-    items = data.values() if isinstance(data, dict) else data
-    nested = [inner for item in items if isinstance(item, list) for inner in item]
-    return not any(isinstance(item, dict) for item in items) and not any(
-        isinstance(item, dict | list) for item in nested
-    )
-
-
-for _kind in (dict, list):
-    _Dumper.add_representer(_kind, _Dumper.represent_list_or_mapping)

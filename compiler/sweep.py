@@ -15,6 +15,7 @@ from compiler.artifact import write_json, write_text
 from compiler.config import compose
 from compiler.config.overrides import split_sweep
 from compiler.errors import ExitCode, as_compile_error
+from compiler.openmmlab.own_model import own_model
 from compiler.pipeline import compile
 from compiler.pipeline.guards import writable
 from compiler.report.console import console, print_error, print_outcome, progress
@@ -112,7 +113,8 @@ def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Consol
     start = time.perf_counter()
     model = name = ""
     try:
-        config = compose(overrides, config_dir)
+        with own_model(overrides) as folder:
+            config = compose(overrides, config_dir, folder)
         model, name = config.model.name, str(config.deploy_name)
         with progress(screen) as listen:
             outcome = compile(config, listen)

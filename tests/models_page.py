@@ -36,7 +36,7 @@ def models_table() -> str:
     names: dict[str, list[str]] = {}
     for choice in config_loader().get_group_options("model"):
         model = compose([f"model={choice}"]).model
-        if "target" not in model.network:
+        if model.network:
             names.setdefault(model.name, []).append(choice)
     rows = [HEADER, ("---",) * len(HEADER), *(tuple(_cells(choices)) for choices in names.values())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -499,7 +499,7 @@ TRAINING = [
 @pytest.mark.parametrize("key", TRAINING)
 def test_what_only_training_needs_is_left_out(network, key):
     notes = match(network, {**fresh(network), key: torch.ones(3)}, source="weights.pth")
-    assert notes == ["1 keys of training left out"]
+    assert notes == ["1 key of training left out"]
 
 
 @pytest.mark.parametrize("key", ["head.lossless.weight", "preprocessor.mean", "head.teacher.weight", "ema.weight"])

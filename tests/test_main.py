@@ -83,7 +83,7 @@ def test_an_unknown_verb_is_refused_with_the_nearest(command_line):
 WRONG_USAGE = {
     "unknown backend": (["backend=onnxruntme"], "there is no backend 'onnxruntme'", "did you mean onnxruntime?"),
     "unknown model": (["+model=rtmpos"], "there is no model 'rtmpos'", "did you mean rtmpose"),
-    "unknown key": (["chekpoint=a.pth"], "there is no key 'chekpoint'", "did you mean checkpoint?"),
+    "unknown key": (["chekpoint=a.pth"], "there is no key 'chekpoint'", "did you mean checkpoint"),
     "unknown key of a group": (["backend.thread=2"], "there is no key 'backend.thread'", "backend.threads"),
     "wrong type": (["batch.largest=many"], "'batch.largest' must be a whole number", "many"),
     "wrong type in a backend": (["backend.threads=two"], "'backend.threads' must be a whole number", "two"),

@@ -21,7 +21,7 @@ STANDING = yaml.safe_load((FOLDER / "deploy_names.yaml").read_text())
 # A second name of a model holds nothing but a reference to it.
 ALIASES = {name: content["defaults"][0] for name, content in CONTENTS.items() if list(content) == ["defaults"]}
 # The user's own network has nothing that could be compared.
-OWN = {name for name, content in CONTENTS.items() if "target" in content}
+OWN = {name for name, content in CONTENTS.items() if content.get("network") == {}}
 MODELS = sorted(FILES.keys() - ALIASES.keys() - OWN)
 
 # Of the models that take any size, those that the others are variants of.

@@ -30,8 +30,14 @@ class SuppressFused(nn.Module):
 
 
 def export_to(folder, network, *outputs):
-    options = ExportOptions("dynamo", 18, (Axis(0, "batch"),), tuple(EXAMPLE), outputs)
-    return export(network.eval(), EXAMPLE, options, folder).path
+    options = ExportOptions("dynamo", 18, dict.fromkeys(EXAMPLE, (Axis(0, "batch"),)), outputs)
+    return export(network.eval(), EXAMPLE, others(), options, folder).path
+
+
+def others():
+    """Yield inputs of other batches."""
+    yield {name: tensor[:1] for name, tensor in EXAMPLE.items()}
+    yield {name: np.concatenate([tensor, tensor[:1]]) for name, tensor in EXAMPLE.items()}
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,8 @@ def match(
 
 def _notes(adapted: Adapted, own: Mapping[str, Tensor]) -> list[str]:
     notes = [f"{adapted.renamed} keys renamed"] if adapted.renamed else []
-    notes += [f"{len(adapted.left_out)} keys of training left out"] if adapted.left_out else []
+    count = len(adapted.left_out)
+    notes += [f"{count} {'key' if count == 1 else 'keys'} of training left out"] if count else []
     types = {(_type(found), _type(own[key])) for key, found in adapted.weights.items() if found.dtype != own[key].dtype}
     return notes + [f"{found} made {wanted}" for found, wanted in sorted(types)]
 

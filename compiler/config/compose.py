@@ -18,20 +18,25 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> CompileConfig:
+def compose(
+    overrides: Sequence[str] = (), config_dir: Path | None = None, own_model: Path | None = None
+) -> CompileConfig:
     """Compose and check a config.
 
     Args:
         overrides: In Hydra's grammar; `deploy=<name>` and `box=x1,y1,x2,y2` are understood too.
         config_dir: A config folder of the user's, searched after our own.
+        own_model: A folder that holds a translated model, searched before ours.
 
     Raises:
         UsageError: An unknown choice or key, a wrong type, or an impossible combination.
     """
-    return to_config(compose_node(overrides, config_dir))
+    return to_config(compose_node(overrides, config_dir, own_model))
 
 
-def compose_node(overrides: Sequence[str] = (), config_dir: Path | None = None) -> DictConfig:
+def compose_node(
+    overrides: Sequence[str] = (), config_dir: Path | None = None, own_model: Path | None = None
+) -> DictConfig:
     """Compose the config as Hydra gives it, before the schema is applied."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -40,7 +45,7 @@ def compose_node(overrides: Sequence[str] = (), config_dir: Path | None = None) 
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    loader = config_loader(config_dir)
+    loader = config_loader(config_dir, own_model)
     try:
         expanded = expand(overrides, loader.get_group_options("backend"), config_dir)
         OverridesParser.create().parse_overrides(expanded)

@@ -14,7 +14,7 @@ from compiler.config.search import config_folder, config_loader
 from compiler.errors import UsageError, nearest
 
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
-_FREE_GROUPS = ("model.inputs.", "model.kwargs.")
+_FREE_GROUPS = ("model.inputs.", "model.kwargs.", "model.packages.")
 """Whose keys are the user's own."""
 _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+){3})")
 

@@ -34,7 +34,8 @@ class ModelConfig:
     input_shape: tuple[int, ...]
     """Height, width, or a number of voxels: the only size, or where there is a stride the usual one."""
     network: dict[str, Any]
-    """The network as nested `_target_` nodes, with the argument names of the OpenMMLab config."""
+    """The network as nested `_target_` nodes, with the argument names of the OpenMMLab config; empty where it is the
+    user's own: a `target`, a `file` or a `config`."""
     processing: dict[str, Any]
     """The task's pre- and post-processing, as a `_target_` node."""
     tail: dict[str, Any] | None = None
@@ -47,6 +48,10 @@ class ModelConfig:
     """Where it ends, likewise."""
     openmmlab: str = ""
     """The OpenMMLab config that this model equals."""
+    config: str = ""
+    """The same as the user gave it, for `model=openmmlab`."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Where that config's bases of other packages lie: the `.mim/configs` folder of each."""
     official: Official = field(default_factory=Official)
     exporter: str = "auto"
     """The exporter that this model needs, where the default one does not do."""
@@ -54,8 +59,11 @@ class ModelConfig:
     """What makes the network, for `model=torch`: `package.module:callable`."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """What the target is called with."""
+    file: str | None = None
+    """The ONNX file that is the network, for `model=onnx`; None where it is none."""
     inputs: dict[str, str] = field(default_factory=dict)
-    """The arguments of its forward and their shapes, such as `1x3x224x224`."""
+    """The network's inputs and their shapes, such as `1x3x224x224`: the arguments of the target's forward, or those of
+    the file where it leaves a length open."""
 
 
 @dataclass(frozen=True)

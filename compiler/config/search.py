@@ -9,6 +9,7 @@ from compiler.errors import UsageError
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
+    from hydra.core.config_search_path import ConfigSearchPath
 
 
 def config_folder() -> Path:
@@ -18,13 +19,23 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def config_loader(config_dir: Path | None = None) -> ConfigLoader:
-    """Return Hydra's loader over our configs and, after them, the user's own folder.
+def config_loader(config_dir: Path | None = None, own_model: Path | None = None) -> ConfigLoader:
+    """Return Hydra's loader over what `config_search_path` finds."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    return ConfigLoaderImpl(config_search_path=config_search_path(config_dir, own_model))
+
+
+def config_search_path(config_dir: Path | None = None, own_model: Path | None = None) -> ConfigSearchPath:
+    """Return where Hydra looks for configs.
+
+    Args:
+        config_dir: A folder of the user's, searched after ours.
+        own_model: A folder that holds a translated model, searched before ours.
 
     Raises:
         UsageError: The user's folder does not exist.
     """
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.utils import create_config_search_path
 
     search_path = create_config_search_path(str(config_folder()))
@@ -36,4 +47,6 @@ def config_loader(config_dir: Path | None = None) -> ConfigLoader:
                 fix="name a folder that holds model/ or backend/ files",
             )
         search_path.prepend("command-line", f"file://{config_dir.resolve()}", "schema")  # after ours: schema is last
-    return ConfigLoaderImpl(config_search_path=search_path)
+    if own_model is not None:
+        search_path.prepend("own-model", f"file://{own_model}")
+    return search_path

@@ -14,6 +14,7 @@ from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.exporters import Axis, ExportOptions, Rewriting, to_onnx
+from compiler.export.onnx_files import OnnxModelFile, read_onnx_file, take_over
 from compiler.export.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ __all__ = [
     "ONNX_FILE",
     "Axis",
     "ExportOptions",
+    "OnnxModelFile",
     "describe",
     "export",
+    "read_onnx_file",
     "run_network",
     "save_model",
+    "take_over",
 ]
 
 SAME_SHAPE_TOLERANCE = 1e-2

@@ -20,6 +20,7 @@ NEWEST_IR_VERSION = 9
 IR_VERSION_BEFORE_OPSET_19 = 8
 LARGEST_SINGLE_FILE = 2 * 1024**3
 """Protocol buffers end here."""
+FIND_THE_REWRITER = "run again with rewriters.disable=[...] to find the rewriter that breaks it"
 
 
 def describe(path: Path) -> Program:
@@ -35,13 +36,18 @@ def _described(model: onnx.ModelProto, path: Path) -> Program:
         path=path,
         inputs=tuple(_spec(value) for value in model.graph.input if value.name not in weights),
         outputs=tuple(_spec(value) for value in model.graph.output),
-        opset=_opset(model),
+        opset=default_opset(model),
         nodes=len(model.graph.node),
     )
 
 
-def save_model(model: onnx.ModelProto, path: Path) -> Program:
+def save_model(model: onnx.ModelProto, path: Path, fix: str = FIND_THE_REWRITER) -> Program:
     """Write a model as one file, check it, and return its specs.
+
+    Args:
+        model: With all of its weights.
+        path: Of the file.
+        fix: What to do where it is not valid.
 
     Raises:
         CompileError: The model is not valid ONNX, or too large for one file.
@@ -63,7 +69,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> Program:
             "the Program is not valid ONNX",
             where=str(path),
             why=str(error).strip().splitlines()[0],
-            fix="run again with rewriters.disable=[...] to find the rewriter that breaks it",
+            fix=fix,
         ) from error
     return _described(model, path)
 
@@ -78,22 +84,29 @@ def portable(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> o
         model: As exported; changed in place.
         axes: Names for the dimensions of each input that vary, by position.
     """
-    model.ir_version = NEWEST_IR_VERSION if _opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
-    for part in _documented(model):
+    cleaned(model)
+    _name_dimensions(model, axes)
+    return model
+
+
+def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model, changed in place, as `portable` does but with the names of its dimensions as they are."""
+    model.ir_version = NEWEST_IR_VERSION if default_opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
+    for part in parts_of(model):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
-    _name_dimensions(model, axes)
     _lift_constants(model.graph)
     return model
 
 
-def _opset(model: onnx.ModelProto) -> int:
+def default_opset(model: onnx.ModelProto) -> int:
+    """Return the version of the default operator set that a model uses."""
     opset: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return opset
 
 
-def _documented(model: onnx.ModelProto) -> Iterator[Any]:
-    """Yield everything in a model that can carry documentation or metadata."""
+def parts_of(model: onnx.ModelProto) -> Iterator[Any]:
+    """Yield everything in a model that can carry documentation or metadata: graphs, values, weights and nodes."""
     yield model
     yield from model.functions
     yield from (value for function in model.functions for value in function.value_info)
@@ -108,10 +121,9 @@ def _documented(model: onnx.ModelProto) -> Iterator[Any]:
 def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
     for node in nodes:
         for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                if graph.node:
-                    yield graph
-                    yield from _subgraphs(graph.node)
+            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield graph
+                yield from _subgraphs(graph.node)
 
 
 def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> None:

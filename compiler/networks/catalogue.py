@@ -10,16 +10,21 @@ from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.networks import build
 from compiler.networks.drawn import fill_with_drawn_weights
+from compiler.openmmlab.own_model import MODEL, model_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
+"""Of OpenMMLab configs."""
 
-def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module:
+
+def build_network(model: str | Path, config_dir: str | Path | None = None) -> nn.Module:
     """Build a model's network in evaluation mode, with deterministic weights.
 
     Args:
-        model: Its name in `conf/model/`, for example `rtmpose`.
+        model: Its name in `conf/model/`, for example `rtmpose`; or an OpenMMLab config: a `.py`, `.json` or `.yaml`
+            file.
         config_dir: A config folder of the user's, searched after our own.
 
     Returns:
@@ -28,18 +33,24 @@ def build_network(model: str, config_dir: str | Path | None = None) -> nn.Module
 
     Raises:
         UsageError: There is no such model, or its config is wrong.
+        CompileError: The OpenMMLab config cannot be translated.
     """
-    config = compose([f"model={model}"], Path(config_dir) if config_dir else None)
+    folder = Path(config_dir) if config_dir else None
+    if Path(model).suffix in CONFIG_SUFFIXES:
+        with model_folder(str(model), {}) as own_model:
+            config = compose([f"model={MODEL}"], folder, own_model)
+    else:
+        config = compose([f"model={model}"], folder)
     network = build(config.model.network)
     fill_with_drawn_weights(network, config.model.processing, config.sizes.usual)
     return network
 
 
 def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
-    """Return the models whose keys and shapes are those of the weights; second names and own code are left out."""
+    """Return the models whose keys and shapes are those of the weights, without second names and the user's own."""
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not _is_counter(key)}
     models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
-    ours = {name: model for name, model in models.items() if model.name == name and "target" not in model.network}
+    ours = {name: model for name, model in models.items() if model.name == name and model.network}
     return [name for name, model in ours.items() if _shapes_of(model.network) == shapes]
 
 

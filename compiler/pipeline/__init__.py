@@ -25,15 +25,6 @@ from rewriters import RewriterError
 LOCK_FILE = "lock.json"
 LOG_FILE = "compile.log"
 GIB = 1024**3
-DRAWN_WEIGHTS = (
-    "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the proof do. "
-    "Give checkpoint=<path>, or checkpoint=official to download the published one"
-)
-
-OWN_WEIGHTS = (
-    "no checkpoint is given: the weights are those that model.target makes, which mean nothing unless it loads trained "
-    "ones. Give checkpoint=<path>"
-)
 
 
 def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Outcome:
@@ -54,8 +45,8 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
-        if job.checkpoint is None:
-            listen(Warned(OWN_WEIGHTS if job.own_code else DRAWN_WEIGHTS))
+        if job.checkpoint is None and job.origin.caution:
+            listen(Warned(job.origin.caution))
         key = keys.run_key(job)
         try:
             return current_outcome(job, key) or _compile(job, key, listen)
@@ -88,21 +79,21 @@ def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
     selection = stages.select_rewriters(job)
 
     load_key = keys.load_key(job)
-    loaded = stage("load", load_key, lambda folder: stages.load(job, folder))
-    networks = stages.Networks(job, selection, loaded)
+    loaded = stage("load", load_key, lambda folder: job.origin.load(job, folder))
+    network = job.origin.network(job, selection, loaded)
 
     export_key = keys.export_key(job, selection, load_key)
-    exported = stage("export", export_key, lambda folder: stages.export_program(job, networks, folder))
+    exported = stage("export", export_key, network.export)
 
     rewrite_key = keys.rewrite_key(selection, export_key)
-    rewritten = stage("rewrite", rewrite_key, lambda folder: stages.rewrite(networks, exported, folder))
+    rewritten = stage("rewrite", rewrite_key, lambda folder: stages.rewrite(network, exported, folder))
 
     build_key = keys.build_key(job, rewrite_key)
     engine = stage("build", build_key, lambda folder: stages.build_engine(job, rewritten, folder))
 
     built = stages.Built(exported, rewritten, engine)
     verify_key = keys.verify_key(job, build_key)
-    verified = stage("verify", verify_key, lambda folder: stages.verify(job, networks, built, folder))
+    verified = stage("verify", verify_key, lambda folder: stages.verify(job, network, built, folder))
 
     outcome = _package(job, key, engine, verified, stage)
     stage.cache.trim(job.config.cache_limit * GIB)
@@ -132,7 +123,7 @@ def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stag
         model=job.config.model.name,
         name=job.name,
         unit=job.task.unit,
-        checkpoint=str(job.checkpoint or ""),
+        checkpoint=str(job.checkpoint or job.origin.weights),
         source=str(job.source_path)
         if job.config.image or job.config.points or job.config.arrays
         else job.source_path.name,
@@ -142,7 +133,7 @@ def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stag
         config=asdict(job.config),
         versions=keys.versions(),
         engine_bytes=Engine.load(engine).path.stat().st_size,
-        pictures=(stages.NETWORK_PICTURE, stages.engine_picture(job.backend.name)),
+        pictures=(job.origin.picture, stages.engine_picture(job.backend.name)),
     )
     stage.listen(StageStarted("package"))
     partial = job.bundle.with_name(f".{job.bundle.name}.partial")

@@ -15,7 +15,7 @@ from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
-from compiler.pipeline.own_code import complete
+from compiler.pipeline.origins import Origin, find_origin
 from compiler.tasks import AnyTask, build_task
 
 
@@ -32,7 +32,7 @@ class Job:
         source_path: The real input of the proof.
         source: What the task looks at: an image, points or arrays.
         boxes: Where its objects are, [n, 4]; None for the whole source.
-        own_code: The digest of the user's code that makes the network; empty where the compiler's own does.
+        origin: What makes the network.
     """
 
     config: CompileConfig
@@ -43,7 +43,7 @@ class Job:
     source_path: Path
     source: Any
     boxes: NDArray[np.float32] | None
-    own_code: str = ""
+    origin: Origin
 
     @property
     def name(self) -> str:
@@ -74,9 +74,11 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
         listen: Told where a download begins.
 
     Raises:
-        UsageError: The processing or the backend is not configured right.
+        UsageError: The network, the processing or the backend is not configured right.
         CompileError: The backend is not installed, or a file is missing or cannot be used.
     """
+    origin = find_origin(config)
+    config = origin.with_inputs(config)
     task = build_task(config.model.processing)
     backend = build_backend(config.backend)
     problem = backend.probe().problem
@@ -86,20 +88,17 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
     source = task.read(source_path)
     boxes = task.read_boxes(config.box, source)
     checkpoint = _locate_checkpoint(config, listen)
-    own_code = ""
-    if config.model.target:
-        config, own_code = complete(config, task, source)
-        task = build_task(config.model.processing)
+    config = origin.with_outputs(config, task, source)
     return Job(
         config=config,
-        task=task,
+        task=build_task(config.model.processing),
         backend=backend,
         checkpoint=checkpoint,
         checkpoint_digest=file_digest(checkpoint) if checkpoint else "",
         source_path=source_path,
         source=source,
         boxes=boxes,
-        own_code=own_code,
+        origin=origin,
     )
 
 

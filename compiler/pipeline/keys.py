@@ -48,16 +48,17 @@ def run_key(job: Job) -> Key:
     config = asdict(job.config)
     for where_not_what in ("output", "cache", "cache_limit", "image", "points", "arrays", "checkpoint"):
         del config[where_not_what]
-    checkpoint = {"checkpoint": job.checkpoint_digest, "own_code": job.own_code}
-    return {"config": config, "plugins": _plugins(), **_input(job), **checkpoint, **_tools()}
+    del config["model"]["file"]
+    return {"config": config, "plugins": _plugins(), **_input(job), **_brought(job), **_tools()}
 
 
 def load_key(job: Job) -> Key:
     """Return what the loaded weights depend on."""
-    checkpoint = {"checkpoint": job.checkpoint_digest, "own_code": job.own_code}
-    key = {"network": job.config.model.network, **checkpoint, **_tools("torch", "numpy")}
+    model = job.config.model
+    network = {"network": model.network, "target": model.target, "kwargs": model.kwargs, "inputs": model.inputs}
+    key = {**network, **_brought(job), **_tools(*job.origin.tools)}
     if job.checkpoint is None:
-        key |= {"processing": job.config.model.processing, "size": job.config.sizes.usual}
+        key |= {"processing": model.processing, "size": job.config.sizes.usual}
     return key
 
 
@@ -108,6 +109,10 @@ def verify_key(job: Job, build: Key) -> Key:
         **_input(job),
         **_tools(),
     }
+
+
+def _brought(job: Job) -> Key:
+    return {"checkpoint": job.checkpoint_digest, "own": job.origin.digest}
 
 
 def _input(job: Job) -> Key:

@@ -37,7 +37,7 @@ def settle_reshapes(call: Call, graph: gs.Graph) -> list[str] | Skip:
             if target is None:
                 continue
             node.inputs[1] = gs.Constant(f"{result.name}__shape", np.array(target, np.int64))
-            node.attrs["allowzero"] = 0
+            node.attrs.pop("allowzero", None)  # zero, the default, is the only meaning before opset 14
             places.append(name_of(node))
     return places
 

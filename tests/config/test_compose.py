@@ -76,7 +76,7 @@ def test_the_name_holds_every_precision_of_a_backend(backend):
 def test_a_model_file_is_called_like_the_model_or_is_another_name_of_it(name):
     model = compose([f"model={name}"]).model
     assert model == compose([f"model={model.name}"]).model
-    if "target" not in model.network:  # nobody publishes what is the user's own
+    if model.network:  # nobody publishes what is the user's own
         assert model.official.url.startswith("https://")
         assert len(model.official.sha256) >= 8
 
@@ -167,8 +167,8 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         # Keys that do not exist.
         (["batch.larges=3"], "batch.larges", "did you mean batch.largest"),
         (["+batch.larges=3"], "batch.larges", "did you mean largest?"),
-        (["opsett=3"], "opsett", "choose one of: algos, backend, batch"),
-        (["+colour=red"], "colour", "choose one of: algos, backend, batch"),
+        (["opsett=3"], "opsett", "choose one of: algos, arrays, backend, batch"),
+        (["+colour=red"], "colour", "choose one of: algos, arrays, backend, batch"),
         (["hydra.jbo=1"], "hydra.jbo", "there is no key"),
         # Values of another type.
         (["batch.largest=big"], "batch.largest", "must be a whole number"),

@@ -1,6 +1,5 @@
 """Model configs, and the reference outputs that networks are held to."""
 
-import importlib.util
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,22 +13,15 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from compiler.networks.candidates import Candidates
+from tests.networks.parity import PARITY, read_reference
+from tests.parity import weights as deterministic_weights
 
 ROOT = Path(__file__).parents[2]
-PARITY = ROOT / "tests" / "parity"
 
 
 def compose_model(name: str) -> DictConfig:
     with initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
         return compose("compile", overrides=[f"model={name}"]).model
-
-
-def read_reference(name: str) -> dict[str, Any]:
-    """Return the description of an original model, with its raw and decoded outputs under `arrays`."""
-    description = json.loads((PARITY / f"{name}.json").read_text())
-    with np.load(PARITY / f"{name}.npz") as arrays:
-        description["arrays"] = dict(arrays)
-    return description
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +31,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def weights() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("parity_weights", PARITY / "weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return deterministic_weights
 
 
 @pytest.fixture(scope="session")

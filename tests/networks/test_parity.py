@@ -1,47 +1,10 @@
 """Every network is the one that OpenMMLab trains: the same keys, in the same order, with the same numbers."""
 
-import numpy as np
 import pytest
 import torch
 
 from compiler.networks import build
-
-# Our model, and the reference outputs of the original.
-MODELS = {
-    "centerpoint": "centerpoint_pillar02",
-    "crnn": "crnn",
-    "dbnet": "dbnet_r18",
-    "hourglass": "hourglass52",
-    "hrnet": "hrnet_w32",
-    "litehrnet": "litehrnet_18",
-    "mspn": "mspn50",
-    "mspn-2x": "mspn50_2x",
-    "panet": "panet_r18",
-    "pointpillars": "pointpillars_kitti3",
-    "psenet": "psenet_r50",
-    "retinanet": "retinanet_r50",
-    "rtmdet-tiny": "rtmdet_tiny",
-    "rtmpose": "rtmpose_m",
-    "simcc-res50": "simcc_res50",
-    "yolov3": "yolov3_d53",
-    "yoloxpose": "yoloxpose_s",
-}
-VOXELS = ("voxels", "num_points", "coors")
-# Of the outputs of the original, those that it predicts from, where it has others for training.
-PREDICTED = {"crnn": ["out.probs"], "dbnet": ["out.prob_map"]}
-
-
-def inputs_of(original, weights):
-    """Return what the original was given, by name."""
-    if original["input"]["kind"] == "points":
-        return {name: original["arrays"][name] for name in VOXELS}
-    return {"input": weights.image(original["input"]["seed"], tuple(original["input"]["shape"]))}
-
-
-def outputs_of(name, original):
-    """Return the descriptions of the outputs that a model's engine has too."""
-    predicted = PREDICTED.get(name)
-    return [output for output in original["outputs"] if predicted is None or output["name"] in predicted]
+from tests.networks.parity import MODELS, distance, inputs_of, outputs_of, state_of
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -79,8 +42,7 @@ def run(network, original, weights):
 
 
 def test_state_dict_has_openmmlabs_keys_shapes_and_order(network, original):
-    ours = [[key, list(v.shape), str(v.dtype).removeprefix("torch.")] for key, v in network.state_dict().items()]
-    assert ours == original["state_dict"]
+    assert state_of(network) == original["state_dict"]
     assert sum(parameter.numel() for parameter in network.parameters()) == original["num_parameters"]
 
 
@@ -91,10 +53,7 @@ def test_config_names_the_original(name, model, original):
 def test_raw_outputs_equal_openmmlabs(name, run, original):
     outputs, _ = run
     for output, expected in zip(outputs, outputs_of(name, original), strict=True):
-        assert list(output.shape) == expected["shape"]
-        found = output.numpy().ravel()[:: expected["step"]]
-        reference = original["arrays"][expected["name"]].ravel()
-        assert np.abs(found - reference).max() < 1e-4 * expected["std"], expected["name"]
+        assert distance(output.numpy(), expected, original) < 1e-4, expected["name"]
 
 
 def test_every_stage_equals_openmmlabs(run, original):

@@ -24,6 +24,23 @@ def test_number_of_parameters(depth):
     assert PARAMETERS[depth] + 1000 * (channels + 1) == CLASSIFIED[depth]
 
 
+@pytest.mark.parametrize(
+    ("depth", "groups", "base_width", "classified"),
+    [(50, 32, 4, 25_028_904), (101, 32, 8, 88_791_336), (101, 64, 4, 83_455_272)],
+)
+def test_groups_make_the_resnexts_that_are_published(depth, groups, base_width, classified):
+    with torch.device("meta"):
+        plain, network = ResNet(depth), ResNet(depth, groups=groups, base_width=base_width)
+    assert sum(parameter.numel() for parameter in network.parameters()) + 1000 * (2048 + 1) == classified
+    assert list(network.state_dict()) == list(plain.state_dict())
+    widths = [getattr(network, f"layer{stage}")[0].conv2.weight.shape for stage in (1, 2, 3, 4)]
+    assert widths == [(groups * base_width * 2**i, base_width * 2**i, 3, 3) for i in range(4)]
+
+
+def test_the_width_of_one_group_changes_nothing():
+    assert ResNet(50, base_width=64).layer1[0].conv2.weight.shape == ResNet(50).layer1[0].conv2.weight.shape
+
+
 @pytest.mark.parametrize("depth", PARAMETERS)
 def test_number_of_layers_with_weights_is_the_depth(depth):
     with torch.device("meta"):
@@ -99,6 +116,8 @@ def test_a_block_without_weights_is_a_rectified_identity(block):
         ({"depth": 50, "dcn": {"type": "DCN"}}, "dcn {'type': 'DCN'} is not supported, only {'type': 'DCNv2'"),
         ({"depth": 50, "dcn": {"type": "DCNv2", "deform_groups": 4}}, "'deform_groups': 4} is not supported"),
         ({"depth": 18, "dcn": {"type": "DCNv2"}}, "dcn belongs into a bottleneck, and depth 18 has none"),
+        ({"depth": 18, "groups": 32}, "groups belong into a bottleneck"),
+        ({"depth": 50, "groups": 32, "dcn": {"type": "DCNv2"}}, "groups belong into a bottleneck"),
     ],
 )
 def test_what_is_not_supported_is_refused(options, message):

@@ -1,17 +1,25 @@
-"""Configs that differ in one value from one that works."""
+"""Configs that differ in a few values from one that works."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
+MISSING = object()
+"""In place of a value: the key is not there."""
 
-def changed(config: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """Return a config with another value at a dotted path, in which numbers are places in a list."""
+
+def changed(config: dict[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
+    """Return a config with other values at some dotted paths, in which numbers are places in a list."""
     config = copy.deepcopy(config)
-    node: Any = config
-    *parents, last = path.split(".")
-    for key in parents:
-        node = node[int(key) if isinstance(node, list) else key]
-    node[int(last) if isinstance(node, list) else last] = value
+    for path, value in changes.items():
+        node: Any = config
+        *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
+        for key in parents:
+            node = node[key]
+        if value is MISSING:
+            del node[last]
+        else:
+            node[last] = value
     return config

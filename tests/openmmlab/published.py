@@ -30,10 +30,15 @@ def ours(name: str) -> ModelConfig:
     return compose([f"model={name}"]).model
 
 
+def file_of(name: str) -> Path:
+    """Return the published config of one of our models."""
+    package, _, path = ours(name).openmmlab.partition("/.mim/configs/")
+    return wheel_configs(package) / path
+
+
 def theirs(name: str) -> dict[str, Any]:
     """Return what the published config of one of our models says, translated."""
-    package, _, path = ours(name).openmmlab.partition("/.mim/configs/")
-    file = wheel_configs(package) / path
+    file = file_of(name)
     return translate(read_config(file), str(file))
 
 

@@ -21,7 +21,7 @@ MEGABYTES = 200
 STEPS = "steps"
 BITS = "bits"
 DEEP = "nested"
-PYTHON = "Python itself could not run this line"
+PYTHON = "this line could not be run even by Python"
 NO_PYTHON = "this is no Python"
 
 

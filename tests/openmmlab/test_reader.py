@@ -138,7 +138,7 @@ def test_what_only_running_would_tell_is_refused_with_its_line(read, text, why):
     "text", ["x = 1 / 0", "x = [1][2]", "x = dict(a=1)['b']", "x = 1 + 'a'", "x = {[]: 1}", "x = int('a')"]
 )
 def test_a_mistake_is_named_as_python_names_it(read, text):
-    refused(read, f"y = 1\n{text}", "Python itself could not run this line", "config.py:2", "Error: ")
+    refused(read, f"y = 1\n{text}", "this line could not be run even by Python", "config.py:2", "Error: ")
 
 
 def test_a_file_that_is_no_python_is_refused_with_its_line(read):
@@ -294,7 +294,7 @@ def test_no_file_is_run(read, tmp_path):
 
 def test_a_reserved_key_is_refused(read):
     assert read("file_name = 1") == {"file_name": 1}
-    refused(read, "filename = 1", "The key filename is MMEngine's own")
+    refused(read, "filename = 1", "the key filename is MMEngine's own")
 
 
 def test_a_missing_file_and_another_kind_of_file_are_refused(tmp_path):

@@ -89,20 +89,27 @@ def test_a_config_of_ones_own_gives_a_network_and_its_processing():
 
 @pytest.mark.parametrize(("metainfo", "first"), [({}, "class_0"), ({"CLASSES": ["a", "b"]}, "a")])
 def test_classes_have_the_names_that_the_config_gives_and_else_numbers(metainfo, first):
-    model = translate(changed(CONFIG, "test_dataloader.dataset.dataset.metainfo", metainfo), "x.py")
+    model = translate(changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": metainfo}), "x.py")
     assert model["processing"]["classes"]["names"][0] == first
 
 
 def test_classes_of_a_known_data_set_have_its_names():
-    config = changed(CONFIG, "test_dataloader.dataset.dataset", {**DATASET, "type": "VOCDataset", "metainfo": {}})
+    config = changed(CONFIG, {"test_dataloader.dataset.dataset": {**DATASET, "type": "VOCDataset", "metainfo": {}}})
     config["model"]["bbox_head"]["num_classes"] = 20
     assert translate(config, "x.py")["processing"]["classes"]["names"][:2] == ["aeroplane", "bicycle"]
 
 
 def test_one_class_may_be_named_by_a_text():
-    config = changed(CONFIG, "test_dataloader.dataset.dataset.metainfo", {"classes": "balloon"})
+    config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": "balloon"}})
     config["model"]["bbox_head"]["num_classes"] = 1
     assert translate(config, "x.py")["processing"]["classes"]["names"] == ["balloon"]
+
+
+@pytest.mark.parametrize(("said", "width"), [({"groups": 32}, 128), ({"groups": 32, "base_width": 8}, 256), ({}, 64)])
+def test_a_resnext_is_a_resnet_with_groups(said, width):
+    config = changed(CONFIG, {"model.backbone": {"type": "ResNeXt", "depth": 50, **said}})
+    config["model"]["neck"]["in_channels"] = [256, 512, 1024, 2048]
+    assert build(translate(config, "x.py")["network"]).backbone.layer1[0].conv1.out_channels == width
 
 
 @pytest.mark.parametrize(
@@ -121,16 +128,35 @@ def test_one_class_may_be_named_by_a_text():
 )
 def test_what_we_do_not_have_is_refused_with_its_place(path, value, where):
     with pytest.raises(CompileError) as caught:
-        translate(changed(CONFIG, path, value), "x.py")
+        translate(changed(CONFIG, {path: value}), "x.py")
     assert caught.value.where == f"x.py: {where}"
 
 
 def test_an_image_that_is_stretched_is_refused_where_the_config_says_nothing():
     with pytest.raises(CompileError, match="keep_ratio=False"):
-        translate(changed(CONFIG, f"{RESIZE}.1", {"type": "Resize", "scale": (640, 640)}), "x.py")
+        translate(changed(CONFIG, {f"{RESIZE}.1": {"type": "Resize", "scale": (640, 640)}}), "x.py")
+
+
+def test_another_way_to_resize_is_named_with_what_there_is():
+    step = {"type": "FixScaleResize", "scale": (800, 1333), "keep_ratio": True, "backend": "pillow"}
+    with pytest.raises(CompileError, match="there is no FixScaleResize here") as caught:
+        translate(changed(CONFIG, {f"{RESIZE}.1": step}), "x.py")
+    assert (caught.value.where, "Resize" in caught.value.fix) == (f"x.py: {RESIZE}[1].type", True)
+
+
+def test_one_number_is_the_scale_of_both_sides():
+    model = translate(changed(CONFIG, {f"{RESIZE}.1.scale": 640}), "x.py")
+    assert model["processing"]["scale"] == [640, 640]
+
+
+def test_a_coder_that_openmmlab_takes_where_the_config_names_none_is_no_other():
+    head = {"type": "RTMDetSepBNHead", "num_classes": 2, "in_channels": 256}
+    with pytest.raises(CompileError, match="DeltaXYWHBBoxCoder") as caught:
+        translate(changed(CONFIG, {"model.bbox_head": head}), "x.py")
+    assert caught.value.where == "x.py: model.bbox_head.bbox_coder"
 
 
 def test_padding_of_two_colours_is_refused():
-    config = changed(CONFIG, f"{RESIZE}.2", {"type": "Pad", "size": (640, 640), "pad_val": {"img": (1, 2, 3)}})
+    config = changed(CONFIG, {f"{RESIZE}.2": {"type": "Pad", "size": (640, 640), "pad_val": {"img": (1, 2, 3)}}})
     with pytest.raises(CompileError, match="not grey"):
         translate(config, "x.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.errors import CompileError
-from compiler.openmmlab.translate.parts import ACT, NORM, Part, each, fields, node, within
+from compiler.openmmlab.translate.parts import ACT, NORM, Part, each, fields, node, pair, within
 
 PARTS = {
     "Net": Part(
@@ -80,6 +80,14 @@ def test_what_openmmlab_takes_for_a_missing_key_is_checked_too():
 def test_one_number_for_two_is_written_twice_and_a_text_is_refused():
     assert node({"type": "Net", "sigma": 6}, PARTS, "model")["sigma"] == [6.0, 6.0]
     assert refused({"type": "Net", "sigma": "wide"}).where == "model.sigma"
+
+
+def test_a_size_is_two_whole_numbers():
+    assert (pair((640, 480.0), "scale"), pair(640, "scale")) == ([640, 480], [640, 640])
+    for wrong in ((640, 480.5), (640,), (640, 0), (640, float("inf")), (True, 640), "640", None):
+        with pytest.raises(CompileError) as caught:
+            pair(wrong, "resize.scale")
+        assert caught.value.where == "resize.scale"
 
 
 def test_a_mapping_without_a_type_is_checked_as_any_other():

@@ -74,6 +74,17 @@ def test_a_config_of_ones_own_gives_a_network_and_its_processing():
     assert build(model["network"]).head.cls_x.out_features == 384
 
 
+def test_a_resnext_has_32_groups_unless_the_config_says_otherwise():
+    def groups(**said):
+        config = changed(CONFIG, {"model.backbone": {"type": "ResNeXt", "depth": 50, **said}})
+        convolution = build(translate(config, "x.py")["network"]["backbone"]).layer1[0].conv2
+        return convolution.groups, convolution.out_channels
+
+    assert groups() == (32, 128)
+    assert groups(groups=64) == (64, 256)
+    assert groups(width_per_group=8) == (32, 256)
+
+
 def test_key_points_are_read_from_the_config():
     points = build_task(translate(CONFIG, "x.py")["processing"]).keypoints
     assert points.names == ("tail", "left", "right")
@@ -82,13 +93,13 @@ def test_key_points_are_read_from_the_config():
 
 
 def test_key_points_that_nobody_describes_are_numbered():
-    config = changed(CONFIG, "test_dataloader.dataset.metainfo", {"from_file": "configs/_base_/datasets/bees.py"})
+    config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {"from_file": "configs/_base_/datasets/bees.py"}})
     assert translate(config, "x.py")["processing"]["keypoints"]["names"] == ["point_0", "point_1", "point_2"]
 
 
 def test_key_points_of_a_known_data_set_have_its_names():
     dataset = CONFIG["test_dataloader"]["dataset"]
-    config = changed(CONFIG, "test_dataloader.dataset", {**dataset, "type": "OneHand10KDataset", "metainfo": {}})
+    config = changed(CONFIG, {"test_dataloader.dataset": {**dataset, "type": "OneHand10KDataset", "metainfo": {}}})
     config["model"]["head"]["out_channels"] = 21
     assert translate(config, "x.py")["processing"]["keypoints"]["names"][:2] == ["wrist", "thumb1"]
 
@@ -98,7 +109,7 @@ def test_key_points_are_read_from_a_file_beside_the_config(tmp_path):
     (tmp_path / "configs/bees.py").write_text(
         "dataset_info = dict(keypoint_info={i: dict(name=f'bee{i}') for i in range(3)})"
     )
-    config = changed(CONFIG, "test_dataloader.dataset.metainfo", {"from_file": "configs/bees.py"})
+    config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {"from_file": "configs/bees.py"}})
     names = translate(config, str(tmp_path / "work/x.py"))["processing"]["keypoints"]["names"]
     assert names == ["bee0", "bee1", "bee2"]
 
@@ -120,13 +131,13 @@ def test_key_points_are_read_from_a_file_beside_the_config(tmp_path):
 )
 def test_what_we_do_not_have_is_refused_with_its_place(path, value, where):
     with pytest.raises(CompileError) as caught:
-        translate(changed(CONFIG, path, value), "x.py")
+        translate(changed(CONFIG, {path: value}), "x.py")
     assert caught.value.where == where
 
 
 def test_a_crop_of_another_size_than_the_codecs_is_refused():
     with pytest.raises(CompileError, match="not cropped to the codec's input_size"):
-        translate(changed(CONFIG, "test_dataloader.dataset.pipeline.2.input_size", (256, 256)), "x.py")
+        translate(changed(CONFIG, {"test_dataloader.dataset.pipeline.2.input_size": (256, 256)}), "x.py")
 
 
 @pytest.mark.parametrize("file", sorted((config_folder() / "keypoints").glob("*.yaml")), ids=lambda file: file.stem)

@@ -1,17 +1,19 @@
 """Configs of MMOCR become ours: what inference needs is kept or refused, and what only training needs is left out."""
 
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 
+from compiler.config import config_folder
 from compiler.errors import CompileError
 from compiler.networks import build
 from compiler.openmmlab.translate import text
 from compiler.tasks import build_task
-from tests.openmmlab.coverage_text_voxels import coverage
+from tests.openmmlab.changes import MISSING, changed
+from tests.openmmlab.coverage import coverage
 from tests.openmmlab.published import completed, models, ours, theirs
+from tests.openmmlab.wheels import wheel_configs
 
 DETECTOR = {
     "model": {
@@ -71,8 +73,6 @@ RECOGNIZER = {
     },
 }
 
-MISSING = object()
-
 
 @pytest.fixture
 def letters(tmp_path):
@@ -81,22 +81,7 @@ def letters(tmp_path):
     return tmp_path / "mine.py"
 
 
-def changed(config, **changes):
-    """Return a copy of a config in which the values at some places, `__` between their keys, are others or missing."""
-    copy = deepcopy(config)
-    for place, value in changes.items():
-        *path, last = (int(key) if key.isdigit() else key for key in place.split("__"))
-        inner = copy
-        for key in path:
-            inner = inner[key]
-        if value is MISSING:
-            del inner[last]
-        else:
-            inner[last] = value
-    return copy
-
-
-STEP = "test_dataloader__dataset__pipeline__1"
+STEP = "test_dataloader.dataset.pipeline.1"
 
 
 class TestPublishedModels:
@@ -141,7 +126,7 @@ class TestDetectors:
         assert (found["input_shape"], found["largest_shape"]) == ([736, 1312], [1312, 1312])
 
     def test_a_very_large_square_is_not_asked_for(self):
-        found = text.translate(changed(DETECTOR, **{f"{STEP}__scale": (2240, 2240)}), Path("mine.py"))
+        found = text.translate(changed(DETECTOR, {f"{STEP}.scale": (2240, 2240)}), Path("mine.py"))
         assert found["largest_shape"] == found["input_shape"] == [1280, 2240]
 
     def test_the_shorter_side_alone_may_be_given(self):
@@ -151,37 +136,39 @@ class TestDetectors:
             "ratio_range": (1, 1),
             "aspect_ratio_range": (1, 1),
         }
-        found = text.translate(changed(DETECTOR, **{STEP: step}), Path("mine.py"))
+        found = text.translate(changed(DETECTOR, {STEP: step}), Path("mine.py"))
         assert found["processing"]["scale"] == [100_000, 640]
 
     def test_an_attention_makes_it_another_algorithm(self):
         attention = {"attention_type": "ScaleChannelSpatial"}
-        found = text.translate(changed(DETECTOR, model__neck__asf_cfg=attention), Path("mine.py"))
+        found = text.translate(changed(DETECTOR, {"model.neck.asf_cfg": attention}), Path("mine.py"))
         assert found["algo"] == "dbnetpp"
 
     def test_a_head_without_postprocessor_has_the_one_of_mmocr(self):
-        found = text.translate(changed(DETECTOR, model__det_head__postprocessor=MISSING), Path("mine.py"))
+        found = text.translate(changed(DETECTOR, {"model.det_head.postprocessor": MISSING}), Path("mine.py"))
         assert build_task(found["processing"]).postprocessor.text_repr_type == "quad"
 
     def test_without_normalisation_there_is_none(self):
         bare = {"type": "TextDetDataPreprocessor"}
-        task = build_task(text.translate(changed(DETECTOR, model__data_preprocessor=bare), Path("x.py"))["processing"])
+        task = build_task(
+            text.translate(changed(DETECTOR, {"model.data_preprocessor": bare}), Path("x.py"))["processing"]
+        )
         assert (task.mean, task.std, task.to_rgb, task.pad_divisor) == ((0, 0, 0), (1, 1, 1), False, 1)
 
     @pytest.mark.parametrize(
         ("changes", "where", "what"),
         [
-            ({"model__backbone__type": "mmpretrain.ResNet"}, "model.backbone.type", "mmpretrain.ResNet"),
-            ({"model__backbone__plugins": [{}]}, "model.backbone.plugins", "not supported"),
-            ({"model__neck__bias_on_lateral": True}, "model.neck.bias_on_lateral", "not supported"),
-            ({"model__neck__asf_cfg": {"attention_type": "Other"}}, "model.neck.asf_cfg", "not supported"),
-            ({"model__neck__speed": 3}, "model.neck.speed", "speed"),
-            ({"model__neck": MISSING}, "model.neck", "no neck"),
-            ({"model__det_head": MISSING}, "model.det_head", "no det_head"),
-            ({"model__det_head__type": "FCEHead"}, "model.det_head.type", "FCEHead"),
-            ({"model__det_head__postprocessor__rescale_fields": []}, "postprocessor.rescale_fields", "not supported"),
-            ({"model__data_preprocessor__pad_value": 7}, "model.data_preprocessor.pad_value", "not supported"),
-            ({f"{STEP}__keep_ratio": MISSING}, "pipeline[1].keep_ratio", "keep_ratio=False"),
+            ({"model.backbone.type": "mmpretrain.ResNet"}, "model.backbone.type", "mmpretrain.ResNet"),
+            ({"model.backbone.plugins": [{}]}, "model.backbone.plugins", "not supported"),
+            ({"model.neck.bias_on_lateral": True}, "model.neck.bias_on_lateral", "not supported"),
+            ({"model.neck.asf_cfg": {"attention_type": "Other"}}, "model.neck.asf_cfg", "not supported"),
+            ({"model.neck.speed": 3}, "model.neck.speed", "speed"),
+            ({"model.neck": MISSING}, "model.neck", "no neck"),
+            ({"model.det_head": MISSING}, "model.det_head", "no det_head"),
+            ({"model.det_head.type": "FCEHead"}, "model.det_head.type", "FCEHead"),
+            ({"model.det_head.postprocessor.rescale_fields": []}, "postprocessor.rescale_fields", "not supported"),
+            ({"model.data_preprocessor.pad_value": 7}, "model.data_preprocessor.pad_value", "not supported"),
+            ({f"{STEP}.keep_ratio": MISSING}, "pipeline[1].keep_ratio", "keep_ratio=False"),
             ({STEP: {"type": "ShortScaleAspectJitter"}}, "pipeline[1].ratio_range", "not supported"),
             ({STEP: {"type": "Rotate"}}, "pipeline[1].type", "Rotate"),
             ({STEP: {"type": "LoadOCRAnnotations"}}, "test_dataloader.dataset.pipeline", "0 steps"),
@@ -189,7 +176,7 @@ class TestDetectors:
     )
     def test_what_would_be_another_network_is_refused(self, changes, where, what):
         with pytest.raises(CompileError) as caught:
-            text.translate(changed(DETECTOR, **changes), Path("mine.py"))
+            text.translate(changed(DETECTOR, changes), Path("mine.py"))
         assert where in caught.value.where
         assert what in caught.value.what
 
@@ -204,13 +191,13 @@ class TestRecognizers:
         assert build(found["network"])(torch.zeros(1, 1, 32, 100))[0].shape == (1, 26, 6)
 
     def test_widths_vary_within_the_bounds_of_the_config(self, letters):
-        found = text.translate(changed(RECOGNIZER, **{f"{STEP}__max_width": 320}), letters)
+        found = text.translate(changed(RECOGNIZER, {f"{STEP}.max_width": 320}), letters)
         shapes = [found[key] for key in ("smallest_shape", "input_shape", "largest_shape")]
         assert shapes == [[32, 32], [32, 100], [32, 320]]
 
     def test_a_line_may_be_squeezed_to_one_width(self, letters):
         step = {"type": "Resize", "scale": (128, 32), "keep_ratio": False}
-        found = text.translate(changed(RECOGNIZER, **{STEP: step}), letters)
+        found = text.translate(changed(RECOGNIZER, {STEP: step}), letters)
         assert (found["input_shape"], "stride" in found) == ([32, 128], False)
         task = build_task(found["processing"])
         assert [task.width(torch.zeros(20, width, 3).numpy()) for width in (10, 1000)] == [128, 128]
@@ -218,20 +205,20 @@ class TestRecognizers:
     @pytest.mark.parametrize(
         ("changes", "where", "what"),
         [
-            ({"model__encoder": {"type": "Other"}}, "model.encoder", "not supported"),
-            ({"model__backbone": MISSING}, "model.backbone", "no backbone"),
-            ({"model__backbone__input_channels": 3}, "model.backbone.input_channels", "=3 is not"),
-            ({"model__backbone__input_channels": MISSING}, "model.backbone.input_channels", "=3 is not"),
-            ({"model__data_preprocessor__mean": [1, 2, 3]}, "model.data_preprocessor.mean", "3 channels"),
-            ({"model__decoder__postprocessor__ignore_chars": ["a"]}, "postprocessor.ignore_chars", "not supported"),
-            ({"test_dataloader__dataset__pipeline__0__color_type": MISSING}, "pipeline[0].color_type", "=color is not"),
-            ({f"{STEP}__height": 64}, "pipeline.height", "64"),
-            ({f"{STEP}__width_divisor": MISSING}, "pipeline", "multiples of 1 "),
+            ({"model.encoder": {"type": "Other"}}, "model.encoder", "not supported"),
+            ({"model.backbone": MISSING}, "model.backbone", "no backbone"),
+            ({"model.backbone.input_channels": 3}, "model.backbone.input_channels", "=3 is not"),
+            ({"model.backbone.input_channels": MISSING}, "model.backbone.input_channels", "=3 is not"),
+            ({"model.data_preprocessor.mean": [1, 2, 3]}, "model.data_preprocessor.mean", "3 channels"),
+            ({"model.decoder.postprocessor.ignore_chars": ["a"]}, "postprocessor.ignore_chars", "not supported"),
+            ({"test_dataloader.dataset.pipeline.0.color_type": MISSING}, "pipeline[0].color_type", "=color is not"),
+            ({f"{STEP}.height": 64}, "pipeline.height", "64"),
+            ({f"{STEP}.width_divisor": MISSING}, "pipeline", "multiples of 1 "),
         ],
     )
     def test_what_would_be_another_network_is_refused(self, letters, changes, where, what):
         with pytest.raises(CompileError) as caught:
-            text.translate(changed(RECOGNIZER, **changes), letters)
+            text.translate(changed(RECOGNIZER, changes), letters)
         assert where in caught.value.where
         assert what in caught.value.what
 
@@ -240,8 +227,8 @@ class TestDictionaries:
     """A file with a character in each line, in the order of the network's classes."""
 
     def dictionary(self, source, **changes):
-        changes = {f"model__decoder__dictionary__{key}": value for key, value in changes.items()}
-        return build_task(text.translate(changed(RECOGNIZER, **changes), source)["processing"]).dictionary
+        changes = {f"model.decoder.dictionary.{key}": value for key, value in changes.items()}
+        return build_task(text.translate(changed(RECOGNIZER, changes), source)["processing"]).dictionary
 
     def test_an_absolute_path_is_taken_as_it_is(self, letters, tmp_path_factory):
         elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.py"
@@ -254,6 +241,36 @@ class TestDictionaries:
     def test_a_file_that_is_there_goes_before_ours(self, letters):
         letters.with_name("lower_english_digits.txt").write_text("x\r\ny")
         assert self.dictionary(letters, dict_file="lower_english_digits.txt").characters == "xy"
+
+    @pytest.mark.parametrize(
+        ("name", "count"),
+        [
+            ("chinese_english_digits", 11377),
+            ("english_digits_symbols", 90),
+            ("english_digits_symbols_space", 91),
+            ("korean_english_digits_symbols", 1803),
+            ("lower_english_digits", 36),
+            ("lower_english_digits_space", 37),
+            ("sdmgr_dict", 91),
+        ],
+    )
+    def test_those_of_mmocr_are_found_from_its_configs(self, name, count):
+        config = wheel_configs("mmocr") / "textrecog/crnn/mine.py"
+        path = f"{config.parent}/../../../dicts/{name}.txt"
+        found = self.dictionary(config, dict_file=path).characters
+        assert (len(found), found) == (count, "".join(Path(path).read_text(encoding="utf-8").split("\n")))
+
+    @pytest.mark.parametrize("name", sorted(file.stem for file in (config_folder() / "dictionaries").iterdir()))
+    def test_ours_have_the_characters_of_mmocrs(self, letters, name):
+        theirs = (wheel_configs("mmocr").parent / f"dicts/{name}.txt").read_text(encoding="utf-8")
+        assert self.dictionary(letters, dict_file=f"{name}.txt").characters == theirs.replace("\n", "")
+
+    def test_one_that_neither_we_nor_the_folder_have_is_named(self, letters):
+        path = f"{letters.parent}/../../../dicts/korean_english_digits_symbols.txt"
+        with pytest.raises(CompileError, match="cannot be found") as caught:
+            self.dictionary(letters, dict_file=path)
+        assert path in caught.value.why
+        assert "copy the file" in caught.value.fix
 
     def test_unknown_characters_may_be_left_out(self, letters):
         assert self.dictionary(letters, with_unknown=True, unknown_token=None).characters == "abc ä"

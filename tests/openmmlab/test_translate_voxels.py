@@ -3,6 +3,7 @@
 from collections import Counter
 from math import pi
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -10,9 +11,9 @@ from compiler.errors import CompileError
 from compiler.networks import build
 from compiler.openmmlab.translate import translate, voxels
 from compiler.tasks import build_task
-from tests.openmmlab.coverage_text_voxels import coverage
+from tests.openmmlab.changes import MISSING, changed
+from tests.openmmlab.coverage import coverage
 from tests.openmmlab.published import completed, models, ours, theirs
-from tests.openmmlab.test_translate_text import MISSING, changed
 
 RANGE = [0, -8, -3, 16, 8, 1]
 
@@ -118,14 +119,14 @@ CENTERPOINT = {
     "test_dataloader": {"dataset": {"metainfo": {"classes": ["car", "walker"]}, "pipeline": PIPELINE}},
 }
 
-STEP = "test_dataloader__dataset__pipeline__1"
-HEAD = "model__bbox_head"
-CENTER = "model__pts_bbox_head"
+STEP = "test_dataloader.dataset.pipeline.1"
+HEAD = "model.bbox_head"
+CENTER = "model.pts_bbox_head"
 SWEEPS = {"type": "LoadPointsFromMultiSweeps", "sweeps_num": 10}
 
 
-def translated(config, **changes):
-    return voxels.translate(changed(config, **changes), Path("mine.py"))
+def translated(config, changes=MappingProxyType({})):
+    return voxels.translate(changed(config, changes), Path("mine.py"))
 
 
 class TestPublishedModels:
@@ -167,65 +168,65 @@ class TestPointPillars:
 
     def test_the_head_has_as_many_numbers_as_a_box(self):
         coder = {"type": "DeltaXYZWLHRBBoxCoder", "code_size": 9}
-        assert translated(POINTPILLARS, **{f"{HEAD}__bbox_coder": coder})["network"]["bbox_head"]["code_size"] == 9
+        assert translated(POINTPILLARS, {f"{HEAD}.bbox_coder": coder})["network"]["bbox_head"]["code_size"] == 9
 
     def test_norms_that_several_processes_share_are_plain_ones(self):
         norm = {"type": "naiveSyncBN2d", "eps": 1e-3, "momentum": 0.01}
-        assert translated(POINTPILLARS, model__backbone__norm_cfg=norm)["network"]["backbone"]["norm_cfg"] == {
+        assert translated(POINTPILLARS, {"model.backbone.norm_cfg": norm})["network"]["backbone"]["norm_cfg"] == {
             "type": "BN2d",
             "eps": 1e-3,
             "momentum": 0.01,
         }
 
     def test_classes_without_names_are_numbered(self):
-        found = translated(POINTPILLARS, test_dataloader__dataset__metainfo={})
+        found = translated(POINTPILLARS, {"test_dataloader.dataset.metainfo": {}})
         assert found["processing"]["classes"] == ["class_0", "class_1"]
 
     @pytest.mark.parametrize("most", [500, [100, 500]])
     def test_voxels_are_those_of_the_test(self, most):
-        changes = {"model__data_preprocessor__voxel_layer__max_voxels": most}
-        assert translated(POINTPILLARS, **changes)["processing"]["voxelization"]["max_voxels"] == 500
+        changes = {"model.data_preprocessor.voxel_layer.max_voxels": most}
+        assert translated(POINTPILLARS, changes)["processing"]["voxelization"]["max_voxels"] == 500
 
     @pytest.mark.parametrize(
         ("changes", "where", "what"),
         [
-            ({"model__voxel_encoder__type": "HardSimpleVFE"}, "model.voxel_encoder.type", "HardSimpleVFE"),
-            ({"model__voxel_encoder__with_distance": True}, "model.voxel_encoder.with_distance", "not supported"),
-            ({"model__voxel_encoder__feat_channels": [8, 8]}, "model.voxel_encoder.feat_channels", "2 layers"),
-            ({"model__voxel_encoder__mode": "avg"}, "model.voxel_encoder.mode", "not supported"),
-            ({"model__backbone__norm_cfg": {"type": "GN"}}, "model.backbone.norm_cfg.type", "GN"),
-            ({"model__neck__upsample_cfg": {"type": "nearest"}}, "model.neck.upsample_cfg", "not supported"),
-            ({"model__data_preprocessor__voxel_type": "dynamic"}, "model.data_preprocessor.voxel_type", "dynamic"),
-            ({"model__data_preprocessor__voxel": MISSING}, "model.data_preprocessor.voxel", "voxel=False"),
-            ({"model__data_preprocessor__voxel_layer": MISSING}, "model.data_preprocessor.voxel_layer", "voxel_layer"),
-            ({f"{HEAD}__use_direction_classifier": False}, "bbox_head.use_direction_classifier", "not supported"),
-            ({f"{HEAD}__loss_cls": {"type": "CrossEntropyLoss"}}, "bbox_head.loss_cls.use_sigmoid", "not supported"),
-            ({f"{HEAD}__anchor_generator__scales": [1, 2]}, "anchor_generator.scales", "not supported"),
-            ({f"{HEAD}__anchor_generator__align_corner": True}, "anchor_generator.align_corner", "not supported"),
-            ({"model__test_cfg__max_num": MISSING}, "model.test_cfg.max_num", "no max_num"),
-            ({f"{STEP}__flip": True}, "pipeline[1].flip", "not supported"),
-            ({f"{STEP}__transforms__0__rot_range": MISSING}, "transforms[0].rot_range", "not supported"),
-            ({f"{STEP}__transforms__2__point_cloud_range": [1, *RANGE[1:]]}, "point_cloud_range", "not supported"),
+            ({"model.voxel_encoder.type": "HardSimpleVFE"}, "model.voxel_encoder.type", "HardSimpleVFE"),
+            ({"model.voxel_encoder.with_distance": True}, "model.voxel_encoder.with_distance", "not supported"),
+            ({"model.voxel_encoder.feat_channels": [8, 8]}, "model.voxel_encoder.feat_channels", "2 layers"),
+            ({"model.voxel_encoder.mode": "avg"}, "model.voxel_encoder.mode", "not supported"),
+            ({"model.backbone.norm_cfg": {"type": "GN"}}, "model.backbone.norm_cfg.type", "GN"),
+            ({"model.neck.upsample_cfg": {"type": "nearest"}}, "model.neck.upsample_cfg", "not supported"),
+            ({"model.data_preprocessor.voxel_type": "dynamic"}, "model.data_preprocessor.voxel_type", "dynamic"),
+            ({"model.data_preprocessor.voxel": MISSING}, "model.data_preprocessor.voxel", "voxel=False"),
+            ({"model.data_preprocessor.voxel_layer": MISSING}, "model.data_preprocessor.voxel_layer", "voxel_layer"),
+            ({f"{HEAD}.use_direction_classifier": False}, "bbox_head.use_direction_classifier", "not supported"),
+            ({f"{HEAD}.loss_cls": {"type": "CrossEntropyLoss"}}, "bbox_head.loss_cls.use_sigmoid", "not supported"),
+            ({f"{HEAD}.anchor_generator.scales": [1, 2]}, "anchor_generator.scales", "not supported"),
+            ({f"{HEAD}.anchor_generator.align_corner": True}, "anchor_generator.align_corner", "not supported"),
+            ({"model.test_cfg.max_num": MISSING}, "model.test_cfg.max_num", "no max_num"),
+            ({f"{STEP}.flip": True}, "pipeline[1].flip", "not supported"),
+            ({f"{STEP}.transforms.0.rot_range": MISSING}, "transforms[0].rot_range", "not supported"),
+            ({f"{STEP}.transforms.2.point_cloud_range": [1, *RANGE[1:]]}, "point_cloud_range", "not supported"),
             ({STEP: SWEEPS}, "pipeline[1].use_dim", "[0, 1, 2, 4]"),
             ({STEP: {"type": "PointSample"}}, "pipeline[1].type", "PointSample"),
-            ({"test_dataloader__dataset__pipeline__0__norm_intensity": True}, "norm_intensity", "not supported"),
-            ({"test_dataloader__dataset__pipeline__0__use_dim": [0, 1, 2, 4]}, "pipeline[0].use_dim", "not supported"),
-            ({"test_dataloader__dataset__pipeline__0": {"type": "RandomFlip3D"}}, "pipeline", "nothing loads points"),
+            ({"test_dataloader.dataset.pipeline.0.norm_intensity": True}, "norm_intensity", "not supported"),
+            ({"test_dataloader.dataset.pipeline.0.use_dim": [0, 1, 2, 4]}, "pipeline[0].use_dim", "not supported"),
+            ({"test_dataloader.dataset.pipeline.0": {"type": "RandomFlip3D"}}, "pipeline", "nothing loads points"),
         ],
     )
     def test_what_would_be_another_model_is_refused(self, changes, where, what):
         with pytest.raises(CompileError) as caught:
-            translated(POINTPILLARS, **changes)
+            translated(POINTPILLARS, changes)
         assert where in caught.value.where
         assert what in caught.value.what
 
     def test_a_filter_that_is_wider_than_the_voxels_changes_nothing(self):
-        changes = {f"{STEP}__transforms__2__point_cloud_range": [-1, -9, -4, 17, 9, 2]}
-        assert translated(POINTPILLARS, **changes) == translated(POINTPILLARS)
+        changes = {f"{STEP}.transforms.2.point_cloud_range": [-1, -9, -4, 17, 9, 2]}
+        assert translated(POINTPILLARS, changes) == translated(POINTPILLARS)
 
     def test_another_detector_is_refused_with_what_there_is(self):
         with pytest.raises(CompileError, match="MVXFasterRCNN") as caught:
-            translate(changed(POINTPILLARS, model__type="MVXFasterRCNN"), "mine.py")
+            translate(changed(POINTPILLARS, {"model.type": "MVXFasterRCNN"}), "mine.py")
         assert caught.value.where == "mine.py: model.type"
         assert "CenterPoint" in caught.value.fix
 
@@ -247,34 +248,34 @@ class TestCenterPoint:
 
     def test_several_sweeps_fill_more_voxels(self):
         sweeps = {**SWEEPS, "use_dim": [0, 1, 2, 3]}
-        assert translated(CENTERPOINT, **{STEP: sweeps})["input_shape"] == [250]
+        assert translated(CENTERPOINT, {STEP: sweeps})["input_shape"] == [250]
         assert translated(CENTERPOINT)["input_shape"] == [100]
 
     def test_a_selection_by_overlap_needs_no_radii(self):
-        changes = {"model__test_cfg__pts__nms_type": "rotate", "model__test_cfg__pts__min_radius": MISSING}
-        assert build_task(translated(CENTERPOINT, **changes)["processing"]).decoder.test_cfg.nms_type == "rotate"
+        changes = {"model.test_cfg.pts.nms_type": "rotate", "model.test_cfg.pts.min_radius": MISSING}
+        assert build_task(translated(CENTERPOINT, changes)["processing"]).decoder.test_cfg.nms_type == "rotate"
 
     def test_boxes_may_have_no_velocity(self):
         heads = {"reg": (2, 2), "height": (1, 2), "dim": (3, 2), "rot": (2, 2)}
-        changes = {f"{CENTER}__common_heads": heads, f"{CENTER}__bbox_coder__code_size": 7}
-        found = translated(CENTERPOINT, **changes)
+        changes = {f"{CENTER}.common_heads": heads, f"{CENTER}.bbox_coder.code_size": 7}
+        found = translated(CENTERPOINT, changes)
         assert len(build_task(found["processing"]).decoder.outputs) == 10
         with pytest.raises(CompileError, match="code_size=9"):
-            translated(CENTERPOINT, **{f"{CENTER}__common_heads": heads})
+            translated(CENTERPOINT, {f"{CENTER}.common_heads": heads})
 
     @pytest.mark.parametrize(
         ("changes", "where", "what"),
         [
-            ({f"{CENTER}__separate_head__type": "DCNSeparateHead"}, "separate_head.type", "DCNSeparateHead"),
-            ({f"{CENTER}__separate_head__head_conv": 32}, "separate_head.head_conv", "not supported"),
-            ({f"{CENTER}__common_heads__iou": (1, 2)}, "common_heads", "iou"),
-            ({f"{CENTER}__common_heads": MISSING}, "common_heads", "no common_heads"),
-            ({"model__pts_fusion_layer": {"type": "Fusion"}}, "model.pts_fusion_layer", "not supported"),
-            ({"model__test_cfg": MISSING}, "model.test_cfg.pts.post_center_limit_range", "post_center_limit_range"),
+            ({f"{CENTER}.separate_head.type": "DCNSeparateHead"}, "separate_head.type", "DCNSeparateHead"),
+            ({f"{CENTER}.separate_head.head_conv": 32}, "separate_head.head_conv", "not supported"),
+            ({f"{CENTER}.common_heads.iou": (1, 2)}, "common_heads", "iou"),
+            ({f"{CENTER}.common_heads": MISSING}, "common_heads", "no common_heads"),
+            ({"model.pts_fusion_layer": {"type": "Fusion"}}, "model.pts_fusion_layer", "not supported"),
+            ({"model.test_cfg": MISSING}, "model.test_cfg.pts.post_center_limit_range", "post_center_limit_range"),
         ],
     )
     def test_what_would_be_another_model_is_refused(self, changes, where, what):
         with pytest.raises(CompileError) as caught:
-            translated(CENTERPOINT, **changes)
+            translated(CENTERPOINT, changes)
         assert where in caught.value.where
         assert what in caught.value.what

@@ -39,6 +39,6 @@ def _download(package: str) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder]
     subprocess.run([*command, wheel], check=True, capture_output=True)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
-        configs = [name for name in archive.namelist() if "/.mim/configs/" in name]
-        archive.extractall(folder / "wheel", configs)
+        # Beside the configs are the files that they refer to, such as dictionaries.
+        archive.extractall(folder / "wheel", [name for name in archive.namelist() if "/.mim/" in name])
     return folder

@@ -101,7 +101,7 @@ def test_what_comes_from_a_user_is_escaped(tmp_path, report):
         cv2.imwrite(str(tmp_path / picture), np.zeros((4, 4, 3), np.uint8))
     entry = Entry("x", "graph", "skipped", 0, (), "<script>alert(1)</script>", "exact", "<b>why</b>")
     stage = StageFinished("load", 1.0, False, "<img src=x onerror=alert(1)>")
-    write_report(tmp_path, replace(report, ledger=(entry,), stages=(stage,), image="<i>.jpg"))
+    write_report(tmp_path, replace(report, ledger=(entry,), stages=(stage,), source="<i>.jpg"))
     page = _Page()
     page.feed((tmp_path / "report.html").read_text())
     assert page.scripts == 0

@@ -1,4 +1,4 @@
-"""ResNet, the residual network (arXiv:1512.03385), and the blocks that it lends to other backbones."""
+"""ResNet (arXiv:1512.03385), ResNeXt (arXiv:1611.05431), and the blocks that they lend to other backbones."""
 
 from __future__ import annotations
 
@@ -78,6 +78,8 @@ class Bottleneck(nn.Module):
         style: The convolution that has the stride: `pytorch`, the 3x3 one; `caffe`, the first.
         norm_cfg: As in `ConvModule`.
         deformable: Whether the 3x3 convolution looks where it learned to, as `ModulatedDeformConv2d` does.
+        groups: Of channels, which the 3x3 convolution keeps apart.
+        base_width: Channels of one of several groups for each 64 that a single one would have.
 
     Raises:
         ValueError: The style or the normalisation is not supported.
@@ -95,12 +97,16 @@ class Bottleneck(nn.Module):
         style: str = "pytorch",
         norm_cfg: Mapping[str, Any] = _PLAIN_NORM,
         deformable: bool = False,
+        groups: int = 1,
+        base_width: int = 4,
     ) -> None:
         super().__init__()
         _check_style(style)
         channels = out_channels // self.expansion
+        if groups > 1:
+            channels = channels * base_width // _BASE_CHANNELS * groups
         strides = (1, stride) if style == "pytorch" else (stride, 1)
-        spatial = ModulatedDeformConv2d if deformable else nn.Conv2d
+        spatial = ModulatedDeformConv2d if deformable else partial(nn.Conv2d, groups=groups)
         self.conv1 = nn.Conv2d(in_channels, channels, 1, strides[0], bias=False)
         self.bn1 = build_norm(norm_cfg, channels)
         self.conv2 = spatial(channels, channels, 3, strides[1], padding=1, bias=False)
@@ -172,11 +178,13 @@ class ResNet(nn.Module):
         avg_down: As in `residual_layer`.
         dcn: The deformable convolution to use, `{"type": "DCNv2"}`, or None for none.
         stage_with_dcn: For each stage, whether its 3x3 convolutions are deformable.
+        groups: As in `Bottleneck`; more than one make a ResNeXt.
+        base_width: As in `Bottleneck`.
         norm_cfg: As in `ConvModule`.
 
     Raises:
-        ValueError: The depth, the number of stages, an index, the style, the deformable convolution or the
-            normalisation is not supported.
+        ValueError: The depth, the number of stages, an index, the style, the deformable convolution, the groups or
+            the normalisation is not supported.
     """
 
     _bottleneck: ClassVar[type[Bottleneck]] = Bottleneck
@@ -193,6 +201,8 @@ class ResNet(nn.Module):
         avg_down: bool = False,
         dcn: Mapping[str, Any] | None = None,
         stage_with_dcn: Sequence[bool] = (False, False, False, False),
+        groups: int = 1,
+        base_width: int = 4,
         norm_cfg: Mapping[str, Any] = _PLAIN_NORM,
     ) -> None:
         super().__init__()
@@ -202,6 +212,8 @@ class ResNet(nn.Module):
             raise ValueError(f"depth {depth} is not supported, only {', '.join(map(str, num_blocks))}")
         _check_stages(num_stages, out_indices)
         _check_deformable(dcn, depth)
+        if groups > 1 and (depth in _BASIC or dcn is not None):
+            raise ValueError("groups belong into a bottleneck whose convolutions are not deformable")
         self.out_indices = tuple(out_indices)
         self.deep_stem = deep_stem
         if deep_stem:
@@ -217,7 +229,10 @@ class ResNet(nn.Module):
         for index, count in enumerate(num_blocks[depth][:num_stages]):
             block: Callable[..., nn.Module] = BasicBlock
             if depth in _BOTTLENECK:
-                block = partial(self._bottleneck, style=style, deformable=dcn is not None and stage_with_dcn[index])
+                deformable = dcn is not None and stage_with_dcn[index]
+                block = partial(
+                    self._bottleneck, style=style, deformable=deformable, groups=groups, base_width=base_width
+                )
             out_channels = _BASE_CHANNELS * expansion * 2**index
             stride = 1 if index == 0 else 2
             layer = residual_layer(

@@ -68,9 +68,9 @@ class Expressions:
         where = f"{self.file}:{getattr(node, 'lineno', 1)}"
         if isinstance(error, Refusal):
             fix = error.fix.replace("{file}", self.file)
-            return UsageError("This config cannot be read without running it", where=where, why=error.why, fix=fix)
+            return UsageError("this config cannot be read without running it", where=where, why=error.why, fix=fix)
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        return UsageError("Python itself could not run this line", where=where, why=why, fix="correct the config")
+        return UsageError("this line could not be run even by Python", where=where, why=why, fix="correct the config")
 
     def binary(self, operation: ast.operator, left: Any, right: Any) -> Any:
         """Return the value of `left <operation> right`, once what it makes is paid for."""

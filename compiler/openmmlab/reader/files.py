@@ -45,7 +45,7 @@ def read_config(path: Path, packages: Mapping[str, Path] | None = None) -> dict[
     config = _Reader(packages or {}).read(Path(path).absolute(), ())
     for key in _RESERVED:
         if key in config:
-            raise UsageError(f"The key {key} is MMEngine's own", where=str(path), fix="give it another name")
+            raise UsageError(f"the key {key} is MMEngine's own", where=str(path), fix="give it another name")
     return config
 
 
@@ -154,4 +154,4 @@ def _load(path: Path, text: str) -> dict[str, Any]:
 
 def _error(path: Path, refusal: Refusal, line: int | None = None) -> UsageError:
     where = f"{path}:{line}" if line else str(path)
-    return UsageError("This config cannot be read", where=where, why=refusal.why, fix=refusal.fix)
+    return UsageError("this config cannot be read", where=where, why=refusal.why, fix=refusal.fix)

@@ -14,6 +14,9 @@ from compiler.openmmlab.translate.parts import part_of
 _FAMILIES = ("pose", "detection", "text", "voxels")
 """Each is a module beside this one: its MODELS are the types that its `translate(config, source)` takes."""
 
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What becomes of a value that is not of the kind that OpenMMLab documents, where nothing checks it."""
+
 
 def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Translate a whole config.
@@ -38,5 +41,12 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     except CompileError as error:
         where = f"{source}: {error.where}" if error.where else source
         raise CompileError(error.what, where=where, why=error.why, fix=error.fix) from error
+    except _MISTAKES as error:
+        raise CompileError(
+            "the config cannot be understood",
+            where=source,
+            why=f"a value in it is of another kind than OpenMMLab takes there: {type(error).__name__}: {error!s:.200}",
+            fix="compare model, test_dataloader and data_preprocessor with the published config that it comes from",
+        ) from error
     name = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")
     return {"name": name, **found, "openmmlab": source}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.openmmlab.translate.parts import Part, Parts, bare, fields, node, refuse
+from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, refuse
 
 UNCHANGED = Part(dropped=("*",))
 """A step that leaves the input as it is."""
@@ -64,7 +64,11 @@ def test_data(config: Mapping[str, Any]) -> TestData:
     pipeline, where = next(((found, where) for found, where in pipelines if found), ((), ""))
     if not pipeline:
         refuse("the config does not say what happens to an input", "test_dataloader.dataset.pipeline")
+    if not isinstance(pipeline, list | tuple) or not all(isinstance(step, Mapping) for step in pipeline):
+        refuse("the pipeline is no list of steps", where, why=f"it is {pipeline!r:.60}")
     metainfo = next((one["metainfo"] for one, _ in sets if one.get("metainfo")), config.get("metainfo") or {})
+    if not isinstance(metainfo, Mapping):
+        refuse("metainfo is no mapping of names to values", "metainfo", why=f"it is {metainfo!r:.60}")
     kind = str(sets[-1][0].get("type", "")) if sets else str(config.get("dataset_type", ""))
     return TestData(bare(kind), metainfo, tuple(pipeline), where)
 
@@ -75,6 +79,8 @@ def _nested(config: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]
     loader = config.get(where) or {}
     if isinstance(loader, list | tuple):
         loader, where = loader[0], f"{where}[0]"
+    if not isinstance(loader, Mapping):
+        refuse(f"{where} is no mapping of names to values", where, why=f"it is {loader!r:.60}")
     dataset, where = loader.get("dataset"), f"{where}.dataset"
     while isinstance(dataset, Mapping):
         yield dataset, where
@@ -108,7 +114,7 @@ def level(value: Any, where: str) -> int:
     Raises:
         CompileError: Its channels differ.
     """
-    levels = list(value) if isinstance(value, list | tuple) else [value]
+    levels = each(float)(value if isinstance(value, list | tuple) else [value], where)
     if len(set(levels)) != 1:
-        refuse(f"the colour {levels} is not grey", where, why="our tasks pad with one level")
+        refuse(f"the colour {value} is not grey", where, why="our tasks pad with one level")
     return int(levels[0])

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from compiler.openmmlab.translate.data import TestData, level, normalisation, preprocessor, test_data
+from compiler.openmmlab.translate.explicit import needed
 from compiler.openmmlab.translate.names import classes
-from compiler.openmmlab.translate.parts import ACT, NORM, Part, Parts, bare, each, fields, node, refuse
+from compiler.openmmlab.translate.parts import (
+    ACT,
+    NORM,
+    Part,
+    Parts,
+    amount,
+    bare,
+    each,
+    fields,
+    node,
+    optional,
+    pair,
+    refuse,
+)
 from compiler.openmmlab.translate.whole_image import SCORE_THRESHOLD, selecting_tail, shapes
+
+RESNET = Part(
+    "compiler.networks.backbones.resnet.ResNet",
+    keys=(
+        "depth", "num_stages", "out_indices", "style", "stem_channels", "deep_stem", "avg_down", "dcn",
+        "stage_with_dcn",
+    ),
+    convert={"norm_cfg": NORM},
+    assumed={
+        "in_channels": (3,), "base_channels": (64,), "strides": ((1, 2, 2, 2),), "dilations": ((1, 1, 1, 1),),
+        "conv_cfg": (None,), "plugins": (None,),
+    },
+    theirs={"out_indices": (0, 1, 2, 3)},
+)  # fmt: skip
 
 BACKBONES: Parts = {
     "CSPNeXt": Part(
@@ -35,19 +64,8 @@ BACKBONES: Parts = {
         assumed={"conv_cfg": (None,)},
         theirs={"out_indices": (1, 2, 4, 7)},
     ),
-    "ResNet": Part(
-        "compiler.networks.backbones.resnet.ResNet",
-        keys=(
-            "depth", "num_stages", "out_indices", "style", "stem_channels", "deep_stem", "avg_down", "dcn",
-            "stage_with_dcn",
-        ),
-        convert={"norm_cfg": NORM},
-        assumed={
-            "in_channels": (3,), "base_channels": (64,), "strides": ((1, 2, 2, 2),), "dilations": ((1, 1, 1, 1),),
-            "conv_cfg": (None,), "plugins": (None,),
-        },
-        theirs={"out_indices": (0, 1, 2, 3)},
-    ),
+    "ResNet": RESNET,
+    "ResNeXt": replace(RESNET, keys=(*RESNET.keys, "groups", "base_width")),
 }  # fmt: skip
 
 NECKS: Parts = {
@@ -109,30 +127,30 @@ HEADS: Parts = {
     "RTMDetSepBNHead": Part(
         "compiler.networks.heads.rtmdet.RTMDetSepBNHead",
         keys=(
-            "num_classes", "in_channels", "stacked_convs", "feat_channels", "with_objectness", "exp_on_reg",
-            "share_conv", "pred_kernel_size",
+            "in_channels", "stacked_convs", "feat_channels", "with_objectness", "exp_on_reg", "share_conv",
+            "pred_kernel_size",
         ),
         children={"anchor_generator": PRIORS},
-        convert={"norm_cfg": NORM, "act_cfg": ACT},
+        convert={"num_classes": amount, "norm_cfg": NORM, "act_cfg": ACT},
         assumed={
             "bbox_coder": ({"type": "DistancePointBBoxCoder"},), "use_depthwise": (False,), "conv_cfg": (None,),
         },
         dropped=("reg_decoded_bbox",),
-        theirs={"with_objectness": True},
+        theirs={"with_objectness": True, "bbox_coder": {"type": "DeltaXYWHBBoxCoder"}},
     ),
     "RetinaHead": Part(
         "compiler.networks.heads.retina.RetinaHead",
-        keys=("num_classes", "in_channels", "stacked_convs", "feat_channels"),
+        keys=("in_channels", "stacked_convs", "feat_channels"),
         children={"anchor_generator": PRIORS, "bbox_coder": CODERS},
-        convert={"norm_cfg": NORM},
+        convert={"num_classes": amount, "norm_cfg": NORM},
         assumed={"conv_cfg": (None,)},
         dropped=("reg_decoded_bbox",),
     ),
     "YOLOV3Head": Part(
         "compiler.networks.heads.yolov3.YOLOV3Head",
-        keys=("num_classes", "in_channels", "out_channels", "featmap_strides"),
+        keys=("in_channels", "out_channels", "featmap_strides"),
         children={"anchor_generator": PRIORS},
-        convert={"norm_cfg": NORM, "act_cfg": ACT},
+        convert={"num_classes": amount, "norm_cfg": NORM, "act_cfg": ACT},
         assumed={"bbox_coder": ({"type": "YOLOBBoxCoder"},), "conv_cfg": (None,)},
         dropped=("one_hot_smoother",),
     ),
@@ -147,8 +165,8 @@ _DETECTOR = Part(
 MODELS: Parts = dict.fromkeys(("RTMDet", "RetinaNet", "SingleStageDetector", "YOLOV3"), _DETECTOR)
 
 _PREPROCESSOR = Part(
-    convert={"mean": each(float), "std": each(float)},
-    keys=("pad_size_divisor", "bgr_to_rgb"),
+    convert={"mean": optional(each(float, 3)), "std": optional(each(float, 3)), "pad_size_divisor": amount},
+    keys=("bgr_to_rgb",),
     assumed={"rgb_to_bgr": (False,), "pad_value": (0,)},
     dropped=(
         "type", "batch_augments", "pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value", "boxtype2tensor",
@@ -164,14 +182,13 @@ def _grey(value: Any, where: str) -> int:
 
 _STEPS: Parts = {
     "Resize": Part(
-        keys=("scale",),
+        convert={"scale": pair},
         assumed={"keep_ratio": (True,), "interpolation": ("bilinear",), "backend": ("cv2",), "scale_factor": (None,)},
         dropped=("clip_object_border",),
         theirs={"keep_ratio": False},
     ),
     "Pad": Part(
-        keys=("size", "size_divisor"),
-        convert={"pad_val": _grey},
+        convert={"size": optional(pair), "size_divisor": optional(amount), "pad_val": _grey},
         rename={"size": "pad_size", "size_divisor": "pad_divisor", "pad_val": "pad_value"},
         assumed={"pad_to_square": (False,), "padding_mode": ("constant",)},
     ),
@@ -183,7 +200,7 @@ _NMS: Parts = {
 
 
 def _nms(value: Any, where: str) -> dict[str, Any]:
-    return node({"type": "nms", **value}, _NMS, where)
+    return node({"type": "nms", **value} if isinstance(value, Mapping) else value, _NMS, where)
 
 
 _SELECTION = Part(
@@ -200,7 +217,8 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
     network = node(model, MODELS, "model")
     selection = _selection(model.get("test_cfg") or {})
     processing = _processing(config, data)
-    halvings = 6 if network["backbone"].get("arch") == "P6" else 5
+    head, backbone = (needed(network, key, "model") for key in ("bbox_head", "backbone"))
+    halvings = 6 if backbone.get("arch") == "P6" else 5
     stride = math.lcm(processing.get("pad_divisor", 1), 2**halvings)
     return {
         "algo": bare(model["type"]).lower(),
@@ -213,7 +231,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
             "tail": "${tail}",
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
-            "classes": classes(data, network["bbox_head"]["num_classes"]),
+            "classes": classes(data, needed(head, "num_classes", "model.bbox_head")),
         },
     }
 

@@ -34,7 +34,7 @@ def characters(config: Mapping[str, Any], folder: Path, where: str) -> str:
     Raises:
         CompileError: The file cannot be read, is no such list, or there are classes that are no characters.
     """
-    node({"with_padding": False, **config}, _PARTS, where)
+    node({"with_padding": False, **config} if isinstance(config, Mapping) else config, _PARTS, where)
     if config.get("with_unknown") and config.get("unknown_token", "<UKN>") is not None:
         raise CompileError(
             "a class for unknown characters is not supported",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ _GREEN = (0, 255, 0)
 def classes(data: TestData, count: int) -> dict[str, Any]:
     """Return the node of `count` classes: as the config names them, else the data set, else `class_0` and so on."""
     metainfo = {str(key).lower(): value for key, value in data.metainfo.items()}
-    named = metainfo.get("classes", ())
-    names = [named] if isinstance(named, str) else list(named)
+    named = metainfo.get("classes") or ()
+    names = [named] if isinstance(named, str) else [str(name) for name in named]
     if not names:
         names = (_ours("classes", _CLASSES.get(data.kind, "")) or {}).get("names", [])
     if len(names) != count:
@@ -50,9 +51,10 @@ def keypoints(data: TestData, source: Path, count: int) -> dict[str, Any]:
     """
     info: Mapping[str, Any] = data.metainfo
     name = str(info.get("from_file", f"{_KEYPOINTS.get(data.kind, '')}.py"))
-    file = next((folder / name for folder in source.absolute().parents if (folder / name).is_file()), None)
-    if "keypoint_info" not in info and file is not None:
-        info = read_config(file).get("dataset_info", {})
+    # Unlike Path.is_file, it does not fail for what cannot be the name of a file.
+    files = [folder / name for folder in source.absolute().parents if os.path.isfile(folder / name)]  # noqa: PTH113
+    if "keypoint_info" not in info and files:
+        info = read_config(files[0]).get("dataset_info", {})
     points = info.get("keypoint_info", {})
     if len(points) == count:
         return _described(list(points.values()), list(info.get("skeleton_info", {}).values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -20,6 +21,9 @@ TRAINING = (
 
 _SCOPES = ("mmengine", "mmcv", "mmdet", "mmpose", "mmocr", "mmdet3d")
 """Packages whose parts have one meaning: a part of another, as `mmpretrain.ResNet`, may only share its name."""
+
+_MOST = 1 << 16
+"""Of classes, key points or pixels in a row; more of them is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def node(config: Mapping[str, Any], parts: Parts, where: str) -> dict[str, Any]:
 
 def fields(config: Mapping[str, Any], part: Part, where: str) -> dict[str, Any]:
     """Translate a mapping that is known to be `part`, whether or not it says its type; see `node`."""
+    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+        refuse(f"{_last(where)}={config!r:.60} is no mapping of names to values", where)
     found: dict[str, Any] = {"_target_": part.target} if part.target else {}
     found.update(plain(part.defaults))
     for key, value in {**part.theirs, **config}.items():
@@ -94,7 +100,7 @@ def fields(config: Mapping[str, Any], part: Part, where: str) -> dict[str, Any]:
             expect(value, part.assumed[key], place)
         elif not any(fnmatch(key, dropped) for dropped in (*part.dropped, *TRAINING)):
             refuse(
-                f"there is no {key} in our {config.get('type', where.rpartition('.')[2])}",
+                f"there is no {key} in our {config.get('type', _last(where))}",
                 place,
                 why="it may change what the network computes",
                 name=key,
@@ -126,7 +132,7 @@ def expect(value: Any, accepted: tuple[Any, ...], where: str) -> None:
     """Raise a `CompileError` that names the place unless `value` equals one of those accepted."""
     if plain(value) not in [plain(one) for one in accepted]:
         known = " or ".join(str(plain(one)) for one in accepted)
-        refuse(f"{where.rpartition('.')[2]}={plain(value)} is not supported", where, why=f"what we have is {known}")
+        refuse(f"{_last(where)}={plain(value)} is not supported", where, why=f"what we have is {known}")
 
 
 def bare(name: str) -> str:
@@ -158,24 +164,50 @@ def plain(value: Any) -> Any:
 
 
 def each(kind: type, count: int = 0) -> Convert:
-    """Return what makes a list of `kind` out of a sequence, or `count` times the value where it is one alone."""
+    """Return what makes a list of `kind`, `int` or `float`, out of a sequence of numbers.
+
+    Args:
+        kind: Of number.
+        count: How many there are: one alone is written that many times. 0 for any number of them.
+    """
 
     def convert(value: Any, where: str) -> list[Any]:
         values = [value] * count if count and not isinstance(value, list | tuple) else value
-        if not isinstance(values, list | tuple) or any(isinstance(item, str | list | tuple) for item in values):
-            refuse(f"{where.rpartition('.')[2]}={value!r:.60} is no list of numbers", where)
-        return [kind(item) for item in values]
+        if not isinstance(values, list | tuple) or not all(_is_number(item) for item in values):
+            refuse(f"{_last(where)}={value!r:.60} is no list of numbers", where)
+        if count and len(values) != count:
+            refuse(f"{_last(where)}={value!r:.60} has {len(values)} numbers", where, why=f"there must be {count}")
+        numbers = [kind(item) for item in values]
+        if numbers != list(values):
+            refuse(f"{_last(where)}={value!r:.60} is not whole", where)
+        return numbers
 
     return convert
+
+
+def pair(value: Any, where: str) -> list[int]:
+    """Return a width and a height, which are the same where the value is one number."""
+    sides: list[int] = each(int, 2)(value, where)
+    if not all(0 < side <= _MOST for side in sides):
+        refuse(f"{_last(where)}={value!r:.60} is no size", where, why="a size is positive, in pixels")
+    return sides
+
+
+def amount(value: Any, where: str) -> int:
+    """Return how many there are of something that a network tells apart."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST:
+        refuse(f"{_last(where)}={value!r:.60} is no number of things", where, why="it is a whole number from 1")
+    return value
+
+
+def optional(convert: Convert) -> Convert:
+    """Return what converts a value that may also be None."""
+    return lambda value, where: None if value is None else convert(value, where)
 
 
 def within(part: Part) -> Convert:
     """Return what translates a mapping without a type as `part`."""
-
-    def convert(value: Any, where: str) -> Any:
-        return None if value is None else fields(value, part, where)
-
-    return convert
+    return optional(lambda value, where: fields(value, part, where))
 
 
 def layers(*known: str) -> Convert:
@@ -194,6 +226,16 @@ NORM = layers("BN", "BN1d", "BN2d", "SyncBN")
 """Converts a `norm_cfg`."""
 ACT = layers("ReLU", "ReLU6", "LeakyReLU", "SiLU", "Sigmoid", "Swish")
 """Converts an `act_cfg`."""
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a finite number; True is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _last(where: str) -> str:
+    """Return the key at the end of a dotted path."""
+    return where.rpartition(".")[2]
 
 
 def _children(value: Any, parts: Parts, where: str) -> Any:

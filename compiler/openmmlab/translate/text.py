@@ -9,7 +9,7 @@ from typing import Any
 from compiler.openmmlab.translate.data import UNCHANGED, TestData, preprocessor, test_data
 from compiler.openmmlab.translate.dictionary import characters
 from compiler.openmmlab.translate.explicit import explicit, needed
-from compiler.openmmlab.translate.parts import Part, Parts, bare, each, expect, node, refuse
+from compiler.openmmlab.translate.parts import Part, Parts, amount, bare, each, expect, node, optional, pair, refuse
 from compiler.openmmlab.translate.text_networks import MODELS
 from compiler.tasks.resizing import multiple, scaled_size
 
@@ -72,8 +72,8 @@ _POSTPROCESSORS: Parts = {
 _CTC: Parts = {"CTCPostProcessor": Part(assumed={"ignore_chars": (["padding"],)}, dropped=("max_seq_len",))}
 
 _PICTURES = Part(
-    keys=("pad_size_divisor", "bgr_to_rgb"),
-    convert={"mean": each(float), "std": each(float)},
+    keys=("bgr_to_rgb",),
+    convert={"mean": each(float, 3), "std": each(float, 3), "pad_size_divisor": amount},
     assumed={"pad_value": (0,), "rgb_to_bgr": (False,)},
     dropped=("batch_augments",),
     rename={"pad_size_divisor": "pad_divisor", "bgr_to_rgb": "to_rgb"},
@@ -100,10 +100,10 @@ _PICTURE_STEPS: Parts = {
         assumed={"color_type": ("color", "color_ignore_orientation"), "to_float32": (False,)}, dropped=_READING
     ),
     "Resize": Part(
-        convert={"scale": each(int, 2)}, assumed={"keep_ratio": (True,), **_RESIZING}, dropped=("clip_object_border",)
+        convert={"scale": pair}, assumed={"keep_ratio": (True,), **_RESIZING}, dropped=("clip_object_border",)
     ),
     "ShortScaleAspectJitter": Part(
-        convert={"short_size": lambda side, where: [_ANY_LENGTH, side]},
+        convert={"short_size": lambda side, where: [_ANY_LENGTH, amount(side, where)]},
         assumed={"ratio_range": ((1, 1),), "aspect_ratio_range": ((1, 1),), "scale_divisor": (1,), **_RESIZING},
         rename={"short_size": "scale"},
     ),
@@ -112,12 +112,17 @@ _PICTURE_STEPS: Parts = {
 _LINE_STEPS: Parts = {
     "LoadImageFromFile": Part(assumed={"color_type": ("grayscale",), "to_float32": (False,)}, dropped=_READING),
     "RescaleToHeight": Part(
-        keys=("height", "min_width", "max_width", "width_divisor"),
+        convert={
+            "height": amount,
+            "min_width": optional(amount),
+            "max_width": optional(amount),
+            "width_divisor": amount,
+        },
         assumed=_RESIZING,
         defaults={"min_width": None, "max_width": None, "width_divisor": 1},
     ),
     "Resize": Part(
-        convert={"scale": each(int, 2)}, assumed={"keep_ratio": (False,), **_RESIZING}, dropped=("clip_object_border",)
+        convert={"scale": pair}, assumed={"keep_ratio": (False,), **_RESIZING}, dropped=("clip_object_border",)
     ),
     **_LABELS,
 }

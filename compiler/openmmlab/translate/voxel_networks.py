@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.openmmlab.translate.explicit import needed
-from compiler.openmmlab.translate.parts import Convert, Part, Parts, expect, node, plain, refuse
+from compiler.openmmlab.translate.parts import Convert, Part, Parts, amount, expect, node, plain, refuse
 
 _MAPS = ("reg", "height", "dim", "rot", "vel")
 """What a CenterPoint predicts besides its heat maps, in the order of our outputs; the last only where boxes move."""
@@ -70,7 +70,8 @@ _NECKS = {
 _ANCHOR_HEADS = {
     "Anchor3DHead": Part(
         "compiler.networks.heads.anchor3d.Anchor3DHead",
-        keys=("num_classes", "feat_channels"),
+        keys=("feat_channels",),
+        convert={"num_classes": amount},
         assumed={"use_direction_classifier": (True,)},
         dropped=(
             "in_channels", "anchor_generator", "bbox_coder", "assign*_per_*", "diff_rad_by_sin", "dir_offset",

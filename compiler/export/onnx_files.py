@@ -1,0 +1,239 @@
+"""ONNX files that somebody else exported: read without trusting them, and put into the form of a Program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.artifact import Dimension, Program, digest, file_digest
+from compiler.errors import CompileError, UsageError
+from compiler.export.external_data import Place, external_tensors, invalid
+from compiler.export.program import LARGEST_SINGLE_FILE, cleaned, default_opset, parts_of, save_model
+
+if TYPE_CHECKING:
+    import onnx
+
+OLDEST_OPSET = 11
+"""Before it, operators took as attributes what graph rewriters look for among their inputs."""
+LAST_OPSET_OF_PORTABLE_IR = 20
+EXPORT_AGAIN = "export or copy it again"
+WHERE = "model.file"
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModelFile:
+    """An ONNX file whose parts are all there.
+
+    Attributes:
+        path: Of the file.
+        model: What is in it, without the weights that lie in other files.
+    """
+
+    path: Path
+    model: onnx.ModelProto
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the file and of those that hold its weights, wherever they lie."""
+        folder = self.path.parent
+        locations = {Place.of(tensor, self.path).location for tensor in external_tensors(self.model)}
+        others = {location: file_digest(folder / location) for location in sorted(locations)}
+        return digest([file_digest(self.path), others])
+
+    @property
+    def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
+        """What goes in; old files list their weights there too."""
+        weights = _weights(self.model)
+        return tuple(value for value in self.model.graph.input if value.name not in weights)
+
+    @property
+    def outputs(self) -> tuple[onnx.ValueInfoProto, ...]:
+        """What comes out."""
+        return tuple(self.model.graph.output)
+
+    @property
+    def opset(self) -> int:
+        """Of the default operator set."""
+        return default_opset(self.model)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights have."""
+        return sum(math.prod(weight.dims) for weight in self.model.graph.initializer)
+
+    def gathered(self) -> onnx.ModelProto:
+        """Return the model with all of its weights.
+
+        Raises:
+            CompileError: It is not valid ONNX.
+        """
+        import onnx
+
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        for tensor in external_tensors(model):
+            Place.of(tensor, self.path).fill(tensor)
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as error:
+            raise invalid(self.path, str(error).strip().splitlines()[0]) from error
+        return model
+
+
+def read_onnx_file(path: Path) -> OnnxModelFile:
+    """Read an ONNX file, and check that everything it refers to is there, but not yet whether it is valid.
+
+    Raises:
+        UsageError: No file is given.
+        CompileError: It is missing, cannot be read, is too large, too old or too new, has no inputs or outputs or has
+            sparse weights, or refers to weights that are missing or lie outside of its folder.
+    """
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    if path == Path():
+        raise UsageError("the ONNX file is not given", where=WHERE, fix="add model.file=<file>.onnx")
+    if not path.is_file():
+        raise CompileError(
+            f"the ONNX file {path} does not exist",
+            where=f"{WHERE}={path}",
+            fix=f"check the path; it is seen from {Path.cwd()}",
+        )
+    _check_size(path, path.stat().st_size)
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except (DecodeError, OSError) as error:
+        raise invalid(path, f"it is truncated or no ONNX file ({error})") from error
+    _check_versions(model, path)
+    file = OnnxModelFile(path, model)
+    for name, values in (("inputs", file.inputs), ("outputs", file.outputs)):
+        if not values:
+            raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")
+    if any(map(_is_sparse, parts_of(model))):
+        raise CompileError("the ONNX file has sparse weights", where=str(path), fix="export it again with dense ones")
+    places = [Place.of(tensor, path) for tensor in external_tensors(model)]
+    _check_size(path, path.stat().st_size + sum(place.length for place in places))
+    for place in places:
+        place.check()
+    return file
+
+
+def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]], path: Path) -> Program:
+    """Write a model as a Program: without metadata, its inputs in these shapes, and the others worked out anew.
+
+    Args:
+        model: With all of its weights; changed in place.
+        shapes: Of every input: numbers, and names for what varies.
+        path: Of the Program.
+
+    Raises:
+        CompileError: A dimension would have two lengths, or the model is not valid ONNX in these shapes.
+    """
+    own_ir_version = model.ir_version
+    cleaned(model)
+    if default_opset(model) > LAST_OPSET_OF_PORTABLE_IR:
+        model.ir_version = own_ir_version  # types that came with an opset came with the IR version too
+    weights = _weights(model)
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    renamed = _with_input_shapes(model, shapes)
+    varying = {length for shape in shapes.values() for length in shape if isinstance(length, str)}
+    return save_model(_inferred(model, renamed, varying), path, fix=EXPORT_AGAIN)
+
+
+def _with_input_shapes(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]]) -> dict[str, Dimension]:
+    """Set the shapes of a model's inputs, and return what became of the names of their dimensions."""
+    renamed: dict[str, Dimension] = {}
+    for value in model.graph.input:
+        for dimension, length in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
+            name = dimension.dim_param
+            if name and renamed.setdefault(name, length) != length:
+                raise UsageError(
+                    f"the dimension {name} has two lengths",
+                    where=f"model.inputs.{value.name}",
+                    why=f"it is {renamed[name]} and {length}",
+                    fix="give the same length wherever the file has the same name",
+                )
+            _set(dimension, length)
+    return renamed
+
+
+def _inferred(model: onnx.ModelProto, renamed: Mapping[str, Dimension], varying: set[str]) -> onnx.ModelProto:
+    """Return the model with the shapes that follow from its inputs'; exporters' own may not be true of all inputs.
+
+    What does not follow stays as it was declared for the outputs, unless it is called like what varies and is not.
+    """
+    import onnx
+
+    declared: list[list[Dimension]] = []
+    for value in model.graph.output:
+        dimensions = value.type.tensor_type.shape.dim
+        names = [renamed.get(d.dim_param, "" if d.dim_param in varying else d.dim_param) for d in dimensions]
+        declared.append([name or d.dim_value for name, d in zip(names, dimensions, strict=True)])
+        for dimension in dimensions:
+            dimension.Clear()
+    del model.graph.value_info[:]
+    inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for value, before in zip(inferred.graph.output, declared, strict=True):
+        for dimension, length in zip(value.type.tensor_type.shape.dim, before, strict=True):
+            if length and not dimension.HasField("dim_value") and dimension.dim_param not in varying:
+                _set(dimension, length)
+    return inferred
+
+
+def _set(dimension: onnx.TensorShapeProto.Dimension, length: Dimension) -> None:
+    dimension.Clear()
+    if isinstance(length, int):
+        dimension.dim_value = length
+    else:
+        dimension.dim_param = length
+
+
+def _is_sparse(part: Any) -> bool:
+    """Tell graphs and nodes with sparse weights."""
+    import onnx
+
+    if isinstance(part, onnx.NodeProto):
+        return any(attribute.HasField("sparse_tensor") or attribute.sparse_tensors for attribute in part.attribute)
+    return isinstance(part, onnx.GraphProto) and bool(part.sparse_initializer)
+
+
+def _weights(model: onnx.ModelProto) -> set[str]:
+    return {initializer.name for initializer in model.graph.initializer}
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > LARGEST_SINGLE_FILE:
+        raise CompileError(
+            "the ONNX file is larger than 2 GB",
+            where=str(path),
+            why=f"with its weights it has {size / 1e9:.1f} GB, and one ONNX file cannot hold more than 2",
+            fix="compile a smaller variant of the model",
+        )
+
+
+def _check_versions(model: onnx.ModelProto, path: Path) -> None:
+    import onnx
+
+    if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):
+        raise invalid(path, "it names no version of the standard operators")
+    opset, newest = default_opset(model), onnx.defs.onnx_opset_version()
+    for what, version, oldest, latest in (
+        ("opset", opset, OLDEST_OPSET, newest),
+        ("IR version", model.ir_version, 3, onnx.IR_VERSION),
+    ):
+        if not oldest <= version <= latest:
+            raise CompileError(
+                f"the ONNX file is too {'old' if version < oldest else 'new'}",
+                where=str(path),
+                why=f"its {what} is {version}, and {oldest} to {latest} can be read here",
+                fix="export it again in a newer opset, or convert it with onnx.version_converter"
+                if version < oldest
+                else "install a newer onnx, or export it again in an older opset",
+            )

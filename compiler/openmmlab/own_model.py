@@ -1,0 +1,99 @@
+"""The user's own model, `model=openmmlab model.config=<file>`: where Hydra finds it while a config is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from compiler.errors import UsageError
+
+MODEL = "openmmlab"
+CONFIG = "model.config"
+PACKAGES = "model.packages."
+
+
+@contextmanager
+def own_model(overrides: Sequence[str]) -> Iterator[Path | None]:
+    """Translate the OpenMMLab config that the overrides name, and hold it where Hydra can find it.
+
+    Args:
+        overrides: In Hydra's grammar, of a single run.
+
+    Yields:
+        A config folder to search before our own, with the model in it; None where another model is chosen.
+
+    Raises:
+        UsageError: The model's config is not given, or is given for another model.
+        CompileError: It cannot be read or translated.
+    """
+    given = dict(_key_and_value(override) for override in overrides)
+    chosen, config = given.get("model") == MODEL, given.get(CONFIG)
+    if chosen and not config:
+        raise UsageError(
+            "the OpenMMLab config is missing",
+            where=f"model={MODEL}",
+            fix=f"add {CONFIG}=<file>, such as {CONFIG}=work_dirs/mine/mine.py",
+        )
+    if config and not chosen:
+        raise UsageError(
+            f"{CONFIG} is given for another model",
+            where=f"{CONFIG}={config}",
+            fix=f"write model={MODEL} {CONFIG}=<file>",
+        )
+    if not config:
+        yield None
+        return
+    packages = {key.removeprefix(PACKAGES): value for key, value in given.items() if key.startswith(PACKAGES)}
+    with model_folder(config, packages) as folder:
+        yield folder
+
+
+@contextmanager
+def model_folder(config: str, packages: Mapping[str, str]) -> Iterator[Path]:
+    """Translate an OpenMMLab config, and hold it as `model=openmmlab` in a config folder.
+
+    Args:
+        config: The file.
+        packages: The `.mim/configs` folders of packages that its bases come from.
+
+    Raises:
+        CompileError: It cannot be read or translated.
+    """
+    with TemporaryDirectory(prefix="deploy-compiler-") as folder:
+        file = Path(folder) / "model" / f"{MODEL}.yaml"
+        file.parent.mkdir()
+        file.write_text(_described(config, packages), encoding="utf-8")
+        yield Path(folder)
+
+
+def _described(config: str, packages: Mapping[str, str]) -> str:
+    from compiler.openmmlab.model_file import as_yaml
+    from compiler.openmmlab.reader import read_config
+    from compiler.openmmlab.translate import translate
+
+    model = translate(read_config(Path(config), {name: Path(folder) for name, folder in packages.items()}), config)
+    return as_yaml({**model, "config": config, "packages": dict(packages)})
+
+
+def _key_and_value(override: str) -> tuple[str, Any]:
+    """Return what an override sets, unquoted where it names a file of ours."""
+    key, _, value = override.lstrip("+").partition("=")
+    if key != CONFIG and not key.startswith(PACKAGES):
+        return key, value
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_override(f"++{override.lstrip('+')}")
+    except HydraException as error:
+        raise UsageError(
+            f"'{override}' cannot be read", where=key, fix=f"quote the path: \"{key}='my config.py'\""
+        ) from error
+    if parsed.is_sweep_override():
+        raise UsageError(
+            f"'{override}' names several configs", where=key, fix="add -m to compile each of them, or quote the path"
+        )
+    return key, str(parsed.value())

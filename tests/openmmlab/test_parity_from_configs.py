@@ -1,0 +1,20 @@
+"""A published config is all it takes: the network that it describes computes what OpenMMLab's computes."""
+
+import pytest
+import torch
+
+from compiler.networks import build
+from tests.networks.parity import MODELS, distance, inputs_of, outputs_of, read_reference, state_of
+from tests.openmmlab.published import theirs
+from tests.parity import weights
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_network_of_a_published_config_is_openmmlabs(name):
+    original = read_reference(MODELS[name])
+    network = build(theirs(name)["network"])
+    assert state_of(network) == original["state_dict"]
+    network.load_state_dict(weights.fill(network.state_dict()), strict=True)
+    outputs = network(*map(torch.from_numpy, inputs_of(original, weights).values()))
+    for output, expected in zip(outputs, outputs_of(name, original), strict=True):
+        assert distance(output.numpy(), expected, original) < 1e-4, expected["name"]
