@@ -22,6 +22,19 @@ class StageStarted:
 
 
 @dataclass(frozen=True)
+class StageProgressed:
+    """A long stage got on.
+
+    Attributes:
+        share: Of it that is done, between 0 and 1.
+        phase: What is going on.
+    """
+
+    share: float
+    phase: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
     """A stage ended.
 
@@ -52,5 +65,5 @@ class Warned:
     message: str
 
 
-Event = RunStarted | StageStarted | StageFinished | Waiting | Warned
+Event = RunStarted | StageStarted | StageProgressed | StageFinished | Waiting | Warned
 Listener = Callable[[Event], None]

@@ -24,12 +24,20 @@ class Tolerance:
     """When a stage counts as proven.
 
     Attributes:
-        relative: The largest absolute error, in standard deviations of the reference output.
+        relative: The largest absolute error, in standard deviations of the reference output; None for no limit.
         decoded: The largest difference after decoding, in the task's unit; None where only the raw outputs count.
+        cosine: The smallest cosine similarity; None for no limit.
     """
 
-    relative: float
+    relative: float | None
     decoded: float | None = None
+    cosine: float | None = None
+
+    def holds(self, comparison: Comparison) -> bool:
+        """Tell whether a raw output is within it."""
+        is_near = self.relative is None or comparison.relative_error <= self.relative
+        is_parallel = self.cosine is None or comparison.cosine_similarity >= self.cosine
+        return is_near and is_parallel
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,7 @@ def prove(
     tolerance: Tolerance,
     *,
     lossy: bool = False,
+    reduced: Mapping[str, Tolerance] | None = None,
 ) -> list[StageProof]:
     """Run every stage on every input and compare it with the first one.
 
@@ -116,6 +125,7 @@ def prove(
         tolerance: When a stage counts as proven.
         lossy: Whether a rewriter that fired is lossy by contract. The rewritten network is then held to the decoded
             tolerance alone (where there is one), and the stages behind it are held to the rewritten network.
+        reduced: The tolerance of stages in a lower precision, by name.
 
     Returns:
         One proof for each stage but the first, in order.
@@ -132,7 +142,8 @@ def prove(
             compared = compare(reference[input], found[input], task, input)
             decoded[input] = _decoded_difference(task, reference[input], found[input], prepared, compared)
             comparisons += compared
-        within = _within(comparisons, decoded, tolerance, raw_counts=not is_lossy)
+        own = (reduced or {}).get(name, tolerance)
+        within = _within(comparisons, decoded, own, raw_counts=not is_lossy)
         proofs.append(StageProof(name, reference_name, tuple(comparisons), decoded, within, is_lossy))
         if is_lossy:
             reference_name, reference = name, found
@@ -154,7 +165,7 @@ def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
 def _within(
     comparisons: Sequence[Comparison], decoded: Mapping[str, float], tolerance: Tolerance, *, raw_counts: bool
 ) -> bool:
-    raw_is_within = not raw_counts or all(c.relative_error <= tolerance.relative for c in comparisons)
+    raw_is_within = not raw_counts or all(map(tolerance.holds, comparisons))
     decoded_is_within = tolerance.decoded is None or all(d <= tolerance.decoded for d in decoded.values())
     return raw_is_within and decoded_is_within
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class Probe:
         version: Of the installed library; empty where it is not installed.
         devices: What it runs on here.
         problem: Why it cannot be used here at all; empty where it can.
-        build_problem: Why no engine can be built here, where one can be built later from the bundle; empty where it can.
+        build_problem: Why no engine can be built here, but from the bundle elsewhere; empty where it can.
         run_problem: Why an engine that was built here cannot be run here; empty where it can.
     """
 
@@ -67,7 +67,7 @@ class BuildRequest:
         program: Its precision applied.
         folder: Empty; the engine's files and its sidecar go there.
         precision: What the Program is in: one of `fp32`, `fp16`, `bf16`, `int8`.
-        profiles: At least one; those of a static Program have a single size.
+        profiles: Where the backend is `PROFILED` at least one; those of a static Program have a single size.
         cache: A folder that is kept between builds.
         progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
             interrupts the run.
@@ -110,13 +110,18 @@ class Backend(ABC):
         ir: What it reads: `onnx` or `torchscript`.
         exporter: The exporter it needs, where the default one does not do.
         tail: Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`.
+        quantization: How it wants int8: a name in `compiler.precision.int8.SCHEMES`.
     """
+
+    PROFILED: ClassVar[bool] = False
+    """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
 
     name: str
     precisions: tuple[str, ...]
     ir: str = "onnx"
     exporter: str = "auto"
     tail: str = "native"
+    quantization: str = "symmetric"
 
     def node(self) -> dict[str, Any]:
         """Return the config node that builds this backend again."""
@@ -137,6 +142,14 @@ class Backend(ABC):
         Raises:
             CompileError: The backend refuses the Program.
         """
+
+    def postpone(self, request: BuildRequest) -> Engine:
+        """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
+
+        Raises:
+            CompileError: The backend builds where it compiles, or not at all.
+        """
+        raise CompileError(f"{self.name} cannot build an engine later", where=f"backend={self.name}")
 
     @abstractmethod
     def open(self, engine: Engine) -> Session:

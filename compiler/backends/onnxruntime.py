@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import Engine, Program, Tensors, installed_version
-from compiler.backends import Backend, Probe
+from compiler.backends import Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import CompileError, UsageError, nearest
 
 OPTIMIZATIONS = {
@@ -50,7 +50,7 @@ class OnnxRuntime(Backend):
             return Probe("", problem="onnxruntime is not installed: pip install onnxruntime")
         return Probe(found, devices=("CPU",))
 
-    def plan(self, program: Program) -> tuple[str, ...]:
+    def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Return the nodes that have neither a CPU kernel nor a definition in terms of other operators."""
         import onnx
         from onnxruntime.capi.onnxruntime_pybind11_state import get_all_opkernel_def
@@ -59,17 +59,22 @@ class OnnxRuntime(Backend):
         kernels.add(("", "Constant"))  # becomes an initializer before there is anything to run
         model = onnx.load(program.path, load_external_data=False)
         local = {(function.domain, function.name) for function in model.functions}
-        return tuple(
-            f"{node.domain or 'ai.onnx'}::{node.op_type} ({node.name})"
-            for node in model.graph.node
-            if (_domain(node.domain), node.op_type) not in kernels | local
-            and not _has_definition(node.op_type, node.domain, program.opset)
-        )
+        refused: dict[str, list[str]] = {}
+        for node in model.graph.node:
+            domain = _domain(node.domain)
+            known = (domain, node.op_type) in kernels | local
+            if not known and not _has_definition(node.op_type, domain, program.opset):
+                operator = f"{domain}::{node.op_type}" if domain else node.op_type
+                refused.setdefault(operator, []).append(node.name)
+        seen = f"the kernels of ONNX Runtime {installed_version('onnxruntime')}"
+        why = "it has no kernel on the CPU, and no definition in terms of others"
+        return tuple(Obstacle(operator, ", ".join(names), why, seen) for operator, names in refused.items())
 
-    def build(self, program: Program, folder: Path) -> Engine:
+    def build(self, request: BuildRequest) -> Engine:
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
-        shutil.copyfile(program.path, folder / ENGINE_FILE)
-        engine = Engine(folder, ENGINE_FILE, self.node(), program.inputs, program.outputs)
+        program = request.program
+        shutil.copyfile(program.path, request.folder / ENGINE_FILE)
+        engine = Engine(request.folder, ENGINE_FILE, self.node(), program.inputs, program.outputs)
         self.open(engine)
         engine.save()
         return engine

@@ -94,6 +94,21 @@ class RewritersConfig:
 
 
 @dataclass(frozen=True)
+class CalibrationConfig:
+    """What int8 takes its ranges from."""
+
+    data: str | None = None
+    """A folder of what the model looks at, a list of such files (.txt), or COCO annotations (.json) with their boxes;
+    nothing means the input of the proof and variations of it."""
+    method: str = "min_max"
+    """`min_max`, `percentile` or `entropy`."""
+    limit: int = 256
+    """Files that are read: spread evenly over the data."""
+    auto: bool = False
+    """Whether the layers that lose most stay in fp32, as few as the proof needs."""
+
+
+@dataclass(frozen=True)
 class VerifyConfig:
     """When a stage counts as proven."""
 
@@ -101,6 +116,10 @@ class VerifyConfig:
     """The largest absolute error that is allowed, in standard deviations of the network's own output."""
     decoded_tolerance: float | None = None
     """The largest difference after decoding, in the task's unit; also what a lossy rewriter is held to."""
+    reduced_tolerance: float | None = None
+    """The largest absolute error in fp16, bf16 and int8; nothing means 0.1 for fp16, and no limit for the others."""
+    reduced_cosine: float = 0.99
+    """The smallest cosine similarity in fp16, bf16 and int8."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,9 @@ class CompileConfig:
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
     shape: str = "dynamic"
     precision: str = "fp32"
+    keep_fp32: tuple[str, ...] = ()
+    """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
     """Where a detector's boxes are selected: `native`, `plugin` or `host`."""
     batch: BatchConfig = field(default_factory=BatchConfig)
@@ -208,9 +230,24 @@ class CompileConfig:
                 where="cache_limit",
                 fix="give a number of GiB, 0 to keep nothing that is older than an hour",
             )
-        if not self.verify.tolerance > 0:
+        self._check_verify()
+
+    def _check_verify(self) -> None:
+        verify = self.verify
+        if verify.reduced_tolerance is not None and not verify.reduced_tolerance > 0:
             raise UsageError(
-                f"the tolerance {self.verify.tolerance} is not positive",
+                f"the tolerance {verify.reduced_tolerance} is not positive",
+                where="verify.reduced_tolerance",
+                why="it is the largest error allowed in fp16, bf16 and int8, in standard deviations of the output",
+                fix="leave it out, or give a positive number",
+            )
+        if not -1 <= verify.reduced_cosine <= 1:
+            raise UsageError(
+                f"{verify.reduced_cosine} is not a cosine", where="verify.reduced_cosine", fix="leave it at 0.99"
+            )
+        if not verify.tolerance > 0:
+            raise UsageError(
+                f"the tolerance {verify.tolerance} is not positive",
                 where="verify.tolerance",
                 why="it is the largest error allowed, in standard deviations of the output",
                 fix="leave it at 1e-4, or give a positive number",
@@ -228,6 +265,25 @@ class CompileConfig:
                 where=f"backend={self.backend['name']} precision={self.precision}",
                 why=f"this backend takes {', '.join(able)}",
                 fix=f"use precision={able[0]}",
+            )
+        if self.precision == "fp32" and self.keep_fp32:
+            raise UsageError(
+                "everything is in fp32 already",
+                where=f"keep_fp32=[{', '.join(self.keep_fp32)}]",
+                fix="leave it out, or choose precision=fp16, bf16 or int8",
+            )
+        if self.precision != "int8" and self.calibration != CalibrationConfig():
+            raise UsageError(
+                f"{self.precision} needs no calibration",
+                where="calibration",
+                why="ranges are what int8 is made of",
+                fix="choose precision=int8, or leave calibration out",
+            )
+        if self.calibration.limit < 1:
+            raise UsageError(
+                f"{self.calibration.limit} files are nothing to calibrate on",
+                where="calibration.limit",
+                fix="give 1 at least; some hundred are usual",
             )
 
     def _check_shape(self) -> None:

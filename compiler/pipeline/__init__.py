@@ -8,15 +8,19 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from compiler.artifact import Engine, digest, read_json, recover_folder, replace_folder, write_json
+from compiler.artifact import Engine, Program, digest, read_json, recover_folder, replace_folder, write_json
+from compiler.backends import Obstacle
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
 from compiler.events import Listener, RunStarted, StageFinished, StageStarted, Warned
+from compiler.export import describe
 from compiler.package import write_bundle
-from compiler.pipeline import keys, stages
+from compiler.pipeline import keys, precision, stages
 from compiler.pipeline.cache import Cache, file_digests
+from compiler.pipeline.calibration import find_items
 from compiler.pipeline.guards import logged, one_at_a_time, writable
 from compiler.pipeline.job import Job, read_job
+from compiler.pipeline.origins import Network
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
 from compiler.verify import StageProof
@@ -74,8 +78,51 @@ def current_outcome(job: Job, key: keys.Key) -> Outcome | None:
     return report.outcome(job.bundle, up_to_date=True)
 
 
-def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
-    stage = _Stages(Cache(job.cache), listen)
+def plan(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[Obstacle, ...]:
+    """Make the Program that an engine would be built from, and return what its backend cannot take of it.
+
+    Args:
+        config: Composed and checked; the backend need not be installed.
+        listen: Told what happens while it happens.
+
+    Raises:
+        CompileError: The Program could not be made.
+    """
+    listen(RunStarted(config.model.name, str(config.deploy_name)))
+    job = read_job(config, listen, installed=False)
+    with writable(job.cache / "plan"):
+        made = _make_program(job, _Stages(Cache(job.cache), listen))
+    return job.backend.plan(made.program)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A Program, and what it was made by.
+
+    Attributes:
+        network: The original and the rewritten one.
+        exported: The folder of the exported Program.
+        rewritten: The folder of the Program after the graph rewriters.
+        reduced: The folder of the Program in a lower precision; None in fp32.
+        key: Of the last of these stages.
+    """
+
+    network: Network
+    exported: Path
+    rewritten: Path
+    reduced: Path | None
+    key: keys.Key
+
+    @property
+    def program(self) -> Program:
+        return (
+            precision.reduced_program(self.reduced)
+            if self.reduced
+            else describe(stages.rewritten_program(self.rewritten))
+        )
+
+
+def _make_program(job: Job, stage: _Stages) -> _Made:
     selection = stages.select_rewriters(job)
 
     load_key = keys.load_key(job)
@@ -87,15 +134,31 @@ def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
 
     rewrite_key = keys.rewrite_key(selection, export_key)
     rewritten = stage("rewrite", rewrite_key, lambda folder: stages.rewrite(network, exported, folder))
+    if job.config.precision == "fp32":
+        return _Made(network, exported, rewritten, None, rewrite_key)
 
-    build_key = keys.build_key(job, rewrite_key)
-    engine = stage("build", build_key, lambda folder: stages.build_engine(job, rewritten, folder))
+    program, table, key = stages.rewritten_program(rewritten), None, rewrite_key
+    if job.config.precision == "int8":
+        items = find_items(job.config, job.task)
+        key = keys.calibrate_key(job, items, rewrite_key)
+        table = stage("calibrate", key, lambda folder: precision.calibrate(job, items, program, folder))
+    reduce_key = keys.reduce_key(job, key)
+    reduced = stage("precision", reduce_key, lambda folder: precision.reduce_precision(job, program, table, folder))
+    return _Made(network, exported, rewritten, reduced, reduce_key)
 
-    built = stages.Built(exported, rewritten, engine)
+
+def _compile(job: Job, key: keys.Key, listen: Listener) -> Outcome:
+    stage = _Stages(Cache(job.cache), listen)
+    made = _make_program(job, stage)
+
+    build_key = keys.build_key(job, made.key)
+    engine = stage("build", build_key, lambda folder: stages.build_engine(job, made.program, folder, listen))
+
+    built = stages.Built(made.exported, made.rewritten, made.reduced, engine)
     verify_key = keys.verify_key(job, build_key)
-    verified = stage("verify", verify_key, lambda folder: stages.verify(job, network, built, folder))
+    verified = stage("verify", verify_key, lambda folder: stages.verify(job, made.network, built, folder))
 
-    outcome = _package(job, key, engine, verified, stage)
+    outcome = _package(job, key, built, verified, stage)
     stage.cache.trim(job.config.cache_limit * GIB)
     return outcome
 
@@ -116,9 +179,10 @@ class _Stages:
         return result.folder
 
 
-def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stages) -> Outcome:
+def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage: _Stages) -> Outcome:
     """Write the bundle beside its place, and put it there in one step."""
     proofs, ledger = stages.read_proof(verified)
+    engine, probe = Engine.load(built.engine), job.backend.probe()
     report = Report(
         model=job.config.model.name,
         name=job.name,
@@ -132,14 +196,16 @@ def _package(job: Job, key: keys.Key, engine: Path, verified: Path, stage: _Stag
         ledger=tuple(ledger),
         config=asdict(job.config),
         versions=keys.versions(),
-        engine_bytes=Engine.load(engine).path.stat().st_size,
-        pictures=(job.origin.picture, stages.engine_picture(job.backend.name)),
+        engine_bytes=engine.path.stat().st_size if engine.path.is_file() else None,
+        pictures=(job.origin.picture, stages.engine_picture(job.backend)),
+        reduced=precision.read_reduced(built.reduced) if built.reduced else None,
+        unproven=stages.why_unproven(probe, job.bundle),
     )
     stage.listen(StageStarted("package"))
     partial = job.bundle.with_name(f".{job.bundle.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    write_bundle(partial, job.config, job.task, Engine.load(engine))
+    write_bundle(partial, job.config, job.task, engine)
     for picture in report.pictures:
         shutil.copyfile(verified / picture, partial / picture)
     write_report(partial, report)

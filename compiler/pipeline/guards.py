@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compiler.errors import CompileError
-from compiler.events import Event, Listener, RunStarted, StageFinished, StageStarted, Waiting, Warned
+from compiler.events import Event, Listener, RunStarted, StageFinished, StageProgressed, StageStarted, Waiting, Warned
 
 LOGGER = logging.getLogger("compiler")
 
@@ -67,7 +67,7 @@ def logged(path: Path, listen: Listener) -> Iterator[Listener]:
     logging.captureWarnings(capture=True)
 
     def listen_and_log(event: Event) -> None:
-        LOGGER.info(_in_words(event))
+        LOGGER.log(logging.DEBUG if isinstance(event, StageProgressed) else logging.INFO, _in_words(event))
         listen(event)
 
     try:
@@ -90,6 +90,8 @@ def _in_words(event: Event) -> str:
             return f"{model} {name}"
         case StageStarted(stage):
             return f"{stage} began"
+        case StageProgressed(share, phase):
+            return f"{share:.0%} {phase}"
         case StageFinished(stage, seconds, cached, detail):
             return f"{stage} {'was cached' if cached else 'took'} {seconds:.3f} s: {detail}"
         case Waiting(path):

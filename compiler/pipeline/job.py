@@ -66,12 +66,13 @@ def cache_folder(config: CompileConfig) -> Path:
     return Path(config.cache) if config.cache else Path(config.output) / ".cache"
 
 
-def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Job:
+def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, installed: bool = True) -> Job:
     """Build the task and the backend, and read the source, the boxes and the checkpoint's digest.
 
     Args:
         config: Composed and checked.
         listen: Told where a download begins.
+        installed: Whether the backend has to be.
 
     Raises:
         UsageError: The network, the processing or the backend is not configured right.
@@ -82,7 +83,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None) -> Jo
     task = build_task(config.model.processing)
     backend = build_backend(config.backend)
     problem = backend.probe().problem
-    if problem:
+    if problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=problem)
     source_path = _locate_source(config, task)
     source = task.read(source_path)

@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.util
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import compiler
 import rewriters
 from compiler.artifact import digest, file_digest, installed_version, source_digest
+from compiler.pipeline.calibration import Item, find_items
 from compiler.pipeline.job import Job
 from rewriters import Rewriter, Selection
 from rewriters.registry import ENTRY_POINT_GROUP
@@ -49,7 +50,9 @@ def run_key(job: Job) -> Key:
     for where_not_what in ("output", "cache", "cache_limit", "image", "points", "arrays", "checkpoint"):
         del config[where_not_what]
     del config["model"]["file"]
-    return {"config": config, "plugins": _plugins(), **_input(job), **_brought(job), **_tools()}
+    calibration = [(file_digest(item.path), item.boxes) for item in find_items(job.config, job.task)]
+    made_of = {"config": config, "calibration": calibration, "probe": asdict(job.backend.probe())}
+    return {**made_of, "plugins": _plugins(), **_input(job), **_brought(job), **_tools()}
 
 
 def load_key(job: Job) -> Key:
@@ -87,12 +90,43 @@ def rewrite_key(selection: Selection, export: Key) -> Key:
     }
 
 
-def build_key(job: Job, rewrite: Key) -> Key:
-    """Return what the engine depends on."""
+def calibrate_key(job: Job, items: Sequence[Item], rewrite: Key) -> Key:
+    """Return what the ranges of int8 depend on."""
     return {
         "rewrite": digest(rewrite),
+        "method": job.config.calibration.method,
+        "items": [(file_digest(item.path), item.boxes) for item in items],
+        "input": str(job.config.usual_input),
+        "processing": job.config.model.processing,
+        **({} if items else _input(job)),
+        **_tools(),
+    }
+
+
+def reduce_key(job: Job, before: Key) -> Key:
+    """Return what the Program in a lower precision depends on."""
+    config = job.config
+    return {
+        "before": digest(before),
+        "precision": config.precision,
+        "keep_fp32": config.keep_fp32,
+        "auto": config.calibration.auto,
+        "quantization": job.backend.quantization,
+        "tolerance": asdict(config.verify),
+        "input": str(config.usual_input),
+        "processing": config.model.processing,
+        **_input(job),
+        **_tools(),
+    }
+
+
+def build_key(job: Job, program: Key) -> Key:
+    """Return what the engine depends on."""
+    return {
+        "program": digest(program),
         "backend": job.backend.node(),
-        "version": job.backend.probe().version,
+        "probe": asdict(job.backend.probe()),
+        "inputs": list(map(str, job.config.proof_inputs)),
         **_tools(),
     }
 

@@ -6,26 +6,44 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from compiler.artifact import Engine, Tensors, read_json, write_json
+from compiler.artifact import Engine, Program, Tensors, read_json, write_json
+from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
 from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
-from compiler.export import ONNX_FILE, describe, save_model
+from compiler.events import Listener, StageProgressed
+from compiler.export import ONNX_FILE, save_model
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
 from compiler.pipeline.origins import Network
+from compiler.pipeline.precision import reduced_program, reduced_tolerance
 from compiler.runtime import batch_runner
+from compiler.tasks import AnyTask
 from compiler.tasks.images import write_image
 from compiler.verify import Run, StageProof, Tolerance, compare, prove
 from rewriters import Entry, RewriterError, Selection, Target, discover, select, unfired, with_measurement
 
 REWRITTEN_FILE = "rewritten.json"
 PROOF_FILE = "proof.json"
+AS_WRITTEN: dict[str, Any] = {"optimization": "disabled", "spinning": False}
+"""ONNX Runtime's options for Programs: they are run as they are, several at once."""
 
 
-def engine_picture(backend: str) -> str:
-    """Return the file name of the picture that the engine's results are drawn in."""
-    return f"output_{backend}.jpg"
+def engine_picture(backend: Backend) -> str:
+    """Return the file name of the picture of the engine's results; of the Program's, where no engine can be run."""
+    return f"output_{'program' if backend.probe().run_problem else backend.name}.jpg"
+
+
+def why_unproven(probe: Probe, bundle: Path) -> str:
+    """Return why the engine was not built or not run, and what to do about it; empty where it was run."""
+    if probe.build_problem:
+        return (
+            f"no engine was built: {probe.build_problem}. On the machine that is to run it: "
+            f"python {bundle}/build_engine.py, or python -m compiler build {bundle}"
+        )
+    return f"the engine was built and not run: {probe.run_problem}" if probe.run_problem else ""
 
 
 def select_rewriters(job: Job) -> Selection:
@@ -72,26 +90,59 @@ def rewrite(network: Network, exported: Path, folder: Path) -> str:
     return f"{len(model.graph.node)} nodes after {', '.join(fired) or 'no graph rewriter'}"
 
 
-def build_engine(job: Job, rewritten: Path, folder: Path) -> str:
-    """Let the backend plan and build."""
-    program = describe(rewritten / read_json(rewritten / REWRITTEN_FILE)["program"])
-    refused = job.backend.plan(program)
-    if refused:
-        raise CompileError(
-            f"{job.backend.name} cannot take {len(refused)} operators of the Program",
-            where=", ".join(refused[:5]),
-            fix="write a graph rewriter that removes them, or choose another backend",
-        )
-    engine = job.backend.build(program, folder)
+def rewritten_program(folder: Path) -> Path:
+    """Return the Program after the last graph rewriter."""
+    return folder / str(read_json(folder / REWRITTEN_FILE)["program"])
+
+
+def build_engine(job: Job, program: Program, folder: Path, listen: Listener) -> str:
+    """Let the backend plan, and build; or write what an engine is built from elsewhere, where it cannot build here."""
+    _check_plan(job, job.backend.plan(program))
+    request = BuildRequest(
+        program=program,
+        folder=folder,
+        precision=job.config.precision,
+        profiles=(engine_profile(job.config, job.task, job.source, job.boxes),) if job.backend.PROFILED else (),
+        cache=job.cache / "timing",
+        progress=lambda share, phase: listen(StageProgressed(share, phase)),
+    )
+    if job.backend.probe().build_problem:
+        engine = job.backend.postpone(request)
+        return f"{engine.file} is left to build, {', '.join(map(str, engine.inputs))}"
+    engine = job.backend.build(request)
     return f"{engine.file}, {', '.join(map(str, engine.inputs))}"
+
+
+def engine_profile(config: CompileConfig, task: AnyTask, source: Any, boxes: Any) -> Profile:
+    """Return the shapes of the smallest, the usual and the largest input that a config asks for."""
+    inputs = config.proof_inputs
+    shapes = []
+    for input in (inputs[0], config.usual_input, inputs[-1]):
+        tensors = task.samples(source, boxes, input.batch, input.size).tensors
+        shapes.append({name: tensor.shape for name, tensor in tensors.items()})
+    return Profile(*shapes)
+
+
+def _check_plan(job: Job, obstacles: Sequence[Obstacle]) -> None:
+    if not obstacles:
+        return
+    first, *others = obstacles
+    more = f", and {len(others)} more" if others else ""
+    raise CompileError(
+        f"{job.backend.name} cannot take this Program",
+        where=f"{first.operator} ({first.node.partition(', ')[0]}){more}",
+        why=first.why,
+        fix=f"{first.fix or 'write a graph rewriter that removes it'}; python -m compiler plan lists everything",
+    )
 
 
 @dataclass(frozen=True)
 class Built:
-    """The folders of the stages that made the engine."""
+    """The folders of the stages that made the engine; no `reduced` where the precision is fp32."""
 
     exported: Path
     rewritten: Path
+    reduced: Path | None
     engine: Path
 
 
@@ -102,23 +153,35 @@ def verify(job: Job, network: Network, built: Built, folder: Path) -> str:
         for input in job.config.proof_inputs
     }
     usual = samples[str(job.config.usual_input)].tensors
-    engine = Engine.load(built.engine)
-    run_engine = job.backend.open(engine).run
     measured = network.entries(usual)
     programs = _program_stages(network.selection, built)
     ledger = [*measured, *_graph_entries(job, network.selection, built, programs, usual)]
     ledger += network.selection.entries
     _check_required(job.config.rewriters.require, ledger)
-    stages = [*network.stages(), *programs, (f"engine ({job.backend.name})", run_engine)]
+    behind = _stages_behind_the_rewriters(job, built)
+    stages = [*network.stages(), *programs, *behind]
     tolerance = Tolerance(job.config.verify.tolerance, job.config.verify.decoded_tolerance)
-    proofs = prove(stages, samples, job.task, tolerance, lossy=_lossy_fired(network.selection, ledger))
-    pictures = {job.origin.picture: stages[0][1], engine_picture(job.backend.name): run_engine}
+    reduced = dict.fromkeys((name for name, _ in behind), reduced_tolerance(job)) if built.reduced else {}
+    lossy = _lossy_fired(network.selection, ledger)
+    proofs = prove(stages, samples, job.task, tolerance, lossy=lossy, reduced=reduced)
+    pictures = {job.origin.picture: stages[0][1], engine_picture(job.backend): stages[-1][1]}
     for name, run in pictures.items():
-        _draw(job, engine, run, folder / name)
+        _draw(job, Engine.load(built.engine), run, folder / name)
     evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
     write_json(folder / PROOF_FILE, evidence)
-    worst = proofs[-1].worst
-    return f"engine within {worst.relative_error:.1e} σ of the {stages[0][0]}, input {', '.join(samples)}"
+    last = proofs[-1]
+    return f"{last.stage} within {last.worst.relative_error:.1e} σ of the {stages[0][0]}, input {', '.join(samples)}"
+
+
+def _stages_behind_the_rewriters(job: Job, built: Built) -> list[tuple[str, Run]]:
+    """Open the Program in its lower precision, and the engine where it can be run here."""
+    stages: list[tuple[str, Run]] = []
+    if built.reduced:
+        path = reduced_program(built.reduced).path
+        stages.append((job.config.precision, _once(OnnxRuntimeSession(path, **AS_WRITTEN).run)))
+    if not job.backend.probe().run_problem:
+        stages.append((f"engine ({job.backend.name})", job.backend.open(Engine.load(built.engine)).run))
+    return stages
 
 
 def read_proof(folder: Path) -> tuple[list[StageProof], list[Entry]]:
@@ -131,7 +194,7 @@ def _program_stages(selection: Selection, built: Built) -> list[tuple[str, Run]]
     """Open the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
     steps = {f"after {rewriter.name}": built.rewritten / _step_file(rewriter.name) for rewriter in selection.graphs}
     paths = {"program": built.exported / ONNX_FILE, **{name: path for name, path in steps.items() if path.is_file()}}
-    sessions = {name: OnnxRuntimeSession(path, optimization="disabled", spinning=False) for name, path in paths.items()}
+    sessions = {name: OnnxRuntimeSession(path, **AS_WRITTEN) for name, path in paths.items()}
     return [(name, _once(session.run)) for name, session in sessions.items()]
 
 

@@ -21,6 +21,28 @@ HTML_FILE = "report.html"
 
 
 @dataclass(frozen=True)
+class Reduced:
+    """A Program in a lower precision.
+
+    Attributes:
+        precision: `fp16`, `bf16` or `int8`.
+        changed: How many nodes are in it.
+        nodes: How many nodes there were.
+        kept: Those that stay in fp32: the name (`node`), the `operator`, and `why`.
+    """
+
+    precision: str
+    changed: int
+    nodes: int
+    kept: tuple[dict[str, str], ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Reduced:
+        """Read what `dataclasses.asdict` and JSON made of it."""
+        return cls(**{**values, "kept": tuple(values["kept"])})
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything a run found out.
 
@@ -35,8 +57,10 @@ class Report:
         ledger: Each rewriter: fired or skipped, with its effect.
         config: The whole config.
         versions: Of the libraries.
-        engine_bytes: The size of the engine's file.
-        pictures: File names: of the original network's results, then of the engine's.
+        engine_bytes: The size of the engine's file; None where it is still to be built.
+        pictures: File names: of the original network's results, then of the engine's, or of the last stage before it.
+        reduced: What is in a lower precision and what stays in fp32; None in fp32.
+        unproven: Why the engine was not run; empty where it was.
     """
 
     model: str
@@ -49,12 +73,14 @@ class Report:
     ledger: tuple[Entry, ...]
     config: dict[str, Any]
     versions: dict[str, str]
-    engine_bytes: int
+    engine_bytes: int | None
     pictures: tuple[str, str]
+    reduced: Reduced | None = None
+    unproven: str = ""
 
     @property
     def problem(self) -> str:
-        """Why the engine is not proven: the first stage beyond its tolerance, and every broken contract."""
+        """Why the engine is not proven: the first stage beyond its tolerance, broken contracts, what was not run."""
         broken = [
             f"the rewriter {entry.name} breaks its contract {entry.contract}: it changes the numbers by "
             f"{error_text(entry.max_absolute_error or 0.0)}"
@@ -70,7 +96,7 @@ class Report:
                 f"{worst.output} is {error_text(worst.relative_error)} σ from the {failure.reference}, "
                 f"{error_text(max(failure.decoded.values()))} {self.unit} after decoding",
             )
-        return "; ".join(broken)
+        return "; ".join([*broken, self.unproven] if self.unproven else broken)
 
     def outcome(self, bundle: Path, *, up_to_date: bool = False) -> Outcome:
         """Return the report as the end of a run."""
@@ -106,6 +132,7 @@ class Report:
                 "proofs": tuple(map(StageProof.from_dict, values["proofs"])),
                 "ledger": tuple(map(Entry.from_dict, values["ledger"])),
                 "pictures": tuple(values["pictures"]),
+                "reduced": values["reduced"] and Reduced.from_dict(values["reduced"]),
             }
         )
 

@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from compiler.errors import CompileError, ExitCode
-from compiler.events import Event, Listener, RunStarted, StageFinished, StageStarted, Waiting, Warned
+from compiler.events import Event, Listener, RunStarted, StageFinished, StageProgressed, StageStarted, Waiting, Warned
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
 from compiler.verify import StageProof
@@ -38,6 +38,8 @@ def progress(console: Console) -> Iterator[Listener]:
                     console.print(f"[bold]{escape(model)}[/]  {escape(name)}")
                 case StageStarted(stage):
                     live.reset(running, description=stage)
+                case StageProgressed(share, phase):
+                    live.update(running, description=f"{share:4.0%}  {escape(phase)}")
                 case StageFinished():
                     console.print(_stage_line(event))
                 case Waiting(path):
@@ -70,7 +72,7 @@ def print_error(console: Console, error: CompileError) -> None:
 
 def _stage_line(event: StageFinished) -> str:
     time = f"[dim]cached ({seconds_text(event.seconds)})[/]" if event.cached else seconds_text(event.seconds)
-    return f"  [green]✓[/] {event.stage:8} {time:>8}  {escape(event.detail)}"
+    return f"  [green]✓[/] {event.stage:9} {time:>8}  {escape(event.detail)}"
 
 
 def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:

@@ -11,14 +11,14 @@ from compiler.verify import StageProof
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a compile that built an engine.
+    """The end of a compile that built an engine, or what one is built from elsewhere.
 
     Attributes:
         model: The model's name.
         name: The deploy name.
         bundle: The folder.
         unit: The task's unit, of decoded differences.
-        engine_bytes: The size of the engine's file.
+        engine_bytes: The size of the engine's file; None where it is still to be built.
         picture: The engine's picture, in the bundle.
         proofs: Each stage behind the network, compared.
         problem: Why the engine is not proven; empty if it is.
@@ -29,7 +29,7 @@ class Outcome:
     name: str
     bundle: Path
     unit: str
-    engine_bytes: int
+    engine_bytes: int | None
     picture: str
     proofs: tuple[StageProof, ...]
     problem: str = ""

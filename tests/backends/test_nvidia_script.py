@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from compiler.backends import build_backend
-from compiler.backends.nvidia.script import build_script
 from tests.backends.nvidia import batches, convolution, matrix_product, request
 
 tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
@@ -26,9 +25,7 @@ def bundle(tmp_path):
 
     def write(program, node, *profiles):
         folder = tmp_path / "bundle"
-        script = build_script(request(program, folder, *profiles), build_backend(node))
-        (folder / "build_engine.py").write_text(script)
-        program.path.rename(folder / "end2end.onnx")
+        build_backend(node).postpone(request(program, folder, *profiles))
         (tmp_path / "tensorrt.py").write_text("from tensorrt_rtx import *\nfrom tensorrt_rtx import __version__\n")
         return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,14 +15,17 @@ from compiler.backends import Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.nvidia.build_engine import BuildError, Built, Log, Progress, Settings, build
 from compiler.backends.nvidia.cuda import Gpu, Gpus, checked, find_gpus, load_cuda
 from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspect, read_details
-from compiler.backends.nvidia.profiles import check_profiles
+from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.session import NvidiaSession
 from compiler.errors import CompileError, UsageError
 
 ENGINE_FILE = "end2end.engine"
 """The name that MMDeploy's SDK and its users know."""
 PROGRAM_FILE = "end2end.onnx"
+SCRIPT_FILE = "build_engine.py"
 LOG_FILE = "build.log"
+PLUGINS = "TRT"
+"""The domain of operators that the library has plugins for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +38,10 @@ class NvidiaBackend(Backend):
         strip_weights: Whether to leave the weights out of the engine, and fill them in when it is opened from the
             Program, which then lies beside it.
         device: The GPU, as CUDA counts.
+        profile_batches: Batches that get an optimization profile of their own, beside the one for the whole range.
     """
 
+    PROFILED: ClassVar[bool] = True
     LIBRARY: ClassVar[str]
     """The Python package."""
     TITLE: ClassVar[str]
@@ -46,6 +50,7 @@ class NvidiaBackend(Backend):
     tf32: bool = False
     strip_weights: bool = False
     device: int = 0
+    profile_batches: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.workspace is not None and self.workspace <= 0:
@@ -77,10 +82,13 @@ class NvidiaBackend(Backend):
         Raises:
             UsageError: A profile does not go with the Program.
         """
-        check_profiles(request.program, request.profiles)
+        program, batches = request.program, self.profile_batches
+        own = [for_batch(profile, batch, program) for profile in request.profiles for batch in batches]
+        chosen = (*request.profiles, *own)
+        check_profiles(program, chosen)
         profiles = tuple(
             {name: (profile.smallest[name], profile.usual[name], profile.largest[name]) for name in profile.usual}
-            for profile in request.profiles
+            for profile in chosen
         )
         return Settings(
             library=self.LIBRARY,
@@ -112,20 +120,21 @@ class NvidiaBackend(Backend):
         return plan(program, self.LIBRARY, self._version(), self.targets(find_gpus()))
 
     def build(self, request: BuildRequest) -> Engine:
-        """Build `end2end.engine`, with `engine_details.json`, `build.log` and the sidecar beside it."""
+        """Build `end2end.engine`, with `engine_details.json`, `build.log` and what `postpone` writes beside it."""
         settings, gpus = self.settings(request), find_gpus()
         problem = self._missing() or self.building_problem(gpus)
         if problem:
-            fix = "run build_engine.py, which lies in the bundle, on the machine that will run the engine"
+            fix = "run build_engine.py, which lies beside the Program, on the machine that will run the engine"
             raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem, fix=fix)
         trt, gpu = self._library(), self.building_gpu(gpus)
         if gpu is not None:
             cuda = load_cuda()
             checked(cuda, cuda.cudaSetDevice(gpu.index))
+        engine = self.postpone(request)
         cache = self.measurements(request.cache, trt.__version__, gpu)
         known = cache is not None and cache.is_file()
         built = self._build(trt, request, settings, cache)
-        with written_whole(request.folder / ENGINE_FILE) as path:
+        with written_whole(engine.path) as path:
             path.write_bytes(built.plan)
         details = {
             **built.details,
@@ -137,11 +146,17 @@ class NvidiaBackend(Backend):
             "inspected": None if gpu is None or self.strip_weights else inspect(trt, built.plan),
         }
         write_json(request.folder / DETAILS_FILE, details)
-        if self.strip_weights:
-            shutil.copyfile(request.program.path, request.folder / PROGRAM_FILE)
+        request.progress(1.0, "built")
+        return engine
+
+    def postpone(self, request: BuildRequest) -> Engine:
+        """Write the Program, `build_engine.py` that makes an engine of it elsewhere, and the sidecar of that engine."""
+        from compiler.backends.nvidia.script import build_script
+
+        write_text(request.folder / SCRIPT_FILE, build_script(self.settings(request)))
+        (request.folder / PROGRAM_FILE).write_bytes(without_plugins(request.program))
         engine = Engine(request.folder, ENGINE_FILE, self.node(), request.program.inputs, request.program.outputs)
         engine.save()
-        request.progress(1.0, "built")
         return engine
 
     def open(self, engine: Engine) -> NvidiaSession:
@@ -159,7 +174,7 @@ class NvidiaBackend(Backend):
         log = Log()
         measured = None if cache is None else cache.read_bytes() if cache.is_file() else b""
         try:
-            built = build(trt, request.program.path, settings, log, Progress(request.progress), measured)
+            built = build(trt, request.folder / PROGRAM_FILE, settings, log, Progress(request.progress), measured)
         except BuildError as error:
             what, why = error.args
             fix = "python -m compiler plan, with the same overrides, says what stands in the way"
@@ -187,6 +202,17 @@ class NvidiaBackend(Backend):
 
     def _version(self) -> str:
         return first_version([self.LIBRARY, *(f"{self.LIBRARY}_cu{cuda}_bindings" for cuda in (13, 12))])
+
+
+def without_plugins(program: Program) -> bytes:
+    """Return a Program's file without definitions of what the library has plugins for: its parser would prefer them."""
+    import onnx
+
+    model = onnx.load(program.path)
+    kept = [function for function in model.functions if function.domain != PLUGINS]
+    del model.functions[:]
+    model.functions.extend(kept)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def first_version(distributions: Sequence[str]) -> str:

@@ -203,6 +203,7 @@ def build(
 
 def parse(trt: Any, network: Any, logger: Any, program: Path) -> None:
     """Read an ONNX file into a network; raise all that the parser says against it."""
+    trt.init_libnvinfer_plugins(logger, "")
     parser = trt.OnnxParser(network, logger)
     if parser.parse_from_file(str(program)):
         return

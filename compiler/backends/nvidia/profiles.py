@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from compiler.artifact import Program, TensorSpec
 from compiler.backends import Profile
 from compiler.config.sizes import Size
 from compiler.errors import UsageError
+
+
+def for_batch(profile: Profile, batch: int, program: Program) -> Profile:
+    """Return a profile with one batch only."""
+    batched = {spec.name: [size == "batch" for size in spec.shape] for spec in program.inputs}
+
+    def fixed(shapes: Mapping[str, Size]) -> dict[str, Size]:
+        return {
+            name: tuple(batch if is_batch else side for side, is_batch in zip(shape, batched[name], strict=True))
+            for name, shape in shapes.items()
+        }
+
+    return Profile(fixed(profile.smallest), fixed(profile.usual), fixed(profile.largest))
 
 
 def check_profiles(program: Program, profiles: Sequence[Profile]) -> None:

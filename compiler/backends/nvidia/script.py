@@ -7,24 +7,18 @@ from pathlib import Path
 from pprint import pformat
 from textwrap import indent
 
-from compiler.backends import BuildRequest
-from compiler.backends.nvidia.backend import NvidiaBackend
 from compiler.backends.nvidia.build_engine import Settings
 
 SOURCE = Path(__file__).with_name("build_engine.py")
 PLACEHOLDER = "SETTINGS = Settings()\n"
 
 
-def build_script(request: BuildRequest, backend: NvidiaBackend) -> str:
-    """Return `build_engine.py` for one Program: what the backend builds with, the request's settings written into it.
+def build_script(settings: Settings) -> str:
+    """Return `build_engine.py` for one Program: what the backend builds with, the settings written into it.
 
     It reads `end2end.onnx` beside it and writes `end2end.engine` and `engine_details.json`; the names can be given.
-
-    Raises:
-        UsageError: A profile does not go with the Program.
     """
-    chosen = backend.settings(request)
-    values = {field.name: getattr(chosen, field.name) for field in fields(Settings)}
+    values = {field.name: getattr(settings, field.name) for field in fields(Settings)}
     lines = [f"{name}={pformat(value, width=100)},\n" for name, value in values.items()]
     literal = f"SETTINGS = Settings(\n{indent(''.join(lines), '    ')})\n"
     source = SOURCE.read_text(encoding="utf-8").replace("  # type: ignore[misc]", "")

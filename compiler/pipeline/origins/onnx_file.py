@@ -113,7 +113,7 @@ class OnnxFile(Origin):
         if unknown:
             raise CompileError(
                 f"ONNX Runtime does not know {len(unknown)} operators of the file",
-                where=", ".join(unknown[:5]),
+                where=", ".join(f"{obstacle.operator} ({obstacle.node})" for obstacle in unknown[:5]),
                 why="it runs the file for the proof, whatever the backend is",
                 fix="export the network without them",
             )

@@ -7,13 +7,14 @@ ONNX Runtime, TensorRT and TensorRT-RTX read as they are.
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.placement import Excluded
 from compiler.precision.int8.quantize import Quantized, quantize
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT, QuantizationScheme
+from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, SCHEMES, TENSORRT, QuantizationScheme
 from compiler.precision.int8.sensitivity import LayerError, auto_exclude, rank
 from compiler.precision.int8.table import CalibrationTable, Range
 
 __all__ = [
     "METHODS",
     "ONNX_RUNTIME_CPU",
+    "SCHEMES",
     "TENSORRT",
     "CalibrationTable",
     "Excluded",

@@ -99,3 +99,6 @@ Source: "Working with Quantized Types", explicit quantization, in NVIDIA's Tenso
 of weighted operations, not their outputs; quantise the residual input of skip connections; per-tensor scales for
 activations and per-channel scales for weights. TensorRT moves the pairs through pooling, resizing and the like itself.
 """
+
+SCHEMES = {"asymmetric": ONNX_RUNTIME_CPU, "symmetric": TENSORRT}
+"""By the name that a backend's config gives."""

@@ -1,0 +1,129 @@
+"""What int8 is calibrated on: files of a folder, a list or COCO annotations, preprocessed as for the engine."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compiler.artifact import Tensors
+from compiler.config import CompileConfig
+from compiler.errors import CompileError
+from compiler.tasks import AnyTask
+from compiler.tasks.whole_image import WholeImageTask
+
+SUFFIXES = {
+    "image": (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+    "points": (".bin",),
+    "arrays": (".npy", ".npz"),
+}
+"""Of the files that a task looks at, by its source."""
+VARIATIONS = 8
+"""Of the proof's input, where there is no other data."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to calibrate on.
+
+    Attributes:
+        path: The file.
+        boxes: Where its objects are, x1, y1, x2, y2 each; None for the whole.
+    """
+
+    path: Path
+    boxes: list[list[float]] | None = None
+
+
+def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
+    """Return what a config says to calibrate on, at most `calibration.limit` items; nothing where it says nothing.
+
+    Raises:
+        CompileError: The data is not there, holds nothing that the task looks at, or is no list of files.
+    """
+    if config.calibration.data is None:
+        return ()
+    data, limit = Path(config.calibration.data), config.calibration.limit
+    if not data.exists():
+        fix = "check the path; it is seen from the current folder"
+        raise _unusable("the calibration data does not exist", data, fix=fix)
+    if data.is_dir():
+        found = [Item(path) for path in sorted(data.rglob("*")) if path.suffix.lower() in SUFFIXES[task.source]]
+    else:
+        found = _annotated(data) if data.suffix == ".json" else _listed(data)
+    if not found:
+        known = ", ".join(SUFFIXES[task.source])
+        raise _unusable(
+            "the calibration data holds nothing that the model looks at",
+            data,
+            why=f"a model of this task reads {known}",
+            fix="name a folder of such files, a list of them (.txt), or COCO annotations (.json)",
+        )
+    return tuple(found[:: math.ceil(len(found) / limit)])
+
+
+def batches(items: Sequence[Item], config: CompileConfig, task: AnyTask, source: Any, boxes: Any) -> Iterator[Tensors]:
+    """Yield the network's inputs for every item, of the usual batch and size.
+
+    Args:
+        items: What to calibrate on; where there is nothing, variations of the proof's input.
+        config: Says the usual batch and size.
+        task: Preprocesses.
+        source: The proof's input.
+        boxes: Of its objects.
+
+    Raises:
+        CompileError: A file cannot be read.
+    """
+    usual = config.usual_input
+    if not items:
+        count = max(VARIATIONS, usual.batch) if task.batched else usual.batch
+        yield from _of_usual_batch(task.samples(source, boxes, count, usual.size).tensors, count, usual.batch)
+    for item in items:
+        read = task.read(item.path)
+        found = None if isinstance(task, WholeImageTask) else task.read_boxes(item.boxes, read)
+        count = usual.batch if found is None else max(usual.batch, len(found))
+        yield from _of_usual_batch(task.samples(read, found, count, usual.size).tensors, count, usual.batch)
+
+
+def _of_usual_batch(tensors: Tensors, count: int, batch: int) -> Iterator[Tensors]:
+    """Yield `count` items in batches; a rest that fills none is left out."""
+    if count == batch:
+        yield tensors
+        return
+    for start in range(0, count - batch + 1, batch):
+        yield {name: tensor[start : start + batch] for name, tensor in tensors.items()}
+
+
+def _listed(data: Path) -> list[Item]:
+    try:
+        lines = [line.strip() for line in data.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable("the list of calibration data cannot be read", data, why=str(error)) from error
+    return [Item(data.parent / line) for line in lines if line and not line.startswith("#")]
+
+
+def _annotated(data: Path) -> list[Item]:
+    """Return the images of COCO annotations, each with the boxes of its objects."""
+    try:
+        content = json.loads(data.read_text(encoding="utf-8"))
+        boxes: dict[Any, list[list[float]]] = {}
+        for annotation in content.get("annotations", ()):
+            x, y, width, height = map(float, annotation["bbox"])
+            if width > 0 and height > 0:
+                boxes.setdefault(annotation["image_id"], []).append([x, y, x + width, y + height])
+        return [Item(data.parent / image["file_name"], boxes.get(image["id"])) for image in content["images"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unusable(
+            "these are no COCO annotations",
+            data,
+            why=f"{type(error).__name__}: {error}",
+            fix="they have images with file_name and id, and annotations with image_id and bbox",
+        ) from error
+
+
+def _unusable(what: str, data: Path, why: str = "", fix: str = "") -> CompileError:
+    return CompileError(what, where=f"calibration.data={data}", why=why, fix=fix)

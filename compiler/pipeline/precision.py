@@ -1,0 +1,129 @@
+"""The stages that lower a Program's precision: calibration, and fp16, bf16 or int8 written into the graph."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.artifact import Program, Tensors, read_json, write_json
+from compiler.errors import UsageError, nearest
+from compiler.export import describe, save_model
+from compiler.pipeline.calibration import Item, batches
+from compiler.pipeline.job import Job
+from compiler.report import Reduced
+from compiler.verify import Tolerance, compare
+
+if TYPE_CHECKING:
+    import onnx
+
+    from compiler.precision.int8 import CalibrationTable, QuantizationScheme, Quantized
+
+REDUCED_FILE = "reduced.onnx"
+PRECISION_FILE = "precision.json"
+TABLE_FILE = "calibration.json"
+TOLERANCES = {"fp16": 0.1, "bf16": None, "int8": None}
+"""The largest absolute error in standard deviations of an output, where the config says nothing; None for no limit."""
+SEARCHED = {"fp16": 0.1, "bf16": 1.0}
+"""What the pass brings the error below, where the config says nothing."""
+RANKED = 64
+"""Layers that `calibration.auto` looks at: each costs a run of the network."""
+
+
+def read_reduced(folder: Path) -> Reduced:
+    """Read what the stage wrote."""
+    return Reduced.from_dict(read_json(folder / PRECISION_FILE))
+
+
+def reduced_tolerance(job: Job) -> Tolerance:
+    """Return what a Program in a lower precision, and its engine, are held to."""
+    verify, precision = job.config.verify, job.config.precision
+    relative = TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance
+    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine)
+
+
+def calibrate(job: Job, items: tuple[Item, ...], program: Path, folder: Path) -> str:
+    """Write the range of every tensor on real input."""
+    import onnx
+
+    from compiler.precision.int8 import calibrate
+
+    method = job.config.calibration.method
+    table = calibrate(onnx.load(program), batches(items, job.config, job.task, job.source, job.boxes), method)
+    table.save(folder / TABLE_FILE)
+    return f"{len(table.ranges)} ranges by {method} on {table.items} items of {len(items) or 1} files"
+
+
+def reduce_precision(job: Job, program: Path, table: Path | None, folder: Path) -> str:
+    """Write the Program in the job's precision, and what stays in fp32 and why.
+
+    Args:
+        job: Says the precision.
+        program: After the graph rewriters.
+        table: The folder of the calibration, for int8.
+        folder: Of the stage.
+    """
+    import onnx
+
+    model = onnx.load(program)
+    reduced, written = _quantized(job, model, table) if table else _halved(job, model)
+    save_model(written, folder / REDUCED_FILE)
+    write_json(folder / PRECISION_FILE, asdict(reduced))
+    kept = f", {len(reduced.kept)} kept in fp32" if reduced.kept else ""
+    return f"{reduced.changed} of {reduced.nodes} nodes in {reduced.precision}{kept}"
+
+
+def reduced_program(folder: Path) -> Program:
+    """Return the Program that `reduce_precision` wrote."""
+    return describe(folder / REDUCED_FILE)
+
+
+def _halved(job: Job, model: onnx.ModelProto) -> tuple[Reduced, onnx.ModelProto]:
+    from compiler.precision.half import HalfOptions, to_half
+
+    config = job.config
+    tolerance = config.verify.reduced_tolerance or SEARCHED[config.precision]
+    result = to_half(model, [_usual(job)], HalfOptions(config.precision, config.keep_fp32, tolerance))
+    kept = tuple({"node": k.node, "operator": k.operator, "why": k.why} for k in result.kept)
+    return Reduced(config.precision, result.half, len(model.graph.node), kept), result.model
+
+
+def _quantized(job: Job, model: onnx.ModelProto, table_folder: Path) -> tuple[Reduced, onnx.ModelProto]:
+    from compiler.precision.int8 import SCHEMES, CalibrationTable, quantize
+
+    config, name = job.config, job.backend.quantization
+    if name not in SCHEMES:
+        raise UsageError(f"there is no quantization '{name}'", where="backend.quantization", fix=nearest(name, SCHEMES))
+    table = CalibrationTable.load(table_folder / TABLE_FILE)
+    if config.calibration.auto:
+        result = _quantized_as_far_as_proven(job, model, table, SCHEMES[name])
+    else:
+        result = quantize(model, table, SCHEMES[name], config.keep_fp32)
+    kept = tuple({"node": e.node, "operator": e.operator, "why": e.why} for e in result.excluded)
+    return Reduced(config.precision, len(result.layers), len(model.graph.node), kept), result.model
+
+
+def _quantized_as_far_as_proven(
+    job: Job, model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme
+) -> Quantized:
+    """Leave out the layers that lose most, as few as the proof on the usual input needs."""
+    from compiler.precision.int8 import auto_exclude, rank
+    from compiler.precision.int8.running import open_model
+
+    usual, tolerance = _usual(job), reduced_tolerance(job)
+    reference = open_model(model)(usual)
+
+    def distance(position: int, expected: Tensors, found: Tensors) -> float:
+        return 1 - min(comparison.cosine_similarity for comparison in compare(expected, found, job.task))
+
+    def passes(candidate: onnx.ModelProto) -> bool:
+        return all(map(tolerance.holds, compare(reference, open_model(candidate)(usual), job.task)))
+
+    ranking = rank(model, table, scheme, [usual], distance, RANKED)
+    return auto_exclude(model, table, scheme, ranking, passes, job.config.keep_fp32)
+
+
+def _usual(job: Job) -> Tensors:
+    usual = job.config.usual_input
+    tensors: Tensors = job.task.samples(job.source, job.boxes, usual.batch, usual.size).tensors
+    return tensors
