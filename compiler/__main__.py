@@ -15,6 +15,8 @@ from compiler.errors import ExitCode, UsageError, as_compile_error, nearest
 
 VERBS = {
     "compile": "compile",
+    "plan": "plan",
+    "build": "build",
     "explain": "explain",
     "predict": "predict",
     "doctor": "doctor",

@@ -12,6 +12,7 @@ from rich.table import Table
 from compiler.backends import Obstacle
 from compiler.config.compose import compose
 from compiler.errors import ExitCode, UsageError
+from compiler.openmmlab.own_model import own_model
 from compiler.report.console import console, progress
 
 USAGE = "python -m compiler plan +backend=tensorrt_rtx +model=rtmdet-tiny, with overrides as for compile"
@@ -20,7 +21,8 @@ USAGE = "python -m compiler plan +backend=tensorrt_rtx +model=rtmdet-tiny, with 
 def run(arguments: Sequence[str]) -> int:
     """Export what a config describes, and list what its backend cannot take of it."""
     overrides, config_dir = _parsed(arguments)
-    config = compose(overrides, config_dir)
+    with own_model(overrides) as folder:
+        config = compose(overrides, config_dir, folder)
 
     from compiler.pipeline import plan
 

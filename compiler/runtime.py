@@ -88,10 +88,21 @@ def open(path: str | PathLike[str]) -> Predictor:
     Raises:
         CompileError: The folder is not a bundle, or its backend cannot be used on this machine.
     """
-    from omegaconf import OmegaConf
-
     folder = Path(path)
     recover_folder(folder)
+    config, engine = read_config(folder), Engine.load(folder)
+    backend, task = build_backend(engine.backend), build_task(config.model.processing)
+    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
+
+
+def read_config(folder: Path) -> CompileConfig:
+    """Read what a bundle was compiled from.
+
+    Raises:
+        CompileError: The folder is not a bundle.
+    """
+    from omegaconf import OmegaConf
+
     config_file = folder / CONFIG_FILE
     if not config_file.is_file():
         raise CompileError(
@@ -100,11 +111,9 @@ def open(path: str | PathLike[str]) -> Predictor:
             why=f"it has no {CONFIG_FILE}",
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
-    engine = Engine.load(folder)
-    backend = build_backend(engine.backend)
     try:
         config = instantiate(OmegaConf.to_container(OmegaConf.load(config_file)), CompileConfig)  # type: ignore[arg-type]
-        sizes = config.sizes
+        _ = config.sizes
     except UsageError as error:
         raise CompileError(
             f"{CONFIG_FILE} is not the config of a bundle",
@@ -112,5 +121,4 @@ def open(path: str | PathLike[str]) -> Predictor:
             why=str(error.what),
             fix="compile the bundle again",
         ) from error
-    task = build_task(config.model.processing)
-    return Predictor(task, engine, backend.open(engine), sizes, config.batch.largest)
+    return config

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import onnx
 from onnxscript import FLOAT, INT32, INT64, script
 from onnxscript import opset18 as op
 from onnxscript.values import Opset
@@ -69,3 +70,14 @@ def EfficientNMS_TRT(
     kept, best = op.Split(dets, op.Constant(value_ints=[4, 1]), axis=2)
     classes = op.Cast(labels, to=6)
     return count, kept, op.Squeeze(best, op.Constant(value_ints=[2])), classes
+
+
+def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Define `EfficientNMS_TRT` in a model that uses it and does not, so that every runtime can run it."""
+    defined = {(function.domain, function.name) for function in model.functions}
+    if any(node.domain == TENSORRT_DOMAIN for node in model.graph.node):
+        functions = (SelectDetections.to_function_proto(), EfficientNMS_TRT.to_function_proto())
+        model.functions.extend(own for own in functions if (own.domain, own.name) not in defined)
+        missing = {OWN_DOMAIN, TENSORRT_DOMAIN} - {entry.domain for entry in model.opset_import}
+        model.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in sorted(missing))
+    return model

@@ -102,9 +102,9 @@ def _by_dynamo(
         TRANSLATIONS,
         LstmNodes,
         with_constant_weights,
-        with_definitions,
         with_fused_nodes,
     )
+    from rewriters.onnx_functions import with_definitions
 
     dimensions = {axis.name: _dimension(axis) for axes in options.axes.values() for axis in axes}
     shapes: tuple[Any, ...] = tuple(

@@ -13,10 +13,9 @@ from torch.export import ExportedProgram
 from torch.overrides import TorchFunctionMode
 
 import compiler.networks.layers.nms  # noqa: F401  (defines the operators)
-from rewriters.onnx_functions import OWN_DOMAIN, TENSORRT_DOMAIN, EfficientNMS_TRT, SelectDetections
+from rewriters.graph.fuse_nms import NO_SCORE
+from rewriters.onnx_functions import TENSORRT_DOMAIN, SelectDetections
 
-NO_SCORE = 1e-5
-"""Below every score in use: TensorRT's kernel does not promise to leave out candidates that score zero."""
 LARGEST_WEIGHTS = 2**30
 """In bytes, of one LSTM: far above any, and within what one file holds."""
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {torch.ops.deploy_compiler.nms.default: SelectDetections}
@@ -30,15 +29,6 @@ def with_fused_nodes(program: ExportedProgram) -> ExportedProgram:
         return program
     decomposed: ExportedProgram = program.run_decompositions({operator: _efficient_nms_node})
     return decomposed
-
-
-def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Add the definition of `EfficientNMS_TRT` to a model that uses it, so that every runtime can run it."""
-    if any(node.domain == TENSORRT_DOMAIN for node in model.graph.node):
-        model.functions.extend([SelectDetections.to_function_proto(), EfficientNMS_TRT.to_function_proto()])
-        missing = {OWN_DOMAIN, TENSORRT_DOMAIN} - {entry.domain for entry in model.opset_import}
-        model.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in sorted(missing))
-    return model
 
 
 def with_constant_weights(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from compiler.artifact import Engine, Program, digest, read_json, recover_folder, replace_folder, write_json
+from compiler.artifact import Engine, Program, digest, read_json, recover_folder, replace_folder
 from compiler.backends import Obstacle
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
@@ -20,13 +20,12 @@ from compiler.pipeline.cache import Cache, file_digests
 from compiler.pipeline.calibration import find_items
 from compiler.pipeline.guards import logged, one_at_a_time, writable
 from compiler.pipeline.job import Job, read_job
+from compiler.pipeline.lock import LOCK_FILE, write_lock
 from compiler.pipeline.origins import Network
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
-from compiler.verify import StageProof
 from rewriters import RewriterError
 
-LOCK_FILE = "lock.json"
 LOG_FILE = "compile.log"
 GIB = 1024**3
 
@@ -210,23 +209,6 @@ def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage
         shutil.copyfile(verified / picture, partial / picture)
     write_report(partial, report)
     shutil.copyfile(log_file(job.bundle), partial / LOG_FILE)
-    _write_lock(partial, key, report)
+    write_lock(partial, report, key)
     replace_folder(partial, job.bundle)
     return report.outcome(job.bundle)
-
-
-def _write_lock(folder: Path, key: keys.Key, report: Report) -> None:
-    """Write what was made from what: with it a later run knows that there is nothing to do."""
-    reached = {proof.stage: _reached(proof) for proof in report.proofs}
-    content = {
-        "name": report.name,
-        "key": digest(key),
-        "versions": report.versions,
-        "reached": reached,
-        "files": file_digests(folder),
-    }
-    write_json(folder / LOCK_FILE, content)
-
-
-def _reached(proof: StageProof) -> dict[str, float]:
-    return {"relative_error": proof.worst.relative_error, "decoded": max(proof.decoded.values())}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import Program, Tensors, read_json, write_json
+from compiler.config import CompileConfig
 from compiler.errors import UsageError, nearest
 from compiler.export import describe, save_model
 from compiler.pipeline.calibration import Item, batches
@@ -35,9 +36,11 @@ def read_reduced(folder: Path) -> Reduced:
     return Reduced.from_dict(read_json(folder / PRECISION_FILE))
 
 
-def reduced_tolerance(job: Job) -> Tolerance:
-    """Return what a Program in a lower precision, and its engine, are held to."""
-    verify, precision = job.config.verify, job.config.precision
+def proof_tolerance(config: CompileConfig) -> Tolerance:
+    """Return what a Program in a config's precision, and its engine, are held to."""
+    verify, precision = config.verify, config.precision
+    if precision == "fp32":
+        return Tolerance(verify.tolerance, verify.decoded_tolerance)
     relative = TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance
     return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine)
 
@@ -51,7 +54,7 @@ def calibrate(job: Job, items: tuple[Item, ...], program: Path, folder: Path) ->
     method = job.config.calibration.method
     table = calibrate(onnx.load(program), batches(items, job.config, job.task, job.source, job.boxes), method)
     table.save(folder / TABLE_FILE)
-    return f"{len(table.ranges)} ranges by {method} on {table.items} items of {len(items) or 1} files"
+    return f"{len(table.ranges)} ranges by {method} on {table.items} items of {_counted(len(items) or 1, 'file')}"
 
 
 def reduce_precision(job: Job, program: Path, table: Path | None, folder: Path) -> str:
@@ -71,6 +74,10 @@ def reduce_precision(job: Job, program: Path, table: Path | None, folder: Path) 
     write_json(folder / PRECISION_FILE, asdict(reduced))
     kept = f", {len(reduced.kept)} kept in fp32" if reduced.kept else ""
     return f"{reduced.changed} of {reduced.nodes} nodes in {reduced.precision}{kept}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def reduced_program(folder: Path) -> Program:
@@ -110,7 +117,7 @@ def _quantized_as_far_as_proven(
     from compiler.precision.int8 import auto_exclude, rank
     from compiler.precision.int8.running import open_model
 
-    usual, tolerance = _usual(job), reduced_tolerance(job)
+    usual, tolerance = _usual(job), proof_tolerance(job.config)
     reference = open_model(model)(usual)
 
     def distance(position: int, expected: Tensors, found: Tensors) -> float:

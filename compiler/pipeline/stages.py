@@ -18,7 +18,7 @@ from compiler.export import ONNX_FILE, save_model
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
 from compiler.pipeline.origins import Network
-from compiler.pipeline.precision import reduced_program, reduced_tolerance
+from compiler.pipeline.precision import proof_tolerance, reduced_program
 from compiler.runtime import batch_runner
 from compiler.tasks import AnyTask
 from compiler.tasks.images import write_image
@@ -27,8 +27,8 @@ from rewriters import Entry, RewriterError, Selection, Target, discover, select,
 
 REWRITTEN_FILE = "rewritten.json"
 PROOF_FILE = "proof.json"
-AS_WRITTEN: dict[str, Any] = {"optimization": "disabled", "spinning": False}
-"""ONNX Runtime's options for Programs: they are run as they are, several at once."""
+TIMING_FOLDER = "timing"
+"""Within the cache: what builders measured."""
 
 
 def engine_picture(backend: Backend) -> str:
@@ -97,13 +97,13 @@ def rewritten_program(folder: Path) -> Path:
 
 def build_engine(job: Job, program: Program, folder: Path, listen: Listener) -> str:
     """Let the backend plan, and build; or write what an engine is built from elsewhere, where it cannot build here."""
-    _check_plan(job, job.backend.plan(program))
+    check_plan(job.backend, job.backend.plan(program))
     request = BuildRequest(
         program=program,
         folder=folder,
         precision=job.config.precision,
         profiles=(engine_profile(job.config, job.task, job.source, job.boxes),) if job.backend.PROFILED else (),
-        cache=job.cache / "timing",
+        cache=job.cache / TIMING_FOLDER,
         progress=lambda share, phase: listen(StageProgressed(share, phase)),
     )
     if job.backend.probe().build_problem:
@@ -123,13 +123,18 @@ def engine_profile(config: CompileConfig, task: AnyTask, source: Any, boxes: Any
     return Profile(*shapes)
 
 
-def _check_plan(job: Job, obstacles: Sequence[Obstacle]) -> None:
+def check_plan(backend: Backend, obstacles: Sequence[Obstacle]) -> None:
+    """Refuse to build what cannot be built.
+
+    Raises:
+        CompileError: There are obstacles; the first one is named.
+    """
     if not obstacles:
         return
     first, *others = obstacles
     more = f", and {len(others)} more" if others else ""
     raise CompileError(
-        f"{job.backend.name} cannot take this Program",
+        f"{backend.name} cannot take this Program",
         where=f"{first.operator} ({first.node.partition(', ')[0]}){more}",
         why=first.why,
         fix=f"{first.fix or 'write a graph rewriter that removes it'}; python -m compiler plan lists everything",
@@ -161,12 +166,12 @@ def verify(job: Job, network: Network, built: Built, folder: Path) -> str:
     behind = _stages_behind_the_rewriters(job, built)
     stages = [*network.stages(), *programs, *behind]
     tolerance = Tolerance(job.config.verify.tolerance, job.config.verify.decoded_tolerance)
-    reduced = dict.fromkeys((name for name, _ in behind), reduced_tolerance(job)) if built.reduced else {}
+    reduced = dict.fromkeys((name for name, _ in behind), proof_tolerance(job.config))
     lossy = _lossy_fired(network.selection, ledger)
     proofs = prove(stages, samples, job.task, tolerance, lossy=lossy, reduced=reduced)
     pictures = {job.origin.picture: stages[0][1], engine_picture(job.backend): stages[-1][1]}
     for name, run in pictures.items():
-        _draw(job, Engine.load(built.engine), run, folder / name)
+        draw(job.config, job.task, job.source, job.boxes, Engine.load(built.engine), run, folder / name)
     evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
     write_json(folder / PROOF_FILE, evidence)
     last = proofs[-1]
@@ -177,8 +182,7 @@ def _stages_behind_the_rewriters(job: Job, built: Built) -> list[tuple[str, Run]
     """Open the Program in its lower precision, and the engine where it can be run here."""
     stages: list[tuple[str, Run]] = []
     if built.reduced:
-        path = reduced_program(built.reduced).path
-        stages.append((job.config.precision, _once(OnnxRuntimeSession(path, **AS_WRITTEN).run)))
+        stages.append((job.config.precision, _once(run_as_written(reduced_program(built.reduced).path))))
     if not job.backend.probe().run_problem:
         stages.append((f"engine ({job.backend.name})", job.backend.open(Engine.load(built.engine)).run))
     return stages
@@ -194,8 +198,12 @@ def _program_stages(selection: Selection, built: Built) -> list[tuple[str, Run]]
     """Open the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
     steps = {f"after {rewriter.name}": built.rewritten / _step_file(rewriter.name) for rewriter in selection.graphs}
     paths = {"program": built.exported / ONNX_FILE, **{name: path for name, path in steps.items() if path.is_file()}}
-    sessions = {name: OnnxRuntimeSession(path, **AS_WRITTEN) for name, path in paths.items()}
-    return [(name, _once(session.run)) for name, session in sessions.items()]
+    return [(name, _once(run_as_written(path))) for name, path in paths.items()]
+
+
+def run_as_written(program: Path) -> Run:
+    """Return a way to run a Program with ONNX Runtime's optimiser off: as it is, with several open at once."""
+    return OnnxRuntimeSession(program, optimization="disabled", spinning=False).run
 
 
 def _once(run: Run) -> Run:
@@ -247,11 +255,11 @@ def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
     return any(entry.status == "fired" and entry.name in lossy for entry in ledger)
 
 
-def _draw(job: Job, engine: Engine, run: Run, path: Path) -> None:
-    task = job.task
-    prepared = task.preprocess(job.source, job.boxes, job.config.sizes)
-    outputs = task.infer(batch_runner(task, run, engine, job.config.batch.largest), prepared.tensors)
-    write_image(path, task.draw(job.source, task.decode(outputs, prepared)))
+def draw(config: CompileConfig, task: AnyTask, source: Any, boxes: Any, engine: Engine, run: Run, path: Path) -> None:
+    """Write a picture of what a stage finds in the proof's input."""
+    prepared = task.preprocess(source, boxes, config.sizes)
+    outputs = task.infer(batch_runner(task, run, engine, config.batch.largest), prepared.tensors)
+    write_image(path, task.draw(source, task.decode(outputs, prepared)))
 
 
 def _step_file(rewriter: str) -> str:

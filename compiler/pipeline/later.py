@@ -1,0 +1,140 @@
+"""Build the engine of a bundle that was made where none could be built, and prove it against its Program."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+from compiler.artifact import Engine, Program, recover_folder, replace_folder
+from compiler.backends import Backend, BuildRequest, build_backend
+from compiler.backends.onnxruntime import ENGINE_FILE as PROGRAM_FILE
+from compiler.config import CompileConfig
+from compiler.errors import CompileError, UsageError
+from compiler.events import Listener, RunStarted, StageFinished, StageProgressed, StageStarted
+from compiler.export import describe
+from compiler.pipeline.guards import one_at_a_time, writable
+from compiler.pipeline.job import cache_folder
+from compiler.pipeline.lock import write_lock
+from compiler.pipeline.precision import proof_tolerance
+from compiler.pipeline.stages import (
+    TIMING_FOLDER,
+    check_plan,
+    draw,
+    engine_picture,
+    engine_profile,
+    run_as_written,
+    why_unproven,
+)
+from compiler.report import Report, write_report
+from compiler.report.outcome import Outcome
+from compiler.runtime import read_config
+from compiler.tasks import AnyTask, build_task
+from compiler.verify import Run, StageProof, prove
+
+PROGRAM = "program"
+
+
+def build(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
+    """Build the engine of a bundle, prove it where it can be run, and put both into the bundle.
+
+    Args:
+        bundle: What a compile left behind, wherever it lies now.
+        listen: Told what happens while it happens.
+
+    Raises:
+        UsageError: The bundle's backend builds where it compiles.
+        CompileError: The folder is no bundle, or no engine can be built here either; the bundle is untouched.
+    """
+    recover_folder(bundle)
+    config, report = read_config(bundle), Report.load(bundle)
+    backend, task = build_backend(Engine.load(bundle).backend), build_task(config.model.processing)
+    _check(backend, bundle)
+    listen(RunStarted(report.model, report.name))
+    partial = bundle.with_name(f".{bundle.name}.partial")
+    with writable(bundle), one_at_a_time(bundle, listen):
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(bundle, partial)
+        source, boxes = _proof_input(config, task)
+        begin = perf_counter()
+        listen(StageStarted("build"))
+        program = describe(partial / PROGRAM_FILE)
+        check_plan(backend, backend.plan(program))
+        profile = engine_profile(config, task, source, boxes)
+        report_progress = lambda share, phase: listen(StageProgressed(share, phase))  # noqa: E731
+        cache = cache_folder(config) / TIMING_FOLDER
+        request = BuildRequest(program, partial, config.precision, (profile,), cache, report_progress)
+        engine = backend.build(request)
+        stage = StageFinished("build", perf_counter() - begin, False, f"{engine.file} by {backend.name}")
+        listen(stage)
+        report = _with_engine(report, engine, backend, stage, bundle)
+        if not report.unproven:
+            run = backend.open(engine).run
+            report = replace(report, proofs=(*report.proofs, _proof(config, task, source, boxes, program, run)))
+            draw(config, task, source, boxes, engine, run, partial / report.pictures[-1])
+        write_report(partial, report)
+        write_lock(partial, report)
+        replace_folder(partial, bundle)
+    return report.outcome(bundle)
+
+
+def _check(backend: Backend, bundle: Path) -> None:
+    if not (bundle / PROGRAM_FILE).is_file() or not backend.PROFILED:
+        raise UsageError(
+            f"there is nothing to build for {backend.name}",
+            where=str(bundle),
+            why="its engine was built where it was compiled",
+            fix="compile for a backend whose engines belong to a machine, such as backend=tensorrt",
+        )
+    probe = backend.probe()
+    if probe.problem or probe.build_problem:
+        raise CompileError(
+            f"{backend.name} cannot build an engine here",
+            where=str(bundle),
+            why=probe.problem or probe.build_problem,
+            fix="take the bundle to the machine that is to run the engine",
+        )
+
+
+def _with_engine(report: Report, engine: Engine, backend: Backend, stage: StageFinished, bundle: Path) -> Report:
+    """Return the report of a bundle whose engine is there now."""
+    unproven = why_unproven(backend.probe(), bundle)
+    before = tuple(proof for proof in report.proofs if not proof.stage.startswith("engine"))
+    pictures = report.pictures if unproven else (report.pictures[0], engine_picture(backend))
+    return replace(
+        report,
+        stages=(*(one for one in report.stages if one.stage != stage.stage), stage),
+        proofs=before,
+        engine_bytes=engine.path.stat().st_size,
+        pictures=pictures,
+        unproven=unproven,
+    )
+
+
+def _proof_input(config: CompileConfig, task: AnyTask) -> tuple[Any, Any]:
+    """Return the input that the compile was proven on; the task's own where it was left behind."""
+    given = {"image": config.image, "points": config.points, "arrays": config.arrays}[task.source]
+    is_here = given is not None and Path(given).is_file()
+    source = task.read(Path(given) if given is not None and is_here else task.sample_source())
+    try:
+        return source, task.read_boxes(config.box if is_here or given is None else None, source)
+    except CompileError:  # the boxes were in a file that is not here
+        return source, task.read_boxes(None, source)
+
+
+def _proof(config: CompileConfig, task: AnyTask, source: Any, boxes: Any, program: Program, run: Run) -> StageProof:
+    """Compare the engine with its Program, in which the compile has already found what the network computes."""
+    import onnx
+
+    from rewriters.onnx_functions import with_definitions
+
+    samples = {str(input): task.samples(source, boxes, input.batch, input.size) for input in config.proof_inputs}
+    with TemporaryDirectory() as folder:
+        runnable = Path(folder) / PROGRAM_FILE
+        runnable.write_bytes(with_definitions(onnx.load(program.path)).SerializeToString())
+        stages = [(PROGRAM, run_as_written(runnable)), (f"engine ({config.backend['name']})", run)]
+        (proof,) = prove(stages, samples, task, proof_tolerance(config))
+    return proof

@@ -1,0 +1,36 @@
+"""The lock file: what a bundle was made from, and what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compiler.artifact import digest, read_json, write_json
+from compiler.pipeline.cache import file_digests
+from compiler.pipeline.keys import Key
+from compiler.report import Report
+from compiler.verify import StageProof
+
+LOCK_FILE = "lock.json"
+
+
+def write_lock(folder: Path, report: Report, key: Key | None = None) -> None:
+    """Write what was made from what: with it a later run knows that there is nothing to do.
+
+    Args:
+        folder: Of the bundle, all of it but the lock written.
+        report: Of the bundle.
+        key: What the bundle depends on; the one that its lock has already where it is not given.
+    """
+    known = read_json(folder / LOCK_FILE)["key"] if key is None else digest(key)
+    content = {
+        "name": report.name,
+        "key": known,
+        "versions": report.versions,
+        "reached": {proof.stage: _reached(proof) for proof in report.proofs},
+        "files": file_digests(folder, exclude=(LOCK_FILE,)),
+    }
+    write_json(folder / LOCK_FILE, content)
+
+
+def _reached(proof: StageProof) -> dict[str, float]:
+    return {"relative_error": proof.worst.relative_error, "decoded": max(proof.decoded.values())}
