@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 NAME := pose-detection_simcc_onnxruntime_dynamic_256x192
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check benchmark format lock clean
+.PHONY: help demo test test-gpu check benchmark format lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo  ## compile RTMPose for ONNX Runtime on a photograph, and say where to look
 	$(BIN)/python -m compiler +backend=onnxruntime +model=rtmpose
@@ -20,6 +20,10 @@ demo: $(VENV)/demo  ## compile RTMPose for ONNX Runtime on a photograph, and say
 
 test: $(VENV)/test  ## run the whole test suite
 	$(BIN)/python -m pytest
+
+test-gpu:  ## build engines on this machine's GPU, run them, print what they compute and how fast
+	$(MAKE) VENV=$(VENV)-gpu $(VENV)-gpu/gpu
+	$(VENV)-gpu/bin/python -m pytest -m gpu -s tests/gpu
 
 check: $(VENV)/check  ## format and lint (ruff), types (mypy --strict), layers (import-linter)
 	$(BIN)/ruff format --check .
@@ -36,12 +40,12 @@ format: $(VENV)/check  ## format, and repair what ruff can
 
 lock:  ## write constraints.txt anew, with the newest versions that go together (needs uv)
 	head -2 constraints.txt > constraints.new
-	uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header pyproject.toml \
+	uv pip compile --quiet --universal --python-version 3.10 --extra test --extra check --no-annotate --no-header pyproject.toml \
 		| grep -vE '^(nvidia-|cuda-|triton)' >> constraints.new
 	mv constraints.new constraints.txt
 
 clean:  ## remove the virtual environment and the outputs
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) $(VENV)-gpu outputs
 
 # Stamps: an environment is set up again only when what it is made from has changed.
 $(BIN)/python:
@@ -55,6 +59,11 @@ $(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/gpu: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) torch
+	$(PIP) --editable '.[test,tensorrt]'
 	@touch $@
 
 $(VENV)/check: pyproject.toml constraints.txt | $(VENV)/test

@@ -154,7 +154,7 @@ def compare(reference: Tensors, found: Tensors, task: AnyTask, input: str = "") 
     """Compare every output; one of another shape counts as infinitely wrong."""
     if _are_alike(reference, found):
         reference, found = task.comparable(reference, reference), task.comparable(found, reference)
-    return [_compare_output(name, reference[name], found.get(name), input) for name in reference]
+    return [compare_arrays(name, reference[name], found.get(name), input) for name in reference]
 
 
 def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
@@ -186,7 +186,8 @@ def _are_alike(reference: Tensors, found: Tensors) -> bool:
     )
 
 
-def _compare_output(name: str, reference: NDArray[Any], found: NDArray[Any] | None, input: str) -> Comparison:
+def compare_arrays(name: str, reference: NDArray[Any], found: NDArray[Any] | None, input: str = "") -> Comparison:
+    """Compare one output; none, and one of another shape, counts as infinitely wrong."""
     if found is None or found.shape != reference.shape:
         return Comparison(input, name, math.inf, math.inf, math.inf, 0.0)
     expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from compiler.config import compose
+from compiler.events import Event
+from compiler.pipeline import compile
+from compiler.report.outcome import Outcome
 from tests.conftest import CommandLine
 
 
@@ -14,3 +17,10 @@ def compile_bundle(command_line: CommandLine, cache: Path, *overrides: str) -> P
     assert run.returncode == 0, run.stdout + run.stderr
     config = compose(list(overrides))
     return command_line.folder / config.output / config.model.name / str(config.deploy_name)
+
+
+def compile_here(folder: Path, cache: Path, *overrides: str) -> tuple[Outcome, list[Event]]:
+    """Compile in this process, which is quicker; return what came out, and what a listener heard."""
+    heard: list[Event] = []
+    outcome = compile(compose([*overrides, f"output={folder}", f"cache={cache}"]), heard.append)
+    return outcome, heard

@@ -24,7 +24,7 @@ def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_lin
     run = command_line("--help", PYTHONPROFILEIMPORTTIME="1")
     assert run.returncode == 0
     assert all(verb in run.stdout for verb in VERBS)
-    assert "backend: onnxruntime" in run.stdout
+    assert "backend: onnxruntime, tensorrt, tensorrt_rtx" in run.stdout
     assert "model: centerpoint, centerpoint-pillar02-circlenms" in run.stdout
     assert "rtmpose, rtmpose-l" in run.stdout
     assert "+backend=onnxruntime +model=rtmpose" in run.stdout
@@ -77,7 +77,7 @@ def test_an_unknown_verb_is_refused_with_the_nearest(command_line):
     run = command_line("explian", "somewhere")
     assert run.returncode == 2
     assert "there is no verb 'explian'" in run.stderr
-    assert "did you mean explain?" in run.stderr
+    assert "did you mean explain or plan?" in run.stderr
 
 
 WRONG_USAGE = {
@@ -88,7 +88,9 @@ WRONG_USAGE = {
     "wrong type": (["batch.largest=many"], "'batch.largest' must be a whole number", "many"),
     "wrong type in a backend": (["backend.threads=two"], "'backend.threads' must be a whole number", "two"),
     "wrong type in a task": (["model.processing.padding=big"], "must be a number", "model.processing.padding"),
-    "impossible precision": (["precision=int8"], "onnxruntime cannot be built in int8", "use precision=fp32"),
+    "impossible precision": (["precision=bf16"], "onnxruntime cannot be built in bf16", "use precision=fp32"),
+    "calibration of fp16": (["precision=fp16", "calibration.limit=9"], "fp16 needs no calibration", "precision=int8"),
+    "fp32 kept in fp32": (["keep_fp32=[Gemm]"], "everything is in fp32 already", "or choose precision=fp16"),
     "impossible shape": (["shape=static_320x320"], "rtmpose takes only 256x192", "shape=static_256x192"),
     "impossible opset": (["export.opset=11"], "cannot write opset 11", "export.exporter=torchscript"),
     "impossible batch": (["batch.smallest=9"], "not in order", "batch.smallest=1"),
@@ -112,7 +114,7 @@ def test_wrong_usage_exits_with_2_before_anything_is_built(command_line, case):
 
 
 def test_most_wrong_usage_is_found_before_torch_is_imported(command_line):
-    run = command_line("precision=int8", PYTHONPROFILEIMPORTTIME="1")
+    run = command_line("precision=bf16", PYTHONPROFILEIMPORTTIME="1")
     assert run.returncode == 2
     assert "| torch\n" not in run.stderr.replace("|  ", "| ")
     assert not any(line.rsplit("|", 1)[-1].strip() == "torch" for line in run.stderr.splitlines())
@@ -263,7 +265,13 @@ def test_doctor_lists_backends_and_versions(command_line):
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [(["explain"], "explain takes one bundle"), (["predict", "a"], "predict takes"), (["doctor", "x"], "doctor takes")],
+    [
+        (["explain"], "explain takes one bundle"),
+        (["build"], "build takes one bundle"),
+        (["plan", "--multirun"], "plan takes no such flag"),
+        (["predict", "a"], "predict takes"),
+        (["doctor", "x"], "doctor takes"),
+    ],
 )
 def test_a_verb_with_wrong_arguments_shows_its_usage(command_line, arguments, expected):
     run = command_line(*arguments)

@@ -268,3 +268,51 @@ def test_a_proof_survives_its_report():
         (REWRITTEN, shifted), ("engine", off_by(1e-6)), tolerance=Tolerance(1e-4, 100.0), lossy=True
     ):
         assert StageProof.from_dict(json.loads(json.dumps(proof.to_dict()))) == proof
+
+
+def compared(relative_error: float, cosine: float) -> Comparison:
+    return Comparison("1", "heat", relative_error, relative_error, relative_error, cosine)
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "relative_error", "cosine", "holds"),
+    [
+        (Tolerance(0.1), 0.1, -1.0, True),  # the cosine does not count
+        (Tolerance(0.1), 0.11, 1.0, False),
+        (Tolerance(None, cosine=0.99), 5.0, 0.99, True),  # the error does not count
+        (Tolerance(None, cosine=0.99), 0.0, 0.98, False),
+        (Tolerance(0.1, cosine=0.99), 0.1, 0.99, True),
+        (Tolerance(0.1, cosine=0.99), 0.2, 0.99, False),
+        (Tolerance(0.1, cosine=0.99), 0.1, 0.98, False),
+        (Tolerance(None), math.inf, 0.0, True),  # nothing counts
+        (Tolerance(0.1, cosine=0.99), math.nan, math.nan, False),
+        (Tolerance(None, cosine=0.99), math.nan, math.nan, False),
+    ],
+)
+def test_a_tolerance_holds_the_error_and_the_cosine_where_it_limits_them(tolerance, relative_error, cosine, holds):
+    assert tolerance.holds(compared(relative_error, cosine)) is holds
+
+
+def test_a_stage_in_a_lower_precision_is_held_to_its_own_tolerance_and_the_others_are_not():
+    stages = [(NETWORK, network), ("program", off_by(1e-6)), ("int8", off_by(0.05)), ("engine", off_by(0.05))]
+
+    def within(**reduced):
+        return [proof.within for proof in prove(stages, SAMPLES, Peak(), TIGHT, reduced=reduced)]
+
+    loose = Tolerance(None, cosine=0.99)
+    assert within() == [True, False, False]
+    assert within(int8=loose) == [True, True, False]
+    assert within(int8=loose, engine=loose) == [True, True, True]
+    assert within(int8=Tolerance(None, cosine=0.999999), engine=loose) == [True, False, True]
+
+
+def test_a_stage_in_fp32_stays_tight_beside_one_in_a_lower_precision():
+    stages = [(NETWORK, network), ("program", off_by(0.05)), ("int8", off_by(0.05))]
+    proofs = prove(stages, SAMPLES, Peak(), TIGHT, reduced={"int8": Tolerance(None, cosine=0.99)})
+    assert first_failure(proofs).stage == "program"
+
+
+def test_a_lower_precision_keeps_the_decoded_tolerance():
+    stages = [(NETWORK, network), ("int8", lambda tensors: {k: v[:, ::-1] for k, v in network(tensors).items()})]
+    (proof,) = prove(stages, SAMPLES, Peak(), TIGHT, reduced={"int8": Tolerance(None, decoded=0.5)})
+    assert not proof.within

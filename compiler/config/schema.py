@@ -117,7 +117,7 @@ class VerifyConfig:
     decoded_tolerance: float | None = None
     """The largest difference after decoding, in the task's unit; also what a lossy rewriter is held to."""
     reduced_tolerance: float | None = None
-    """The largest absolute error in fp16, bf16 and int8; nothing means 0.1 for fp16, and no limit for the others."""
+    """The largest absolute error in fp16, bf16 and int8; nothing means 0.1 in fp16, 1 in bf16, no limit in int8."""
     reduced_cosine: float = 0.99
     """The smallest cosine similarity in fp16, bf16 and int8."""
 

@@ -51,7 +51,8 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
         fix = "check the path; it is seen from the current folder"
         raise _unusable("the calibration data does not exist", data, fix=fix)
     if data.is_dir():
-        found = [Item(path) for path in sorted(data.rglob("*")) if path.suffix.lower() in SUFFIXES[task.source]]
+        files = (path for path in sorted(data.rglob("*")) if path.is_file())
+        found = [Item(path) for path in files if path.suffix.lower() in SUFFIXES[task.source]]
     else:
         found = _annotated(data) if data.suffix == ".json" else _listed(data)
     if not found:
@@ -62,7 +63,12 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
             why=f"a model of this task reads {known}",
             fix="name a folder of such files, a list of them (.txt), or COCO annotations (.json)",
         )
-    return tuple(found[:: math.ceil(len(found) / limit)])
+    chosen = tuple(found[:: math.ceil(len(found) / limit)])
+    for item in chosen:
+        if not item.path.is_file():
+            fix = f"paths are seen from {data.parent}"
+            raise _unusable("the calibration data names a file that does not exist", data, str(item.path), fix)
+    return chosen
 
 
 def batches(items: Sequence[Item], config: CompileConfig, task: AnyTask, source: Any, boxes: Any) -> Iterator[Tensors]:

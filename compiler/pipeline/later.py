@@ -49,36 +49,53 @@ def build(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
         UsageError: The bundle's backend builds where it compiles.
         CompileError: The folder is no bundle, or no engine can be built here either; the bundle is untouched.
     """
+    bundle = bundle.absolute()  # what is built lies beside it for a while, and "." has nothing beside it
     recover_folder(bundle)
     config, report = read_config(bundle), Report.load(bundle)
-    backend, task = build_backend(Engine.load(bundle).backend), build_task(config.model.processing)
+    backend = build_backend(Engine.load(bundle).backend)
     _check(backend, bundle)
     listen(RunStarted(report.model, report.name))
     partial = bundle.with_name(f".{bundle.name}.partial")
     with writable(bundle), one_at_a_time(bundle, listen):
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(bundle, partial)
-        source, boxes = _proof_input(config, task)
-        begin = perf_counter()
-        listen(StageStarted("build"))
-        program = describe(partial / PROGRAM_FILE)
-        check_plan(backend, backend.plan(program))
-        profile = engine_profile(config, task, source, boxes)
-        report_progress = lambda share, phase: listen(StageProgressed(share, phase))  # noqa: E731
-        cache = cache_folder(config) / TIMING_FOLDER
-        request = BuildRequest(program, partial, config.precision, (profile,), cache, report_progress)
-        engine = backend.build(request)
-        stage = StageFinished("build", perf_counter() - begin, False, f"{engine.file} by {backend.name}")
-        listen(stage)
-        report = _with_engine(report, engine, backend, stage, bundle)
-        if not report.unproven:
-            run = backend.open(engine).run
-            report = replace(report, proofs=(*report.proofs, _proof(config, task, source, boxes, program, run)))
-            draw(config, task, source, boxes, engine, run, partial / report.pictures[-1])
-        write_report(partial, report)
-        write_lock(partial, report)
-        replace_folder(partial, bundle)
+        try:
+            shutil.copytree(bundle, partial)
+            report = _build(partial, config, report, backend, bundle, listen)
+            write_report(partial, report)
+            write_lock(partial, report)
+            replace_folder(partial, bundle)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return report.outcome(bundle)
+
+
+def _build(
+    folder: Path, config: CompileConfig, report: Report, backend: Backend, bundle: Path, listen: Listener
+) -> Report:
+    """Build and prove the engine in a copy of the bundle, and return the report that it has then."""
+    task = build_task(config.model.processing)
+    source, boxes = _proof_input(config, task)
+    begin = perf_counter()
+    listen(StageStarted("build"))
+    program = describe(folder / PROGRAM_FILE)
+    check_plan(backend, backend.plan(program))
+    request = BuildRequest(
+        program=program,
+        folder=folder,
+        precision=config.precision,
+        profiles=(engine_profile(config, task, source, boxes),),
+        cache=cache_folder(config) / TIMING_FOLDER,
+        progress=lambda share, phase: listen(StageProgressed(share, phase)),
+    )
+    engine = backend.build(request)
+    stage = StageFinished("build", perf_counter() - begin, False, f"{engine.file} by {backend.name}")
+    listen(stage)
+    report = _with_engine(report, engine, backend, stage, bundle)
+    if report.unproven:
+        return report
+    run = backend.open(engine).run
+    draw(config, task, source, boxes, engine, run, folder / report.pictures[-1])
+    return replace(report, proofs=(*report.proofs, _proof(config, task, source, boxes, program, run)))
 
 
 def _check(backend: Backend, bundle: Path) -> None:

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 REDUCED_FILE = "reduced.onnx"
 PRECISION_FILE = "precision.json"
 TABLE_FILE = "calibration.json"
-TOLERANCES = {"fp16": 0.1, "bf16": None, "int8": None}
+TOLERANCES = {"fp16": 0.1, "bf16": 1.0, "int8": None}
 """The largest absolute error in standard deviations of an output, where the config says nothing; None for no limit."""
-SEARCHED = {"fp16": 0.1, "bf16": 1.0}
-"""What the pass brings the error below, where the config says nothing."""
 RANKED = 64
 """Layers that `calibration.auto` looks at: each costs a run of the network."""
 
@@ -89,8 +87,8 @@ def _halved(job: Job, model: onnx.ModelProto) -> tuple[Reduced, onnx.ModelProto]
     from compiler.precision.half import HalfOptions, to_half
 
     config = job.config
-    tolerance = config.verify.reduced_tolerance or SEARCHED[config.precision]
-    result = to_half(model, [_usual(job)], HalfOptions(config.precision, config.keep_fp32, tolerance))
+    options = HalfOptions(config.precision, config.keep_fp32, config.verify.reduced_tolerance)
+    result = to_half(model, [_usual(job)], options)
     kept = tuple({"node": k.node, "operator": k.operator, "why": k.why} for k in result.kept)
     return Reduced(config.precision, result.half, len(model.graph.node), kept), result.model
 
@@ -115,7 +113,7 @@ def _quantized_as_far_as_proven(
 ) -> Quantized:
     """Leave out the layers that lose most, as few as the proof on the usual input needs."""
     from compiler.precision.int8 import auto_exclude, rank
-    from compiler.precision.int8.running import open_model
+    from compiler.precision.sessions import open_model
 
     usual, tolerance = _usual(job), proof_tolerance(job.config)
     reference = open_model(model)(usual)

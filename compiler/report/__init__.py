@@ -89,11 +89,12 @@ class Report:
         ]
         failure = first_failure(self.proofs)
         if failure is not None:
-            worst = failure.worst
+            worst, cosine = failure.worst, min(c.cosine_similarity for c in failure.comparisons)
             broken.insert(
                 0,
                 f"the first stage beyond its tolerance is '{failure.stage}': for the input {worst.input} its "
                 f"{worst.output} is {error_text(worst.relative_error)} σ from the {failure.reference}, "
+                f"cosine {cosine:.4f} at worst, "
                 f"{error_text(max(failure.decoded.values()))} {self.unit} after decoding",
             )
         return "; ".join([*broken, self.unproven] if self.unproven else broken)

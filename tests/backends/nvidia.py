@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,15 @@ def written(folder: Path, nodes, input_shape, output_shape, **initializers) -> P
     path = folder / "program.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
     return describe(path)
+
+
+ALIAS = "from tensorrt_rtx import *\nfrom tensorrt_rtx import __version__\n"
+
+
+def write_alias(folder: Path, monkeypatch, text: str = ALIAS) -> None:
+    """Let TensorRT-RTX be importable as `tensorrt` by the processes that are started from now on."""
+    (folder / "tensorrt.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 def batches(program: Program, *sizes: int) -> Profile:

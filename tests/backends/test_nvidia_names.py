@@ -23,6 +23,7 @@ OBJECTS = {
     "refitter",
     "runtime",
     "engine",
+    "opened",
     "context",
     "error",
     "layer",

@@ -5,12 +5,14 @@ from hypothesis import strategies as st
 
 from compiler.backends.nvidia.build_engine import Progress
 
+METHODS = {"start": Progress.phase_start, "step": Progress.step_complete, "finish": Progress.phase_finish}
+
 
 def told(*events) -> list[tuple[float, str]]:
     reports = []
     progress = Progress(lambda share, phase: reports.append((share, phase)))
     for name, *arguments in events:
-        getattr(progress, name)(*arguments)
+        METHODS[name](progress, *arguments)
     return reports
 
 
@@ -48,9 +50,9 @@ def test_after_an_interruption_the_build_is_to_stop_and_nothing_more_is_told():
         raise KeyboardInterrupt
 
     progress = Progress(interrupt)
-    progress.start("building", None, 2)
-    assert not progress.step("building", 0)
-    assert not progress.step("building", 1)
+    progress.phase_start("building", None, 2)
+    assert not progress.step_complete("building", 0)
+    assert not progress.step_complete("building", 1)
     assert isinstance(progress.interruption, KeyboardInterrupt)
     assert reports == [0.0]
 
@@ -65,12 +67,12 @@ def test_whatever_the_library_tells_the_share_stays_between_zero_and_one_and_nev
     for kind, depth, number in events:
         phase, parent = PHASES[depth], PHASES[depth - 1] if depth else None
         if kind == "start":
-            progress.start(phase, parent, number)
+            progress.phase_start(phase, parent, number)
             running.add(phase)
         elif kind == "step" and phase in running:
-            progress.step(phase, number)
+            progress.step_complete(phase, number)
         elif kind == "finish":
-            progress.finish(phase)
+            progress.phase_finish(phase)
             running.discard(phase)
     assert reports == sorted(reports)
     assert all(0 <= share <= 1 for share in reports)

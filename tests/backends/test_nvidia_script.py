@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.backends import build_backend
-from tests.backends.nvidia import batches, convolution, matrix_product, request
+from tests.backends.nvidia import batches, convolution, matrix_product, request, write_alias
 
 tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 
@@ -20,13 +20,13 @@ RTX = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tensor
 
 
 @pytest.fixture
-def bundle(tmp_path):
+def bundle(tmp_path, monkeypatch):
     """Write a bundle whose engine is still to be built, where TensorRT-RTX stands in for TensorRT."""
 
     def write(program, node, *profiles):
         folder = tmp_path / "bundle"
         build_backend(node).postpone(request(program, folder, *profiles))
-        (tmp_path / "tensorrt.py").write_text("from tensorrt_rtx import *\nfrom tensorrt_rtx import __version__\n")
+        write_alias(tmp_path, monkeypatch)
         return folder
 
     return write
@@ -113,6 +113,21 @@ def test_what_the_library_refuses_is_said_and_nothing_is_written(bundle, tmp_pat
     assert "FP32 GEMM is not supported" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(folder.glob("*.engine*"))
+
+
+def test_a_file_that_is_no_onnx_is_refused(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    (folder / "end2end.onnx").write_bytes(b"not a graph")
+    done = run(folder)
+    assert done.returncode == 1
+    assert "cannot read end2end.onnx" in done.stderr
+
+
+def test_measurements_are_kept_where_they_are_asked_for(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    done = run(folder, "--timing-cache", str(tmp_path / "kept" / "a.timing"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "kept" / "a.timing").stat().st_size
 
 
 def test_where_the_library_is_not_installed_it_says_so(bundle, tmp_path):

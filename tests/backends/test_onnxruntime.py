@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from compiler.artifact import Engine, Program, TensorSpec
-from compiler.backends import build_backend, run_in_batches
+from compiler.backends import BuildRequest, build_backend, run_in_batches
 from compiler.backends.onnxruntime import ENGINE_FILE, OPTIMIZATIONS, OnnxRuntime, OnnxRuntimeSession
 from compiler.errors import CompileError, UsageError
 from compiler.export import describe
@@ -48,7 +48,8 @@ def apply(operator: str, *, domain: str = "", name: str = "it", **attributes) ->
 def built(backend, program, tmp_path) -> Engine:
     folder = tmp_path / "engine"
     folder.mkdir()
-    return backend.build(program, folder)
+    request = BuildRequest(program, folder, "fp32", (), tmp_path / "cache", lambda share, phase: None)
+    return backend.build(request)
 
 
 VALUES = np.array([[-4.0, -1.0, 0.5], [1.0, 2.0, 4.0]], dtype=np.float32)
@@ -133,10 +134,23 @@ def test_an_operator_that_the_program_defines_itself_is_planned(backend, program
 
 
 def test_an_operator_that_it_cannot_take_is_named_with_its_place(backend, program):
-    assert backend.plan(program(apply("EfficientNMS_TRT", domain="TRT", name="/head/nms"))) == (
-        "TRT::EfficientNMS_TRT (/head/nms)",
-    )
-    assert backend.plan(program(apply("Reluu", name="/stem/act"))) == ("ai.onnx::Reluu (/stem/act)",)
+    (obstacle,) = backend.plan(program(apply("EfficientNMS_TRT", domain="TRT", name="/head/nms")))
+    assert (obstacle.operator, obstacle.node) == ("TRT::EfficientNMS_TRT", "/head/nms")
+    assert "no kernel on the CPU" in obstacle.why
+    assert obstacle.seen == f"the kernels of ONNX Runtime {backend.probe().version}"
+
+
+def test_an_operator_that_is_misspelt_is_one_obstacle_however_often_it_occurs(backend, program):
+    first = helper.make_node("Reluu", ["input"], ["between"], name="/stem/act")
+    second = helper.make_node("Reluu", ["between"], ["output"], name="/neck/act")
+    (obstacle,) = backend.plan(program(first, second))
+    assert (obstacle.operator, obstacle.node) == ("Reluu", "/stem/act, /neck/act")
+
+
+def test_what_it_builds_it_cannot_put_off(backend, program, tmp_path):
+    request = BuildRequest(program(apply("Exp")), tmp_path, "fp32", (), tmp_path / "cache", lambda share, phase: None)
+    with pytest.raises(CompileError, match="onnxruntime cannot build an engine later"):
+        backend.postpone(request)
 
 
 def test_what_the_plan_names_is_refused_when_it_is_built(backend, program, tmp_path):

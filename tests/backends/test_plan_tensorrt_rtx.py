@@ -115,8 +115,8 @@ def planned_and_built(text, folder, capability="SM86"):
     return plan(program, "tensorrt_rtx", "", (capability,)), builds(model, capability)
 
 
-def parsed(text):
-    return onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 19, "TRT" : 1]> {text}')
+def parsed(text, opset=19):
+    return onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}, "TRT" : 1]> {text}')
 
 
 @pytest.mark.parametrize("name", TAKEN)
@@ -150,6 +150,16 @@ def test_what_lacks_half_precision_agrees(tmp_path):
     obstacles, problem = planned_and_built(in_precision(parsed(TAKEN["celu"]), "fp16"), tmp_path)
     assert obstacles
     assert problem
+
+
+@pytest.mark.parametrize(("operator", "type", "taken"), [
+    ("ConvTranspose", "bfloat16", False), ("ConvTranspose", "float16", True), ("Conv", "bfloat16", True),
+])  # fmt: skip
+def test_transposed_convolutions_lack_bf16_alone(operator, type, taken, tmp_path):
+    single = f"g ({type}[1, 3, 8, 8] x, {type}[3, 3, 1, 1] w) => ({type}[1, 3, 8, 8] y) {{ y = {operator} (x, w) }}"
+    obstacles, problem = planned_and_built(parsed(single, 22), tmp_path)
+    assert bool(obstacles) != taken
+    assert bool(problem) != taken
 
 
 def test_uint8_is_objected_to_since_it_is_silently_read_as_int8(tmp_path):

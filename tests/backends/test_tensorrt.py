@@ -13,23 +13,26 @@ import pytest
 from compiler.artifact import read_json
 from compiler.backends import build_backend
 from compiler.backends.nvidia import backend as adapter
+from compiler.backends.nvidia import details
 from compiler.backends.nvidia.build_engine import Log, Settings, configure
 from compiler.backends.nvidia.cuda import Gpu, Gpus
 from compiler.errors import CompileError, UsageError
-from tests.backends.nvidia import batches, convolution, request
+from tests.backends.nvidia import ALIAS, batches, convolution, request, write_alias
 
 NODE = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt", "precisions": ["fp32"]}
 TITAN = Gpu(0, "NVIDIA TITAN RTX", "SM75")
 
 
 @pytest.fixture
-def with_tensorrt(monkeypatch):
+def with_tensorrt(monkeypatch, tmp_path_factory):
     """Let the library be installed, and one GPU be there."""
     library = pytest.importorskip("tensorrt_rtx")
+    write_alias(tmp_path_factory.mktemp("packages"), monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", library)
+    monkeypatch.setattr(adapter, "installed_version", lambda distribution: library.__version__)
     monkeypatch.setattr(adapter.importlib.util, "find_spec", lambda name: library)
     monkeypatch.setattr(adapter, "find_gpus", lambda: Gpus((TITAN,), "13.0"))
-    monkeypatch.setattr(adapter, "load_cuda", lambda: SimpleNamespace(cudaSetDevice=lambda index: (0,)))
+    monkeypatch.setattr(details, "load_cuda", lambda: SimpleNamespace(cudaSetDevice=lambda index: (0,)))
 
 
 @pytest.fixture
@@ -70,28 +73,34 @@ def test_with_a_gpu_it_builds_here(with_tensorrt):
     assert (probe.problem, probe.build_problem, probe.run_problem) == ("", "", "")
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorRT-RTX's timing cache holds nothing
 def test_the_engine_tells_what_it_was_built_on(with_tensorrt, tmp_path):
     program = convolution(tmp_path)
     engine = build_backend(NODE).build(request(program, tmp_path / "engine", batches(program, 1, 1, 8)))
-    details = read_json(engine.folder / "engine_details.json")
-    assert details["library"] == "tensorrt"
-    assert details["gpu"] == {"index": 0, "name": "NVIDIA TITAN RTX", "capability": "SM75"}
-    assert details["targets"] == ["SM75"]
-    assert details["driver"] == "13.0"
+    found = read_json(engine.folder / "engine_details.json")
+    assert found["library"] == "tensorrt"
+    assert found["gpu"] == {"index": 0, "name": "NVIDIA TITAN RTX", "capability": "SM75"}
+    assert found["targets"] == ["SM75"]
+    assert found["driver"] == "13.0"
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_timing_cache_is_kept_by_version_and_kind_of_gpu_and_used_again(with_tensorrt, tmp_path):
     program = convolution(tmp_path)
     used = [
         read_json(build_backend(NODE).build(request(program, tmp_path / name)).folder / "engine_details.json")
         for name in ("first", "second")
     ]
-    assert [details["timing_cache"] for details in used] == [False, True]
+    assert [found["timing_cache"] for found in used] == [False, True]
     (file,) = (tmp_path / "cache").iterdir()
     assert file.name == f"tensorrt-{used[0]['version']}-NVIDIA_TITAN_RTX-SM75.timing"
     assert file.stat().st_size
+
+
+def test_a_library_that_crashes_is_one_error_and_the_log_is_kept(with_tensorrt, monkeypatch, tmp_path):
+    write_alias(tmp_path, monkeypatch, f"{ALIAS}import os\nBuilder = lambda logger: os.abort()\n")
+    with pytest.raises(CompileError, match="TensorRT: the builder's process ended with SIGABRT") as caught:
+        build_backend(NODE).build(request(convolution(tmp_path), tmp_path / "engine"))
+    assert str(tmp_path / "cache" / "build.log") in caught.value.fix
+    assert not (tmp_path / "engine" / "end2end.engine").exists()
 
 
 def test_no_timing_cache_is_kept_where_none_is_wanted(with_tensorrt, tmp_path):

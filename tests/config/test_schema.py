@@ -1,5 +1,6 @@
 """The schema: what a config works out for itself, and what it refuses although every type is right."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from compiler.config.deploy_name import PRECISIONS, Shape
 from compiler.config.schema import (
     BatchConfig,
+    CalibrationConfig,
     CompileConfig,
     ExportConfig,
     ModelConfig,
@@ -17,6 +19,7 @@ from compiler.errors import UsageError
 MODEL = ModelConfig("rtmpose", "pose-detection", "simcc", (256, 192), network={}, processing={})
 BACKEND = {"_target_": "somewhere.Backend", "name": "tensorrt", "precisions": ["fp16", "fp32"]}
 CONFIG = CompileConfig(MODEL, BACKEND, algos={"simcc": "rtmpose"})
+INT8 = replace(CONFIG, backend={**BACKEND, "precisions": ["fp32", "int8"]}, precision="int8")
 
 
 def test_what_is_left_out_has_a_default_that_can_be():
@@ -130,6 +133,26 @@ def test_a_precision_of_the_backends_is_accepted(precision):
 
 
 @pytest.mark.parametrize(
+    "config",
+    [
+        replace(CONFIG, precision="fp16", keep_fp32=("/head/*",)),
+        replace(INT8, keep_fp32=("Softmax",)),
+        replace(INT8, calibration=CalibrationConfig("images", "entropy", 1, auto=True)),
+        replace(CONFIG, verify=VerifyConfig(reduced_tolerance=1e-9, reduced_cosine=1.0)),
+    ],
+)
+def test_what_goes_with_a_lower_precision_is_accepted(config):
+    config.check()
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_nothing_to_calibrate_on_is_refused(limit):
+    with pytest.raises(UsageError, match=f"{limit} files are nothing to calibrate on") as caught:
+        replace(INT8, calibration=CalibrationConfig(limit=limit)).check()
+    assert caught.value.where == "calibration.limit"
+
+
+@pytest.mark.parametrize(
     ("change", "where", "said"),
     [
         ({"precision": "int8"}, "backend=tensorrt precision=int8", "this backend takes fp16, fp32"),
@@ -148,6 +171,13 @@ def test_a_precision_of_the_backends_is_accepted(precision):
         ({"verify": VerifyConfig(tolerance=0.0)}, "verify.tolerance", "not positive"),
         ({"cache_limit": -1.0}, "cache_limit", "cannot be limited to -1.0 GiB"),
         ({"verify": VerifyConfig(tolerance=-1e-4)}, "verify.tolerance", "not positive"),
+        ({"verify": VerifyConfig(reduced_tolerance=0.0)}, "verify.reduced_tolerance", "0.0 is not positive"),
+        ({"verify": VerifyConfig(reduced_tolerance=-0.1)}, "verify.reduced_tolerance", "leave it out"),
+        ({"verify": VerifyConfig(reduced_cosine=1.01)}, "verify.reduced_cosine", "1.01 is not a cosine"),
+        ({"verify": VerifyConfig(reduced_cosine=math.nan)}, "verify.reduced_cosine", "nan is not a cosine"),
+        ({"keep_fp32": ("/head/*", "Conv")}, "keep_fp32=[/head/*, Conv]", "everything is in fp32 already"),
+        ({"calibration": CalibrationConfig(data="images")}, "calibration", "fp32 needs no calibration"),
+        ({"calibration": CalibrationConfig(auto=True), "precision": "fp16"}, "calibration", "fp16 needs no"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(change, where, said):

@@ -12,7 +12,8 @@ from compiler.backends import Backend, BuildRequest, Profile, Session
 from compiler.config import compose
 from compiler.export import describe
 from compiler.pipeline.job import read_job
-from compiler.pipeline.stages import Networks, export_program, load, select_rewriters
+from compiler.pipeline.origins.torch_network import TorchNetwork
+from compiler.pipeline.stages import select_rewriters
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,21 @@ class Subject:
     Attributes:
         model: Its name.
         backend: What it is compiled for.
-        networks: The original and the rewritten network.
+        network: The original and the rewritten one.
         program: Exported from the rewritten one.
         inputs: Of the profile's smallest, usual and largest shape.
     """
 
     model: str
     backend: Backend
-    networks: Networks
+    network: TorchNetwork
     program: Program
     inputs: tuple[Tensors, Tensors, Tensors]
 
     def original(self, tensors: Tensors) -> Tensors:
         """Run the network as its paper draws it, on the GPU where PyTorch has one."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = self.networks.original.to(device).eval()
+        network = self.network.original.to(device).eval()
         with torch.inference_mode():
             outputs = network(*(torch.tensor(tensors[spec.name], device=device) for spec in self.program.inputs))
         return {spec.name: output.cpu().numpy() for spec, output in zip(self.program.outputs, outputs, strict=True)}
@@ -58,11 +59,11 @@ def subject(folder: Path, *overrides: str) -> Subject:
     """Export a model with drawn weights as a compile with these overrides does."""
     job = read_job(compose(overrides))
     folder.mkdir()
-    load(job, folder)
-    networks = Networks(job, select_rewriters(job), folder)
-    export_program(job, networks, folder)
+    job.origin.load(job, folder)
+    network = job.origin.network(job, select_rewriters(job), folder)
+    network.export(folder)
     sizes, batch = job.config.sizes, job.config.batch
     shapes = ((batch.smallest, sizes.smallest), (batch.usual, sizes.usual), (batch.largest, sizes.largest))
     smallest, usual, largest = (job.task.samples(job.source, job.boxes, *shape).tensors for shape in shapes)
     (program,) = folder.glob("*.onnx")
-    return Subject(job.config.model.name, job.backend, networks, describe(program), (smallest, usual, largest))
+    return Subject(job.config.model.name, job.backend, network, describe(program), (smallest, usual, largest))

@@ -15,7 +15,7 @@ import pytest
 from compiler.artifact import finite
 from compiler.errors import CompileError
 from compiler.events import StageFinished
-from compiler.report import Report, write_report
+from compiler.report import Reduced, Report, write_report
 from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.verify import Comparison, StageProof
 from rewriters import Entry
@@ -66,8 +66,32 @@ def test_the_problem_names_the_first_stage_and_every_broken_contract(report):
     broken = replace(report.ledger[0], holds=False, max_absolute_error=0.5, contract="exact", name="breaker")
     problem = replace(report, proofs=(*report.proofs, failing(0.25)), ledger=(*report.ledger, broken)).problem
     assert "'engine (test)': for the input 4x256x192 its simcc_x is 2.5e-01 σ from the network" in problem
-    assert "2.5e-01 px after decoding" in problem
+    assert "cosine 0.5000 at worst, 2.5e-01 px after decoding" in problem
     assert "breaker breaks its contract exact" in problem
+
+
+def test_what_was_not_run_is_a_problem_behind_those_that_were_found(report):
+    reason = "no engine was built: there is no GPU"
+    assert replace(report, unproven=reason).problem == reason
+    both = replace(report, unproven=reason, proofs=(failing(0.25),)).problem
+    assert both.startswith("the first stage beyond its tolerance")
+    assert both.endswith(f"; {reason}")
+
+
+def test_an_engine_that_is_still_to_be_built_and_a_lower_precision_are_read_back(tmp_path, report):
+    for picture in report.pictures:
+        cv2.imwrite(str(tmp_path / picture), np.zeros((4, 4, 3), np.uint8))
+    kept = {"node": "/head/fc", "operator": "Gemm", "why": "keep_fp32 names <it>"}
+    reduced = Reduced("int8", 212, 238, (kept,))
+    written = replace(report, reduced=reduced, engine_bytes=None, unproven="no engine was built: there is no GPU")
+    write_report(tmp_path, written)
+    assert Report.load(tmp_path) == written
+    page = _Page()
+    page.feed((tmp_path / "report.html").read_text())
+    text = " ".join(page.text.split())
+    for expected in ("212 of 238 nodes are in int8", "1 stay in fp32", "/head/fc", "keep_fp32 names <it>"):
+        assert expected in text
+    assert "no engine was built: there is no GPU" in text
 
 
 class _Page(HTMLParser):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,10 +18,13 @@ from rewriters.apply import apply_graph_rewriter, rewriting, rewritten
 from tests.rewriters.graph.test_drop_neutral_arithmetic import Does
 from tests.rewriters.graph.test_fold_constants import ADD, SCALE
 from tests.rewriters.graph.test_fold_constants import model as model_of_constants
+from tests.rewriters.graph.test_fuse_nms import EXAMPLE as BOXES_AND_SCORES
+from tests.rewriters.graph.test_fuse_nms import exported as model_of_detections
 from tests.rewriters.graph.test_gather_shuffled_channels import Shuffled
 from tests.rewriters.graph.test_gather_whole_rows import BestRows
 from tests.rewriters.graph.test_rejoin_splits import Rejoined
 from tests.rewriters.graph.test_settle_reshapes import model as model_of_reshape
+from tests.rewriters.graph.test_split_top_k import best_values
 
 REWRITERS = {rewriter.name: rewriter for rewriter in discover()}
 
@@ -161,6 +166,7 @@ def test_on_a_network(network, input, name, changes):
         (Does(torch.add, torch.zeros(4)), (2, 3, 4), "drop_neutral_arithmetic", {}),
         (model_of_constants(SCALE, ADD), (4,), "fold_constants", {}),
         (model_of_reshape(["b", 4, "c"], ["b", 4, "c"], [0, 1], [-1]), (2, 4, 3), "settle_reshapes", {}),
+        (onnx.shape_inference.infer_shapes(best_values(4000)), (2, 5000), "split_top_k", {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -175,7 +181,21 @@ def test_on_a_graph(network, input, name, changes, export, run):
     assert with_measurement(entry, broken.contract, float(error)).holds is False
 
 
+@pytest.mark.parametrize(("model", "inputs", "name"), [(model_of_detections, BOXES_AND_SCORES, "fuse_nms")])
+def test_on_a_graph_with_several_inputs(model, inputs, name, tmp_path):
+    given = model(tmp_path)
+    broken = replace(REWRITERS[name], body=with_an_output_off(name))
+    changed, entry = apply_graph_rewriter(given, broken, Target("tensorrt"))
+    before, after = (onnxruntime.InferenceSession(m.SerializeToString()).run(None, inputs) for m in (given, changed))
+    assert entry.status == "fired"
+    assert with_measurement(entry, broken.contract, float(np.abs(before[0] - after[0]).max())).holds is False
+
+
 def test_no_built_in_rewriter_is_left_out():
-    marks = [mark for test in (test_on_a_network, test_on_a_graph) for mark in test.pytestmark]
+    marks = [
+        mark
+        for test in (test_on_a_network, test_on_a_graph, test_on_a_graph_with_several_inputs)
+        for mark in test.pytestmark
+    ]
     broken = {case[2] for mark in marks for case in mark.args[1]}
     assert broken == set(REWRITERS)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from compiler.artifact import Engine, Program, installed_version, write_json, write_text, written_whole
+from compiler.artifact import Engine, Program, installed_version, write_json, write_text
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe
-from compiler.backends.nvidia.build_engine import BuildError, Built, Log, Progress, Settings, build
-from compiler.backends.nvidia.cuda import Gpu, Gpus, checked, find_gpus, load_cuda
+from compiler.backends.nvidia.build_engine import Settings
+from compiler.backends.nvidia.child import run_script
+from compiler.backends.nvidia.cuda import Gpu, Gpus, find_gpus
 from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspect, read_details
 from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.session import NvidiaSession
@@ -121,29 +123,25 @@ class NvidiaBackend(Backend):
 
     def build(self, request: BuildRequest) -> Engine:
         """Build `end2end.engine`, with `engine_details.json`, `build.log` and what `postpone` writes beside it."""
-        settings, gpus = self.settings(request), find_gpus()
+        self.settings(request)  # refuses wrong profiles before anything is written
+        gpus = find_gpus()
         problem = self._missing() or self.building_problem(gpus)
         if problem:
             fix = "run build_engine.py, which lies beside the Program, on the machine that will run the engine"
             raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem, fix=fix)
-        trt, gpu = self._library(), self.building_gpu(gpus)
-        if gpu is not None:
-            cuda = load_cuda()
-            checked(cuda, cuda.cudaSetDevice(gpu.index))
+        gpu = self.building_gpu(gpus)
         engine = self.postpone(request)
-        cache = self.measurements(request.cache, trt.__version__, gpu)
+        cache = self.measurements(request.cache, self._version(), gpu)
         known = cache is not None and cache.is_file()
-        built = self._build(trt, request, settings, cache)
-        with written_whole(engine.path) as path:
-            path.write_bytes(built.plan)
+        self._run_script(request, gpu, cache)
         details = {
-            **built.details,
+            **read_details(engine),
             "precision": request.precision,
             "timing_cache": known,
             "targets": self.targets(gpus),
             "driver": gpus.driver,
             "gpu": gpu and asdict(gpu),
-            "inspected": None if gpu is None or self.strip_weights else inspect(trt, built.plan),
+            "inspected": None if gpu is None or self.strip_weights else inspect(self._library(), engine, gpu),
         }
         write_json(request.folder / DETAILS_FILE, details)
         request.progress(1.0, "built")
@@ -169,24 +167,17 @@ class NvidiaBackend(Backend):
         weights = engine.folder / PROGRAM_FILE if details.get("strip_weights") else None
         return NvidiaSession(trt, engine, gpus.at(self.device).index, details.get("dla_core"), weights)
 
-    def _build(self, trt: Any, request: BuildRequest, settings: Settings, cache: Path | None) -> Built:
-        """Build in memory; keep the log whatever happens, and the timing cache."""
-        log = Log()
-        measured = None if cache is None else cache.read_bytes() if cache.is_file() else b""
+    def _run_script(self, request: BuildRequest, gpu: Gpu | None, cache: Path | None) -> None:
+        """Build with the script that lies in the folder; where that fails its log is kept, for the folder is not."""
+        measured = () if cache is None else ("--timing-cache", str(cache))
         try:
-            built = build(trt, request.folder / PROGRAM_FILE, settings, log, Progress(request.progress), measured)
-        except BuildError as error:
-            what, why = error.args
-            fix = "python -m compiler plan, with the same overrides, says what stands in the way"
-            raise CompileError(what, where=str(request.program.path), why=why, fix=fix) from error
-        finally:
-            lines = [f"{severity:8} {text}\n" for severity, text in log.messages if severity != "VERBOSE"]
-            write_text(request.folder / LOG_FILE, "".join(lines))
-        if cache is not None:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(cache) as path:
-                path.write_bytes(built.timing_cache)
-        return built
+            run_script(request.folder / SCRIPT_FILE, measured, gpu, request.progress)
+        except CompileError as error:
+            request.cache.mkdir(parents=True, exist_ok=True)
+            log = shutil.copy(request.folder / LOG_FILE, request.cache)
+            what = f"{self.TITLE}: {error.what}"
+            fix = f"read {log}; python -m compiler plan, with the same overrides, says what stands in the way"
+            raise CompileError(what, where=str(request.program.path), why=error.why, fix=fix) from error
 
     def _missing(self) -> str:
         if importlib.util.find_spec(self.LIBRARY) is not None:

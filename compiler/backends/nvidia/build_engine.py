@@ -19,12 +19,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TextIO
 
 Profile = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
 """The smallest, the usual and the largest shape, by input."""
+Report = Callable[[float, str], None]
+"""Is told the share that is done, between 0 and 1, and the name of the phase. What it raises ends the build."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,31 @@ class BuildError(Exception):
     """The library refuses: what failed, and what the library says."""
 
 
-@dataclass
 class Log:
-    """What the library says while it builds: the severity and the text of each message."""
+    """What the library says while it builds: the severity and the text of each message.
 
-    messages: list[tuple[str, str]] = field(default_factory=list)
+    Args:
+        file: Gets each message as it comes, so that it also tells of a crash.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file
+        self._messages: list[tuple[str, str]] = []
+
+    def add(self, severity: str, text: str) -> None:
+        """Take note of a message."""
+        self._messages.append((severity, text))
+        if self._file and severity != "VERBOSE":
+            print(f"{severity:8} {text}", file=self._file, flush=True)
 
     def of(self, *severities: str) -> list[str]:
         """Return the messages of some severities."""
-        return [text for severity, text in self.messages if severity in severities]
+        return [text for severity, text in self._messages if severity in severities]
 
     def listener(self, trt: Any) -> Any:
         """Return what the library talks to, and let it tell this log."""
         logger = the_logger(trt)
-        logger.told = self.messages
+        logger.told = self
         return logger
 
 
@@ -84,54 +97,35 @@ def the_logger(trt: Any) -> Any:
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def log(self, severity: Any, text: str) -> None:
-            self.told.append((severity.name, text))
+            self.told.add(severity.name, text)
 
     return Logger()
 
 
 class Progress:
-    """Turns the library's nested phases, each with a number of steps, into one share that never falls.
+    """Turns the library's nested phases, each with a number of steps, into one share that never falls."""
 
-    Args:
-        report: Told the share, between 0 and 1, and the name of the phase. What it raises ends the build.
-    """
-
-    def __init__(self, report: Callable[[float, str], None]) -> None:
+    def __init__(self, report: Report) -> None:
+        super().__init__()  # of the library's own class beside this one: see `build`
         self.interruption: BaseException | None = None
         self._report = report
         self._phases: dict[str, tuple[str | None, int, int]] = {}  # parent, steps, steps that are done
         self._share = 0.0
         self._lock = threading.RLock()  # the library calls from several threads
 
-    def start(self, phase: str, parent: str | None, steps: int) -> None:
+    def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
         """Take note of a phase within another one."""
-        self._advance(phase, parent, max(steps, 1), 0)
+        self._advance(phase_name, parent_phase, max(num_steps, 1), 0)
 
-    def step(self, phase: str, index: int) -> bool:
+    def step_complete(self, phase_name: str, step: int) -> bool:
         """Take note of a finished step; return whether to go on."""
-        parent, steps, _ = self._phases[phase]
-        self._advance(phase, parent, steps, index + 1)
+        parent, steps, _ = self._phases[phase_name]
+        self._advance(phase_name, parent, steps, step + 1)
         return self.interruption is None
 
-    def finish(self, phase: str) -> None:
+    def phase_finish(self, phase_name: str) -> None:
         """Forget a phase."""
-        self._phases.pop(phase, None)
-
-    def listener(self, trt: Any) -> Any:
-        """Return what the library tells its progress to."""
-        progress = self
-
-        class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-            def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-                progress.start(phase_name, parent_phase, num_steps)
-
-            def step_complete(self, phase_name: str, step: int) -> bool:
-                return progress.step(phase_name, step)
-
-            def phase_finish(self, phase_name: str) -> None:
-                progress.finish(phase_name)
-
-        return Monitor()
+        self._phases.pop(phase_name, None)
 
     def _advance(self, phase: str, parent: str | None, steps: int, done: int) -> None:
         try:
@@ -149,40 +143,33 @@ class Progress:
         return max((min((done + self._done(name)) / steps, 1.0) for name, steps, done in inside), default=0.0)
 
 
-class Built(NamedTuple):
-    """An engine in memory, what is known of it, and the library's measurements for the next build."""
-
-    plan: Any
-    details: dict[str, Any]
-    timing_cache: bytes
-
-
 def build(
-    trt: Any, program: Path, settings: Settings, log: Log, progress: Progress, timing_cache: bytes | None = None
-) -> Built:
-    """Build the engine of an ONNX file.
+    trt: Any, program: Path, settings: Settings, log: Log, report: Report, timing_cache: bytes | None
+) -> tuple[Any, dict[str, Any], bytes]:
+    """Return the engine of an ONNX file, what is known of it, and the library's measurements for the next build.
 
     Args:
         trt: The library: the module `tensorrt` or `tensorrt_rtx`.
         program: The ONNX file.
         settings: How to build.
         log: Collects what the library says.
-        progress: Told how far it is.
+        report: Told how far it is.
         timing_cache: From a build before, empty in the first one; None to keep none.
 
     Raises:
         BuildError: The library refuses the file, a profile or a setting.
-        BaseException: What `progress` raised.
+        BaseException: What `report` raised.
     """
     start = time.perf_counter()
-    logger, monitor = log.listener(trt), progress.listener(trt)
+    logger = log.listener(trt)
+    progress = type("Monitor", (Progress, trt.IProgressMonitor), {})(report)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parse(trt, network, logger, program)
     config = configure(trt, builder, settings)
-    config.progress_monitor = monitor
-    if timing_cache is not None:
-        use_timing_cache(config, timing_cache)
+    config.progress_monitor = progress
+    if timing_cache is not None and not config.set_timing_cache(config.create_timing_cache(timing_cache), False):
+        config.set_timing_cache(config.create_timing_cache(b""), False)  # it was another version's, or another GPU's
     plan = builder.build_serialized_network(network, config)
     if progress.interruption is not None:
         raise progress.interruption
@@ -198,7 +185,7 @@ def build(
         "warnings": log.of("WARNING"),
         "layers": layers(network),
     }
-    return Built(plan, details, measured)
+    return plan, details, measured
 
 
 def parse(trt: Any, network: Any, logger: Any, program: Path) -> None:
@@ -245,12 +232,6 @@ def configure(trt: Any, builder: Any, settings: Settings) -> Any:
     return config
 
 
-def use_timing_cache(config: Any, content: bytes) -> None:
-    """Give the library its earlier measurements; it starts anew where they are another version's or GPU's."""
-    if not config.set_timing_cache(config.create_timing_cache(content), False):
-        config.set_timing_cache(config.create_timing_cache(b""), False)
-
-
 def layers(network: Any) -> list[dict[str, str]]:
     """Return the name, the type and the precision of each layer of a network."""
     found = map(network.get_layer, range(network.num_layers))
@@ -260,39 +241,58 @@ def layers(network: Any) -> list[dict[str, str]]:
 
 def main() -> int:
     """Build as the command line says; return the exit status."""
-    here = Path(__file__).resolve().parent
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--program", type=Path, default=here / "end2end.onnx", help="the ONNX file to read")
-    parser.add_argument("--output", type=Path, default=here / "end2end.engine", help="the engine to write")
-    parser.add_argument("--workspace", type=float, default=SETTINGS.workspace, metavar="GIB", help="GPU memory to use")
-    parser.add_argument("--device", metavar="N", help="the GPU to build on and for; the first one if not given")
-    parser.add_argument("--dla-core", type=int, default=SETTINGS.dla_core, metavar="N", help="Jetson's DLA core to use")
-    options = parser.parse_args()
-    if not options.program.is_file():
-        parser.error(f"there is no file {options.program}")
+    options = read_command_line()
     if options.device:
         os.environ["CUDA_VISIBLE_DEVICES"] = options.device
     settings = replace(SETTINGS, workspace=options.workspace, dla_core=options.dla_core)
-    log = Log()
-    try:
-        trt = importlib.import_module(settings.library)
-        built = build(trt, options.program, settings, log, Progress(print_progress))
-    except (BuildError, ImportError, KeyboardInterrupt) as error:
-        print("\nfailed:", *(error.args or ["interrupted"]), sep="\n", file=sys.stderr)
-        return 1
-    details = json.dumps(built.details, indent=2).encode()
-    for path, content in {options.output: built.plan, options.output.with_name("engine_details.json"): details}.items():
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+    output, cache = options.output, options.timing_cache
+    measured = None if cache is None else cache.read_bytes() if cache.is_file() else b""
+    with output.with_name("build.log").open("w", encoding="utf-8") as file:
+        log = Log(file)
+        try:
+            trt = importlib.import_module(settings.library)
+            plan, details, measured = build(trt, options.program, settings, log, print_progress, measured)
+        except (BuildError, ImportError, OSError, KeyboardInterrupt) as error:
+            print("\nfailed:", *(error.args or ["interrupted"]), sep="\n", file=sys.stderr)
+            return 1
+    write(output, plan)
+    write(output.with_name("engine_details.json"), json.dumps(details, indent=2).encode())
+    if cache is not None:
+        write(cache, measured)
     print(*(f"\nwarning: {text}" for text in log.of("WARNING")), sep="", file=sys.stderr)
-    print(f"\nwrote {options.output}: {built.details['bytes'] / 2**20:.1f} MiB in {built.details['seconds']:.1f} s")
+    print(f"\nwrote {output}: {details['bytes'] / 2**20:.1f} MiB in {details['seconds']:.1f} s")
     return 0
 
 
+def read_command_line() -> argparse.Namespace:
+    """Return the options; a wrong one ends the program with status 2."""
+    here = Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--program", type=Path, default=here / "end2end.onnx", help="the ONNX file to read")
+    add("--output", type=Path, default=here / "end2end.engine", help="the engine to write")
+    add("--workspace", type=float, default=SETTINGS.workspace, metavar="GIB", help="GPU memory to use")
+    add("--device", metavar="N", help="the GPU to build on and for; the first one if not given")
+    add("--dla-core", type=int, default=SETTINGS.dla_core, metavar="N", help="Jetson's DLA core to use")
+    add("--timing-cache", type=Path, metavar="FILE", help="measurements to use again, and to keep for the next build")
+    options = parser.parse_args()
+    if not options.program.is_file():
+        parser.error(f"there is no file {options.program}")
+    return options
+
+
+def write(path: Path, content: Any) -> None:
+    """Write a whole file, or leave the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
 def print_progress(share: float, phase: str) -> None:
-    """Show how far it is, in one line of the terminal."""
-    print(f"\r{share:4.0%}  {phase:<60.60}", end="", flush=True)
+    """Show how far it is: in one line of a terminal, and line by line to whatever else reads it."""
+    start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
+    print(f"{start}{share:6.1%}  {phase:<60.60}", end=end, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from compiler.artifact import Engine, read_json
 from compiler.backends.nvidia.build_engine import Log
+from compiler.backends.nvidia.cuda import Gpu, checked, load_cuda
 from compiler.backends.nvidia.session import new_runtime
 from compiler.errors import CompileError
 
@@ -49,12 +50,14 @@ def check_version(engine: Engine, details: dict[str, Any], library: str, install
     )
 
 
-def inspect(trt: Any, plan: Any) -> Any:
+def inspect(trt: Any, engine: Engine, gpu: Gpu) -> Any:
     """Return what the library tells of an engine's own layers; None where this GPU cannot open it."""
-    engine = new_runtime(trt, Log()).deserialize_cuda_engine(plan)
-    if engine is None:
+    cuda = load_cuda()
+    checked(cuda, cuda.cudaSetDevice(gpu.index))
+    opened = new_runtime(trt, Log()).deserialize_cuda_engine(engine.path.read_bytes())
+    if opened is None:
         return None
-    return json.loads(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
+    return json.loads(opened.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

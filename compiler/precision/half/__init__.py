@@ -41,13 +41,13 @@ class HalfOptions:
     Attributes:
         kind: `fp16` or `bf16`.
         keep: What stays in fp32: names of nodes, operator types, or glob patterns of either.
-        tolerance: The largest absolute error of an output, in standard deviations of it.
+        tolerance: The largest absolute error of an output, in standard deviations of it; None for the format's own.
         headroom: How many times larger than on the samples values may become on other input.
     """
 
     kind: str = "fp16"
     keep: tuple[str, ...] = ()
-    tolerance: float = 0.1
+    tolerance: float | None = None
     headroom: float = 4.0
 
 
@@ -103,11 +103,14 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
         )
     format = find_format(options.kind)
     wiring = wire(model, format)
-    kept = by_range(wiring, measure(wiring, samples), format, options.headroom)
+    magnitudes = measure(wiring, samples)
+    kept = by_range(wiring, magnitudes, format, options.headroom)
     kept |= by_operator(wiring, format)
     kept |= asked_for(wiring, options.keep)
     half = frozenset(index for index in range(len(wiring.nodes)) if wiring.can_be_half(index)) - kept.keys()
-    inaccurate, errors = too_inaccurate(wiring, Simulation(wiring, format, samples), half, options.tolerance)
+    simulation = Simulation(wiring, format, samples, magnitudes.watched)
+    tolerance = format.tolerance if options.tolerance is None else options.tolerance
+    inaccurate, errors = too_inaccurate(wiring, simulation, half, tolerance)
     kept |= inaccurate
     half -= inaccurate.keys()
     return HalfResult(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.precision.half.intermediates import INTERMEDIATES, intermediate
-from compiler.precision.half.sessions import InstrumentedSession, untyped_outputs
 from compiler.precision.half.wiring import Wiring
+from compiler.precision.sessions import open_model, untyped_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -54,11 +54,13 @@ class Magnitudes:
         largest: In magnitude, of every fp32 tensor that varies with the input.
         divisors: Of the tensors that something is divided by.
         inside: What a node computes on its way, by the node's position in the graph: see `intermediates`.
+        watched: The tensors in which errors are measured, for each sample: the run that found the rest gives them too.
     """
 
     largest: Mapping[str, float]
     divisors: Mapping[str, Magnitude]
     inside: Mapping[int, Magnitude]
+    watched: tuple[Tensors, ...]
 
 
 def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
@@ -78,12 +80,14 @@ def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
     divisors = sorted((computed | given) & set(_divisors(wiring)))
     # The inputs of the few nodes that are looked into come out whole; of all other tensors, a number.
     read = sorted({name for index in summing for name in wiring.nodes[index].input if name in wiring.producers})
-    read = sorted({*read, *divisors} - given)
-    session = InstrumentedSession(_with_outputs(wiring, sorted(computed), read))
+    watched: list[Tensors] = []
+    read = sorted({*read, *divisors, *wiring.watched()} - given)
+    run = open_model(_with_outputs(wiring, sorted(computed), read), as_written=True)
     largest: dict[str, float] = dict.fromkeys(sorted(computed | given), 0.0)
     ranges: dict[str | int, Magnitude] = {}
     for sample in samples:
-        found = session.run([*map(_largest, sorted(computed)), *read], sample)
+        found = run(sample)
+        watched.append({name: found[name] for name in wiring.watched()})
         reached = {name: float(np.abs(sample[name]).max(initial=0.0)) for name in given}
         reached |= {name: float(found[_largest(name)]) for name in computed}
         largest = {name: max(before, reached[name]) for name, before in largest.items()}
@@ -96,6 +100,7 @@ def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
         largest=largest,
         divisors={key: range for key, range in ranges.items() if isinstance(key, str)},
         inside={key: range for key, range in ranges.items() if isinstance(key, int)},
+        watched=tuple(watched),
     )
 
 

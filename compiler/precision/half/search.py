@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from compiler.precision.half.rules import MULTIPLYING
 from compiler.precision.half.simulation import Growth, Simulation
@@ -15,6 +16,14 @@ MOVING = {
 """What passes values on as they are."""
 
 
+MOST = 0.5
+"""The share of the nodes that may go back: beyond it the error is everywhere, and no node is to blame for it."""
+WORTHWHILE = 4
+"""How many times smaller the error has to become for nodes to go back that do not bring it within the tolerance."""
+FEW = 16
+"""So many nodes may go back in any case: in a small graph they are most of it."""
+
+
 def too_inaccurate(
     wiring: Wiring, simulation: Simulation, half: frozenset[int], tolerance: float
 ) -> tuple[dict[int, str], dict[str, float]]:
@@ -23,6 +32,9 @@ def too_inaccurate(
     The nodes are ranked by how many times the error grows there, as one run shows. Each goes back together with what
     leads to it: a difference shows the error of what it was taken from. How many of them have to is searched by
     doubling and halving, in about twice the logarithm of the number of nodes in runs.
+
+    Where `MOST` of the nodes do not suffice, as few go back as bring the error near the least that was found (see
+    `WORTHWHILE`); often that is none. It is then beyond the tolerance, and whoever proves the Program has to say so.
 
     Args:
         wiring: Of the model.
@@ -34,7 +46,7 @@ def too_inaccurate(
         Why a node is kept, by its position; and the error of every watched tensor in standard deviations.
     """
     errors = simulation.errors(half)
-    if _within(errors, tolerance):
+    if _worst(errors) <= tolerance:
         return {}, errors
     growth = simulation.growth(half)
     ranked = sorted(half, key=lambda index: (-growth[index].factor(tolerance / 10), index))
@@ -47,20 +59,32 @@ def too_inaccurate(
                 kept.setdefault(neighbour, f"leads to or reads {wiring.nodes[index].name}")
         return kept
 
+    @cache
     def errors_with(count: int) -> dict[str, float]:
-        return simulation.errors(half - kept_with(count).keys())
+        return simulation.errors(half - kept_with(count).keys()) if count else errors
 
-    too_few, enough = 0, 1
-    while not _within(errors_with(enough), tolerance) and enough < len(ranked):
-        too_few, enough = enough, min(2 * enough, len(ranked))
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        too_few, enough = (too_few, middle) if _within(errors_with(middle), tolerance) else (middle, enough)
+    most = max(MOST * len(half), FEW)
+    enough = _fewest(lambda count: len(kept_with(count)) <= most, lambda count: _worst(errors_with(count)), tolerance)
     return kept_with(enough), errors_with(enough)
 
 
-def _within(errors: dict[str, float], tolerance: float) -> bool:
-    return all(error <= tolerance for error in errors.values())
+def _fewest(is_allowed: Callable[[int], bool], error_with: Callable[[int], float], tolerance: float) -> int:
+    """Return how many have to go back, so that the error is within the tolerance or else near the least possible."""
+    tried = [0]
+    while error_with(tried[-1]) > tolerance and is_allowed(max(2 * tried[-1], 1)):
+        tried.append(max(2 * tried[-1], 1))
+    least = min(map(error_with, tried))
+    accepted = tolerance if least <= tolerance else WORTHWHILE * least
+    enough = next(count for count in tried if error_with(count) <= accepted)
+    too_few = enough // 2
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if error_with(middle) <= accepted else (middle, enough)
+    return enough
+
+
+def _worst(errors: dict[str, float]) -> float:
+    return max(errors.values(), default=0.0)
 
 
 def _why(growth: Growth) -> str:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.precision.half.formats import Format
-from compiler.precision.half.sessions import InstrumentedSession, untyped_outputs
 from compiler.precision.half.wiring import Wiring
+from compiler.precision.sessions import Run, open_model, untyped_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -44,22 +44,22 @@ class Simulation:
         wiring: Of the model in fp32.
         format: The 16 bits.
         samples: Real inputs by name.
+        exact: The watched tensors in fp32, for each sample.
     """
 
-    def __init__(self, wiring: Wiring, format: Format, samples: Sequence[Tensors]) -> None:
+    def __init__(self, wiring: Wiring, format: Format, samples: Sequence[Tensors], exact: Sequence[Tensors]) -> None:
         self._wiring = wiring
         self._format = format
         self._samples = samples
         self._watched = wiring.watched()
-        exact = self._open(frozenset(), self._watched)
-        self._exact = [exact.run(self._watched, sample) for sample in samples]
+        self._exact = exact
 
     def errors(self, half: Collection[int]) -> dict[str, float]:
         """Return the largest absolute error of each watched tensor, in standard deviations of it."""
-        session = self._open(frozenset(half), self._watched)
+        run = self._open(frozenset(half), self._watched)
         errors = dict.fromkeys(self._watched, 0.0)
         for sample, exact in zip(self._samples, self._exact, strict=True):
-            found = session.run(self._watched, sample)
+            found = run(sample)
             for name in self._watched:
                 errors[name] = max(errors[name], error_in_deviations(exact[name], found[name]))
         return errors
@@ -69,10 +69,10 @@ class Simulation:
         nodes = self._wiring.nodes
         measured = [name for index in sorted(half) for name in nodes[index].output if name in self._wiring.floats]
         outputs = [output for name in measured for output in _distance_and_variance(name)]
-        session = self._open(frozenset(half), outputs, beside=[*_twin(self._wiring), *_comparisons(measured)])
+        run = self._open(frozenset(half), outputs, beside=[*_twin(self._wiring), *_comparisons(measured)])
         errors = dict.fromkeys(measured, 0.0)
         for sample in self._samples:
-            found = session.run(outputs, sample)
+            found = run(sample)
             for name in measured:
                 distance, variance = (float(found[output]) for output in _distance_and_variance(name))
                 errors[name] = max(errors[name], _in_deviations(distance, math.sqrt(variance)))
@@ -81,9 +81,7 @@ class Simulation:
             for index in sorted(half)
         }
 
-    def _open(
-        self, half: frozenset[int], outputs: Sequence[str], beside: Sequence[onnx.NodeProto] = ()
-    ) -> InstrumentedSession:
+    def _open(self, half: frozenset[int], outputs: Sequence[str], beside: Sequence[onnx.NodeProto] = ()) -> Run:
         import onnx
 
         model = onnx.ModelProto()
@@ -97,7 +95,7 @@ class Simulation:
             for name in sorted(_read_in_half(self._wiring, half) & self._wiring.weights.keys())
         )
         graph.output.extend(untyped_outputs(outputs))
-        return InstrumentedSession(model)
+        return open_model(model, as_written=True)
 
 
 def error_in_deviations(exact: NDArray[Any], found: NDArray[Any]) -> float:

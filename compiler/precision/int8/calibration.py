@@ -13,9 +13,9 @@ from compiler.artifact import Tensors
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.precision.int8.graphs import is_standard
 from compiler.precision.int8.histograms import MagnitudeHistogram, entropy_threshold, percentile_threshold
-from compiler.precision.int8.running import open_model
 from compiler.precision.int8.schemes import CARRIERS, JOINS, WEIGHTED
 from compiler.precision.int8.table import CalibrationTable, Range, model_digest
+from compiler.precision.sessions import open_model
 
 if TYPE_CHECKING:
     import onnx

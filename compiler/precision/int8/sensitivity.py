@@ -15,9 +15,9 @@ from compiler.errors import CompileError
 from compiler.precision.int8.graphs import name_of
 from compiler.precision.int8.placement import Excluded, Layer, place
 from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
-from compiler.precision.int8.running import Run, open_model
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable
+from compiler.precision.sessions import Run, open_model
 
 if TYPE_CHECKING:
     import onnx

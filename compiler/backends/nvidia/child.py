@@ -1,0 +1,83 @@
+"""Building in a process of its own: a native builder that crashes takes nothing with it, and can be ended at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from compiler.backends.nvidia.cuda import Gpu
+from compiler.errors import CompileError
+
+PROGRESS = re.compile(r" *([\d.]+)%  (.*)")
+"""A line that `build_engine.py` writes."""
+FAILED = "failed:\n"
+"""What it writes in front of its own errors."""
+LAST_WORDS = 5
+"""Lines of the log that an error repeats."""
+
+
+def run_script(script: Path, arguments: Sequence[str], gpu: Gpu | None, report: Callable[[float, str], None]) -> None:
+    """Run a `build_engine.py` as its reader would, to the end.
+
+    Args:
+        script: Leaves `build.log` beside what it writes.
+        arguments: Of its command line.
+        gpu: The one that it is to see; None where there is none.
+        report: Told what share is done, between 0 and 1, and the name of what is going on. What it raises ends the
+            process; so does a signal that raises here.
+
+    Raises:
+        CompileError: It failed, or crashed. What it or the log said last is in `why`.
+        BaseException: What `report` raised.
+    """
+    command = [sys.executable, str(script), *arguments]
+    log = script.with_name("build.log")
+    log.touch()
+    environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": _as_the_driver_counts(gpu)})}
+    with (
+        TemporaryFile("w+", errors="replace") as said,
+        subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                progress = PROGRESS.match(line)
+                if progress:
+                    report(float(progress[1]) / 100, progress[2].rstrip())
+            status = process.wait()
+        except BaseException:  # Control-C too
+            process.kill()
+            raise
+        if status:
+            said.seek(0)
+            raise _failure(status, said.read(), log)
+
+
+def _as_the_driver_counts(gpu: Gpu) -> str:
+    """Return what shows a process this GPU alone, also where this process itself sees only some of them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[gpu.index] if visible else str(gpu.index)
+
+
+def _failure(status: int, said: str, log: Path) -> CompileError:
+    _, refused, words = said.rpartition(FAILED)
+    if refused:
+        what, _, why = words.strip().partition("\n")
+        return CompileError(what, why=why)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    words = "\n".join(line for line in [*lines[-LAST_WORDS:], *said.splitlines()[-LAST_WORDS:]] if line.strip())
+    return CompileError(f"the builder's process ended with {ended}", why=words)

@@ -1,0 +1,35 @@
+"""NVIDIA's machine as the tests of the pipeline need it: without the library, or with one that is played."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from compiler.backends.nvidia import backend as nvidia
+from compiler.backends.nvidia.cuda import Gpu, Gpus
+from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.backends.tensorrt import TensorRT
+from tests.backends.nvidia import write_alias
+
+NO_DRIVER = "no GPU: there is no NVIDIA driver"
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be no GPU, and no TensorRT either."""
+    monkeypatch.setattr(nvidia, "find_gpus", lambda: Gpus(problem=NO_DRIVER))
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+
+@pytest.fixture
+def with_tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """Let TensorRT, which TensorRT-RTX plays, be there with a GPU; ONNX Runtime runs the engine, from its Program."""
+    library = pytest.importorskip("tensorrt_rtx")
+    write_alias(tmp_path_factory.mktemp("packages"), monkeypatch)
+    monkeypatch.setitem(sys.modules, "tensorrt", library)
+    monkeypatch.setattr(nvidia, "find_gpus", lambda: Gpus((Gpu(0, "NVIDIA TITAN RTX", "SM75"),), "13.0"))
+    monkeypatch.setattr(nvidia, "inspect", lambda library, engine, gpu: None)
+    monkeypatch.setattr(TensorRT, "open", lambda self, engine: OnnxRuntimeSession(engine.folder / nvidia.PROGRAM_FILE))
+    return library
