@@ -44,7 +44,8 @@ def run(arguments: Sequence[str]) -> int:
         backend = build_backend(compose([f"backend={name}"], config_dir).backend)
         probe = backend.probe()
         devices, precisions = ", ".join(probe.devices), ", ".join(backend.precisions)
-        backends.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(probe.problem))
+        problem = probe.problem or probe.build_problem or probe.run_problem
+        backends.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(problem))
     screen.print(backends)
     return ExitCode.PROVEN
 

@@ -1,4 +1,4 @@
-"""The verb `explain`: which rewriters fired in a bundle, where and with what effect; which were skipped, and why."""
+"""The verb `explain`: which rewriters fired, where and with what effect; which did not, and why; what stays in fp32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from compiler.artifact import recover_folder
 from compiler.errors import ExitCode, UsageError
-from compiler.report import Report
+from compiler.report import Reduced, Report
 from compiler.report.console import console
 from compiler.report.numbers import error_text
 from rewriters import Entry
@@ -30,6 +30,8 @@ def run(arguments: Sequence[str]) -> int:
     screen.print(f"[bold]{escape(report.model)}[/]  {escape(report.name)}")
     for entry in report.ledger:
         screen.print(_described(entry), soft_wrap=True, highlight=False)
+    if report.reduced:
+        screen.print(_precision(report.reduced), soft_wrap=True, highlight=False)
     return ExitCode.PROVEN
 
 
@@ -40,6 +42,12 @@ def _described(entry: Entry) -> str:
         f"\n{_verdict(entry)}[bold]{escape(entry.name)}[/]: {entry.kind} rewriter, {escape(entry.contract)}{effect}"
         f"\n{INDENT}[dim]{escape(entry.why)}[/]\n{INDENT}{escape(place)}"
     )
+
+
+def _precision(reduced: Reduced) -> str:
+    kept = [f"{one['operator']} {one['node']}: {one['why']}" for one in reduced.kept]
+    lines = [f"[bold]{reduced.precision}[/]: {reduced.changed} of {reduced.nodes} nodes", *map(escape, kept)]
+    return "\nprecision  " + f"\n{INDENT}".join(lines)
 
 
 def _verdict(entry: Entry) -> str:

@@ -38,8 +38,9 @@ class Row:
         exit_code: As the job alone would have ended.
         seconds: How long it took.
         engine_bytes: The engine's size.
-        relative_error: Of the engine, in standard deviations of the network's output.
-        decoded: Of the engine, in the task's unit.
+        relative_error: Of the engine, or of the last stage before it where that was not run, in standard deviations of
+            the network's output.
+        decoded: Of the same, in the task's unit.
         problem: Why it failed, or is not proven.
     """
 

@@ -11,6 +11,7 @@ from compiler.errors import UsageError, nearest
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
 TAILS = ("native", "plugin", "host")
+CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
 
@@ -278,6 +279,12 @@ class CompileConfig:
                 where="calibration",
                 why="ranges are what int8 is made of",
                 fix="choose precision=int8, or leave calibration out",
+            )
+        if self.calibration.method not in CALIBRATION_METHODS:
+            raise UsageError(
+                f"there is no calibration method '{self.calibration.method}'",
+                where="calibration.method",
+                fix=nearest(self.calibration.method, CALIBRATION_METHODS),
             )
         if self.calibration.limit < 1:
             raise UsageError(

@@ -116,13 +116,13 @@ def _quantized_as_far_as_proven(
     from compiler.precision.sessions import open_model
 
     usual, tolerance = _usual(job), proof_tolerance(job.config)
-    reference = open_model(model)(usual)
+    reference = open_model(model, as_written=True)(usual)
 
     def distance(position: int, expected: Tensors, found: Tensors) -> float:
         return 1 - min(comparison.cosine_similarity for comparison in compare(expected, found, job.task))
 
     def passes(candidate: onnx.ModelProto) -> bool:
-        return all(map(tolerance.holds, compare(reference, open_model(candidate)(usual), job.task)))
+        return all(map(tolerance.holds, compare(reference, open_model(candidate, as_written=True)(usual), job.task)))
 
     ranking = rank(model, table, scheme, [usual], distance, RANKED)
     return auto_exclude(model, table, scheme, ranking, passes, job.config.keep_fp32)

@@ -81,12 +81,6 @@ def test_every_profile_is_in_the_engine(backend, tmp_path):
     assert two.path.stat().st_size > one.path.stat().st_size
 
 
-def test_the_same_program_builds_the_same_bytes(backend, tmp_path):
-    program = convolution(tmp_path)
-    first, second = (backend.build(request(program, tmp_path / name)) for name in ("first", "second"))
-    assert first.path.read_bytes() == second.path.read_bytes()
-
-
 @pytest.mark.parametrize("capabilities", [["SM86"], ["SM80", "SM89", "SM120"], list(CAPABILITIES)])
 def test_one_engine_serves_all_the_gpus_that_are_named(tmp_path, capabilities):
     engine = build_backend({**NODE, "compute_capabilities": capabilities}).build(
