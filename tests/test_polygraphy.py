@@ -32,7 +32,8 @@ def test_errors_are_those_that_polygraphy_finds(bundles):
     runners = [OnnxrtRunner(SessionFromOnnx(str(bundle / "end2end.onnx"))) for bundle in bundles]
     results = Comparator.run(runners, data_loader=[dict(tensors)])
     compared = Comparator.compare_accuracy(results, compare_func=SimpleCompareFunc(atol=1.0, check_error_stat="max"))
-    ((_, (differences,)),) = compared
+    (by_runners,) = compared
+    ((differences,),) = by_runners.values()
     engine = Report.load(bundles[1]).proofs[-1]
     ours = {comparison.output: comparison for comparison in engine.comparisons}
     assert differences.keys() == ours.keys()
