@@ -82,6 +82,15 @@ def test_what_progress_raises_ends_the_process(script, raised, tmp_path):
     assert os.read(reader, 1) == b""  # the end of the file: nobody holds the other end
 
 
+@pytest.fixture
+def interruptible():
+    """Control-C raises, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_ends_the_process_also_while_it_says_nothing(script):
     def interrupt_soon(share: float, phase: str) -> None:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
