@@ -25,7 +25,7 @@ PRECISION_FILE = "precision.json"
 TABLE_FILE = "calibration.json"
 TOLERANCES = {"fp16": 0.1, "bf16": 1.0, "int8": None}
 """The largest absolute error in standard deviations of an output, where the config says nothing; None for no limit."""
-RANKED = 64
+RANKED = 256
 """Layers that `calibration.auto` looks at: each costs a run of the network."""
 
 

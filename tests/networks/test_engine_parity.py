@@ -9,11 +9,11 @@ import torch
 from compiler.artifact import Engine
 from compiler.config import compose
 from compiler.config.sizes import size_text
-from compiler.export import ExportOptions, export
+from compiler.export import ExportOptions, describe, export
 from compiler.networks import build
 from compiler.pipeline.job import read_job
 from compiler.pipeline.origins.torch_network import WEIGHTS_FILE, TorchNetwork, other_inputs, varying_axes
-from compiler.pipeline.stages import build_engine, rewrite, select_rewriters
+from compiler.pipeline.stages import build_engine, rewrite, rewritten_program, select_rewriters
 from tests.networks.parity import MODELS, distance, inputs_of, outputs_of
 
 EXPORTERS = [(name, "auto") for name in MODELS]
@@ -49,7 +49,7 @@ def compile_raw(job, weights, inputs, outputs, folder):
         inputs = {name: np.concatenate([tensor, tensor[..., ::-1]]) for name, tensor in inputs.items()}
     export(networks.rewritten.network, inputs, other_inputs(job), options, exported, rewriting=networks.rewriting)
     rewrite(networks, exported, rewritten)
-    build_engine(job, rewritten, engine)
+    build_engine(job, describe(rewritten_program(rewritten)), engine, lambda event: None)
     return job.backend.open(Engine.load(engine))
 
 
