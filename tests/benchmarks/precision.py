@@ -35,7 +35,7 @@ WARM_UP, TURNS = 2, 20
 
 
 def precision_table(console: Console | None = None) -> Table:
-    """Compile models in three precisions and compare their engines; int8 is calibrated on the proof's own photograph."""
+    """Compile models in three precisions and compare their engines; int8 is calibrated on the proof's photograph."""
     table = Table(
         title=f"ONNX Runtime on the CPU, static, batch 1; ms: the median of {TURNS} runs, the three engines in turns",
         title_justify="left",
