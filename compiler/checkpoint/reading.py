@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OFFICIAL = "official"
 """What stands for the checkpoint that a model's authors publish."""
+LARGEST_CODE = 1 << 20
+"""In bytes: what the code of a TorchScript archive may unpack to, which is compressed and refused by its own name."""
 WEIGHTS = ("state_dict", "model_state_dict", "model", "ema_state_dict")
 """Where trainers put the weights, the first found counts. MMEngine's EMAHook saves the average as `state_dict`, which
 is what it tests with, and the weights that it goes on training from as `ema_state_dict`."""
@@ -65,16 +67,16 @@ def require_checkpoint(path: Path) -> None:
 
 
 def _check_unpacked_size(path: Path) -> None:
-    """Refuse a zip file that unpacks to more than its own size: PyTorch compresses nothing, a zip bomb does."""
+    """Refuse a zip file that unpacks to much more than its own size: PyTorch compresses no weights, a zip bomb does."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as file:
         unpacked = sum(entry.file_size for entry in file.infolist())
-    if unpacked > path.stat().st_size:
+    if unpacked > path.stat().st_size + LARGEST_CODE:
         raise CompileError(
             f"the checkpoint {path.name} cannot be read",
             where=str(path),
-            why=f"its {path.stat().st_size} bytes claim to unpack to {unpacked}, and PyTorch never compresses",
+            why=f"its {path.stat().st_size} bytes claim to unpack to {unpacked}, and PyTorch does not compress",
             fix="do not trust this file; where it is yours, save it again with torch.save",
         )
 
