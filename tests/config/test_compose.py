@@ -185,7 +185,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["model.task=???"], "model.task", "Missing mandatory value"),
         (["checkpoint=${nowhere}"], "checkpoint", "'nowhere' not found"),
         # Combinations that cannot be.
-        (["precision=fp16"], "backend=onnxruntime precision=fp16", "use precision=fp32"),
+        (["precision=bf16"], "backend=onnxruntime precision=bf16", "use precision=fp32"),
         (["shape=static_320x320"], "shape=static_320x320", "use shape=static_256x192"),
         (["shape=dynamic_256x192-512x384"], "shape=dynamic_256x192-512x384", "use shape=dynamic_256x192"),
         (["shape=square"], "shape", "is not a shape"),
@@ -290,7 +290,7 @@ from compiler.config.overrides import split_sweep
 from compiler.errors import UsageError
 compose(["deploy={NAME}"]).check()
 split_sweep(["model=rtmpose,rtmpose-s"])
-for wrong in ("backend=none", "batch.usual=9", "colour=red", "precision=int8", "shape=static_1x1"):
+for wrong in ("backend=none", "batch.usual=9", "colour=red", "precision=bf16", "shape=static_1x1"):
     try:
         compose([wrong])
     except UsageError:
