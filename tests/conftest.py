@@ -44,8 +44,16 @@ class CommandLine:
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stage cache for all tests, so that each network is exported once."""
-    return tmp_path_factory.mktemp("cache")
+    """A stage cache for all tests and the processes that run them, so that each network is exported once."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
+
+
+@pytest.fixture(autouse=True)
+def drawn_alike() -> None:
+    """Let a test draw the same networks and inputs, whichever tests came before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture
