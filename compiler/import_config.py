@@ -8,8 +8,7 @@ from pathlib import Path
 
 from compiler.errors import ExitCode, UsageError
 from compiler.openmmlab.model_file import as_yaml
-from compiler.openmmlab.reader import read_config
-from compiler.openmmlab.translate import translate
+from compiler.openmmlab.translate import translate_file
 
 USAGE = "python -m compiler import <config.py> [<package>=<its .mim/configs folder>] > conf/model/mine.yaml"
 
@@ -21,5 +20,5 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError("import takes one config", where="command line", fix=USAGE)
     options = (argument.partition("=") for argument in arguments if "=" in argument)
     packages = {package: Path(folder) for package, _, folder in options}
-    sys.stdout.write(as_yaml(translate(read_config(Path(files[0]), packages), files[0])))
+    sys.stdout.write(as_yaml(translate_file(Path(files[0]), packages)))
     return ExitCode.PROVEN

@@ -23,6 +23,7 @@ class Target:
         precision: Name of the precision, such as `fp16`.
         algo: Name of the algorithm, such as `simcc`; empty when there is none.
         opset: The ONNX opset that the network is exported with.
+        batch: How many items the network takes at once; None where that varies.
         versions: Installed version of each library, by name.
     """
 
@@ -31,6 +32,7 @@ class Target:
     precision: str = "fp32"
     algo: str = ""
     opset: int = 18
+    batch: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

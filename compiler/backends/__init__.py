@@ -16,6 +16,9 @@ from compiler.config.instantiate import instantiate
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
+PROGRAM_FILE = "end2end.onnx"
+"""A Program in a bundle: the name that MMDeploy's SDK and its users know."""
+
 
 class Session(Protocol):
     """An open engine."""

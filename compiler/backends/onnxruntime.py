@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import Engine, Program, Tensors, installed_version
-from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import CompileError, UsageError, nearest
 
 OPTIMIZATIONS = {
@@ -17,8 +17,6 @@ OPTIMIZATIONS = {
     "basic": "ORT_ENABLE_BASIC",
     "disabled": "ORT_DISABLE_ALL",
 }
-ENGINE_FILE = "end2end.onnx"
-"""The name that MMDeploy's SDK and its users know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +71,8 @@ class OnnxRuntime(Backend):
     def build(self, request: BuildRequest) -> Engine:
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
         program = request.program
-        shutil.copyfile(program.path, request.folder / ENGINE_FILE)
-        engine = Engine(request.folder, ENGINE_FILE, self.node(), program.inputs, program.outputs)
+        shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
+        engine = Engine(request.folder, PROGRAM_FILE, self.node(), program.inputs, program.outputs)
         self.open(engine)
         engine.save()
         return engine
@@ -91,7 +89,7 @@ class OnnxRuntimeSession:
 
     Args:
         path: The file.
-        optimization: One of `OPTIMIZATIONS`; `disabled` runs the graph as it is written.
+        optimization: One of `OPTIMIZATIONS`.
         threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
         spinning: Whether threads wait actively for work.
 
@@ -123,6 +121,15 @@ class OnnxRuntimeSession:
                 fix="run python -m compiler doctor, and compile again with this version of ONNX Runtime",
             ) from error
         self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @classmethod
+    def as_written(cls, path: Path) -> OnnxRuntimeSession:
+        """Open a file that is not to be optimised, beside others: the proof compares graphs as they are.
+
+        Raises:
+            CompileError: See the class.
+        """
+        return cls(path, optimization="disabled", spinning=False)
 
     def run(self, tensors: Tensors) -> Tensors:
         """Return the outputs by name, for inputs by name."""

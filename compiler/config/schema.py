@@ -195,6 +195,11 @@ class CompileConfig:
         return SizeRange(smallest, usual, largest, model.stride)
 
     @property
+    def fixed_batch(self) -> int | None:
+        """How many items a static engine takes at once; None where that varies."""
+        return None if self.resolved_shape.dynamic else self.batch.usual
+
+    @property
     def usual_input(self) -> InputSize:
         """The batch and size that the engine is best at."""
         return InputSize(self.batch.usual, self.sizes.usual)

@@ -71,10 +71,9 @@ def model_folder(config: str, packages: Mapping[str, str]) -> Iterator[Path]:
 
 def _described(config: str, packages: Mapping[str, str]) -> str:
     from compiler.openmmlab.model_file import as_yaml
-    from compiler.openmmlab.reader import read_config
-    from compiler.openmmlab.translate import translate
+    from compiler.openmmlab.translate import translate_file
 
-    model = translate(read_config(Path(config), {name: Path(folder) for name, folder in packages.items()}), config)
+    model = translate_file(Path(config), {name: Path(folder) for name, folder in packages.items()})
     return as_yaml({**model, "config": config, "packages": dict(packages)})
 
 

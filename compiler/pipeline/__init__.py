@@ -17,7 +17,6 @@ from compiler.export import describe
 from compiler.package import write_bundle
 from compiler.pipeline import keys, precision, stages
 from compiler.pipeline.cache import Cache, file_digests
-from compiler.pipeline.calibration import find_items
 from compiler.pipeline.guards import logged, one_at_a_time, writable
 from compiler.pipeline.job import Job, read_job
 from compiler.pipeline.lock import LOCK_FILE, write_lock
@@ -138,9 +137,8 @@ def _make_program(job: Job, stage: _Stages) -> _Made:
 
     program, table, key = stages.rewritten_program(rewritten), None, rewrite_key
     if job.config.precision == "int8":
-        items = find_items(job.config, job.task)
-        key = keys.calibrate_key(job, items, rewrite_key)
-        table = stage("calibrate", key, lambda folder: precision.calibrate(job, items, program, folder))
+        key = keys.calibrate_key(job, rewrite_key)
+        table = stage("calibrate", key, lambda folder: precision.calibrate(job, program, folder))
     reduce_key = keys.reduce_key(job, key)
     reduced = stage("precision", reduce_key, lambda folder: precision.reduce_precision(job, program, table, folder))
     return _Made(network, exported, rewritten, reduced, reduce_key)
@@ -181,7 +179,7 @@ class _Stages:
 def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage: _Stages) -> Outcome:
     """Write the bundle beside its place, and put it there in one step."""
     proofs, ledger = stages.read_proof(verified)
-    engine, probe = Engine.load(built.engine), job.backend.probe()
+    engine = Engine.load(built.engine)
     report = Report(
         model=job.config.model.name,
         name=job.name,
@@ -196,9 +194,9 @@ def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage
         config=asdict(job.config),
         versions=keys.versions(),
         engine_bytes=engine.path.stat().st_size if engine.path.is_file() else None,
-        pictures=(job.origin.picture, stages.engine_picture(job.backend)),
+        pictures=(job.origin.picture, stages.engine_picture(job.backend.name, job.probe)),
         reduced=precision.read_reduced(built.reduced) if built.reduced else None,
-        unproven=stages.why_unproven(probe, job.bundle),
+        unproven=stages.why_unproven(job.probe, job.bundle),
     )
     stage.listen(StageStarted("package"))
     partial = job.bundle.with_name(f".{job.bundle.name}.partial")

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import file_digest
-from compiler.backends import Backend, build_backend
+from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
+from compiler.pipeline.calibration import Item, find_items
 from compiler.pipeline.origins import Origin, find_origin
 from compiler.tasks import AnyTask, build_task
 
@@ -27,23 +28,27 @@ class Job:
         config: Composed and checked.
         task: Pre- and post-processing.
         backend: What builds the engine.
+        probe: What the backend can do on this machine.
         checkpoint: The weights' file; None where they are drawn.
         checkpoint_digest: Of that file; empty where the weights are drawn.
         source_path: The real input of the proof.
         source: What the task looks at: an image, points or arrays.
         boxes: Where its objects are, [n, 4]; None for the whole source.
         origin: What makes the network.
+        calibration: The files that int8 is calibrated on; none where that is the source.
     """
 
     config: CompileConfig
     task: AnyTask
     backend: Backend
+    probe: Probe
     checkpoint: Path | None
     checkpoint_digest: str
     source_path: Path
     source: Any
     boxes: NDArray[np.float32] | None
     origin: Origin
+    calibration: tuple[Item, ...]
 
     @property
     def name(self) -> str:
@@ -82,9 +87,9 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     config = origin.with_inputs(config)
     task = build_task(config.model.processing)
     backend = build_backend(config.backend)
-    problem = backend.probe().problem
-    if problem and installed:
-        raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=problem)
+    probe = backend.probe()
+    if probe.problem and installed:
+        raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     source_path = _locate_source(config, task)
     source = task.read(source_path)
     boxes = task.read_boxes(config.box, source)
@@ -94,12 +99,14 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         config=config,
         task=build_task(config.model.processing),
         backend=backend,
+        probe=probe,
         checkpoint=checkpoint,
         checkpoint_digest=file_digest(checkpoint) if checkpoint else "",
         source_path=source_path,
         source=source,
         boxes=boxes,
         origin=origin,
+        calibration=find_items(config, task),
     )
 
 

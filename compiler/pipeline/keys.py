@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.util
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 import compiler
 import rewriters
 from compiler.artifact import digest, file_digest, installed_version, source_digest
-from compiler.pipeline.calibration import Item, find_items
 from compiler.pipeline.job import Job
 from rewriters import Rewriter, Selection
 from rewriters.registry import ENTRY_POINT_GROUP
@@ -50,8 +49,7 @@ def run_key(job: Job) -> Key:
     for where_not_what in ("output", "cache", "cache_limit", "image", "points", "arrays", "checkpoint"):
         del config[where_not_what]
     del config["model"]["file"]
-    calibration = [(file_digest(item.path), item.boxes) for item in find_items(job.config, job.task)]
-    made_of = {"config": config, "calibration": calibration, "probe": asdict(job.backend.probe())}
+    made_of = {"config": config, "calibration": _calibration(job), "probe": asdict(job.probe)}
     return {**made_of, "plugins": _plugins(), **_input(job), **_brought(job), **_tools()}
 
 
@@ -73,7 +71,7 @@ def export_key(job: Job, selection: Selection, load: Key) -> Key:
         "exporter": config.exporter,
         "opset": config.export.opset,
         "shape": str(config.resolved_shape),
-        "batch": None if config.resolved_shape.dynamic else config.batch.usual,
+        "batch": config.fixed_batch,
         "tail": config.model.tail,
         "names": (job.task.inputs, job.task.outputs),
         **_rewriters(selection, (*selection.functions, *selection.modules)),
@@ -90,15 +88,15 @@ def rewrite_key(selection: Selection, export: Key) -> Key:
     }
 
 
-def calibrate_key(job: Job, items: Sequence[Item], rewrite: Key) -> Key:
+def calibrate_key(job: Job, rewrite: Key) -> Key:
     """Return what the ranges of int8 depend on."""
     return {
         "rewrite": digest(rewrite),
         "method": job.config.calibration.method,
-        "items": [(file_digest(item.path), item.boxes) for item in items],
+        "items": _calibration(job),
         "input": str(job.config.usual_input),
         "processing": job.config.model.processing,
-        **({} if items else _input(job)),
+        **({} if job.calibration else _input(job)),
         **_tools(),
     }
 
@@ -125,7 +123,7 @@ def build_key(job: Job, program: Key) -> Key:
     return {
         "program": digest(program),
         "backend": job.backend.node(),
-        "probe": asdict(job.backend.probe()),
+        "probe": asdict(job.probe),
         "inputs": list(map(str, job.config.proof_inputs)),
         **_tools(),
     }
@@ -152,6 +150,10 @@ def _brought(job: Job) -> Key:
 def _input(job: Job) -> Key:
     boxes = None if job.boxes is None else job.boxes.tolist()
     return {"source": file_digest(job.source_path), "boxes": boxes}
+
+
+def _calibration(job: Job) -> list[tuple[str, list[list[float]] | None]]:
+    return [(file_digest(item.path), item.boxes) for item in job.calibration]
 
 
 def _tools(*names: str) -> Key:

@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import Any
 
 from compiler.artifact import Engine, Program, recover_folder, replace_folder
-from compiler.backends import Backend, BuildRequest, build_backend
-from compiler.backends.onnxruntime import ENGINE_FILE as PROGRAM_FILE
+from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Probe, build_backend
+from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted, StageFinished, StageProgressed, StageStarted
@@ -26,7 +26,6 @@ from compiler.pipeline.stages import (
     draw,
     engine_picture,
     engine_profile,
-    run_as_written,
     why_unproven,
 )
 from compiler.report import Report, write_report
@@ -53,14 +52,15 @@ def build(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
     recover_folder(bundle)
     config, report = read_config(bundle), Report.load(bundle)
     backend = build_backend(Engine.load(bundle).backend)
-    _check(backend, bundle)
+    probe = backend.probe()
+    _check(backend, probe, bundle)
     listen(RunStarted(report.model, report.name))
     partial = bundle.with_name(f".{bundle.name}.partial")
     with writable(bundle), one_at_a_time(bundle, listen):
         shutil.rmtree(partial, ignore_errors=True)
         try:
             shutil.copytree(bundle, partial)
-            report = _build(partial, config, report, backend, bundle, listen)
+            report = _build(partial, config, report, backend, probe, listen)
             write_report(partial, report)
             write_lock(partial, report)
             replace_folder(partial, bundle)
@@ -70,7 +70,7 @@ def build(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
 
 
 def _build(
-    folder: Path, config: CompileConfig, report: Report, backend: Backend, bundle: Path, listen: Listener
+    folder: Path, config: CompileConfig, report: Report, backend: Backend, probe: Probe, listen: Listener
 ) -> Report:
     """Build and prove the engine in a copy of the bundle, and return the report that it has then."""
     task = build_task(config.model.processing)
@@ -90,7 +90,7 @@ def _build(
     engine = backend.build(request)
     stage = StageFinished("build", perf_counter() - begin, False, f"{engine.file} by {backend.name}")
     listen(stage)
-    report = _with_engine(report, engine, backend, stage, bundle)
+    report = _with_engine(report, engine, probe, stage)
     if report.unproven:
         return report
     run = backend.open(engine).run
@@ -98,7 +98,7 @@ def _build(
     return replace(report, proofs=(*report.proofs, _proof(config, task, source, boxes, program, run)))
 
 
-def _check(backend: Backend, bundle: Path) -> None:
+def _check(backend: Backend, probe: Probe, bundle: Path) -> None:
     if not (bundle / PROGRAM_FILE).is_file() or not backend.PROFILED:
         raise UsageError(
             f"there is nothing to build for {backend.name}",
@@ -106,7 +106,6 @@ def _check(backend: Backend, bundle: Path) -> None:
             why="its engine was built where it was compiled",
             fix="compile for a backend whose engines belong to a machine, such as backend=tensorrt",
         )
-    probe = backend.probe()
     if probe.problem or probe.build_problem:
         raise CompileError(
             f"{backend.name} cannot build an engine here",
@@ -116,11 +115,11 @@ def _check(backend: Backend, bundle: Path) -> None:
         )
 
 
-def _with_engine(report: Report, engine: Engine, backend: Backend, stage: StageFinished, bundle: Path) -> Report:
+def _with_engine(report: Report, engine: Engine, probe: Probe, stage: StageFinished) -> Report:
     """Return the report of a bundle whose engine is there now."""
-    unproven = why_unproven(backend.probe(), bundle)
+    unproven = why_unproven(probe, engine.folder)
     before = tuple(proof for proof in report.proofs if not proof.stage.startswith("engine"))
-    pictures = report.pictures if unproven else (report.pictures[0], engine_picture(backend))
+    pictures = report.pictures if unproven else (report.pictures[0], engine_picture(engine.backend["name"], probe))
     return replace(
         report,
         stages=(*(one for one in report.stages if one.stage != stage.stage), stage),
@@ -152,6 +151,6 @@ def _proof(config: CompileConfig, task: AnyTask, source: Any, boxes: Any, progra
     with TemporaryDirectory() as folder:
         runnable = Path(folder) / PROGRAM_FILE
         runnable.write_bytes(with_definitions(onnx.load(program.path)).SerializeToString())
-        stages = [(PROGRAM, run_as_written(runnable)), (f"engine ({config.backend['name']})", run)]
+        stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (f"engine ({config.backend['name']})", run)]
         (proof,) = prove(stages, samples, task, proof_tolerance(config))
     return proof

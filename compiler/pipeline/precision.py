@@ -10,7 +10,7 @@ from compiler.artifact import Program, Tensors, read_json, write_json
 from compiler.config import CompileConfig
 from compiler.errors import UsageError, nearest
 from compiler.export import describe, save_model
-from compiler.pipeline.calibration import Item, batches
+from compiler.pipeline.calibration import batches
 from compiler.pipeline.job import Job
 from compiler.report import Reduced
 from compiler.verify import Tolerance, compare
@@ -43,13 +43,13 @@ def proof_tolerance(config: CompileConfig) -> Tolerance:
     return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine)
 
 
-def calibrate(job: Job, items: tuple[Item, ...], program: Path, folder: Path) -> str:
+def calibrate(job: Job, program: Path, folder: Path) -> str:
     """Write the range of every tensor on real input."""
     import onnx
 
     from compiler.precision.int8 import calibrate
 
-    method = job.config.calibration.method
+    items, method = job.calibration, job.config.calibration.method
     table = calibrate(onnx.load(program), batches(items, job.config, job.task, job.source, job.boxes), method)
     table.save(folder / TABLE_FILE)
     return f"{len(table.ranges)} ranges by {method} on {table.items} items of {_counted(len(items) or 1, 'file')}"
@@ -89,7 +89,7 @@ def _halved(job: Job, model: onnx.ModelProto) -> tuple[Reduced, onnx.ModelProto]
     config = job.config
     options = HalfOptions(config.precision, config.keep_fp32, config.verify.reduced_tolerance)
     result = to_half(model, [_usual(job)], options)
-    kept = tuple({"node": k.node, "operator": k.operator, "why": k.why} for k in result.kept)
+    kept = tuple(map(asdict, result.kept))
     return Reduced(config.precision, result.half, len(model.graph.node), kept), result.model
 
 
@@ -104,7 +104,7 @@ def _quantized(job: Job, model: onnx.ModelProto, table_folder: Path) -> tuple[Re
         result = _quantized_as_far_as_proven(job, model, table, SCHEMES[name])
     else:
         result = quantize(model, table, SCHEMES[name], config.keep_fp32)
-    kept = tuple({"node": e.node, "operator": e.operator, "why": e.why} for e in result.excluded)
+    kept = tuple(map(asdict, result.kept))
     return Reduced(config.precision, len(result.layers), len(model.graph.node), kept), result.model
 
 
@@ -112,7 +112,7 @@ def _quantized_as_far_as_proven(
     job: Job, model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme
 ) -> Quantized:
     """Leave out the layers that lose most, as few as the proof on the usual input needs."""
-    from compiler.precision.int8 import auto_exclude, rank
+    from compiler.precision.int8 import auto_quantize, rank
     from compiler.precision.sessions import open_model
 
     usual, tolerance = _usual(job), proof_tolerance(job.config)
@@ -125,7 +125,7 @@ def _quantized_as_far_as_proven(
         return all(map(tolerance.holds, compare(reference, open_model(candidate, as_written=True)(usual), job.task)))
 
     ranking = rank(model, table, scheme, [usual], distance, RANKED)
-    return auto_exclude(model, table, scheme, ranking, passes, job.config.keep_fp32)
+    return auto_quantize(model, table, scheme, ranking, passes, job.config.keep_fp32)
 
 
 def _usual(job: Job) -> Tensors:

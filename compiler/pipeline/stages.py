@@ -31,9 +31,9 @@ TIMING_FOLDER = "timing"
 """Within the cache: what builders measured."""
 
 
-def engine_picture(backend: Backend) -> str:
+def engine_picture(backend: str, probe: Probe) -> str:
     """Return the file name of the picture of the engine's results; of the Program's, where no engine can be run."""
-    return f"output_{'program' if backend.probe().run_problem else backend.name}.jpg"
+    return f"output_{'program' if probe.run_problem else backend}.jpg"
 
 
 def why_unproven(probe: Probe, bundle: Path) -> str:
@@ -59,7 +59,8 @@ def select_rewriters(job: Job) -> Selection:
         precision=config.precision,
         algo=config.model.algo,
         opset=config.export.opset,
-        versions={**versions(), job.backend.name: job.backend.probe().version},
+        batch=config.fixed_batch,
+        versions={**versions(), job.backend.name: job.probe.version},
     )
     try:
         selection = select(discover(), target, config.rewriters.disable, config.rewriters.require)
@@ -106,7 +107,7 @@ def build_engine(job: Job, program: Program, folder: Path, listen: Listener) -> 
         cache=job.cache / TIMING_FOLDER,
         progress=lambda share, phase: listen(StageProgressed(share, phase)),
     )
-    if job.backend.probe().build_problem:
+    if job.probe.build_problem:
         engine = job.backend.postpone(request)
         return f"{engine.file} is left to build, {', '.join(map(str, engine.inputs))}"
     engine = job.backend.build(request)
@@ -169,7 +170,7 @@ def verify(job: Job, network: Network, built: Built, folder: Path) -> str:
     reduced = dict.fromkeys((name for name, _ in behind), proof_tolerance(job.config))
     lossy = _lossy_fired(network.selection, ledger)
     proofs = prove(stages, samples, job.task, tolerance, lossy=lossy, reduced=reduced)
-    pictures = {job.origin.picture: stages[0][1], engine_picture(job.backend): stages[-1][1]}
+    pictures = {job.origin.picture: stages[0][1], engine_picture(job.backend.name, job.probe): stages[-1][1]}
     for name, run in pictures.items():
         draw(job.config, job.task, job.source, job.boxes, Engine.load(built.engine), run, folder / name)
     evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
@@ -182,8 +183,9 @@ def _stages_behind_the_rewriters(job: Job, built: Built) -> list[tuple[str, Run]
     """Open the Program in its lower precision, and the engine where it can be run here."""
     stages: list[tuple[str, Run]] = []
     if built.reduced:
-        stages.append((job.config.precision, _once(run_as_written(reduced_program(built.reduced).path))))
-    if not job.backend.probe().run_problem:
+        session = OnnxRuntimeSession.as_written(reduced_program(built.reduced).path)
+        stages.append((job.config.precision, _once(session.run)))
+    if not job.probe.run_problem:
         stages.append((f"engine ({job.backend.name})", job.backend.open(Engine.load(built.engine)).run))
     return stages
 
@@ -198,12 +200,7 @@ def _program_stages(selection: Selection, built: Built) -> list[tuple[str, Run]]
     """Open the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
     steps = {f"after {rewriter.name}": built.rewritten / _step_file(rewriter.name) for rewriter in selection.graphs}
     paths = {"program": built.exported / ONNX_FILE, **{name: path for name, path in steps.items() if path.is_file()}}
-    return [(name, _once(run_as_written(path))) for name, path in paths.items()]
-
-
-def run_as_written(program: Path) -> Run:
-    """Return a way to run a Program with ONNX Runtime's optimiser off: as it is, with several open at once."""
-    return OnnxRuntimeSession(program, optimization="disabled", spinning=False).run
+    return [(name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in paths.items()]
 
 
 def _once(run: Run) -> Run:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from compiler.artifact import Engine, Program, TensorSpec
-from compiler.backends import BuildRequest, build_backend, run_in_batches
-from compiler.backends.onnxruntime import ENGINE_FILE, OPTIMIZATIONS, OnnxRuntime, OnnxRuntimeSession
+from compiler.backends import PROGRAM_FILE, BuildRequest, build_backend, run_in_batches
+from compiler.backends.onnxruntime import OPTIMIZATIONS, OnnxRuntime, OnnxRuntimeSession
 from compiler.errors import CompileError, UsageError
 from compiler.export import describe
 
@@ -72,7 +72,7 @@ def test_an_engine_gives_what_numpy_gives(backend, program, tmp_path):
 def test_an_engine_is_found_again_by_its_folder(backend, program, tmp_path):
     engine = built(backend, program(apply("Neg")), tmp_path)
     loaded = Engine.load(engine.folder)
-    assert loaded.path == engine.path == tmp_path / "engine" / ENGINE_FILE
+    assert loaded.path == engine.path == tmp_path / "engine" / PROGRAM_FILE
     assert loaded.inputs == (TensorSpec("input", "float32", ("batch", 3)),)
     again = build_backend(loaded.backend)
     assert again == backend

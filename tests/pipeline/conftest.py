@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from compiler.backends import PROGRAM_FILE
 from compiler.backends.nvidia import backend as nvidia
 from compiler.backends.nvidia.cuda import Gpu, Gpus
 from compiler.backends.onnxruntime import OnnxRuntimeSession
@@ -31,5 +32,5 @@ def with_tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     monkeypatch.setitem(sys.modules, "tensorrt", library)
     monkeypatch.setattr(nvidia, "find_gpus", lambda: Gpus((Gpu(0, "NVIDIA TITAN RTX", "SM75"),), "13.0"))
     monkeypatch.setattr(nvidia, "inspect", lambda library, engine, gpu: None)
-    monkeypatch.setattr(TensorRT, "open", lambda self, engine: OnnxRuntimeSession(engine.folder / nvidia.PROGRAM_FILE))
+    monkeypatch.setattr(TensorRT, "open", lambda self, engine: OnnxRuntimeSession(engine.folder / PROGRAM_FILE))
     return library

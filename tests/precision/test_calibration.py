@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from compiler.config.schema import CALIBRATION_METHODS
 from compiler.errors import CompileError, UsageError
 from compiler.precision.int8 import calibration
 from compiler.precision.int8.calibration import METHODS, calibrate
@@ -44,6 +45,10 @@ def test_min_max_is_the_range_of_everything_that_was_seen():
     assert table.ranges["r1"] == Range(float(values.min()), float(values.max()))
     assert table.ranges["x"].low == min(float(batch["x"].min()) for batch in batches)
     assert table.items == 5
+
+
+def test_the_config_offers_every_method():
+    assert set(METHODS) == set(CALIBRATION_METHODS)
 
 
 def test_only_what_a_layer_reads_is_calibrated():

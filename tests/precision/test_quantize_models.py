@@ -12,7 +12,7 @@ from compiler.networks.drawn import fill_with_drawn_weights
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT
-from compiler.precision.int8.sensitivity import auto_exclude, rank
+from compiler.precision.int8.sensitivity import auto_quantize, rank
 from compiler.tasks import build_task
 from tests.exporting import export
 from tests.precision.quantizing import cosine, dequantizers, node, run, sources
@@ -88,9 +88,9 @@ def test_a_few_layers_of_rtmpose_in_float_bring_it_closer(rtmpose, table, sample
     ranking = rank(rtmpose, table, TENSORRT, [one])
     everything = closeness(quantize(rtmpose, table, TENSORRT).model)
     wanted = 1 - (1 - everything) / 2
-    found = auto_exclude(rtmpose, table, TENSORRT, ranking, lambda candidate: closeness(candidate) >= wanted)
+    found = auto_quantize(rtmpose, table, TENSORRT, ranking, lambda candidate: closeness(candidate) >= wanted)
     assert closeness(found.model) >= wanted
-    assert 0 < len(found.excluded) < len(ranking) / 2
+    assert 0 < len(found.kept) < len(ranking) / 2
 
 
 @both

@@ -8,7 +8,7 @@ from compiler.precision.int8 import sensitivity
 from compiler.precision.int8.calibration import calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT
-from compiler.precision.int8.sensitivity import LayerError, auto_exclude, rank
+from compiler.precision.int8.sensitivity import LayerError, auto_quantize, rank
 from tests.precision.quantizing import cosine, images, model, run, table_of
 
 both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_CPU, TENSORRT], ids=["onnxruntime", "tensorrt"])
@@ -118,18 +118,18 @@ def test_auto_leaves_out_exactly_the_layer_that_was_made_bad(scheme):
     table = table_of(graph)
     ranking = rank(graph, table, scheme, [images()])
     assert not is_close(graph)(quantize(graph, table, scheme).model)
-    found = auto_exclude(graph, table, scheme, ranking, is_close(graph))
+    found = auto_quantize(graph, table, scheme, ranking, is_close(graph))
     assert is_close(graph)(found.model)
-    assert [entry.node for entry in found.excluded] == ["c2"]
-    assert found.excluded[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} σ"
+    assert [entry.node for entry in found.kept] == ["c2"]
+    assert found.kept[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} σ"
 
 
 @both
 def test_auto_leaves_out_nothing_where_the_proof_holds_at_once(scheme):
     graph = model(CHAIN)
     calls = []
-    found = auto_exclude(graph, table_of(graph), scheme, [], lambda candidate: calls.append(candidate) or True)
-    assert found.excluded == ()
+    found = auto_quantize(graph, table_of(graph), scheme, [], lambda candidate: calls.append(candidate) or True)
+    assert found.kept == ()
     assert len(calls) == 1
 
 
@@ -137,8 +137,8 @@ def test_auto_keeps_what_was_left_out_anyway():
     graph = with_an_outlier()
     table = table_of(graph)
     ranking = rank(graph, table, TENSORRT, [images()])
-    found = auto_exclude(graph, table, TENSORRT, ranking, is_close(graph), exclude=["y"])
-    assert {entry.node: entry.why[:5] for entry in found.excluded} == {"c2": "alone", "y": "asked"}
+    found = auto_quantize(graph, table, TENSORRT, ranking, is_close(graph), keep=["y"])
+    assert {entry.node: entry.why[:5] for entry in found.kept} == {"c2": "alone", "y": "asked"}
 
 
 @pytest.mark.parametrize("needed", range(1, 20))
@@ -153,15 +153,15 @@ def test_auto_finds_the_fewest_in_few_proofs(needed):
         floats = sum(node.op_type == "Conv" and "k" in node.input for node in candidate.graph.node)
         return floats >= needed
 
-    found = auto_exclude(graph, table_of(graph), TENSORRT, ranking, passes)
-    assert len(found.excluded) == needed
+    found = auto_quantize(graph, table_of(graph), TENSORRT, ranking, passes)
+    assert len(found.kept) == needed
     assert len(calls) <= 7
 
 
 def test_auto_says_when_the_float_model_fails_too():
     graph = model(CHAIN)
     with pytest.raises(CompileError, match="the proof fails with nothing quantised"):
-        auto_exclude(graph, table_of(graph), TENSORRT, [], lambda _: False)
+        auto_quantize(graph, table_of(graph), TENSORRT, [], lambda _: False)
 
 
 def test_auto_says_when_every_layer_has_to_stay_in_float():
@@ -169,7 +169,7 @@ def test_auto_says_when_every_layer_has_to_stay_in_float():
     table = table_of(graph)
     ranking = rank(graph, table, TENSORRT, [images()])
     with pytest.raises(CompileError, match="no layer can be quantised within the tolerance"):
-        auto_exclude(graph, table, TENSORRT, ranking, lambda candidate: candidate is graph)
+        auto_quantize(graph, table, TENSORRT, ranking, lambda candidate: candidate is graph)
 
 
 def test_a_table_of_another_model_is_refused():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from compiler.artifact import Engine, Program, installed_version, write_json, write_text
-from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.nvidia.build_engine import Settings
 from compiler.backends.nvidia.child import run_script
 from compiler.backends.nvidia.cuda import Gpu, Gpus, find_gpus
@@ -23,7 +23,6 @@ from compiler.errors import CompileError, UsageError
 
 ENGINE_FILE = "end2end.engine"
 """The name that MMDeploy's SDK and its users know."""
-PROGRAM_FILE = "end2end.onnx"
 SCRIPT_FILE = "build_engine.py"
 LOG_FILE = "build.log"
 PLUGINS = "TRT"

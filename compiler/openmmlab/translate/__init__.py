@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.errors import CompileError
+from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of
 
 _FAMILIES = ("pose", "detection", "text", "voxels")
@@ -16,6 +17,19 @@ _FAMILIES = ("pose", "detection", "text", "voxels")
 
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 """What becomes of a value that is not of the kind that OpenMMLab documents, where nothing checks it."""
+
+
+def translate_file(file: Path, packages: Mapping[str, Path]) -> dict[str, Any]:
+    """Read a config file, and translate it.
+
+    Args:
+        file: The config.
+        packages: The `.mim/configs` folders of packages that its bases come from.
+
+    Raises:
+        CompileError: See `read_config` and `translate`.
+    """
+    return translate(read_config(file, packages), str(file))
 
 
 def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:

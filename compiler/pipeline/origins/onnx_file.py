@@ -14,7 +14,7 @@ from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import ONNX_FILE, OnnxModelFile, describe, take_over
-from compiler.pipeline.origins import Network, Origin, first_line, with_processing
+from compiler.pipeline.origins import Network, Origin, first_line, refuse_single_number, with_processing
 from compiler.pipeline.origins.onnx_inputs import check_outputs, input_texts
 from compiler.tasks import AnyTask
 from compiler.verify import Run
@@ -81,17 +81,11 @@ class OnnxFile(Origin):
     def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
         """Run the file, and fill in its outputs and whether they count items."""
         self._check_operators()
-        session = OnnxRuntimeSession(self.file.path, optimization="disabled", spinning=False)
-        counts = (1, 2) if config.resolved_shape.dynamic else (config.batch.usual,)
+        session = OnnxRuntimeSession.as_written(self.file.path)
+        counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
         found = [self._run(session, task.samples(source, None, count, ()).tensors) for count in counts]
         for name, array in found[0].items():
-            if array.ndim == 0:
-                raise CompileError(
-                    f"the output {name} is a single number",
-                    where=f"{self.file.path}, {name}",
-                    why="the first axis of an output counts items",
-                    fix="export the network with one number for each item, or without it",
-                )
+            refuse_single_number(name, array.ndim, str(self.file.path))
         counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())
         return with_processing(config, outputs=list(found[0]), counted=counted)
 
@@ -158,11 +152,10 @@ class FileNetwork(Network):
 
     @cached_property
     def _session(self) -> OnnxRuntimeSession:
-        return OnnxRuntimeSession(self.folder / ORIGINAL_FILE, optimization="disabled", spinning=False)
+        return OnnxRuntimeSession.as_written(self.folder / ORIGINAL_FILE)
 
     @property
     def _shapes(self) -> Mapping[str, tuple[Dimension, ...]]:
-        config = self.job.config
-        items: Dimension = "batch" if config.resolved_shape.dynamic else config.batch.usual
+        items: Dimension = self.job.config.fixed_batch or "batch"
         specs = self.job.task.specs  # type: ignore[attr-defined]
         return {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}

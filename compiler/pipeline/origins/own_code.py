@@ -12,7 +12,7 @@ from compiler.checkpoint import match
 from compiler.config import CompileConfig
 from compiler.config.schema import ModelConfig
 from compiler.errors import CompileError
-from compiler.pipeline.origins import Origin, first_line, with_processing
+from compiler.pipeline.origins import Origin, first_line, refuse_single_number, with_processing
 from compiler.pipeline.origins.torch_network import TorchNetwork, load_weights, made
 from compiler.tasks import AnyTask
 
@@ -57,7 +57,7 @@ class OwnCode(Origin):
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
         """Make the network, run it, and fill in what its outputs are called and whether they count items."""
-        counts = (1, 2) if config.resolved_shape.dynamic else (config.batch.usual,)
+        counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
         found = [_outputs(self.model, task.samples(source, None, count, ()).tensors) for count in counts]
         names = _names(found, set(task.inputs))
         counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
@@ -111,11 +111,5 @@ def _names(found: Sequence[Outputs], inputs: set[str]) -> list[str]:
     for name, (_, tensor) in zip(names, found[0], strict=True):
         if names.count(name) > 1:
             raise CompileError(f"two outputs are called {name}", where=f"output {name}", fix="give them other keys")
-        if tensor.ndim == 0:
-            raise CompileError(
-                f"the output {name} is a single number",
-                where=f"output {name}",
-                why="the first axis of an output counts items",
-                fix="return one number for each item, or leave it out",
-            )
+        refuse_single_number(name, tensor.ndim, "model.target")
     return names

@@ -27,11 +27,12 @@ from compiler.precision.half.search import too_inaccurate
 from compiler.precision.half.simulation import Simulation
 from compiler.precision.half.wiring import wire
 from compiler.precision.half.write import write
+from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["HalfOptions", "HalfResult", "Kept", "to_half"]
+__all__ = ["HalfOptions", "HalfResult", "to_half"]
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,6 @@ class HalfOptions:
     keep: tuple[str, ...] = ()
     tolerance: float | None = None
     headroom: float = 4.0
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A node that stays in fp32.
-
-    Attributes:
-        node: Its name, or that of its first output where it has none.
-        operator: Its type.
-        why: `overflows`, `underflows`, `cancels` with the figures; `asked for`; `takes no fp16`; and so on.
-    """
-
-    node: str
-    operator: str
-    why: str
 
 
 @dataclass(frozen=True)

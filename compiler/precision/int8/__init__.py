@@ -5,10 +5,9 @@ ONNX Runtime, TensorRT and TensorRT-RTX read as they are.
 """
 
 from compiler.precision.int8.calibration import METHODS, calibrate
-from compiler.precision.int8.placement import Excluded
 from compiler.precision.int8.quantize import Quantized, quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, SCHEMES, TENSORRT, QuantizationScheme
-from compiler.precision.int8.sensitivity import LayerError, auto_exclude, rank
+from compiler.precision.int8.sensitivity import LayerError, auto_quantize, rank
 from compiler.precision.int8.table import CalibrationTable, Range
 
 __all__ = [
@@ -17,12 +16,11 @@ __all__ = [
     "SCHEMES",
     "TENSORRT",
     "CalibrationTable",
-    "Excluded",
     "LayerError",
     "QuantizationScheme",
     "Quantized",
     "Range",
-    "auto_exclude",
+    "auto_quantize",
     "calibrate",
     "quantize",
     "rank",

@@ -12,6 +12,7 @@ from compiler.errors import CompileError, UsageError, nearest
 from compiler.precision.int8.graphs import Wiring, attribute, is_standard, name_of, wiring
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable, Range
+from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
@@ -38,35 +39,20 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Excluded:
-    """A node that could be quantised, and stays in float.
-
-    Attributes:
-        node: Its name.
-        operator: Its type.
-        why: The reason.
-    """
-
-    node: str
-    operator: str
-    why: str
-
-
-@dataclass(frozen=True)
 class Placement:
     """Which nodes are quantised.
 
     Attributes:
         layers: In the order of the graph.
-        excluded: What stays in float, in the order of the graph.
+        kept: What stays in float, in the order of the graph.
     """
 
     layers: tuple[Layer, ...]
-    excluded: tuple[Excluded, ...]
+    kept: tuple[Kept, ...]
 
 
 def place(
-    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
+    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, keep: Sequence[str] = ()
 ) -> Placement:
     """Decide what is quantised.
 
@@ -79,20 +65,20 @@ def place(
         model: Not changed.
         table: Its ranges.
         scheme: What the target takes.
-        exclude: Node names, operator types, or patterns of either.
+        keep: Node names, operator types, or patterns of either.
 
     Raises:
         UsageError: A pattern matches nothing.
         CompileError: A weighted layer reads a tensor without a range.
     """
     nodes = [node for node in model.graph.node if is_standard(node)]
-    asked = _asked(nodes, exclude)
+    asked = _asked(nodes, keep)
     placing = _Placing(wiring(model.graph), table, scheme)
     for node in reversed(nodes):
         placing.consider(node, asked.get(name_of(node), ""))
     chosen = [placing.layer(node) for node in nodes if node.output[0] in placing.quantized]
-    excluded = [placing.excluded[node.output[0]] for node in nodes if node.output[0] in placing.excluded]
-    return Placement(tuple(chosen), tuple(excluded))
+    kept = [placing.kept[node.output[0]] for node in nodes if node.output[0] in placing.kept]
+    return Placement(tuple(chosen), tuple(kept))
 
 
 class _Placing:
@@ -105,7 +91,7 @@ class _Placing:
         self.wires, self.table, self.scheme = wires, table, scheme
         self.quantized: set[str] = set()
         self.fused: set[str] = set()
-        self.excluded: dict[str, Excluded] = {}
+        self.kept: dict[str, Kept] = {}
 
     def consider(self, node: onnx.NodeProto, asked: str) -> None:
         """Quantise a node, or leave it out."""
@@ -126,7 +112,7 @@ class _Placing:
 
     def _decide(self, node: onnx.NodeProto, why: str) -> None:
         if why:
-            self.excluded[node.output[0]] = Excluded(name_of(node), node.op_type, why)
+            self.kept[node.output[0]] = Kept(name_of(node), node.op_type, why)
         else:
             self.quantized.add(node.output[0])
 
@@ -208,11 +194,11 @@ def _without_range(node: onnx.NodeProto, tensor: str) -> CompileError:
         "a layer reads a tensor without a range",
         where=f"{node.op_type} {name_of(node)}",
         why=f"the calibration table does not hold {tensor}, which may have been empty for every item",
-        fix="calibrate with more items, or exclude the layer",
+        fix="calibrate with more items, or keep the layer in fp32",
     )
 
 
-def _asked(nodes: Iterable[onnx.NodeProto], exclude: Sequence[str]) -> dict[str, str]:
+def _asked(nodes: Iterable[onnx.NodeProto], keep: Sequence[str]) -> dict[str, str]:
     """Return the reason for which nodes are left out, by name.
 
     Raises:
@@ -220,12 +206,12 @@ def _asked(nodes: Iterable[onnx.NodeProto], exclude: Sequence[str]) -> dict[str,
     """
     operators = {name_of(node): node.op_type for node in nodes}
     asked: dict[str, str] = {}
-    for pattern in exclude:
+    for pattern in keep:
         found = [name for name, operator in operators.items() if _matches(name, pattern) or _matches(operator, pattern)]
         if not found:
             raise UsageError(
                 f"'{pattern}' matches no node and no operator of the model",
-                where="exclude",
+                where="keep_fp32",
                 fix=nearest(pattern, {*operators.values(), *difflib.get_close_matches(pattern, operators)}),
             )
         asked |= dict.fromkeys(found, f"asked for by '{pattern}'")

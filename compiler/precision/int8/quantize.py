@@ -24,9 +24,10 @@ from compiler.precision.int8.affine import (
     weight_parameters,
 )
 from compiler.precision.int8.graphs import attribute, name_of, wiring
-from compiler.precision.int8.placement import Excluded, Layer, place
+from compiler.precision.int8.placement import Layer, place
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable, Range
+from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
@@ -42,16 +43,16 @@ class Quantized:
     Attributes:
         model: Takes and gives what the original takes and gives, float32 included.
         layers: The names of the quantised nodes, in the order of the graph.
-        excluded: What could be quantised and stays in float.
+        kept: What could be quantised and stays in float.
     """
 
     model: onnx.ModelProto
     layers: tuple[str, ...]
-    excluded: tuple[Excluded, ...]
+    kept: tuple[Kept, ...]
 
 
 def quantize(
-    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
+    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, keep: Sequence[str] = ()
 ) -> Quantized:
     """Return a model with its layers quantised.
 
@@ -59,24 +60,24 @@ def quantize(
         model: In float32, of opset 13 or later; not changed.
         table: What `calibrate` found for this very model.
         scheme: What the target takes.
-        exclude: Node names, operator types, or patterns of either, that stay in float.
+        keep: Node names, operator types, or patterns of either, that stay in float.
 
     Raises:
-        UsageError: A pattern in `exclude` matches nothing.
+        UsageError: A pattern in `keep` matches nothing.
         CompileError: The table is another model's, a tensor has no range, the opset is too old, the model is quantised
             already, or nothing is left that could be quantised.
     """
     check_quantizable(model)
     table.check(model)
-    placement = place(model, table, scheme, exclude)
+    placement = place(model, table, scheme, keep)
     if not placement.layers:
         raise CompileError(
             "nothing can be quantised",
-            why=_reasons(placement.excluded) or f"the model holds no {', '.join(sorted(scheme.weighted))}",
-            fix="exclude less, or compile in another precision",
+            why=_reasons(placement.kept) or f"the model holds no {', '.join(sorted(scheme.weighted))}",
+            fix="keep less in fp32, or compile in another precision",
         )
     layers = tuple(layer.name for layer in placement.layers)
-    return Quantized(with_pairs(model, placement.layers, scheme), layers, placement.excluded)
+    return Quantized(with_pairs(model, placement.layers, scheme), layers, placement.kept)
 
 
 def check_quantizable(model: onnx.ModelProto) -> None:
@@ -235,5 +236,5 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
     return array
 
 
-def _reasons(excluded: Sequence[Excluded]) -> str:
-    return "; ".join(dict.fromkeys(entry.why for entry in excluded))
+def _reasons(kept: Sequence[Kept]) -> str:
+    return "; ".join(dict.fromkeys(entry.why for entry in kept))

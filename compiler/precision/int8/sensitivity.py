@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
 from compiler.precision.int8.graphs import name_of
-from compiler.precision.int8.placement import Excluded, Layer, place
+from compiler.precision.int8.placement import Layer, place
 from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable
+from compiler.precision.kept import Kept
 from compiler.precision.sessions import Run, open_model
 
 if TYPE_CHECKING:
@@ -91,13 +92,13 @@ def rank(
     return tuple(sorted(errors, key=lambda error: (-error.difference, error.cosine_similarity)))
 
 
-def auto_exclude(
+def auto_quantize(
     model: onnx.ModelProto,
     table: CalibrationTable,
     scheme: QuantizationScheme,
     ranking: Sequence[LayerError],
     passes: Callable[[onnx.ModelProto], bool],
-    exclude: Sequence[str] = (),
+    keep: Sequence[str] = (),
 ) -> Quantized:
     """Quantise all but the fewest of the worst layers with which a proof holds.
 
@@ -108,10 +109,10 @@ def auto_exclude(
         ranking: From `rank`.
         passes: The proof. It is called at most 2 + log2(layers) times; it is taken to hold for every larger number of
             layers left out once it holds for one.
-        exclude: What stays in float in any case.
+        keep: What stays in float in any case.
 
     Returns:
-        The quantised model, whose `excluded` names what was left out and the error that it would cause.
+        The quantised model, whose `kept` names what was left out and the error that it would cause.
 
     Raises:
         CompileError: The proof fails with nothing quantised, or needs nearly everything in float.
@@ -119,8 +120,8 @@ def auto_exclude(
 
     def attempt(count: int) -> Quantized:
         worst = {error.node: error for error in ranking[:count]}
-        quantized = quantize(model, table, scheme, [*exclude, *worst])
-        return replace(quantized, excluded=tuple(_explained(entry, worst) for entry in quantized.excluded))
+        quantized = quantize(model, table, scheme, [*keep, *worst])
+        return replace(quantized, kept=tuple(_explained(entry, worst) for entry in quantized.kept))
 
     quantized = attempt(0)
     if passes(quantized.model):
@@ -148,7 +149,7 @@ def auto_exclude(
     return best
 
 
-def _explained(entry: Excluded, worst: dict[str, LayerError]) -> Excluded:
+def _explained(entry: Kept, worst: dict[str, LayerError]) -> Kept:
     error = worst.get(entry.node)
     if error is None:
         return entry
