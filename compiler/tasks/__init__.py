@@ -149,6 +149,13 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
     def samples(self, source: SourceT, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedT:
         """Make a batch of `count` distinct items of `size` out of one source; the same arguments, the same batch."""
 
+    def other_samples(
+        self, source: SourceT, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size
+    ) -> Tensors:
+        """Return the inputs of a batch as `samples` makes it, of other items."""
+        more = self.samples(source, boxes, count + 1, size).tensors
+        return {name: tensor[1:] if self.axes[name].get(0) == "batch" else tensor for name, tensor in more.items()}
+
     @abstractmethod
     def sample_source(self) -> Path:
         """Return the file that stands in where the user gives none."""

@@ -244,6 +244,10 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
             clouds.append(exactly(varied if in_range else source, self.voxelization, share))
         return _prepared(clouds)
 
+    def other_samples(self, source: Points, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> Tensors:
+        """Return the inputs of a batch of other clouds; see `Task.other_samples`."""
+        return self.samples(variation(source, count), boxes, count, size).tensors
+
     def sample_source(self) -> Path:
         """Return a simulated scan of a street, with the columns that the model's dataset has."""
         name = "kitti.bin" if self.point_dimensions == _KITTI_COLUMNS else "nuscenes.bin"

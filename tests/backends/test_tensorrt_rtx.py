@@ -258,3 +258,11 @@ def test_a_model_builds_as_it_is_exported(tmp_path):
     assert [spec.name for spec in engine.outputs] == ["simcc_x", "simcc_y"]
     assert details(engine)["profiles"][0]["input"][2] == [4, 3, 256, 192]
     assert details(engine)["warnings"] == []
+
+
+def test_a_model_of_point_clouds_of_a_fixed_size_builds(tmp_path):
+    """The coordinates of its voxels must not be a shape, which TensorRT would want to know while it builds."""
+    given = subject(tmp_path / "model", "backend=tensorrt_rtx", "model=pointpillars-kitti-car", "shape=static_2000")
+    engine = given.backend.build(given.request(tmp_path / "engine"))
+    assert {spec.shape[0] for spec in engine.outputs} == {1}
+    assert engine.path.stat().st_size > 2**20

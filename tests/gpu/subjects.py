@@ -62,8 +62,8 @@ def subject(folder: Path, *overrides: str) -> Subject:
     job.origin.load(job, folder)
     network = job.origin.network(job, select_rewriters(job), folder)
     network.export(folder)
-    sizes, batch = job.config.sizes, job.config.batch
-    shapes = ((batch.smallest, sizes.smallest), (batch.usual, sizes.usual), (batch.largest, sizes.largest))
-    smallest, usual, largest = (job.task.samples(job.source, job.boxes, *shape).tensors for shape in shapes)
+    config = job.config
+    sizes = (config.proof_inputs[0], config.usual_input, config.proof_inputs[-1])
+    smallest, usual, largest = (job.task.samples(job.source, job.boxes, one.batch, one.size).tensors for one in sizes)
     (program,) = folder.glob("*.onnx")
     return Subject(job.config.model.name, job.backend, network, describe(program), (smallest, usual, largest))

@@ -110,6 +110,9 @@ class PointPillarsScatter(nn.Module):
     Args:
         in_channels: Features of a pillar.
         output_shape: Rows and columns of the grid.
+
+    Attributes:
+        items: How many items every batch has; None where only the data tells.
     """
 
     steps: Tensor
@@ -120,6 +123,7 @@ class PointPillarsScatter(nn.Module):
         rows, columns = output_shape
         cells = rows * columns
         self.shape = (in_channels, rows, columns)
+        self.items: int | None = None
         # How far apart in memory items, rows and columns are; a pillar fills its cell's whole height.
         steps = torch.tensor([in_channels * cells, 0, columns, 1])
         self.register_buffer("steps", steps, persistent=False)
@@ -134,5 +138,5 @@ class PointPillarsScatter(nn.Module):
         return images.scatter(0, places.flatten(), pillars.flatten()).view(items, *self.shape)
 
     def number_of_items(self, coors: Tensor) -> int:
-        """Return how many items the batch has, which only the data tells."""
-        return cast("int", coors[-1, 0].item()) + 1
+        """Return how many items the batch has."""
+        return cast("int", coors[-1, 0].item()) + 1 if self.items is None else self.items

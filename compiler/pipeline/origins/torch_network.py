@@ -64,7 +64,7 @@ class TorchNetwork(Network):
         job = self.job
         config, task = job.config, job.task
         options = ExportOptions(config.exporter, config.export.opset, varying_axes(config, task), task.outputs)
-        batch = EXPORT_BATCH if options.dynamic else config.batch.usual
+        batch = config.fixed_batch or EXPORT_BATCH
         program = export(
             self.rewritten.network,
             task.samples(job.source, job.boxes, batch, config.sizes.usual).tensors,
@@ -151,6 +151,4 @@ def other_inputs(job: Job) -> Iterator[Tensors]:
         for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
             yield task.samples(job.source, job.boxes, batch, size).tensors
     else:
-        count = config.batch.usual
-        more = task.samples(job.source, job.boxes, count + 1, sizes.usual).tensors
-        yield {name: tensor[1:] if task.axes[name].get(0) == "batch" else tensor for name, tensor in more.items()}
+        yield task.other_samples(job.source, job.boxes, config.batch.usual, sizes.usual)

@@ -1,0 +1,27 @@
+"""Where the batch is fixed, the number of items is no longer read from the data."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from rewriters import Call, Contract, Skip, module_rewriter
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@module_rewriter("PointPillarsScatter", contract=Contract.exact)
+def fix_number_of_items(call: Call, module: nn.Module) -> nn.Module | Skip:
+    """In a static engine the items of a batch are counted beforehand; TensorRT cannot build it otherwise.
+
+    The count is the last item's number in the coordinates of the voxels. As a length it makes those a shape to TensorRT,
+    which wants to know the values of shapes while it builds.
+    """
+    if call.target.batch is None:
+        return call.skip("the batch varies")
+    if not hasattr(module, "items"):
+        return call.skip("it cannot be told how many items there are")
+    fixed = copy.copy(module)
+    fixed.items = call.target.batch  # type: ignore[assignment]
+    return fixed
