@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def fix_number_of_items(call: Call, module: nn.Module) -> nn.Module | Skip:
     """In a static engine the items of a batch are counted beforehand; TensorRT cannot build it otherwise.
 
-    The count is the last item's number in the coordinates of the voxels. As a length it makes those a shape to TensorRT,
-    which wants to know the values of shapes while it builds.
+    Otherwise the last voxel's coordinates tell how many there are. That makes them a shape to TensorRT, which wants to
+    know the values of shapes while it builds.
     """
     if call.target.batch is None:
         return call.skip("the batch varies")

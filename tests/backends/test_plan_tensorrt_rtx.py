@@ -50,6 +50,26 @@ def product(type):
     return f"g ({type}[4, 4] x) => ({type}[4, 4] y) {{ y = MatMul (x, x) }}"
 
 
+def filled(input, length):
+    """The length of the output is `c`, which is computed from an input."""
+    return f"""g (float[4] x, {input}) => (float[m] y)
+        <int64[1] at = {{0}}, int64[1] one = {{1}}, int64[4] of = {{9, 8, 7, 6}}> {{
+        {length} all = ConstantOfShape (c) largest = ReduceMax <keepdims = 0> (x) y = Add (all, largest)
+    }}"""
+
+
+COUNTED = """
+    row = Gather (n, at) first = Gather <axis = 1> (row, at) wide = Cast <to = 7> (first) last = Squeeze (wide)
+    c = Add (last, one)
+"""
+PARTLY = "f = Cast <to = 1> (n) v, i = TopK (f, one) c = Add (i, n)"
+
+
+def shaped(call, more=""):
+    """The shape of the output is, or is in part, the values of an input."""
+    return f"g (float[4, 4] x, int64[2] n) => (float[a, b] y) <int64[2] zeros = {{0, 0}}> {{ {more} y = {call} }}"
+
+
 TAKEN = {
     "k of 3840": top_k(3840),
     "symmetric": quantized("int8 zero = {0}"),
@@ -76,6 +96,9 @@ TAKEN = {
     }""",
     "filled": """g (float[5, 4] x) => (float[5, 4] y) { size = Shape (x) c = ConstantOfShape (size) y = Add (x, c) }""",
     "celu": unary("Celu"),
+    "length of an input": filled("float[5, 4] n", "s = Shape (n) c = Gather (s, at)"),
+    "length from what is largest": filled("float[5] n", "v, c = TopK (n, one)"),
+    "rows by the values of an input": "g (float[4, 4] x, int64[2] n) => (float[2, 4] y) { y = Gather (x, n) }",
 }
 
 REFUSED = {
@@ -102,6 +125,18 @@ REFUSED = {
         y = NonMaxSuppression (boxes, scores, most)
     }""",
     "non-zero": "g (float[4] x) => (int64[1, n] y) { y = NonZero (x) }",
+    "length from an input": filled("int64[1] n", "c = Identity (n)"),
+    "length from coordinates": filled("int32[50, 4] n", COUNTED),
+    "length that is looked up": filled("int64[1] n", "c = Gather (of, n)"),
+    "length from an input among others": filled("int64[1] n", PARTLY),
+    "shape": shaped("Reshape (x, n)"),
+    "expanded": shaped("Expand (x, n)"),
+    "repeated": shaped("Tile (x, n)"),
+    "padded": shaped("Pad (x, p)", "p = Concat <axis = 0> (n, zeros)"),
+    "slice to": shaped("Slice (x, zeros, n)"),
+    "slice from": shaped("Slice (x, n, n)"),
+    "resized": shaped('Resize <mode = "nearest"> (x, , , n)'),
+    "counted": "g (int64 n, int64 o, int64 s) => (int64[a] y) { y = Range (o, n, s) }",
     "no such operator": "g (float[4, 4] x) => (float y) { y = Det (x) }",
     "plugin": "g (float[1, 9, 4] b, float[1, 9, 2] s) => (int32[1, 1] y) { y = TRT.EfficientNMS_TRT (b, s) }",
 }

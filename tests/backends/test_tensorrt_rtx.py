@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from compiler.artifact import Engine, TensorSpec, read_json, write_json
-from compiler.backends import build_backend
+from compiler.backends import Profile, build_backend
 from compiler.backends.nvidia import backend as adapter
 from compiler.backends.nvidia.build_engine import Log
 from compiler.backends.nvidia.cuda import Gpu, Gpus
@@ -240,6 +240,18 @@ def test_while_something_of_the_library_lives_a_build_still_hears_what_it_says(t
     assert "FP32 GEMM is not supported" in caught.value.why
     assert older.of("ERROR") == []
     assert runtime is not None
+
+
+def test_a_length_may_come_from_the_values_of_an_input_whose_size_varies(backend, tmp_path):
+    """Of an input of a fixed size it may not: see the plan."""
+    text = """g (float[4] x, int64[k] n) => (float[m] y) <int64[1] at = {0}> {
+        c = Gather (n, at) all = ConstantOfShape (c) largest = ReduceMax <keepdims = 0> (x) y = Add (all, largest)
+    }"""
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 18]> {text}'), tmp_path / "program.onnx")
+    program = describe(tmp_path / "program.onnx")
+    assert backend.plan(program) == ()
+    shapes = ({"x": (4,), "n": (size,)} for size in (1, 2, 4))
+    assert backend.build(request(program, tmp_path / "engine", Profile(*shapes))).path.stat().st_size
 
 
 def test_external_weights_are_found(backend, tmp_path):

@@ -26,6 +26,8 @@ class Condition:
         above: By position of an input: it may be larger than this.
         nonzero: Positions of constant inputs that are not zero throughout.
         varying: Positions of inputs that are given, and not constant.
+        decided: Positions of inputs, one of which is computed from the values of an input of the graph: see
+            `Place.is_decided_by_input`.
         outputs: Positions of outputs that are given.
         other_than: By attribute: it has another value than these.
         capabilities: Compute capabilities, of which the engine is for one.
@@ -37,6 +39,7 @@ class Condition:
     above: Mapping[int, int] = field(default_factory=dict)
     nonzero: Sequence[int] = ()
     varying: Sequence[int] = ()
+    decided: Sequence[int] = ()
     outputs: Sequence[int] = ()
     other_than: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     capabilities: Sequence[str] = ()
@@ -55,6 +58,7 @@ class Condition:
             and all(place.bound(index) > limit for index, limit in self.above.items())
             and all(place.is_nonzero(index) for index in self.nonzero)
             and all(place.is_varying(index) for index in self.varying)
+            and (not self.decided or any(place.is_decided_by_input(index) for index in self.decided))
             and all(place.has_output(index) for index in self.outputs)
             and all(not set(place.attribute(name)) <= set(known) for name, known in self.other_than.items())
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 KEEPS_VALUES = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators whose result has the values of their first input."""
+SHAPE_ARITHMETIC = KEEPS_VALUES | {
+    *("Abs", "Add", "Clip", "Concat", "Div", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Max", "Min"),
+    *("Mod", "Mul", "Neg", "Pow", "ReduceMax", "ReduceProd", "ReduceSum", "Sign", "Slice", "Split", "Sub", "Tile"),
+    *("Transpose", "Where"),
+}
+"""Operators through which TensorRT follows what a shape is computed from."""
 UNKNOWN = -math.inf
 """The bound of what the graph says nothing about."""
 LARGEST_SHAPE = 1024
@@ -28,11 +34,13 @@ class Scope:
         types: Element type and rank of each tensor; None for an unknown rank.
         constants: Initialisers, and the values of nodes `Constant`.
         makers: The node that makes a tensor.
+        fixed_inputs: The inputs of the whole graph that hold integers and have one shape.
     """
 
     types: Mapping[str, tuple[str, int | None]]
     constants: Mapping[str, TensorProto]
     makers: Mapping[str, NodeProto]
+    fixed_inputs: frozenset[str]
 
     def entered(self, graph: GraphProto) -> Scope:
         """Return what is known within a graph that stands here."""
@@ -47,7 +55,7 @@ class Scope:
             **weights,
             **{name: value for name, value in values.items() if value is not None},
         }
-        return Scope({**self.types, **types}, constants, {**self.makers, **made})
+        return replace(self, types={**self.types, **types}, constants=constants, makers={**self.makers, **made})
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,23 @@ class Place:
         constant = self.scope.constants.get(self._input(index))
         return constant is not None and bool(numpy_helper.to_array(constant).any())
 
+    def is_decided_by_input(self, index: int) -> bool:
+        """Tell whether a node's input is computed from the values of an input of the graph, as shapes are.
+
+        Only inputs of integers that have one shape count: of others, TensorRT reads the values while the engine runs.
+        """
+        seen: set[str] = set()
+        left = [self._input(index)]
+        while left:
+            name = left.pop()
+            if name in self.scope.fixed_inputs:
+                return True
+            maker = self.scope.makers.get(name)
+            if name not in seen and maker is not None and maker.op_type in SHAPE_ARITHMETIC:
+                left += maker.input
+            seen.add(name)
+        return False
+
     def has_output(self, index: int) -> bool:
         """Tell whether it gives an output."""
         return index < len(self.node.output) and bool(self.node.output[index])
@@ -140,7 +165,8 @@ def places(model: ModelProto, kept: Collection[str]) -> Iterator[Place]:
     _take_out_large(model.graph)
     model = onnx.shape_inference.infer_shapes(model)
     opset = next((entry.version for entry in model.opset_import if is_standard(entry.domain)), 0)
-    yield from _in_graph(model.graph, opset, Scope({}, weights, {}))
+    fixed = frozenset(port.name for port in model.graph.input if port.name not in weights and _is_of_fixed_size(port))
+    yield from _in_graph(model.graph, opset, Scope({}, weights, {}, fixed))
 
 
 def _take_out_large(graph: GraphProto) -> None:
@@ -202,6 +228,11 @@ def _value(node: NodeProto) -> TensorProto | None:
 def _type(port: onnx.ValueInfoProto) -> tuple[str, int | None]:
     tensor = port.type.tensor_type
     return _type_name(tensor.elem_type), len(tensor.shape.dim) if tensor.HasField("shape") else None
+
+
+def _is_of_fixed_size(port: onnx.ValueInfoProto) -> bool:
+    dimensions = port.type.tensor_type.shape.dim
+    return _type(port)[0] in ("int32", "int64") and all(dimension.HasField("dim_value") for dimension in dimensions)
 
 
 def _type_name(elem_type: int) -> str:
