@@ -97,6 +97,15 @@ class PFNLayer(nn.Module):
         return self.norm(self.linear(x))
 
 
+class PointPillarsScatter(nn.Module):
+    """Scales by how many items there are."""
+
+    items = None
+
+    def forward(self, x):
+        return x * (len(x) if self.items is None else self.items)
+
+
 def with_a_smaller_last_window(call, module):
     rewritten_module = REWRITERS["spp_to_cascaded_pooling"].body(call, module)
     rewritten_module.poolings[-1] = nn.MaxPool2d(3, stride=1, padding=1)
@@ -140,6 +149,7 @@ def with_an_output_off(name):
         (BasicBlock(), (1, 3, 8, 8), "fuse_batch_norm_in_basic_block", {"contract": Contract.exact}),
         (Bottleneck(), (1, 3, 8, 8), "fuse_batch_norm_in_bottleneck", {"contract": Contract.exact}),
         (PFNLayer(), (64, 3), "fuse_batch_norm_in_pillars", {"contract": Contract.exact}),
+        (PointPillarsScatter(), (3, 4), "fix_number_of_items", {}),  # the data has 3 items, the target 2
         (SPPBottleneck(), (1, 3, 16, 16), "spp_to_cascaded_pooling", {"body": with_a_smaller_last_window}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -147,7 +157,7 @@ def with_an_output_off(name):
 def test_on_a_network(network, input, name, changes):
     torch.manual_seed(0)
     broken = replace(REWRITERS[name], **changes)
-    applied = rewritten(network.eval(), select([broken], Target("tensorrt", algo="dbnet")))
+    applied = rewritten(network.eval(), select([broken], Target("tensorrt", algo="dbnet", batch=2)))
     with torch.no_grad(), rewriting(applied, measure=True) as ledger:
         applied.network(torch.randn(input))
     (entry,) = ledger.entries()
