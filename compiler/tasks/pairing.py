@@ -16,9 +16,11 @@ Booleans = NDArray[np.bool_]
 SAME = 0.9
 """An overlap beyond which two boxes are the same one; a box that was kept instead overlaps less."""
 OVERLAP_MARGIN = 1e-3
-"""An overlap this near to the threshold, and rounding decides which of two boxes is kept."""
+"""An overlap this near to the threshold, and rounding to fp32 decides which of two boxes is kept."""
 SCORE_MARGIN = 1e-4
-"""A score this near to another, or to the lowest that is kept, and rounding decides which of them is the better."""
+"""A score this near to another, or to the lowest that is kept, and rounding to fp32 decides which is the better."""
+USUAL_SHARE = 0.9
+"""How many of the pairs differ by no more than a precision usually makes them differ."""
 UNDECIDED_SHARE = 0.05
 """Rounding decides about few; where more of the detections differ, it is something else."""
 
@@ -68,6 +70,9 @@ def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
     that one list lacks for it, and all that they exclude in turn, are undecided. So are those whose score is at the
     threshold, or at the lowest of a full list. Where that would be more than a few, none are.
 
+    How near is near depends on the precision, which shows in the pairs. Nothing is forgiven that way which they do not
+    show, and they are held to a tolerance.
+
     Args:
         first: Some detections.
         second: Those to pair them with.
@@ -79,13 +84,15 @@ def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
         alone[0][one] = alone[1][other] = False
     ratio = overlaps(first.boxes[:, None], second.boxes[None]) * (first.groups[:, None] == second.groups[None])
     ahead = first.scores[:, None] - second.scores[None]
-    undecided = alone[0] & _is_marginal(first, second, config), alone[1] & _is_marginal(second, first, config)
+    score_margin, overlap_margin = _margins(first, second, pairs)
+    lowest = [_lowest(side, config) + score_margin for side in (first, second)]
+    undecided = alone[0] & (first.scores <= lowest[1]), alone[1] & (second.scores <= lowest[0])
     # Only a better box excludes another.
     may_exclude = (
-        (ratio > config.iou_threshold - OVERLAP_MARGIN) & (ahead <= SCORE_MARGIN),
-        (ratio > config.iou_threshold - OVERLAP_MARGIN) & (ahead >= -SCORE_MARGIN),
+        (ratio > config.iou_threshold - overlap_margin) & (ahead <= score_margin),
+        (ratio > config.iou_threshold - overlap_margin) & (ahead >= -score_margin),
     )
-    is_tied = (ratio < config.iou_threshold + OVERLAP_MARGIN) | (np.abs(ahead) < SCORE_MARGIN)
+    is_tied = (ratio < config.iou_threshold + overlap_margin) | (np.abs(ahead) < score_margin)
     while True:
         found = (
             alone[0] & (may_exclude[0] & (is_tied | undecided[1][None])).any(axis=1),
@@ -115,10 +122,20 @@ def _pairs(first: Detected, second: Detected) -> list[tuple[int, int]]:
     return sorted(pairs.items())
 
 
-def _is_marginal(own: Detected, other: Detected, config: SelectionConfig) -> Booleans:
-    """Tell which detections score so little that the other list may lack them."""
-    lowest = other.scores.min() if other.is_full and len(other.scores) else config.score_thr
-    return np.asarray(own.scores <= lowest + SCORE_MARGIN)
+def _margins(first: Detected, second: Detected, pairs: list[tuple[int, int]]) -> tuple[float, float]:
+    """Return how near scores and overlaps have to be for rounding to decide: twice what it does to one detection."""
+    if not pairs:
+        return SCORE_MARGIN, OVERLAP_MARGIN
+    ones, others = np.transpose(pairs)
+    apart = np.abs(first.scores[ones] - second.scores[others])
+    moved = 1 - overlaps(first.boxes[ones], second.boxes[others])
+    usual_score, usual_overlap = (float(np.quantile(differences, USUAL_SHARE)) for differences in (apart, moved))
+    return max(SCORE_MARGIN, 2 * usual_score), max(OVERLAP_MARGIN, 2 * usual_overlap)
+
+
+def _lowest(detected: Detected, config: SelectionConfig) -> float:
+    """Return the score below which a list has no room."""
+    return float(detected.scores.min()) if detected.is_full and len(detected.scores) else config.score_thr
 
 
 def _at_least_a_pixel(boxes: Array) -> Array:

@@ -1,5 +1,7 @@
 """Which detections of two lists are the same, which differ by rounding alone, and which are plainly wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,24 @@ def test_of_two_boxes_with_the_same_score_that_exclude_each_other_either_may_be_
 def test_what_scores_as_little_as_the_last_of_a_full_list_or_the_threshold_is_undecided(score, is_full, lacking):
     last = (900, 900, 950, 950, 0.3)
     assert lacks(crowd((1100, 900, 1150, 950, score), last), crowd(last, is_full=is_full)) == (lacking, 0)
+
+
+def moved(detected, pixels=0.0, score=0.0):
+    """Return a list as a lower precision gives it."""
+    signs = np.where(np.arange(len(detected.boxes)) % 2, 1, -1)
+    return replace(detected, boxes=detected.boxes + pixels * signs[:, None], scores=detected.scores + score * signs)
+
+
+@pytest.mark.parametrize(("ratio", "pixels", "lacking"), [(0.51, 0, 1), (0.51, 0.3, 0), (0.58, 0.3, 1), (0.42, 0.3, 1)])
+def test_an_overlap_is_near_the_threshold_within_what_a_lower_precision_moves_boxes(ratio, pixels, lacking):
+    shift = overlapping(ratio)
+    better, worse = (900, 900, 1000, 1000, 0.8), (900 + shift, 900, 1000 + shift, 1000, 0.6)
+    assert lacks(crowd(better, worse), moved(crowd(better), pixels=pixels)) == (lacking, 0)
+
+
+@pytest.mark.parametrize(("score", "apart", "lacking"), [(0.053, 0, 1), (0.053, 2e-3, 0), (0.06, 2e-3, 1)])
+def test_a_score_is_near_the_threshold_within_what_a_lower_precision_moves_scores(score, apart, lacking):
+    assert lacks(crowd((900, 900, 950, 950, score)), moved(crowd(), score=apart)) == (lacking, 0)
 
 
 def test_where_many_differ_none_is_undecided():
