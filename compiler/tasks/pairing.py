@@ -22,7 +22,7 @@ SCORE_MARGIN = 1e-4
 USUAL_SHARE = 0.9
 """How many of the pairs differ by no more than a precision usually makes them differ."""
 UNDECIDED_SHARE = 0.05
-"""Rounding decides about few; where more of the detections differ, it is something else."""
+"""Rounding decides about little: where detections that score more in all differ, it is something else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
 
     Where two boxes overlap by just the threshold, or exclude each other and score the same, either way is right: those
     that one list lacks for it, and all that they exclude in turn, are undecided. So are those whose score is at the
-    threshold, or at the lowest of a full list. Where that would be more than a few, none are.
+    threshold, or at the lowest of a full list. Where those would score more than a little in all, none are.
 
     How near is near depends on the precision, which shows in the pairs. Nothing is forgiven that way which they do not
     show, and they are held to a tolerance.
@@ -101,8 +101,8 @@ def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
         if not any((new & ~known).any() for new, known in zip(found, undecided, strict=True)):
             break
         undecided = undecided[0] | found[0], undecided[1] | found[1]
-    few = UNDECIDED_SHARE * min(len(first.boxes), len(second.boxes))
-    if max(one.sum() for one in undecided) > few:
+    little = UNDECIDED_SHARE * min(first.scores.sum(), second.scores.sum())
+    if max(first.scores[undecided[0]].sum(), second.scores[undecided[1]].sum()) > little:
         undecided = np.zeros_like(undecided[0]), np.zeros_like(undecided[1])
     return Pairing(pairs, undecided)
 

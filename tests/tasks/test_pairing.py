@@ -110,6 +110,15 @@ def test_where_many_differ_none_is_undecided():
     assert lacks(*few) == (1, 1)
 
 
+@pytest.mark.parametrize(("score", "lacking"), [(0.06, 0), (0.6, 8)])
+def test_many_that_score_next_to_nothing_are_little(score, lacking):
+    shift = overlapping(0.5)
+    columns = [(900, 200 * row, 1000, 200 * row + 100) for row in range(8)]
+    better = [(*box, score + 0.001) for box in columns]
+    worse = [(left + shift, top, right + shift, bottom, score) for left, top, right, bottom in columns]
+    assert lacks(crowd(*better, *worse), crowd(*better)) == (lacking, 0)
+
+
 def test_suppression_after_rounding_differs_by_nothing_but_what_is_undecided():
     generator = np.random.default_rng(0)
     corners = generator.uniform(0, 800, (1, 4000, 2))

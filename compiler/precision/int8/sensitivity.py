@@ -23,29 +23,25 @@ from compiler.precision.sessions import Run, open_model
 if TYPE_CHECKING:
     import onnx
 
-Difference = Callable[[int, Tensors, Tensors], float]
-"""How far outputs are from the reference, for a sample's position, the reference and what was found."""
 TAPPED_AT_ONCE = 16
 """Layers whose input and output are held in memory together."""
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """What quantising one layer alone does to the model's outputs.
+    """What quantising one layer alone does to what the model gives.
 
     Attributes:
         node: Its name.
         operator: Its type.
-        relative_error: The largest absolute error of any output, in standard deviations of that output.
-        cosine_similarity: The smallest of any output.
-        difference: In the unit that the caller measures in; the relative error where it measures nothing.
+        relative_error: The largest absolute error of any tensor, in standard deviations of that tensor.
+        cosine_similarity: The smallest of any tensor.
     """
 
     node: str
     operator: str
     relative_error: float
     cosine_similarity: float
-    difference: float
 
 
 def rank(
@@ -53,10 +49,10 @@ def rank(
     table: CalibrationTable,
     scheme: QuantizationScheme,
     samples: Sequence[Tensors],
-    difference: Difference | None = None,
+    judged: Sequence[str] = (),
     most: int | None = None,
 ) -> tuple[LayerError, ...]:
-    """Return the error that each layer causes when it alone is quantised, the worst first.
+    """Return the error that each layer causes when it alone is quantised; the first lowers the cosine most.
 
     A layer is run by itself, in float and quantised, on what it reads in the float model; the difference is added to
     its output in the float model, which is opened once for all layers. So each layer costs a run of the model on each
@@ -67,7 +63,7 @@ def rank(
         table: What `calibrate` found for this very model.
         scheme: What the target takes.
         samples: Few: the time is in proportion to their number.
-        difference: Orders the layers; by relative error without it.
+        judged: The tensors whose error counts; without any, the model's outputs.
         most: Ranks so many layers at most: those whose own output is noisiest on the first sample, which costs two
             runs for every `TAPPED_AT_ONCE` layers to find.
 
@@ -79,17 +75,15 @@ def rank(
     layers = [layer for layer in place(model, table, scheme).layers if layer.node.op_type not in scheme.carriers]
     if most is not None and len(layers) > most:
         layers = _noisiest(model, layers, scheme, samples[0], most)
-    run_disturbed = open_model(_disturbable(model, layers))
+    run_disturbed = open_model(_disturbable(model, layers), judged)
     references = [run_disturbed(sample) for sample in samples]
-    found: dict[str, list[tuple[float, float, float]]] = {layer.name: [] for layer in layers}
+    found: dict[str, list[tuple[float, float]]] = {layer.name: [] for layer in layers}
     for layer, position, _, error in _disturbances(model, layers, scheme, samples):
         reference = references[position]
         outputs = run_disturbed({**samples[position], _disturbance_name(layer): error})
-        relative, cosine = _compared(reference, outputs)
-        measured = difference(position, reference, outputs) if difference else relative
-        found[layer.name].append((measured, relative, cosine))
+        found[layer.name].append(_compared(reference, outputs))
     errors = [_layer_error(layer, found[layer.name]) for layer in layers]
-    return tuple(sorted(errors, key=lambda error: (-error.difference, error.cosine_similarity)))
+    return tuple(sorted(errors, key=lambda error: (error.cosine_similarity, -error.relative_error)))
 
 
 def auto_quantize(
@@ -229,7 +223,7 @@ def _disturbance_name(layer: Layer) -> str:
 
 
 def _compared(reference: Tensors, found: Tensors) -> tuple[float, float]:
-    """Return the largest relative error and the smallest cosine similarity of the float outputs."""
+    """Return the largest relative error and the smallest cosine similarity of the tensors of floats."""
     pairs = list(_float_pairs(reference, found))
     if any(expected.shape != actual.shape for expected, actual in pairs):
         return math.inf, 0.0
@@ -249,7 +243,7 @@ def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return float(first @ second) / norms if norms else float(np.array_equal(first, second))
 
 
-def _layer_error(layer: Layer, found: Sequence[tuple[float, float, float]]) -> LayerError:
+def _layer_error(layer: Layer, found: Sequence[tuple[float, float]]) -> LayerError:
     """Return a layer's error: the worst over the samples."""
-    differences, relatives, cosines = zip(*found, strict=True)
-    return LayerError(name_of(layer.node), layer.node.op_type, max(relatives), min(cosines), max(differences))
+    relatives, cosines = zip(*found, strict=True)
+    return LayerError(name_of(layer.node), layer.node.op_type, max(relatives), min(cosines))
