@@ -99,8 +99,8 @@ class CalibrationConfig:
     """What int8 takes its ranges from."""
 
     data: str | None = None
-    """A folder of what the model looks at, a list of such files (.txt), or COCO annotations (.json) with their boxes;
-    nothing means the input of the proof and variations of it."""
+    """A folder of what the model looks at, a list of such files (.txt), COCO annotations (.json) with boxes, or an
+    OpenMMLab config (.py) for what it validates on; nothing means the proof's input and variations of it."""
     method: str = "min_max"
     """`min_max`, `percentile` or `entropy`."""
     limit: int = 256

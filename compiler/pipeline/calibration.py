@@ -1,10 +1,10 @@
-"""What int8 is calibrated on: files of a folder, a list or COCO annotations, preprocessed as for the engine."""
+"""What int8 is calibrated on: files of a folder, of a list, of annotations or of OpenMMLab's datasets, preprocessed."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +54,19 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
         files = (path for path in sorted(data.rglob("*")) if path.is_file())
         found = [Item(path) for path in files if path.suffix.lower() in SUFFIXES[task.source]]
     else:
-        found = _annotated(data) if data.suffix == ".json" else _listed(data)
+        found = _named(data, config.model.packages)
     if not found:
         known = ", ".join(SUFFIXES[task.source])
         raise _unusable(
             "the calibration data holds nothing that the model looks at",
             data,
             why=f"a model of this task reads {known}",
-            fix="name a folder of such files, a list of them (.txt), or COCO annotations (.json)",
+            fix="name a folder of such files, a list of them (.txt), annotations (.json) or an OpenMMLab config (.py)",
         )
     chosen = tuple(found[:: math.ceil(len(found) / limit)])
     for item in chosen:
         if not item.path.is_file():
-            fix = f"paths are seen from {data.parent}"
+            fix = "paths in a list or in annotations are seen from its folder, those in a config from the current one"
             raise _unusable("the calibration data names a file that does not exist", data, str(item.path), fix)
     return chosen
 
@@ -104,6 +104,20 @@ def _of_usual_batch(tensors: Tensors, count: int, batch: int) -> Iterator[Tensor
         yield {name: tensor[start : start + batch] for name, tensor in tensors.items()}
 
 
+def _named(data: Path, packages: Mapping[str, str]) -> list[Item]:
+    """Return what a file names."""
+    match data.suffix:
+        case ".json":
+            return _annotated(data, data, data.parent)
+        case ".py":
+            from compiler.openmmlab.datasets import validation_datasets
+
+            datasets = validation_datasets(data, {name: Path(folder) for name, folder in packages.items()})
+            return [item for one in datasets for item in _annotated(data, one.annotations, one.images)]
+        case _:
+            return _listed(data)
+
+
 def _listed(data: Path) -> list[Item]:
     try:
         lines = [line.strip() for line in data.read_text(encoding="utf-8").splitlines()]
@@ -112,22 +126,30 @@ def _listed(data: Path) -> list[Item]:
     return [Item(data.parent / line) for line in lines if line and not line.startswith("#")]
 
 
-def _annotated(data: Path) -> list[Item]:
-    """Return the images of COCO annotations, each with the boxes of its objects."""
+def _annotated(data: Path, annotations: Path, images: Path) -> list[Item]:
+    """Return the images of COCO annotations, each with the boxes of its objects; or of MMOCR's, without boxes.
+
+    Args:
+        data: What the user named.
+        annotations: The file.
+        images: The folder that the images' names are seen from.
+    """
     try:
-        content = json.loads(data.read_text(encoding="utf-8"))
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+        if "data_list" in content:
+            return [Item(images / entry["img_path"]) for entry in content["data_list"]]
         boxes: dict[Any, list[list[float]]] = {}
         for annotation in content.get("annotations", ()):
             x, y, width, height = map(float, annotation["bbox"])
             if width > 0 and height > 0:
                 boxes.setdefault(annotation["image_id"], []).append([x, y, x + width, y + height])
-        return [Item(data.parent / image["file_name"], boxes.get(image["id"])) for image in content["images"]]
+        return [Item(images / image["file_name"], boxes.get(image["id"])) for image in content["images"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unusable(
-            "these are no COCO annotations",
+            f"{annotations.name} holds no COCO annotations",
             data,
-            why=f"{type(error).__name__}: {error}",
-            fix="they have images with file_name and id, and annotations with image_id and bbox",
+            why=f"{annotations}: {type(error).__name__}: {error}",
+            fix="they have images with file_name and id, and annotations with image_id and bbox; MMOCR's, a data_list",
         ) from error
 
 

@@ -100,6 +100,39 @@ def test_annotations_give_each_image_its_boxes(tmp_path):
     assert second == Item(tmp_path / "images/b.png", None), "an image without annotations is looked at as a whole"
 
 
+CONFIG = """
+data_root = 'data/street/'
+dataset = dict(type='CocoDataset', data_root=data_root, ann_file='annotations.json', data_prefix=dict(img=''))
+val_dataloader = dict(batch_size=1, dataset={dataset})
+"""
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    ["dataset", "dict(type='RepeatDataset', dataset=dataset)", "dict(type='ConcatDataset', datasets=[dataset])"],
+)
+def test_a_config_of_openmmlab_is_read_for_what_it_validates_on(tmp_path, monkeypatch, dataset):
+    coco(tmp_path / "data/street", {"image_id": 1, "bbox": [5, 6, 20, 10]})
+    (tmp_path / "work_dirs").mkdir()
+    (tmp_path / "work_dirs/mine.py").write_text(CONFIG.format(dataset=dataset))
+    monkeypatch.chdir(tmp_path)
+    first, second = find_items(*configured(POSE, "calibration.data=work_dirs/mine.py"))
+    assert first == Item(Path("data/street/a.png"), [[5, 6, 25, 16]])
+    assert second.path.is_file()
+
+
+def test_words_of_mmocrs_annotations_are_read_whole(tmp_path, monkeypatch):
+    image(tmp_path / "words/images/one.png")
+    entries = [{"img_path": "images/one.png", "instances": [{"text": "one"}]}]
+    (tmp_path / "words/test.json").write_text(json.dumps({"metainfo": {}, "data_list": entries}))
+    (tmp_path / "crnn.py").write_text(
+        "test_dataloader = dict(dataset=dict(type='OCRDataset', data_root='words', ann_file='test.json'))"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert find_items(*configured("model=crnn", "calibration.data=crnn.py")) == (Item(Path("words/images/one.png")),)
+    assert find_items(*configured("model=crnn", "calibration.data=words/test.json"))[0].path.is_file()
+
+
 def test_without_data_there_is_nothing_to_find():
     assert find_items(*configured(POSE)) == ()
 
@@ -148,6 +181,22 @@ def json_without_images(folder: Path) -> Path:
     return folder / "a.json"
 
 
+def config_without_annotations(folder: Path) -> Path:
+    (folder / "a.py").write_text("val_dataloader = dict(dataset=dict(type='KittiDataset', data_root='data/kitti'))")
+    return folder / "a.py"
+
+
+def config_of_pickled_annotations(folder: Path) -> Path:
+    (folder / "infos.pkl").write_bytes(b"\x80\x04}.")
+    (folder / "a.py").write_text(f"val_dataloader = dict(dataset=dict(ann_file='{folder}/infos.pkl'))")
+    return folder / "a.py"
+
+
+def config_of_annotations_elsewhere(folder: Path) -> Path:
+    (folder / "a.py").write_text("val_dataloader = dict(dataset=dict(data_root='nowhere', ann_file='a.json'))")
+    return folder / "a.py"
+
+
 def json_with_a_short_box(folder: Path) -> Path:
     return coco(folder, {"image_id": 1, "bbox": [1, 2, 3]})
 
@@ -157,14 +206,16 @@ def json_with_a_short_box(folder: Path) -> Path:
     [
         (missing, "the calibration data does not exist", "seen from the current folder"),
         (empty, "holds nothing that the model looks at", "reads .bmp, .jpeg, .jpg, .png"),
-        (of_another_task, "holds nothing that the model looks at", "COCO annotations"),
+        (of_another_task, "holds nothing that the model looks at", "OpenMMLab config (.py)"),
         (empty_list, "holds nothing that the model looks at", "a list of them"),
         (binary_list, "the list of calibration data cannot be read", "codec can't decode"),
         (list_of_a_missing_file, "names a file that does not exist", "gone.png"),
-        (broken_json, "these are no COCO annotations", "JSONDecodeError"),
-        (other_json, "these are no COCO annotations", "file_name and id"),
-        (json_without_images, "these are no COCO annotations", "KeyError: 'images'"),
-        (json_with_a_short_box, "these are no COCO annotations", "ValueError: not enough values"),
+        (broken_json, "holds no COCO annotations", "JSONDecodeError"),
+        (other_json, "holds no COCO annotations", "file_name and id"),
+        (json_without_images, "holds no COCO annotations", "KeyError: 'images'"),
+        (config_of_pickled_annotations, "infos.pkl holds no COCO annotations", "UnicodeDecodeError"),
+        (config_of_annotations_elsewhere, "a.json holds no COCO annotations", "nowhere/a.json"),
+        (json_with_a_short_box, "holds no COCO annotations", "ValueError: not enough values"),
     ],
 )
 def test_data_that_cannot_be_used_is_refused_with_its_place(tmp_path, prepare, what, said):
@@ -173,6 +224,13 @@ def test_data_that_cannot_be_used_is_refused_with_its_place(tmp_path, prepare, w
         find_items(*configured(POSE, f"calibration.data={data}"))
     assert caught.value.where == f"calibration.data={data}"
     assert said in str(caught.value)
+
+
+def test_a_config_that_names_no_annotations_is_refused_with_the_place_in_it(tmp_path):
+    data = config_without_annotations(tmp_path)
+    with pytest.raises(CompileError, match="names no annotations") as caught:
+        find_items(*configured(POSE, f"calibration.data={data}"))
+    assert caught.value.where == f"{data}: val_dataloader.dataset.ann_file"
 
 
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path):
