@@ -209,6 +209,8 @@ def test_a_required_rewriter_that_cannot_act_is_an_error(command_line, shared_ca
 
 def test_explain_names_what_fired_and_what_was_skipped_and_why(command_line, bundle):
     run = command_line("explain", str(bundle))
+    verdicts = re.findall(r"^(fired|skipped)", run.stdout, flags=re.MULTILINE)
+    assert verdicts == sorted(verdicts), "what fired comes first"
     assert run.returncode == 0
     assert "fired 1x   spp_to_cascaded_pooling: module rewriter, exact, max abs error 0\n" in run.stdout
     assert "at backbone.stage4.1\n" in run.stdout

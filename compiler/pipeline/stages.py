@@ -161,8 +161,8 @@ def verify(job: Job, network: Network, built: Built, folder: Path) -> str:
     usual = samples[str(job.config.usual_input)].tensors
     measured = network.entries(usual)
     programs = _program_stages(network.selection, built)
-    ledger = [*measured, *_graph_entries(job, network.selection, built, programs, usual)]
-    ledger += network.selection.entries
+    ledger = [*measured, *_graph_entries(job, network.selection, built, programs, usual), *network.selection.entries]
+    ledger.sort(key=lambda entry: entry.status != "fired")
     _check_required(job.config.rewriters.require, ledger)
     behind = _stages_behind_the_rewriters(job, built)
     stages = [*network.stages(), *programs, *behind]
