@@ -19,7 +19,7 @@ demo: $(VENV)/demo  ## compile RTMPose for ONNX Runtime on a photograph, and say
 	@echo "  outputs/rtmpose/$(NAME)/report.html"
 
 test: $(VENV)/test  ## run the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 test-gpu:  ## build engines on this machine's GPU, run them, print what they compute and how fast
 	$(MAKE) VENV=$(VENV)-gpu $(VENV)-gpu/gpu
