@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from types import FrameType
 
-from compiler.errors import ExitCode, UsageError, as_compile_error, nearest
+from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, nearest, was_interrupted
 
 VERBS = {
     "compile": "compile",
@@ -27,14 +27,6 @@ VERBS = {
 INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
 
 
-class Interrupted(BaseException):
-    """The run was asked to stop.
-
-    Not a KeyboardInterrupt: once one has passed through code that a library generated, Python kills the process at its
-    end with the signal instead of returning the exit status, even though it was handled.
-    """
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -44,13 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run([argument for argument in given if argument != "--debug"])
     except Interrupted:
-        print(INTERRUPTED, file=sys.stderr)
-        return ExitCode.FAILED
+        return _interrupted()
     except BrokenPipeError:
         # Whoever read the output, such as `head`, has seen enough. Python must not try to write the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except Exception as error:
+        if was_interrupted(error):
+            return _interrupted()
         if debug:
             raise
         shown = as_compile_error(error)
@@ -72,6 +65,11 @@ def _run(arguments: list[str]) -> int:
 
 def _is_override(argument: str) -> bool:
     return "=" in argument or argument.startswith(("-", "+", "~"))
+
+
+def _interrupted() -> int:
+    print(INTERRUPTED, file=sys.stderr)
+    return ExitCode.FAILED
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -58,6 +58,20 @@ def _rebuild(kind: type[CompileError], what: str, where: str, why: str, fix: str
     return kind(what, where=where, why=why, fix=fix)
 
 
+class Interrupted(BaseException):
+    """The run was asked to stop.
+
+    Not a KeyboardInterrupt: once one has passed through code that a library generated, Python kills the process at its
+    end with the signal instead of returning the exit status, even though it was handled.
+    """
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Tell whether an error comes from an interruption: left half way, a library such as OmegaConf may raise its own."""
+    before = error.__context__ or error.__cause__
+    return isinstance(error, Interrupted) or (before is not None and was_interrupted(before))
+
+
 def as_compile_error(error: Exception) -> CompileError:
     """Return an error as one that can be shown: what nobody foresaw is a defect, and says so."""
     if isinstance(error, CompileError):

@@ -14,7 +14,7 @@ from rich.table import Table
 from compiler.artifact import write_json, write_text
 from compiler.config import compose
 from compiler.config.overrides import split_sweep
-from compiler.errors import ExitCode, as_compile_error
+from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
 from compiler.openmmlab.own_model import own_model
 from compiler.pipeline import compile
 from compiler.pipeline.guards import writable
@@ -122,6 +122,8 @@ def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Consol
         print_outcome(screen, outcome)
         return _row(overrides, outcome, time.perf_counter() - start)
     except Exception as error:  # whatever goes wrong in one job, the others are still wanted
+        if was_interrupted(error):
+            raise Interrupted from error
         known = as_compile_error(error)
         print_error(screen, known)
         code = known.exit_code

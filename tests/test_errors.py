@@ -1,14 +1,17 @@
 """What a user sees when something is wrong."""
 
+import itertools
 import pickle
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from compiler.errors import CompileError, ExitCode, UsageError, nearest
+from compiler.errors import CompileError, ExitCode, Interrupted, UsageError, nearest, was_interrupted
 
 CHOICES = ["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
@@ -77,3 +80,62 @@ def test_one_letter_too_few_still_finds_the_choice(choice, position):
 @given(st.text(), st.lists(st.text()))
 def test_any_text_gets_an_advice(name, choices):
     assert nearest(name, choices)
+
+
+def failing_while_it_is_left():
+    try:
+        raise Interrupted
+    finally:
+        {}["tidied up"]
+
+
+def failing_and_wrapped():
+    try:
+        failing_while_it_is_left()
+    except KeyError as error:
+        raise CompileError("the network cannot be built") from error
+
+
+def failing_by_itself():
+    try:
+        raise OSError
+    except OSError:
+        raise KeyError from None
+
+
+@pytest.mark.parametrize(
+    ("run", "interrupted"), [(failing_while_it_is_left, True), (failing_and_wrapped, True), (failing_by_itself, False)]
+)
+def test_an_interruption_is_seen_behind_what_it_makes_a_library_raise(run, interrupted):
+    with pytest.raises((KeyError, CompileError)) as caught:
+        run()
+    assert was_interrupted(caught.value) == interrupted
+
+
+def raised_when_interrupted_at(line, run):
+    """Interrupt a run at its so many-th line within OmegaConf; return what comes of it, or None where it is over."""
+    lines = itertools.count(1)
+
+    def trace(frame, event, argument):
+        if event == "line" and next(lines) == line:
+            raise Interrupted
+        return trace if "omegaconf" in frame.f_code.co_filename else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    except BaseException as error:
+        return error
+    finally:
+        sys.settrace(before)
+    return None
+
+
+def test_omegaconf_may_be_interrupted_anywhere():
+    """Where it is left while it moves a value, it cannot move it back, and says that instead."""
+    found = [raised_when_interrupted_at(line, lambda: OmegaConf.create([[3]])) for line in range(1, 2000)]
+    raised = list(itertools.takewhile(bool, found))
+    assert len(raised) < len(found), "every line was tried"
+    assert all(map(was_interrupted, raised))
+    assert not all(isinstance(error, Interrupted) for error in raised)

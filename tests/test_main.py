@@ -239,6 +239,28 @@ def test_an_interrupted_run_ends_in_order(command_line, sent):
     assert not list(command_line.folder.glob("outputs/.cache/*.partial"))
 
 
+HIDING = """
+import os, signal, sys, types
+from compiler import __main__
+
+def run(arguments):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        raise ValueError("a library was left half way")
+
+sys.modules["compiler.hiding"] = types.SimpleNamespace(run=run)
+__main__.VERBS["hiding"] = "hiding"
+sys.exit(__main__.main(["hiding"]))
+"""
+
+
+def test_an_interruption_that_a_library_hides_is_one_all_the_same():
+    run = subprocess.run([sys.executable, "-c", HIDING], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("interrupted: an older bundle is untouched")
+
+
 def test_two_runs_at_once_wait_for_each_other_and_both_succeed(command_line):
     processes = [command_line.start(TINY) for _ in range(2)]
     printed = [process.communicate(timeout=300)[0] for process in processes]

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from compiler import sweep
+from compiler.errors import Interrupted
+
 JOBS = "model=rtmpose-t,rtmpose-s", "shape=static_256x192,dynamic_256x192"
 
 
@@ -54,3 +59,19 @@ def test_an_output_that_cannot_be_written_is_told_once_for_each_job_and_for_the_
     assert run.stderr.startswith("error: the output cannot be written")
     assert "2 jobs" in run.stdout
     assert "defect" not in run.stdout + run.stderr
+
+
+def test_an_interruption_stops_the_sweep_even_where_a_library_hides_it(monkeypatch, tmp_path):
+    compiled = []
+
+    def compile(config, listen):
+        compiled.append(config.model.name)
+        try:
+            raise Interrupted
+        finally:
+            raise ValueError("a library was left half way")
+
+    monkeypatch.setattr(sweep, "compile", compile)
+    with pytest.raises(Interrupted):
+        sweep.sweep(["model=rtmpose-t,rtmpose-s", f"output={tmp_path}"])
+    assert compiled == ["rtmpose-t"]
