@@ -67,7 +67,7 @@ class Interrupted(BaseException):
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Tell whether an error comes from an interruption: left half way, a library such as OmegaConf may raise its own."""
+    """Tell whether an error comes from an interruption: left half way, libraries such as OmegaConf raise their own."""
     before = error.__context__ or error.__cause__
     return isinstance(error, Interrupted) or (before is not None and was_interrupted(before))
 
