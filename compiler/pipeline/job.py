@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ class Job:
     def bundle(self) -> Path:
         """Where the bundle goes: `<output>/<model>/<deploy name>`."""
         return Path(self.config.output) / self.config.model.name / self.name
+
+    @cached_property
+    def calibration_digests(self) -> tuple[str, ...]:
+        """Of the files that int8 is calibrated on."""
+        return tuple(file_digest(item.path) for item in self.calibration)
 
     @property
     def cache(self) -> Path:

@@ -153,7 +153,7 @@ def _input(job: Job) -> Key:
 
 
 def _calibration(job: Job) -> list[tuple[str, list[list[float]] | None]]:
-    return [(file_digest(item.path), item.boxes) for item in job.calibration]
+    return [(file, item.boxes) for file, item in zip(job.calibration_digests, job.calibration, strict=True)]
 
 
 def _tools(*names: str) -> Key:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ def _quantized_as_far_as_proven(
 
     A detector is judged by what it selects from: among near-equals, the least rounding changes which are selected.
     """
-    from compiler.precision.int8 import auto_quantize, quantize, rank
+    from compiler.precision.int8 import auto_quantize, rank
     from compiler.precision.selection import before_selection
     from compiler.precision.sessions import open_model
 
@@ -132,11 +133,8 @@ def _quantized_as_far_as_proven(
         return all(tolerance.holds(compare_arrays(name, array, found[name])) for name, array in reference.items())
 
     reference = run(model)
-    everything = quantize(model, table, scheme, job.config.keep_fp32)
-    if passes(everything.model):
-        return everything
-    ranking = rank(model, table, scheme, [usual], judged, RANKED)
-    return auto_quantize(model, table, scheme, ranking, passes, job.config.keep_fp32)
+    ranked = partial(rank, model, table, scheme, [usual], judged, RANKED)
+    return auto_quantize(model, table, scheme, ranked, passes, job.config.keep_fp32)
 
 
 def _usual(job: Job) -> Tensors:

@@ -111,7 +111,7 @@ def test_auto_leaves_out_exactly_the_layer_that_was_made_bad(scheme):
     table = table_of(graph)
     ranking = rank(graph, table, scheme, [images()])
     assert not is_close(graph)(quantize(graph, table, scheme).model)
-    found = auto_quantize(graph, table, scheme, ranking, is_close(graph))
+    found = auto_quantize(graph, table, scheme, lambda: ranking, is_close(graph))
     assert is_close(graph)(found.model)
     assert [entry.node for entry in found.kept] == ["c2"]
     assert found.kept[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} σ"
@@ -121,7 +121,7 @@ def test_auto_leaves_out_exactly_the_layer_that_was_made_bad(scheme):
 def test_auto_leaves_out_nothing_where_the_proof_holds_at_once(scheme):
     graph = model(CHAIN)
     calls = []
-    found = auto_quantize(graph, table_of(graph), scheme, [], lambda candidate: calls.append(candidate) or True)
+    found = auto_quantize(graph, table_of(graph), scheme, list, lambda candidate: calls.append(candidate) or True)
     assert found.kept == ()
     assert len(calls) == 1
 
@@ -130,7 +130,7 @@ def test_auto_keeps_what_was_left_out_anyway():
     graph = with_an_outlier()
     table = table_of(graph)
     ranking = rank(graph, table, TENSORRT, [images()])
-    found = auto_quantize(graph, table, TENSORRT, ranking, is_close(graph), keep=["y"])
+    found = auto_quantize(graph, table, TENSORRT, lambda: ranking, is_close(graph), keep=["y"])
     assert {entry.node: entry.why[:5] for entry in found.kept} == {"c2": "alone", "y": "asked"}
 
 
@@ -146,7 +146,7 @@ def test_auto_finds_the_fewest_in_few_proofs(needed):
         floats = sum(node.op_type == "Conv" and "k" in node.input for node in candidate.graph.node)
         return floats >= needed
 
-    found = auto_quantize(graph, table_of(graph), TENSORRT, ranking, passes)
+    found = auto_quantize(graph, table_of(graph), TENSORRT, lambda: ranking, passes)
     assert len(found.kept) == needed
     assert len(calls) <= 7
 
@@ -154,7 +154,7 @@ def test_auto_finds_the_fewest_in_few_proofs(needed):
 def test_auto_says_when_the_float_model_fails_too():
     graph = model(CHAIN)
     with pytest.raises(CompileError, match="the proof fails with nothing quantised"):
-        auto_quantize(graph, table_of(graph), TENSORRT, [], lambda _: False)
+        auto_quantize(graph, table_of(graph), TENSORRT, list, lambda _: False)
 
 
 def test_auto_says_when_every_layer_has_to_stay_in_float():
@@ -162,7 +162,7 @@ def test_auto_says_when_every_layer_has_to_stay_in_float():
     table = table_of(graph)
     ranking = rank(graph, table, TENSORRT, [images()])
     with pytest.raises(CompileError, match="no layer can be quantised within the tolerance"):
-        auto_quantize(graph, table, TENSORRT, ranking, lambda candidate: candidate is graph)
+        auto_quantize(graph, table, TENSORRT, lambda: ranking, lambda candidate: candidate is graph)
 
 
 def test_a_table_of_another_model_is_refused():

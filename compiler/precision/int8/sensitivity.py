@@ -90,7 +90,7 @@ def auto_quantize(
     model: onnx.ModelProto,
     table: CalibrationTable,
     scheme: QuantizationScheme,
-    ranking: Sequence[LayerError],
+    ranked: Callable[[], Sequence[LayerError]],
     passes: Callable[[onnx.ModelProto], bool],
     keep: Sequence[str] = (),
 ) -> Quantized:
@@ -100,7 +100,7 @@ def auto_quantize(
         model: In float32; not changed.
         table: What `calibrate` found for this very model.
         scheme: What the target takes.
-        ranking: From `rank`.
+        ranked: Ranks the layers, as `rank` does; called only where not everything can be quantised.
         passes: The proof. It is called at most 2 + log2(layers) times; it is taken to hold for every larger number of
             layers left out once it holds for one.
         keep: What stays in float in any case.
@@ -112,12 +112,12 @@ def auto_quantize(
         CompileError: The proof fails with nothing quantised, or needs nearly everything in float.
     """
 
-    def attempt(count: int) -> Quantized:
-        worst = {error.node: error for error in ranking[:count]}
+    def without(errors: Sequence[LayerError]) -> Quantized:
+        worst = {error.node: error for error in errors}
         quantized = quantize(model, table, scheme, [*keep, *worst])
         return replace(quantized, kept=tuple(_explained(entry, worst) for entry in quantized.kept))
 
-    quantized = attempt(0)
+    quantized = without(())
     if passes(quantized.model):
         return quantized
     if not passes(model):
@@ -126,10 +126,11 @@ def auto_quantize(
             why="the float model is beyond the tolerance that the quantised one is held to",
             fix="look at the float model first, or raise the tolerance",
         )
+    ranking = ranked()
     failing, holding, best = 0, len(ranking), None
     while holding - failing > 1:
         middle = (failing + holding) // 2
-        quantized = attempt(middle)
+        quantized = without(ranking[:middle])
         if passes(quantized.model):
             holding, best = middle, quantized
         else:
