@@ -22,7 +22,7 @@ VERBS = {
     "doctor": "doctor",
     "import": "import_config",
 }
-"""The module of this package for each; its `run(arguments)` returns the exit status."""
+"""The module of `compiler.cli` for each; its `run(arguments)` returns the exit status."""
 
 INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
 
@@ -59,7 +59,7 @@ def _run(arguments: list[str]) -> int:
     verb, rest = (arguments[0], arguments[1:]) if has_verb else ("compile", arguments)
     if verb not in VERBS:
         raise UsageError(f"there is no verb '{verb}'", where="command line", fix=nearest(verb, VERBS))
-    status: int = importlib.import_module(f"compiler.{VERBS[verb]}").run(rest)
+    status: int = importlib.import_module(f"compiler.cli.{VERBS[verb]}").run(rest)
     return status
 
 

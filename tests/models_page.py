@@ -18,13 +18,13 @@ from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.config.sizes import Size, SizeRange, size_text
 from compiler.tasks import AnyTask, build_task
-from compiler.tasks.detector import Detector
+from compiler.tasks.detection.detector import Detector
 from compiler.tasks.pose import TopdownPose
 from compiler.tasks.text_detection import TextDetection
 from compiler.tasks.text_recognition import TextRecognition
 from compiler.tasks.voxel_detection import VoxelDetection
-from compiler.tasks.voxels.anchors import AnchorDecoder
-from compiler.tasks.voxels.centers import CenterDecoder
+from compiler.tasks.voxel_detection.anchors import AnchorDecoder
+from compiler.tasks.voxel_detection.centers import CenterDecoder
 from tests.conftest import REPOSITORY
 
 PAGE = REPOSITORY / "docs/models.md"

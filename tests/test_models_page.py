@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.config.search import config_loader
-from compiler.tasks.voxels.centers import CenterCoder, CenterDecoder, CenterSelection, CenterTask
+from compiler.tasks.voxel_detection.centers import CenterCoder, CenterDecoder, CenterSelection, CenterTask
 from tests.models_page import PAGE, boxes_text, decoding_text, models_table, replaced
 
 

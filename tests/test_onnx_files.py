@@ -14,8 +14,8 @@ from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.pipeline import compile
 from compiler.pipeline.job import read_job
-from compiler.pipeline.origins.onnx_file import NO_TORCH
 from compiler.report import Report
+from compiler.sources.onnx_file import NO_TORCH
 from tests.onnx_files import Pyramid, Sentence, doubling, drawn, export, images, model, save, value, weights, words
 
 BUNDLE = "outputs/onnx/tensors_onnx_onnxruntime_dynamic"

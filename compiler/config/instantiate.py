@@ -13,6 +13,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from inspect import isabstract
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from compiler.config.moved import present_target
 from compiler.errors import UsageError, nearest
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
 
 def _dataclass(target: str, base: type[T], where: str) -> type[T]:
     """Import the dataclass at the dotted path `target`, which must be a kind of `base`."""
-    module_name, _, name = target.rpartition(".")
+    module_name, _, name = present_target(target).rpartition(".")
     try:
         found = classes_in(module_name, base)
     except ImportError as error:

@@ -20,9 +20,9 @@ from compiler.pipeline.cache import Cache, file_digests
 from compiler.pipeline.guards import logged, one_at_a_time, writable
 from compiler.pipeline.job import Job, read_job
 from compiler.pipeline.lock import LOCK_FILE, write_lock
-from compiler.pipeline.origins import Network
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
+from compiler.sources import Network
 from rewriters import RewriterError
 
 LOG_FILE = "compile.log"

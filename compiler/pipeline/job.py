@@ -14,10 +14,10 @@ from compiler.artifact import file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
+from compiler.datasets.calibration import Item, find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
-from compiler.pipeline.calibration import Item, find_items
-from compiler.pipeline.origins import Origin, find_origin
+from compiler.sources import Origin, find_origin
 from compiler.tasks import AnyTask, build_task
 
 

@@ -28,11 +28,11 @@ from compiler.pipeline.stages import (
     engine_profile,
     why_unproven,
 )
+from compiler.proof import Run, StageProof, prove
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
 from compiler.runtime import read_config
 from compiler.tasks import AnyTask, build_task
-from compiler.verify import Run, StageProof, prove
 
 PROGRAM = "program"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from compiler.artifact import digest, read_json, write_json
 from compiler.pipeline.cache import file_digests
 from compiler.pipeline.keys import Key
+from compiler.proof import StageProof
 from compiler.report import Report
-from compiler.verify import StageProof
 
 LOCK_FILE = "lock.json"
 

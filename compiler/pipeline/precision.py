@@ -11,12 +11,12 @@ import numpy as np
 
 from compiler.artifact import Program, Tensors, read_json, write_json
 from compiler.config import CompileConfig
+from compiler.datasets.calibration import batches
 from compiler.errors import UsageError, nearest
 from compiler.export import describe, save_model
-from compiler.pipeline.calibration import batches
 from compiler.pipeline.job import Job
+from compiler.proof import Tolerance, compare_arrays
 from compiler.report import Reduced
-from compiler.verify import Tolerance, compare_arrays
 
 if TYPE_CHECKING:
     import onnx

@@ -17,12 +17,12 @@ from compiler.events import Listener, StageProgressed
 from compiler.export import ONNX_FILE, save_model
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
-from compiler.pipeline.origins import Network
 from compiler.pipeline.precision import proof_tolerance, reduced_program
+from compiler.proof import Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
+from compiler.sources import Network
 from compiler.tasks import AnyTask
 from compiler.tasks.images import write_image
-from compiler.verify import Run, StageProof, Tolerance, compare, prove
 from rewriters import Entry, RewriterError, Selection, Target, discover, select, unfired, with_measurement
 
 REWRITTEN_FILE = "rewritten.json"

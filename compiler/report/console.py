@@ -13,9 +13,9 @@ from rich.table import Table
 
 from compiler.errors import CompileError, ExitCode
 from compiler.events import Event, Listener, RunStarted, StageFinished, StageProgressed, StageStarted, Waiting, Warned
+from compiler.proof import StageProof
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
-from compiler.verify import StageProof
 
 WIDTH_OF_FILES = 160
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.errors import ExitCode
-from compiler.verify import StageProof
+from compiler.proof import StageProof
 
 
 @dataclass(frozen=True)

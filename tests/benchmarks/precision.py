@@ -11,9 +11,9 @@ from rich.table import Table
 
 from compiler.artifact import Tensors
 from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.proof import Comparison, compare_arrays
 from compiler.runtime import read_config
 from compiler.tasks import build_task
-from compiler.verify import Comparison, compare_arrays
 from tests.benchmarks.measure import seconds_of, timed_compile
 from tests.conftest import CommandLine
 

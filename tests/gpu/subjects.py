@@ -12,8 +12,8 @@ from compiler.backends import Backend, BuildRequest, Profile, Session
 from compiler.config import compose
 from compiler.export import describe
 from compiler.pipeline.job import read_job
-from compiler.pipeline.origins.torch_network import TorchNetwork
 from compiler.pipeline.stages import select_rewriters
+from compiler.sources.torch_network import TorchNetwork
 
 
 @dataclass(frozen=True)

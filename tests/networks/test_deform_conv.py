@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from exporting import exported
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 from torch.nn import functional as F
 
 from compiler.networks.layers.deform_conv import ModulatedDeformConv2d
+from tests.exporting import exported
 
 
 def make_convolution(*sizes, spread=2.0, bias=False, **options):

@@ -12,8 +12,8 @@ from compiler.config.sizes import size_text
 from compiler.export import ExportOptions, describe, export
 from compiler.networks import build
 from compiler.pipeline.job import read_job
-from compiler.pipeline.origins.torch_network import WEIGHTS_FILE, TorchNetwork, other_inputs, varying_axes
 from compiler.pipeline.stages import build_engine, rewrite, rewritten_program, select_rewriters
+from compiler.sources.torch_network import WEIGHTS_FILE, TorchNetwork, other_inputs, varying_axes
 from tests.networks.parity import MODELS, distance, inputs_of, outputs_of
 
 EXPORTERS = [(name, "auto") for name in MODELS]

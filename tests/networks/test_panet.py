@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exporting import TinyBackbone, exported
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,6 +16,7 @@ from compiler.networks.text_detection import TextDetector
 from rewriters import Target, select
 from rewriters.apply import rewriting, rewritten
 from rewriters.functions.nearest_to_bilinear import nearest_to_bilinear
+from tests.exporting import TinyBackbone, exported
 
 ROOT = Path(__file__).parents[2]
 SHORTER_SIDES = {"panet": 736, "panet-r18-ctw1500": 640}

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exporting import TinyBackbone, exported
 from torch import nn
 
 from compiler.networks import build
@@ -14,6 +13,7 @@ from compiler.networks.necks.fpnf import FPNF
 from compiler.networks.text_detection import TextDetector
 from rewriters import Target, select
 from rewriters.functions.nearest_to_bilinear import nearest_to_bilinear
+from tests.exporting import TinyBackbone, exported
 
 ROOT = Path(__file__).parents[2]
 

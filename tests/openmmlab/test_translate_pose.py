@@ -11,7 +11,7 @@ from compiler.errors import CompileError
 from compiler.networks import build
 from compiler.openmmlab.translate import translate
 from compiler.tasks import build_task
-from compiler.tasks.keypoints import Keypoints
+from compiler.tasks.pose.keypoints import Keypoints
 from tests.openmmlab.changes import changed
 from tests.openmmlab.published import completed, models, ours, theirs
 

@@ -13,12 +13,12 @@ from compiler.artifact import Engine
 from compiler.backends import Obstacle
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.backends.tensorrt import TensorRT
+from compiler.cli.sweep import sweep
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import StageFinished, StageProgressed
 from compiler.pipeline.cache import file_digests
 from compiler.pipeline.later import build
 from compiler.report import Report
-from compiler.sweep import sweep
 from tests.compiling import compile_here
 from tests.conftest import NAME
 from tests.pipeline.conftest import NO_DRIVER

@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 
-from compiler import explain, runtime
+from compiler import runtime
+from compiler.cli import explain
 from compiler.config import compose
 from compiler.errors import ExitCode, UsageError
 from compiler.events import StageFinished
 from compiler.pipeline.precision import proof_tolerance
+from compiler.proof import Tolerance
 from compiler.report import Report
-from compiler.verify import Tolerance
 from tests.compiling import compile_here
 from tests.conftest import PHOTOGRAPH
 

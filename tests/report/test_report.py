@@ -15,9 +15,9 @@ import pytest
 from compiler.artifact import finite
 from compiler.errors import CompileError
 from compiler.events import StageFinished
+from compiler.proof import Comparison, StageProof
 from compiler.report import Reduced, Report, write_report
 from compiler.report.numbers import error_text, seconds_text, size_text
-from compiler.verify import Comparison, StageProof
 from rewriters import Entry
 
 

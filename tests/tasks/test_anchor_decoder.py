@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.tasks.voxels.anchors import AnchorDecoder, AnchorGenerator, AnchorSelection
+from compiler.tasks.voxel_detection.anchors import AnchorDecoder, AnchorGenerator, AnchorSelection
 from tests.tasks.detectors import detector
 from tests.tasks.raw_maps import raw_maps
 

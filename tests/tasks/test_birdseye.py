@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.tasks.voxel_detection import Detection3D
-from compiler.tasks.voxels.birdseye import BirdsEye, Marked
+from compiler.tasks.voxel_detection.birdseye import BirdsEye, Marked
 from tests.tasks.detectors import detector
 
 VIEW = BirdsEye((0.0, -20.0, -3.0, 40.0, 20.0, 1.0))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from compiler.config.sizes import SizeRange
-from compiler.tasks.bottomup import PersonPose
 from compiler.tasks.images import read_image
+from compiler.tasks.pose.bottomup import PersonPose
 from tests.tasks.detectors import detector
 
 FIXED = SizeRange((96, 128), (96, 128), (96, 128), (32, 32))

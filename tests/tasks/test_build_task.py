@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 
 from compiler.errors import UsageError
 from compiler.tasks import build_task
-from compiler.tasks.codecs import SimCCLabel
-from compiler.tasks.keypoints import Keypoints
 from compiler.tasks.pose import TopdownPose
+from compiler.tasks.pose.codecs import SimCCLabel
+from compiler.tasks.pose.keypoints import Keypoints
 
 
 def test_the_task_holds_what_the_config_says(task):
@@ -62,10 +62,15 @@ def test_parts_need_no_target(node):
             "is missing",
         ),
         (["codec"], "SimCCLabel", "model.processing.codec", "not a group of keys"),
-        (["codec", "_target_"], "compiler.tasks.codecs.SimCLabel", "model.processing.codec._target_", "SimCCLabel"),
+        (
+            ["codec", "_target_"],
+            "compiler.tasks.pose.codecs.SimCLabel",
+            "model.processing.codec._target_",
+            "SimCCLabel",
+        ),
         (["codec", "_target_"], "os.path.join", "model.processing.codec._target_", "is not a Codec"),
         (["_target_"], "compiler.tasks.nowhere.TopdownPose", "model.processing._target_", "cannot be imported"),
-        (["_target_"], "compiler.tasks.codecs.SimCCLabel", "model.processing._target_", "is not a Task"),
+        (["_target_"], "compiler.tasks.pose.codecs.SimCCLabel", "model.processing._target_", "is not a Task"),
         (["_target_"], "TopdownPose", "model.processing._target_", "cannot be imported"),
         (["input_size"], [256, 256], "model.processing", "the codec's is (192, 256)"),
         (["std"], [1, 0, 1], "model.processing", "must be positive"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.tasks.voxels.centers import CenterCoder, CenterDecoder, CenterSelection, CenterTask
+from compiler.tasks.voxel_detection.centers import CenterCoder, CenterDecoder, CenterSelection, CenterTask
 from tests.tasks.detectors import detector
 from tests.tasks.raw_maps import raw_maps
 

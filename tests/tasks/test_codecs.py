@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.tasks.codecs import SimCCLabel
+from compiler.tasks.pose.codecs import SimCCLabel
 
 CODEC = SimCCLabel((192, 256), (4.9, 5.66), 2.0, normalize=False)
 

@@ -8,8 +8,8 @@ import pytest
 
 from compiler.config.instantiate import instantiate
 from compiler.errors import UsageError
-from compiler.tasks.text import DBPostprocessor, Postprocessor
-from compiler.tasks.text.polygons import grown, outline, overlap, rectangle
+from compiler.tasks.text_detection import DBPostprocessor, Postprocessor
+from compiler.tasks.text_detection.polygons import grown, outline, overlap, rectangle
 from tests.tasks.text_maps import assert_equal, probabilities, reference, words
 
 QUAD = DBPostprocessor(text_repr_type="quad")
@@ -124,7 +124,11 @@ def test_overlap_by_hand():
 
 
 def test_arguments_that_cannot_be_are_refused():
-    node = {"_target_": "compiler.tasks.text.db.DBPostprocessor", "text_repr_type": "quad", "epsilon_ratio": 0.002}
+    node = {
+        "_target_": "compiler.tasks.text_detection.db.DBPostprocessor",
+        "text_repr_type": "quad",
+        "epsilon_ratio": 0.002,
+    }
     assert instantiate(node, Postprocessor) == dataclasses.replace(QUAD, epsilon_ratio=0.002)
     with pytest.raises(UsageError, match="contradict"):
         instantiate(node | {"text_repr_type": "box"}, Postprocessor)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.tasks.codecs import MegviiHeatmap, MSRAHeatmap, UDPHeatmap
+from compiler.tasks.pose.codecs import MegviiHeatmap, MSRAHeatmap, UDPHeatmap
 
 SIZES = ((96, 128), (24, 32))
 """Width and height of the input, and of the heat maps."""

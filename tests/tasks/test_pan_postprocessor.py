@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.tasks.text import PANPostprocessor
-from compiler.tasks.text.pan import aggregated
-from compiler.tasks.text.polygons import overlap
+from compiler.tasks.text_detection import PANPostprocessor
+from compiler.tasks.text_detection.pan import aggregated
+from compiler.tasks.text_detection.polygons import overlap
 from tests.tasks.text_maps import assert_equal, embedded_logits, reference, words
 
 QUAD = PANPostprocessor(text_repr_type="quad")

@@ -10,9 +10,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from compiler.tasks import build_task
-from compiler.tasks.codecs import MegviiHeatmap, MSRAHeatmap, SimCCLabel, UDPHeatmap
 from compiler.tasks.crops import Crops
 from compiler.tasks.pose import Pose, PreparedPoses, TopdownPose
+from compiler.tasks.pose.codecs import MegviiHeatmap, MSRAHeatmap, SimCCLabel, UDPHeatmap
 
 CONFIGS = Path(__file__).parents[2] / "conf"
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.tasks.text import PSEPostprocessor
-from compiler.tasks.text.growing import members
-from compiler.tasks.text.polygons import overlap
-from compiler.tasks.text.pse import expanded
+from compiler.tasks.text_detection import PSEPostprocessor
+from compiler.tasks.text_detection.growing import members
+from compiler.tasks.text_detection.polygons import overlap
+from compiler.tasks.text_detection.pse import expanded
 from tests.tasks.text_maps import assert_equal, kernel_logits, reference, words
 
 QUAD = PSEPostprocessor(text_repr_type="quad")

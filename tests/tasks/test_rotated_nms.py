@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.tasks.voxels.boxes3d import rectangle_corners
-from compiler.tasks.voxels.nms import circle_nms, intersections, rotated_nms, rotated_overlaps
+from compiler.tasks.voxel_detection.boxes3d import rectangle_corners
+from compiler.tasks.voxel_detection.nms import circle_nms, intersections, rotated_nms, rotated_overlaps
 
 PLACE, SIDE, ANGLE = st.floats(-4, 4), st.floats(0.1, 6), st.floats(-7, 7)
 RECTANGLE = st.tuples(PLACE, PLACE, SIDE, SIDE, ANGLE).map(lambda values: np.array([values]))

@@ -9,7 +9,7 @@ from compiler.tasks import build_task
 from compiler.tasks.arrays.files import read_arrays
 from compiler.tasks.arrays.pictures import CAPTION, TILE, tiles
 from compiler.tasks.arrays.spec import InputSpec
-from compiler.tasks.tensors import NamedArray, RawTensors
+from compiler.tasks.arrays.task import NamedArray, RawTensors
 
 NO_SIZE = SizeRange.exactly(())
 
@@ -49,14 +49,14 @@ def test_an_input_is_a_shape_a_type_and_a_range(text, spec):
 )
 def test_what_is_no_input_is_refused(text, why):
     with pytest.raises(UsageError, match="contradict") as caught:
-        build_task({"_target_": "compiler.tasks.tensors.RawTensors", "shapes": {"x": text}})
+        build_task({"_target_": "compiler.tasks.arrays.task.RawTensors", "shapes": {"x": text}})
     assert why in caught.value.why
     assert "inputs.x" in caught.value.why
 
 
 def test_a_network_without_inputs_is_refused():
     with pytest.raises(UsageError) as caught:
-        build_task({"_target_": "compiler.tasks.tensors.RawTensors", "shapes": {}})
+        build_task({"_target_": "compiler.tasks.arrays.task.RawTensors", "shapes": {}})
     assert "model.inputs.x=1x3x224x224" in caught.value.why
 
 

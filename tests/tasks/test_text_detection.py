@@ -23,13 +23,13 @@ NODE = {
     "mean": [123.675, 116.28, 103.53],
     "std": [58.395, 57.12, 57.375],
     "to_rgb": True,
-    "postprocessor": {"_target_": "compiler.tasks.text.db.DBPostprocessor", "text_repr_type": "quad"},
+    "postprocessor": {"_target_": "compiler.tasks.text_detection.db.DBPostprocessor", "text_repr_type": "quad"},
 }
 FIXED = SizeRange((96, 128), (96, 128), (96, 128), (32, 32))
 
 
 def with_postprocessor(name, **arguments):
-    return build_task(NODE | {"postprocessor": {"_target_": f"compiler.tasks.text.{name}", **arguments}})
+    return build_task(NODE | {"postprocessor": {"_target_": f"compiler.tasks.text_detection.{name}", **arguments}})
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import build_task
 from compiler.tasks.images import read_image
-from compiler.tasks.text.dictionary import Dictionary, edit_distance
 from compiler.tasks.text_recognition import (
     PreparedTexts,
     Text,
     TextRecognition,
     drawable,
 )
+from compiler.tasks.text_recognition.dictionary import Dictionary, edit_distance
 from tests.tasks.detectors import detector
 
 CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -31,7 +31,7 @@ BOX = np.array([[4, 5, 64, 45]], "f4")
 def node():
     return {
         "_target_": "compiler.tasks.text_recognition.TextRecognition",
-        "dictionary": {"_target_": "compiler.tasks.text.dictionary.Dictionary", "characters": CHARACTERS},
+        "dictionary": {"_target_": "compiler.tasks.text_recognition.dictionary.Dictionary", "characters": CHARACTERS},
         "height": 32,
         "min_width": 32,
         "max_width": None,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from compiler.tasks.voxels.voxelization import Voxelization
+from compiler.tasks.voxel_detection.voxelization import Voxelization
 
 UNIT = Voxelization((1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 4.0, 3.0, 2.0), 2, 3)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from compiler.tasks.text import Region
+from compiler.tasks.text_detection import Region
 
 
 def words(size: int, columns: int = 10) -> list[np.ndarray]:

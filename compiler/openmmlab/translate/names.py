@@ -68,7 +68,7 @@ def _described(points: list[Mapping[str, Any]], links: list[Mapping[str, Any]]) 
     names = [point["name"] for point in points]
     swap = [names.index(point["swap"]) if point.get("swap") in names else index for index, point in enumerate(points)]
     return {
-        "_target_": "compiler.tasks.keypoints.Keypoints",
+        "_target_": "compiler.tasks.pose.keypoints.Keypoints",
         "names": names,
         "swap": swap,
         "colors": [plain(point.get("color", _GREEN)) for point in points],

@@ -17,24 +17,24 @@ __all__ = ["MODELS", "translate"]
 
 CODECS: Parts = {
     "MSRAHeatmap": Part(
-        "compiler.tasks.codecs.MSRAHeatmap",
+        "compiler.tasks.pose.codecs.MSRAHeatmap",
         keys=("heatmap_size", "sigma", "unbiased", "blur_kernel_size"),
         convert={"input_size": pair},
     ),
     "MegviiHeatmap": Part(
-        "compiler.tasks.codecs.MegviiHeatmap",
+        "compiler.tasks.pose.codecs.MegviiHeatmap",
         keys=("heatmap_size", "kernel_size"),
         convert={"input_size": pair},
     ),
     "SimCCLabel": Part(
-        "compiler.tasks.codecs.SimCCLabel",
+        "compiler.tasks.pose.codecs.SimCCLabel",
         keys=("simcc_split_ratio", "normalize", "use_dark"),
         convert={"input_size": pair, "sigma": each(float, count=2)},
         assumed={"decode_visibility": (False,)},
         dropped=("smoothing_type", "label_smooth_weight", "decode_beta"),
     ),
     "UDPHeatmap": Part(
-        "compiler.tasks.codecs.UDPHeatmap",
+        "compiler.tasks.pose.codecs.UDPHeatmap",
         keys=("heatmap_size", "sigma", "blur_kernel_size"),
         convert={"input_size": pair},
         assumed={"heatmap_type": ("gaussian",)},
@@ -127,7 +127,7 @@ def _bottomup(config: Mapping[str, Any], network: dict[str, Any], data: TestData
         "network": network,
         "tail": selecting_tail(selection, clip=True),
         "processing": {
-            "_target_": "compiler.tasks.bottomup.BottomupPose",
+            "_target_": "compiler.tasks.pose.bottomup.BottomupPose",
             "input_size": step["input_size"],
             "pad_value": step.get("pad_val", 0),
             **normalisation(config, _PREPROCESSOR),

@@ -48,7 +48,7 @@ _USUAL_POSTPROCESSORS: Mapping[str, Mapping[str, Any]] = {
 
 def _postprocessor(target: str, *keys: str) -> Part:
     return Part(
-        f"compiler.tasks.text.{target}",
+        f"compiler.tasks.text_detection.{target}",
         keys=("text_repr_type", *keys),
         assumed={"rescale_fields": (["polygons"],)},
         dropped=("test_cfg",),
@@ -177,7 +177,7 @@ def _recognizer(config: Mapping[str, Any], network: dict[str, Any], data: TestDa
             "_target_": "compiler.tasks.text_recognition.TextRecognition",
             **line,
             **preprocessor(config, _LINES),
-            "dictionary": {"_target_": "compiler.tasks.text.dictionary.Dictionary", "characters": known},
+            "dictionary": {"_target_": "compiler.tasks.text_recognition.dictionary.Dictionary", "characters": known},
         },
     }
 

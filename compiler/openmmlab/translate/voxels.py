@@ -191,7 +191,7 @@ def _anchor_decoder(model: Mapping[str, Any], network: dict[str, Any]) -> dict[s
     own.update(node(coder, _ANCHOR_CODER, f"{where}.bbox_coder"))
     test_cfg = {"use_rotate_nms": False, "score_thr": 0.0, "nms_pre": -1, **(model.get("test_cfg") or {})}
     return {
-        "_target_": "compiler.tasks.voxels.anchors.AnchorDecoder",
+        "_target_": "compiler.tasks.voxel_detection.anchors.AnchorDecoder",
         "anchor_generator": anchors,
         "dir_offset": head.get("dir_offset", -math.pi / 2),
         "dir_limit_offset": head.get("dir_limit_offset", 0),
@@ -214,7 +214,7 @@ def _center_decoder(model: Mapping[str, Any], network: dict[str, Any]) -> dict[s
     radii = [0.0] * len(own["tasks"])
     test_cfg = {"min_radius": radii, **((model.get("test_cfg") or {}).get("pts") or {})}
     return {
-        "_target_": "compiler.tasks.voxels.centers.CenterDecoder",
+        "_target_": "compiler.tasks.voxel_detection.centers.CenterDecoder",
         "tasks": plain(own["tasks"]),
         "bbox_coder": coder,
         "norm_bbox": head.get("norm_bbox", True),

@@ -1,0 +1,207 @@
+"""What every backend is: probes this machine, plans, builds an Engine of a Program, opens it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Engine, Program, Tensors
+from compiler.config.instantiate import instantiate
+from compiler.config.sizes import Size
+from compiler.errors import CompileError
+
+PROGRAM_FILE = "end2end.onnx"
+"""A Program in a bundle: the name that MMDeploy's SDK and its users know."""
+
+
+class Session(Protocol):
+    """An open engine."""
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Return the outputs by name, for inputs by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a backend can do on this machine.
+
+    Attributes:
+        version: Of the installed library; empty where it is not installed.
+        devices: What it runs on here.
+        problem: Why it cannot be used here at all; empty where it can.
+        build_problem: Why no engine can be built here, but from the bundle elsewhere; empty where it can.
+        run_problem: Why an engine that was built here cannot be run here; empty where it can.
+    """
+
+    version: str
+    devices: tuple[str, ...] = ()
+    problem: str = ""
+    build_problem: str = ""
+    run_problem: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The shapes that an engine takes: its inputs' smallest, the ones that it is best at, and their largest.
+
+    Attributes:
+        smallest: By input.
+        usual: By input.
+        largest: By input.
+    """
+
+    smallest: Mapping[str, Size]
+    usual: Mapping[str, Size]
+    largest: Mapping[str, Size]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        program: Its precision applied.
+        folder: Empty; the engine's files and its sidecar go there.
+        precision: What the Program is in: one of `fp32`, `fp16`, `bf16`, `int8`.
+        profiles: Where the backend is `PROFILED` at least one; those of a static Program have a single size.
+        cache: A folder that is kept between builds.
+        progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
+            interrupts the run.
+    """
+
+    program: Program
+    folder: Path
+    precision: str
+    profiles: tuple[Profile, ...]
+    cache: Path
+    progress: Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Something in a Program that a backend cannot take.
+
+    Attributes:
+        operator: Its type, with its domain where that is not ONNX's own.
+        node: Its name, and those of others like it.
+        why: What the backend cannot do.
+        seen: Where that is known from: a version, a page, a measurement.
+        fix: What removes it: a rewriter, or a setting; empty where nothing is known.
+    """
+
+    operator: str
+    node: str
+    why: str
+    seen: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend(ABC):
+    """What every backend config holds; a backend adds its own options as fields.
+
+    Attributes:
+        name: As in deploy names.
+        precisions: What an engine of it can be built in.
+        ir: What it reads: `onnx` or `torchscript`.
+        exporter: The exporter it needs, where the default one does not do.
+        tail: Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`.
+        quantization: How it wants int8: a name in `compiler.precision.int8.SCHEMES`.
+    """
+
+    PROFILED: ClassVar[bool] = False
+    """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
+
+    name: str
+    precisions: tuple[str, ...]
+    ir: str = "onnx"
+    exporter: str = "auto"
+    tail: str = "native"
+    quantization: str = "symmetric"
+
+    def node(self) -> dict[str, Any]:
+        """Return the config node that builds this backend again."""
+        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}
+
+    @abstractmethod
+    def probe(self) -> Probe:
+        """Look at what is installed, without building anything."""
+
+    @abstractmethod
+    def plan(self, program: Program) -> tuple[Obstacle, ...]:
+        """Return what this backend cannot take of a Program. Needs not be installed."""
+
+    @abstractmethod
+    def build(self, request: BuildRequest) -> Engine:
+        """Build an engine, its sidecar included.
+
+        Raises:
+            CompileError: The backend refuses the Program.
+        """
+
+    def postpone(self, request: BuildRequest) -> Engine:
+        """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
+
+        Raises:
+            CompileError: The backend builds where it compiles, or not at all.
+        """
+        raise CompileError(f"{self.name} cannot build an engine later", where=f"backend={self.name}")
+
+    @abstractmethod
+    def open(self, engine: Engine) -> Session:
+        """Open an engine for running.
+
+        Raises:
+            CompileError: It cannot be opened on this machine.
+        """
+
+
+def build_backend(node: Mapping[str, Any]) -> Backend:
+    """Return the backend that a config node describes.
+
+    Raises:
+        UsageError: An unknown class or option, or a value of the wrong type.
+    """
+    return instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
+
+
+def run_in_batches(
+    run: Callable[[Tensors], Tensors],
+    engine: Engine,
+    tensors: Tensors,
+    largest: int,
+) -> Tensors:
+    """Run any number of samples through an engine whose batch is fixed or bounded.
+
+    Args:
+        run: Runs one batch.
+        engine: Its specs say whether the batch is fixed.
+        tensors: Inputs by name, each [n, ...] with the same n.
+        largest: The largest batch that an engine with a dynamic batch is given at once.
+
+    Returns:
+        Outputs by name, each [n, ...]. A fixed batch is filled up by repeating the last sample, and cut again.
+    """
+    fixed = engine.inputs[0].shape[0]
+    size = fixed if isinstance(fixed, int) else largest
+    count = len(next(iter(tensors.values())))
+    if count == 0:
+        raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the batch is empty")
+    parts = []
+    for start in range(0, count, size):
+        part = {name: tensor[start : start + size] for name, tensor in tensors.items()}
+        parts.append(run({name: _filled(tensor, fixed) for name, tensor in part.items()}))
+    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+
+
+def _filled(tensor: NDArray[Any], size: int | str) -> NDArray[Any]:
+    if not isinstance(size, int) or len(tensor) == size:
+        return tensor
+    return np.concatenate([tensor, np.repeat(tensor[-1:], size - len(tensor), axis=0)])

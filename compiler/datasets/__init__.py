@@ -1,0 +1,1 @@
+"""Data sets: what is calibrated, evaluated and tuned on."""

@@ -1,0 +1,185 @@
+"""What a run leaves to read: `report.json` for programs, `report.html` for people."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from compiler.artifact import read_json, write_json, write_text
+from compiler.errors import CompileError
+from compiler.events import StageFinished
+from compiler.proof import StageProof, first_failure
+from compiler.report.numbers import error_text, seconds_text
+from compiler.report.outcome import Outcome
+from rewriters import Entry
+
+JSON_FILE = "report.json"
+HTML_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A Program in a lower precision.
+
+    Attributes:
+        precision: `fp16`, `bf16` or `int8`.
+        changed: How many nodes are in it.
+        nodes: How many nodes there were.
+        kept: Those that stay in fp32: the name (`node`), the `operator`, and `why`.
+    """
+
+    precision: str
+    changed: int
+    nodes: int
+    kept: tuple[dict[str, str], ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Reduced:
+        """Read what `dataclasses.asdict` and JSON made of it."""
+        return cls(**{**values, "kept": tuple(values["kept"])})
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a run found out.
+
+    Attributes:
+        model: The model's name.
+        name: The deploy name.
+        unit: The task's unit, of decoded differences.
+        checkpoint: The weights' file; empty where they were drawn.
+        source: The real input's file.
+        stages: Each stage with its time.
+        proofs: Each stage behind the network, compared.
+        ledger: Each rewriter: fired or skipped, with its effect.
+        config: The whole config.
+        versions: Of the libraries.
+        engine_bytes: The size of the engine's file; None where it is still to be built.
+        pictures: File names: of the original network's results, then of the engine's, or of the last stage before it.
+        reduced: What is in a lower precision and what stays in fp32; None in fp32.
+        unproven: Why the engine was not run; empty where it was.
+    """
+
+    model: str
+    name: str
+    unit: str
+    checkpoint: str
+    source: str
+    stages: tuple[StageFinished, ...]
+    proofs: tuple[StageProof, ...]
+    ledger: tuple[Entry, ...]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    engine_bytes: int | None
+    pictures: tuple[str, str]
+    reduced: Reduced | None = None
+    unproven: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why the engine is not proven: the first stage beyond its tolerance, broken contracts, what was not run."""
+        broken = [
+            f"the rewriter {entry.name} breaks its contract {entry.contract}: it changes the numbers by "
+            f"{error_text(entry.max_absolute_error or 0.0)}"
+            for entry in self.ledger
+            if entry.holds is False
+        ]
+        failure = first_failure(self.proofs)
+        if failure is not None:
+            worst, cosine = failure.worst, min(c.cosine_similarity for c in failure.comparisons)
+            broken.insert(
+                0,
+                f"the first stage beyond its tolerance is '{failure.stage}': for the input {worst.input} its "
+                f"{worst.output} is {error_text(worst.relative_error)} σ from the {failure.reference}, "
+                f"cosine {cosine:.4f} at worst, "
+                f"{error_text(max(failure.decoded.values()))} {self.unit} after decoding",
+            )
+        return "; ".join([*broken, self.unproven] if self.unproven else broken)
+
+    def outcome(self, bundle: Path, *, up_to_date: bool = False) -> Outcome:
+        """Return the report as the end of a run."""
+        return Outcome(
+            model=self.model,
+            name=self.name,
+            bundle=bundle,
+            unit=self.unit,
+            engine_bytes=self.engine_bytes,
+            picture=self.pictures[-1],
+            proofs=self.proofs,
+            problem=self.problem,
+            up_to_date=up_to_date,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form."""
+        values = asdict(self)
+        values["proofs"] = [proof.to_dict() for proof in self.proofs]
+        values["ledger"] = [entry.to_dict() for entry in self.ledger]
+        values["problem"] = self.problem
+        values["proven"] = not self.problem
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """Read what `to_dict` wrote."""
+        plain = {key: value for key, value in values.items() if key not in ("problem", "proven")}
+        return cls(
+            **{
+                **plain,
+                "stages": tuple(StageFinished(**stage) for stage in values["stages"]),
+                "proofs": tuple(map(StageProof.from_dict, values["proofs"])),
+                "ledger": tuple(map(Entry.from_dict, values["ledger"])),
+                "pictures": tuple(values["pictures"]),
+                "reduced": values["reduced"] and Reduced.from_dict(values["reduced"]),
+            }
+        )
+
+    @classmethod
+    def load(cls, bundle: Path) -> Report:
+        """Read a bundle's report.
+
+        Raises:
+            CompileError: The folder holds no report, or one of another version.
+        """
+        try:
+            return cls.from_dict(read_json(bundle / JSON_FILE))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CompileError(
+                f"{JSON_FILE} is not a report of this version",
+                where=str(bundle / JSON_FILE),
+                why=f"{type(error).__name__}: {error}",
+                fix="compile the bundle again",
+            ) from error
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write `report.json`, and `report.html` with the pictures inside it, into a folder that holds the pictures."""
+    write_json(folder / JSON_FILE, report.to_dict())
+    write_text(folder / HTML_FILE, render(folder, report))
+
+
+def render(folder: Path, report: Report) -> str:
+    """Return the report as one self-contained page."""
+    import jinja2
+    import yaml
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"error": error_text, "seconds": seconds_text}
+    return environment.get_template("report.html.jinja").render(
+        report=report,
+        pictures=[(name, _embedded(folder / name)) for name in report.pictures],
+        config_yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+    )
+
+
+def _embedded(picture: Path) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"

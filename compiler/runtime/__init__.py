@@ -1,0 +1,11 @@
+"""Open a bundle and run it; chain bundles. Needs no torch."""
+
+from compiler.runtime.bundle import CONFIG_FILE, Predictor, batch_runner, open, read_config
+
+__all__ = [
+    "CONFIG_FILE",
+    "Predictor",
+    "batch_runner",
+    "open",
+    "read_config",
+]

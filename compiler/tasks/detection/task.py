@@ -1,0 +1,164 @@
+"""Objects of known classes, in whole images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.tasks.classes import Classes, color_of, draw_box
+from compiler.tasks.crops import to_tensor
+from compiler.tasks.detection.detector import Detector
+from compiler.tasks.nms import SelectionConfig, overlaps
+from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
+from compiler.tasks.whole_image import sdk_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compiler.config.sizes import Size, SizeRange
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One object.
+
+    Attributes:
+        box: `[4]`, x1, y1, x2, y2 in pixels of the image.
+        score: How sure the network is, from 0 to 1.
+        label: Index of its class.
+        name: Its class.
+        item: Which image of the batch it is in.
+    """
+
+    box: Floats
+    score: float
+    label: int
+    name: str
+    item: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the detection as JSON can hold it: its fields, with `box` as a list."""
+        return {
+            "box": self.box.tolist(),
+            "score": self.score,
+            "label": self.label,
+            "name": self.name,
+            "item": self.item,
+        }
+
+
+@dataclass(frozen=True)
+class ObjectDetection(Detector[Detection]):
+    """Detection of objects, as MMDetection 3.3.0 does it.
+
+    Attributes:
+        scale: What the longer and the shorter side of an image may become, in pixels, in any order.
+        classes: Which objects it finds.
+        test_cfg: Which candidates become detections.
+        pad_size: Width and height that images are padded to; None pads no further than `pad_divisor` says.
+        pad_divisor: Height and width of the network's input are multiples of it.
+        pad_value: Level of the pixels that are padded, which are then normalised; None pads with 0 afterwards.
+        mean: Subtracted from the channels, in the order that the network sees them.
+        std: What the channels are then divided by.
+        to_rgb: Whether the network sees RGB.
+        tail: Where candidates are selected: `native` or `plugin` in the network, `host` here.
+        score_threshold: Detections that score less are not drawn.
+
+    Raises:
+        ValueError: There is no such tail, or a size, divisor or deviation is not positive.
+    """
+
+    name: ClassVar[str] = "detection"
+    unit: ClassVar[str] = "1 - IoU"
+    sdk_task: ClassVar[str] = "Detector"
+    sdk_model: ClassVar[str] = "singlestagedetector"
+
+    scale: tuple[int, int]
+    classes: Classes
+    test_cfg: SelectionConfig
+    pad_size: tuple[int, int] | None = None
+    pad_divisor: int = 1
+    pad_value: int | None = None
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    to_rgb: bool = True
+    tail: str = "native"
+    score_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(*self.scale, *(self.pad_size or ()), self.pad_divisor, *self.std) <= 0:
+            raise ValueError("scale, pad_size, pad_divisor and std must be positive")
+
+    def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
+        """Resize as MMDetection does, but never beyond what the engine takes, and pad on the right and below."""
+        height, width = image.shape[:2]
+        largest = (sizes.largest[1], sizes.largest[0]) if sizes else None
+        resized, placement = resize(image, scaled_size((width, height), self.scale, largest))
+        padded = self._padded_size(resized.shape[0], resized.shape[1], sizes)
+        if self.pad_value is not None:
+            resized = np.ascontiguousarray(pad(resized.transpose(2, 0, 1), padded, self.pad_value).transpose(1, 2, 0))
+        tensor = to_tensor([resized], self.mean, self.std, self.to_rgb)
+        return pad(tensor, padded), placement
+
+    def _padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
+        least_width, least_height = self.pad_size or (0, 0)
+        padded = [multiple(side, self.pad_divisor) for side in (max(height, least_height), max(width, least_width))]
+        return sizes.fit(*padded) if sizes else tuple(padded)
+
+    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> Detection:
+        """Return one detection."""
+        return Detection(box, score, label, self.classes.names[label], item)
+
+    def difference(self, a: Sequence[Detection], b: Sequence[Detection]) -> float:
+        """Return the largest 1 - IoU between an object in `a` and the same in `b`; 1 where one of them lacks it."""
+        couples, are_complete = self.matched(a, b)
+        if not are_complete:
+            return 1.0
+        return max((float(1 - overlaps(one.box, other.box)) for one, other in couples), default=0.0)
+
+    def group(self, result: Detection) -> int:
+        """Return the label: objects of different classes do not exclude each other."""
+        return result.label
+
+    def draw(self, image: Image, results: Sequence[Detection]) -> Image:
+        """Draw the detections that score at least `score_threshold` on a copy of a BGR image, the best on top."""
+        canvas = image.copy()
+        for one in sorted(results, key=lambda one: one.score):
+            if one.score >= self.score_threshold:
+                draw_box(canvas, one.box, f"{one.name} {one.score:.2f}", color_of(one.label))
+        return canvas
+
+    def sample_source(self) -> Path:
+        """Return a photograph of a cup and a spoon on a table."""
+        return Path(__file__).parents[1] / "photographs" / "coffee.jpg"
+
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
+        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
+        padding: dict[str, Any] = {"size_divisor": max([self.pad_divisor, *(sizes.stride if sizes else ())])}
+        if self.pad_size or (sizes and sizes.fixed):
+            height, width = self._padded_size(0, 0, sizes)
+            padding = {"size": [width, height]}
+        normalize = {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)}
+        steps: list[dict[str, Any]] = [{"type": "Resize", "keep_ratio": True, "size": sdk_scale(self.scale, sizes)}]
+        if self.pad_value is None:
+            steps += [normalize, {"type": "Pad", **padding}]
+        else:
+            steps += [{"type": "Pad", **padding, "pad_val": {"img": [self.pad_value] * 3}}, normalize]
+        return self.sdk_pipeline_of(steps, "mmdet", "ResizeBBox", batched)
+
+    def sdk_codebase(self) -> dict[str, Any]:
+        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
+        return {
+            "type": "mmdet",
+            "task": "ObjectDetection",
+            "model_type": "end2end",
+            "post_processing": self.sdk_post_processing(),
+        }

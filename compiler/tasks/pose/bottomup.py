@@ -1,0 +1,176 @@
+"""Key points of all people in an image at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.tasks.classes import draw_box
+from compiler.tasks.crops import to_tensor
+from compiler.tasks.detection.detector import Detector
+from compiler.tasks.nms import SelectionConfig
+from compiler.tasks.pose.keypoints import Keypoints
+from compiler.tasks.resizing import Placement, letterbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compiler.config.sizes import Size, SizeRange
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+_BOX_COLOR = (70, 70, 70)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonPose:
+    """A person and their key points.
+
+    Attributes:
+        box: `[4]`, x1, y1, x2, y2 in pixels of the image.
+        score: How sure the network is of the person, from 0 to 1.
+        keypoints: `[k, 2]`, x and y in pixels of the image; they may lie outside it.
+        scores: `[k]`, how sure the network is that each is visible, from 0 to 1.
+        item: Which image of the batch the person is in.
+    """
+
+    box: Floats
+    score: float
+    keypoints: Floats
+    scores: Floats
+    item: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the person as JSON can hold it: its fields, with arrays as lists."""
+        return {
+            "box": self.box.tolist(),
+            "score": self.score,
+            "keypoints": self.keypoints.tolist(),
+            "scores": self.scores.tolist(),
+            "item": self.item,
+        }
+
+
+@dataclass(frozen=True)
+class BottomupPose(Detector[PersonPose]):
+    """Detection of people with their key points in one step, as MMPose 1.3.2's YOLOX-Pose does it (arXiv:2204.06806).
+
+    Attributes:
+        input_size: Width and height that images are laid into, where the engine takes them.
+        keypoints: Which points it finds.
+        test_cfg: Which candidates become detections.
+        pad_value: Level of the pixels around the image.
+        mean: Subtracted from the channels, in the order that the network sees them.
+        std: What the channels are then divided by.
+        to_rgb: Whether the network sees RGB.
+        tail: Where candidates are selected: `native` in the network, `host` here.
+        score_threshold: People and points that score less are not drawn.
+
+    Raises:
+        ValueError: The tail does not exist or cannot find key points, or a size or deviation is not positive.
+    """
+
+    name: ClassVar[str] = "pose-detection"
+    unit: ClassVar[str] = "px"
+    extras: ClassVar[tuple[str, ...]] = ("keypoints",)
+    sdk_task: ClassVar[str] = "PoseDetector"
+    sdk_model: ClassVar[str] = "bottomupposeestimator"
+
+    input_size: tuple[int, int]
+    keypoints: Keypoints
+    test_cfg: SelectionConfig
+    pad_value: int = 0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    to_rgb: bool = False
+    tail: str = "native"
+    score_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tail == "plugin":
+            raise ValueError("tail is plugin, which does not tell whose key points to keep; use native or host")
+        if min(*self.input_size, *self.std) <= 0:
+            raise ValueError("input_size and std must be positive")
+
+    def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
+        """Lay the image into the middle of the input."""
+        height, width = self._input_shape(sizes)
+        laid, placement = letterbox(image, (width, height), self.pad_value)
+        return to_tensor([laid], self.mean, self.std, self.to_rgb), placement
+
+    def _input_shape(self, sizes: SizeRange | None) -> Size:
+        width, height = self.input_size
+        return sizes.fit(height, width) if sizes else (height, width)
+
+    def in_input(self, box: Floats, size: Size) -> Floats:
+        """Return the box without what lies outside the network's input: the head, as MMPose's, has not clipped it."""
+        return np.clip(box, 0, np.array((size[1], size[0]) * 2)).astype(np.float32)
+
+    def extra_to_image(self, extra: Floats, placement: Placement) -> Floats:
+        """Return key points, `[k, 3]`, in pixels of the image."""
+        return np.hstack([placement.to_image(extra[None, :, :2])[0], extra[:, 2:]])
+
+    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> PersonPose:
+        """Return one person."""
+        (points,) = extras
+        return PersonPose(box, score, points[:, :2], points[:, 2], item)
+
+    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
+        """Return detections in the order of the reference, their boxes without what lies far outside of the input.
+
+        Sizes are exponentials of what the network gives: one box that is huge would be the measure of all others.
+        """
+        compared = super().comparable(outputs, like)
+        return {**compared, "boxes": np.clip(compared["boxes"], 0, 2 * max(self.input_size))}
+
+    def difference(self, a: Sequence[PersonPose], b: Sequence[PersonPose]) -> float:
+        """Return the largest distance between a key point in `a` and the same in `b`, in pixels of the image.
+
+        Infinity where either list has a person that the other lacks.
+        """
+        couples, are_complete = self.matched(a, b)
+        distances = [np.linalg.norm(one.keypoints - other.keypoints, axis=1).max() for one, other in couples]
+        largest = float(np.max(distances, initial=0.0))
+        return largest if are_complete and np.isfinite(largest) else float("inf")
+
+    def draw(self, image: Image, results: Sequence[PersonPose]) -> Image:
+        """Draw the people, and those of their points, that score at least `score_threshold`, on a copy of an image."""
+        canvas = image.copy()
+        radius = max(1.5, max(image.shape) / 250)
+        for person in sorted(results, key=lambda one: one.score):
+            if person.score >= self.score_threshold:
+                draw_box(canvas, person.box, f"{person.score:.2f}", _BOX_COLOR)
+                finite = np.isfinite(person.keypoints).all(axis=1)
+                visible = (finite & (person.scores >= self.score_threshold)).tolist()
+                self.keypoints.draw(canvas, person.keypoints, visible, radius)
+        return canvas
+
+    def sample_source(self) -> Path:
+        """Return a photograph of one person, from the head to the waist."""
+        return Path(__file__).parents[1] / "photographs" / "grace_hopper.jpg"
+
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
+        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`.
+
+        The SDK maps back by a factor only: it lays the image into the upper left corner, where MMPose lays it into the
+        middle. It has one factor for either orientation, so that it takes no larger an image than a square holds.
+        """
+        height, width = self._input_shape(sizes)
+        side = min(height, width)
+        steps: list[dict[str, Any]] = [
+            {"type": "Resize", "keep_ratio": True, "size": [side, side]},
+            {"type": "Pad", "size": [width, height], "pad_val": {"img": [self.pad_value] * 3}},
+            {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)},
+        ]
+        return self.sdk_pipeline_of(steps, "mmpose", "YOLOXPose", batched)
+
+    def sdk_codebase(self) -> dict[str, Any]:
+        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
+        return {"type": "mmpose", "task": "PoseDetection", "post_processing": self.sdk_post_processing()}

@@ -1,0 +1,220 @@
+"""Key points of people, one crop a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.tasks import ImageTask
+from compiler.tasks.crops import Crops, crops_around, to_tensor
+from compiler.tasks.pose.codecs import Codec
+from compiler.tasks.pose.keypoints import Keypoints
+from compiler.tasks.sdk import pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from compiler.config.sizes import Size, SizeRange
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+# What the SDK's decoder is handed beside the network's outputs, as MMDeploy lists it for pose models.
+_SDK_META_KEYS = (
+    "img_shape", "pad_shape", "ori_shape", "img_norm_cfg", "scale_factor", "bbox_score", "center", "scale"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """The key points of one person.
+
+    Attributes:
+        keypoints: `[k, 2]`, x and y in pixels of the image.
+        scores: `[k]`, how sure the network is of each; not a probability.
+        box: `[4]`, the x1, y1, x2, y2 that the person was looked for in.
+    """
+
+    keypoints: Floats
+    scores: Floats
+    box: Floats
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the pose as JSON can hold it: `box`, `keypoints` and `scores` as lists."""
+        return {
+            "box": self.box.tolist(),
+            "keypoints": self.keypoints.tolist(),
+            "scores": self.scores.tolist(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPoses:
+    """Crops of people, ready for the network.
+
+    Attributes:
+        tensors: `input`, `[n, 3, h, w]`.
+        boxes: `[n, 4]`, what was cropped around.
+        crops: Where the crops lie in the image.
+    """
+
+    tensors: dict[str, Floats]
+    boxes: Floats
+    crops: Crops
+
+
+@dataclass(frozen=True)
+class TopdownPose(ImageTask[PreparedPoses, Pose]):
+    """Top-down pose estimation, as MMPose 1.3.2 does it.
+
+    Attributes:
+        input_size: Width and height of the network's input, in pixels.
+        codec: How the network writes coordinates.
+        keypoints: Which points it finds.
+        padding: How much larger than the box the crop is.
+        mean: Subtracted from the channels, in the order that the network sees them.
+        std: What the channels are then divided by.
+        to_rgb: Whether the network sees RGB.
+        use_udp: Whether the first and last pixels of the crop lie on its edges (UDP, arXiv:1911.07524).
+        flip_test: Average the outputs with those of the mirrored crop: slower and more accurate.
+        shift_heatmap: Move the mirrored crop's heat maps one column to the right before that.
+        score_threshold: Points that score less are not drawn.
+
+    Raises:
+        ValueError: The codec is for another input size, or a size, factor or deviation is not positive.
+    """
+
+    name: ClassVar[str] = "pose-detection"
+    unit: ClassVar[str] = "px"
+    sdk_task: ClassVar[str] = "PoseDetector"
+    sdk_model: ClassVar[str] = "topdownposeestimator"
+
+    input_size: tuple[int, int]
+    codec: Codec
+    keypoints: Keypoints
+    padding: float = 1.25
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    to_rgb: bool = True
+    use_udp: bool = False
+    flip_test: bool = False
+    shift_heatmap: bool = False
+    score_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.codec.input_size != self.input_size:
+            raise ValueError(f"input_size is {self.input_size}, and the codec's is {self.codec.input_size}")
+        if min(*self.input_size, self.padding, *self.std) <= 0:
+            raise ValueError("input_size, padding and std must be positive")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs: the codec's."""
+        return self.codec.outputs
+
+    def preprocess(
+        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+    ) -> PreparedPoses:
+        """Crop and normalise each box; see `Task.preprocess`. Every crop has the input's one size."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
+        height, width = image.shape[:2]
+        chosen = np.array([[0, 0, width, height]], np.float32) if boxes is None else boxes.astype(np.float32)
+        if chosen.ndim != 2 or chosen.shape[1] != 4 or not len(chosen):
+            raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(chosen.shape)}")
+        crops = crops_around(chosen, self.input_size, self.padding, self.use_udp)
+        tensor = to_tensor(crops.warp(image), self.mean, self.std, self.to_rgb)
+        return PreparedPoses({"input": tensor}, chosen, crops)
+
+    def decode(self, outputs: Tensors, prepared: PreparedPoses) -> list[Pose]:
+        """Return one pose for each box, in their order; see `Task.decode`."""
+        shape = (len(prepared.boxes), len(self.keypoints.names))
+        for name in self.outputs:
+            if outputs[name].shape[:2] != shape:
+                raise ValueError(
+                    f"{name} is {list(outputs[name].shape)}, and {shape[0]} boxes of {shape[1]} key points"
+                )
+        points, scores = self.codec.decode(outputs)
+        located = prepared.crops.to_image(points)
+        return [Pose(*fields) for fields in zip(located, scores, prepared.boxes, strict=True)]
+
+    def infer(self, run: Callable[[Tensors], Tensors], tensors: Tensors) -> Tensors:
+        """Return the outputs of `run`, averaged with those of the mirrored crops where `flip_test` is set."""
+        outputs = run(tensors)
+        return self.merge_flipped(outputs, run(self.flip(tensors))) if self.flip_test else outputs
+
+    def flip(self, tensors: Tensors) -> dict[str, Floats]:
+        """Mirror the crops from left to right."""
+        return {"input": np.ascontiguousarray(tensors["input"][..., ::-1])}
+
+    def merge_flipped(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, Floats]:
+        """Average outputs with the outputs for the mirrored crops, mirrored back."""
+        mirrored = self.codec.mirror(flipped_outputs, self.keypoints.swap, self.shift_heatmap)
+        return {name: (outputs[name] + mirrored[name]) * np.float32(0.5) for name in self.outputs}
+
+    def difference(self, a: Sequence[Pose], b: Sequence[Pose]) -> float:
+        """Return the largest distance between a key point in `a` and the same in `b`, in pixels of the image."""
+        if len(a) != len(b):
+            return float("inf")
+        distances = [np.linalg.norm(one.keypoints - other.keypoints, axis=1) for one, other in zip(a, b, strict=True)]
+        largest = float(np.max(distances)) if distances else 0.0
+        return largest if np.isfinite(largest) else float("inf")
+
+    def draw(self, image: Image, results: Sequence[Pose]) -> Image:
+        """Draw the boxes, and the points that score at least `score_threshold`, on a copy of a BGR image."""
+        canvas = image.copy()
+        height, width = image.shape[:2]
+        radius = max(1.5, max(height, width) / 200)
+        thickness = max(1, round(radius / 2))
+        for pose in results:
+            # The right and lower edges of the whole image lie one pixel beyond its last.
+            x1, y1, x2, y2 = (round(float(edge)) for edge in np.minimum(pose.box, [width - 1, height - 1] * 2))
+            cv2.rectangle(canvas, (x1, y1), (x2, y2), (255, 255, 255), thickness, cv2.LINE_AA)
+            finite = np.isfinite(pose.keypoints).all(axis=1)
+            self.keypoints.draw(
+                canvas, pose.keypoints, (finite & (pose.scores >= self.score_threshold)).tolist(), radius
+            )
+        return canvas
+
+    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedPoses:
+        """Prepare `count` crops around the boxes in turn: first as they are, then shifted and scaled a little.
+
+        A batch of equal crops would not show an engine that mixes up its items. Every crop has the input's one size.
+        """
+        first = self.preprocess(image, boxes).boxes
+        chosen = first[np.arange(count) % len(first)].astype(np.float64)
+        sides = np.tile(chosen[:, 2:] - chosen[:, :2], 2)
+        jitter = np.random.default_rng(0).uniform(-0.1, 0.1, chosen.shape)
+        jitter[: len(first)] = 0
+        return self.preprocess(image, chosen + sides * jitter)
+
+    def sample_source(self) -> Path:
+        """Return a photograph of one person, from the head to the waist."""
+        return Path(__file__).parents[1] / "photographs" / "grace_hopper.jpg"
+
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
+        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
+        size = list(self.input_size)
+        affine = {"type": "TopDownAffine", "image_size": size}
+        transforms: list[dict[str, Any]] = [
+            {"type": "LoadImageFromFile"},
+            {"type": "TopDownGetBboxCenterScale", "padding": self.padding, "image_size": size},
+            {**affine, "use_udp": True} if self.use_udp else affine,
+            {"type": "Normalize", "mean": list(self.mean), "std": list(self.std), "to_rgb": self.to_rgb},
+            {"type": "ImageToTensor", "keys": ["img"]},
+            {"type": "Collect", "keys": ["img"], "meta_keys": list(_SDK_META_KEYS)},
+        ]
+        # The SDK runs a network once on each crop: it cannot flip, whatever this task does.
+        params = {"flip_test": False, **self.codec.sdk_params(self.shift_heatmap), **self.codec.sdk_options}
+        decoder = {"module": "mmpose", "component": self.codec.sdk_component, "params": params}
+        return pipeline(transforms, self.sdk_model, decoder, batched)
+
+    def sdk_codebase(self) -> dict[str, Any]:
+        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
+        return {"type": "mmpose", "task": "PoseDetection", **self.codec.sdk_options}

@@ -1,0 +1,91 @@
+"""Differentiable binarization: texts are the islands in one map of probabilities (arXiv:1911.08947)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.tasks.text_detection.polygons import grown, rectangle
+from compiler.tasks.text_detection.postprocessor import Floats, Postprocessor, Region
+
+Integers = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class DBPostprocessor(Postprocessor):
+    """MMOCR's `DBPostprocessor`, on a map `[h, w]` of probabilities.
+
+    Attributes:
+        text_repr_type: `poly` for outlines, `quad` for the smallest rectangles around them.
+        mask_thr: Pixels above it are text.
+        min_text_score: Texts whose mean probability is below it are dropped.
+        min_text_width: Rectangles whose shorter side is below it are dropped, in pixels.
+        unclip_ratio: How far an outline moves outward: the network is trained on shrunk texts.
+        epsilon_ratio: How far a simplified outline may deviate, as a share of its perimeter.
+        max_candidates: After so many outlines and one more, the rest are not looked at.
+
+    Raises:
+        ValueError: There is no such representation.
+    """
+
+    rank: ClassVar[int] = 2
+
+    text_repr_type: str = "poly"
+    mask_thr: float = 0.3
+    min_text_score: float = 0.3
+    min_text_width: int = 5
+    unclip_ratio: float = 1.5
+    epsilon_ratio: float = 0.01
+    max_candidates: int = 3000
+
+    @property
+    def lowest_score(self) -> float:
+        """Below it, a text is dropped."""
+        return self.min_text_score
+
+    def regions(self, maps: Floats) -> list[Region]:
+        """Return the texts of one image; see `Postprocessor.regions`."""
+        mask = (maps > self.mask_thr).astype(np.uint8)
+        contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+        found = (self._region(maps, np.asarray(contour, np.int32)) for contour in contours[: self.max_candidates + 1])
+        return [region for region in found if region]
+
+    def _region(self, maps: Floats, contour: Integers) -> Region | None:
+        """Return the text that a contour in the map stands for, if it is one."""
+        epsilon = self.epsilon_ratio * cv2.arcLength(contour, True)
+        simple = np.asarray(cv2.approxPolyDP(contour, epsilon, True), np.int32).reshape(-1, 2)
+        if len(simple) < 4:
+            return None
+        score = _mean_inside(maps, simple)
+        if score < self.min_text_score:
+            return None
+        polygon = grown(simple, self.unclip_ratio)
+        if len(polygon) and self.text_repr_type == "quad":
+            polygon, width = rectangle(polygon)
+            if width < self.min_text_width:
+                return None
+        return Region(polygon, score) if len(polygon) >= 4 else None
+
+    def sdk_decoder(self) -> dict[str, Any]:
+        """Return the SDK's `DBHead`, which finds rectangles, with corners at whole pixels."""
+        params = {
+            "text_repr_type": "quad",
+            "mask_thr": self.mask_thr,
+            "min_text_score": self.min_text_score,
+            "min_text_width": self.min_text_width - 1,  # the SDK drops what is exactly so wide as well
+            "unclip_ratio": self.unclip_ratio,
+            "max_candidate": self.max_candidates,
+        }
+        return {"component": "DBHead", "params": params}
+
+
+def _mean_inside(maps: Floats, polygon: Integers) -> float:
+    """Return the mean of a map within a polygon, its edge included."""
+    left, top, width, height = cv2.boundingRect(polygon)
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [polygon - (left, top)], (1,))
+    return float(cv2.mean(maps[top : top + height, left : left + width], mask)[0])

@@ -1,0 +1,210 @@
+"""Text, wherever it stands in whole images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.tasks.classes import color_of
+from compiler.tasks.crops import to_tensor
+from compiler.tasks.nms import overlaps
+from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
+from compiler.tasks.sdk import pipeline
+from compiler.tasks.text_detection.polygons import overlap, rectangle
+from compiler.tasks.text_detection.postprocessor import Postprocessor
+from compiler.tasks.whole_image import PreparedImages, WholeImageTask, sdk_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compiler.config.sizes import Size, SizeRange
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+SCORE_MARGIN = 1e-4
+"""A score this near to the lowest that is kept, and rounding decides whether it is."""
+
+# What the SDK's decoder is handed beside the network's outputs, as MMDeploy lists it for detectors of text.
+_SDK_META_KEYS = (
+    "ori_filename", "img_path", "flip", "ori_shape", "img_norm_cfg", "img_shape", "filename", "valid_ratio",
+    "flip_direction", "scale_factor", "pad_shape",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class TextInstance:
+    """One word or line of text.
+
+    Attributes:
+        polygon: `[k, 2]`, x and y in pixels of the image; it may reach beyond the image's edges.
+        score: How sure the network is, from 0 to 1.
+        item: Which image of the batch it is in.
+    """
+
+    polygon: Floats
+    score: float
+    item: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the text as JSON can hold it: its fields, with `polygon` as a list."""
+        return {"polygon": self.polygon.tolist(), "score": self.score, "item": self.item}
+
+
+@dataclass(frozen=True)
+class TextDetection(WholeImageTask[TextInstance]):
+    """Detection of text, as MMOCR 1.0.1 does it.
+
+    Attributes:
+        scale: What the longer and the shorter side of an image may become, in pixels, in any order.
+        postprocessor: What finds text in the network's maps.
+        pad_divisor: Height and width of the network's input are multiples of it; what is padded is 0.
+        mean: Subtracted from the channels, in the order that the network sees them.
+        std: What the channels are then divided by.
+        to_rgb: Whether the network sees RGB.
+        score_threshold: Texts that score less are not drawn.
+
+    Raises:
+        ValueError: A size, divisor or deviation is not positive.
+    """
+
+    name: ClassVar[str] = "text-detection"
+    unit: ClassVar[str] = "1 - IoU"
+    sdk_task: ClassVar[str] = "TextDetector"
+    sdk_model: ClassVar[str] = "textdetector"
+
+    scale: tuple[int, int]
+    postprocessor: Postprocessor
+    pad_divisor: int = 32
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    to_rgb: bool = True
+    score_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        if min(*self.scale, self.pad_divisor, *self.std) <= 0:
+            raise ValueError("scale, pad_divisor and std must be positive")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs, in order."""
+        return ("output",)
+
+    def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
+        """Resize as MMOCR does, but never beyond what the engine takes, and pad on the right and below."""
+        height, width = image.shape[:2]
+        largest = (sizes.largest[1], sizes.largest[0]) if sizes else None
+        resized, placement = resize(image, scaled_size((width, height), self.scale, largest))
+        tensor = to_tensor([resized], self.mean, self.std, self.to_rgb)
+        return pad(tensor, self._padded_size(resized.shape[0], resized.shape[1], sizes)), placement
+
+    def _padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
+        padded = multiple(height, self.pad_divisor), multiple(width, self.pad_divisor)
+        return sizes.fit(*padded) if sizes else padded
+
+    def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[TextInstance]:
+        """Return the texts of each image in MMOCR's order; see `Task.decode`."""
+        maps = np.asarray(outputs["output"], np.float32)
+        rank = self.postprocessor.rank
+        if maps.ndim != rank + 1:
+            raise ValueError(f"output is {list(maps.shape)}, and must have {rank + 1} axes")
+        if len(maps) != len(prepared.placements):
+            raise ValueError(f"there are maps for {len(maps)} images, and {len(prepared.placements)} images")
+        return [
+            TextInstance(placement.to_image(region.polygon[None])[0], region.score, item)
+            for item, placement in enumerate(prepared.placements)
+            for region in self.postprocessor.regions(maps[item])
+        ]
+
+    def difference(self, a: Sequence[TextInstance], b: Sequence[TextInstance]) -> float:
+        """Return the largest 1 - IoU between a text in `a` and the same in `b`; 1 where one of them lacks it.
+
+        Texts that are less than a pixel wide are left out, and so are those that only one list has where rounding
+        decides whether they score enough.
+        """
+        worst = 0.0
+        for item in {one.item for one in (*a, *b)}:
+            first, second = ([one for one in side if one.item == item and _is_wide(one)] for side in (a, b))
+            pairs = _pairs(first, second)
+            alone = [one for row, one in enumerate(first) if row not in pairs]
+            alone += [one for row, one in enumerate(second) if row not in pairs.values()]
+            missing = any(one.score > self.postprocessor.lowest_score + SCORE_MARGIN for one in alone)
+            apart = (1 - overlap(first[row].polygon, second[other].polygon) for row, other in pairs.items())
+            worst = max(worst, float(missing), *apart)
+        return worst
+
+    def draw(self, source: Image, results: Sequence[TextInstance]) -> Image:
+        """Outline the texts that score at least `score_threshold` on a copy of a BGR image, each in its colour."""
+        canvas = source.copy()
+        for index, one in enumerate(results):
+            if one.score >= self.score_threshold:
+                _draw_text(canvas, one, color_of(index)[::-1])
+        return canvas
+
+    def sample_source(self) -> Path:
+        """Return a page of printed words, one line of which is askew."""
+        return Path(__file__).parents[1] / "photographs" / "page.png"
+
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any] | None:
+        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
+        decoder = self.postprocessor.sdk_decoder()
+        if decoder is None:
+            return None
+        padding: dict[str, Any] = {"size_divisor": max([self.pad_divisor, *(sizes.stride if sizes else ())])}
+        if sizes and sizes.fixed:
+            padding = {"size": list(sizes.largest[::-1])}
+        steps: list[dict[str, Any]] = [
+            {"type": "LoadImageFromFile", "color_type": "color_ignore_orientation"},
+            {"type": "Resize", "keep_ratio": True, "size": sdk_scale(self.scale, sizes)},
+            {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)},
+            {"type": "Pad", **padding},
+            {"type": "DefaultFormatBundle"},
+            {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]},
+        ]
+        return pipeline(steps, self.sdk_model, {"module": "mmocr", **decoder}, batched)
+
+    def sdk_codebase(self) -> dict[str, Any]:
+        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
+        return {"type": "mmocr", "task": "TextDetection"}
+
+
+def _is_wide(text: TextInstance) -> bool:
+    """Tell whether rounding cannot decide what area a text has."""
+    return rectangle(text.polygon)[1] >= 1
+
+
+def _pairs(first: Sequence[TextInstance], second: Sequence[TextInstance]) -> dict[int, int]:
+    """Return which texts of two lists go together: those whose bounding boxes overlap most, by their indices."""
+    boxes = [
+        np.array([[*one.polygon.min(axis=0), *one.polygon.max(axis=0)] for one in side]).reshape(-1, 4)
+        for side in (first, second)
+    ]
+    ratio = overlaps(boxes[0][:, None], boxes[1][None])
+    rows, others = np.nonzero(ratio)
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    for index in np.argsort(-ratio[rows, others], kind="stable"):
+        row, other = int(rows[index]), int(others[index])
+        if row not in pairs and other not in taken:
+            pairs[row] = other
+            taken.add(other)
+    return pairs
+
+
+def _draw_text(canvas: Image, text: TextInstance, color: tuple[int, int, int]) -> None:
+    """Draw a text's outline, and its score above its upper left corner, onto a BGR image, in place."""
+    size = max(canvas.shape[:2])
+    thickness = max(1, round(size / 400))
+    corners = np.rint(text.polygon * 16).astype(np.int32)
+    cv2.polylines(canvas, [corners], True, color, thickness, cv2.LINE_AA, 4)
+    corner = text.polygon[text.polygon.sum(axis=1).argmin()]
+    scale = max(0.35, size / 2000)
+    origin = round(float(corner[0])), round(float(corner[1])) - 2 * thickness
+    for stroke, ink in ((3 * thickness, (255, 255, 255)), (thickness, color)):
+        cv2.putText(canvas, f"{text.score:.2f}", origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, stroke, cv2.LINE_AA)

@@ -1,0 +1,10 @@
+"""What is written in a crop."""
+
+from compiler.tasks.text_recognition.task import PreparedTexts, Text, TextRecognition, drawable
+
+__all__ = [
+    "PreparedTexts",
+    "Text",
+    "TextRecognition",
+    "drawable",
+]

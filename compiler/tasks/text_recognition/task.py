@@ -1,0 +1,284 @@
+"""What is written in a crop: one word, or one line of text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.config.sizes import SizeRange
+from compiler.errors import CompileError
+from compiler.tasks import ImageTask
+from compiler.tasks.classes import draw_box
+from compiler.tasks.resizing import pad
+from compiler.tasks.sdk import pipeline
+from compiler.tasks.text_recognition.dictionary import Dictionary, edit_distance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compiler.config.sizes import Size
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+INK = (25, 90, 190)
+"""The colour of boxes in pictures, RGB."""
+# What the SDK's decoder is handed beside the network's output, as MMDeploy lists it for recognisers of text.
+_SDK_META_KEYS = (
+    "filename", "scale_factor", "img_norm_cfg", "flip_direction", "valid_ratio", "img_path", "ori_shape",
+    "ori_filename", "pad_shape", "flip", "img_shape",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """What is written in one box.
+
+    Attributes:
+        text: Its characters.
+        score: The mean of `character_scores`; 0 where no character was read.
+        character_scores: How sure the network is of each character, from 0 to 1.
+        box: `[4]`, the x1, y1, x2, y2 that was read.
+        item: Which box of those that were given it is.
+    """
+
+    text: str
+    score: float
+    character_scores: tuple[float, ...]
+    box: Floats
+    item: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the text as JSON can hold it: its fields, with `character_scores` and `box` as lists."""
+        return {
+            "text": self.text,
+            "score": self.score,
+            "character_scores": list(self.character_scores),
+            "box": self.box.tolist(),
+            "item": self.item,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTexts:
+    """Crops, ready for the network.
+
+    Attributes:
+        tensors: `input`, `[n, 1, h, w]`.
+        widths: Of each crop, without what it is padded with on the right.
+        boxes: `[n, 4]`, where the crops lie in the image.
+    """
+
+    tensors: dict[str, Floats]
+    widths: tuple[int, ...]
+    boxes: Floats
+
+
+@dataclass(frozen=True)
+class TextRecognition(ImageTask[PreparedTexts, Text]):
+    """Recognition of text with CTC (connectionist temporal classification), as MMOCR 1.0.1 does it.
+
+    A file is read in colour and turned grey then; a JPEG that OpenCV reads as grey can differ from it by one level.
+
+    Attributes:
+        dictionary: Which characters it reads.
+        height: Of the network's input, in pixels.
+        min_width: The least that crops are wide when they are brought to that height; None for no bound.
+        max_width: The most; None for no bound.
+        width_divisor: Widths are rounded to its nearest multiple.
+        mean: Subtracted from the pixels' grey levels.
+        std: What they are then divided by.
+
+    Raises:
+        ValueError: A size, divisor or deviation is not positive.
+    """
+
+    name: ClassVar[str] = "text-recognition"
+    unit: ClassVar[str] = "characters"
+    sdk_task: ClassVar[str] = "TextRecognizer"
+    sdk_model: ClassVar[str] = "crnn"
+
+    dictionary: Dictionary
+    height: int
+    min_width: int | None = None
+    max_width: int | None = None
+    width_divisor: int = 1
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        bounds = [bound for bound in (self.min_width, self.max_width) if bound is not None]
+        if min(self.height, self.width_divisor, self.std, *bounds) <= 0:
+            raise ValueError("height, min_width, max_width, width_divisor and std must be positive")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs, in order."""
+        return ("output",)
+
+    def preprocess(
+        self, source: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+    ) -> PreparedTexts:
+        """Crop each box, and prepare the crops as one batch; see `Task.preprocess` and `prepare`.
+
+        A box reaches to the outer edges of the pixels that it touches.
+        """
+        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
+            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(source.shape)} of {source.dtype}")
+        chosen = _whole(source) if boxes is None else boxes.astype(np.float32)
+        if chosen.ndim != 2 or chosen.shape[1] != 4 or not len(chosen):
+            raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(chosen.shape)}")
+        return self.prepare([_crop(source, box) for box in chosen], chosen, sizes)
+
+    def prepare(
+        self, crops: Sequence[Image], boxes: NDArray[np.floating[Any]] | None = None, sizes: SizeRange | None = None
+    ) -> PreparedTexts:
+        """Bring crops to the network's height, and pad them on the right to the width of the widest.
+
+        A crop that is too wide for the engine is squeezed. What is padded is 0, grey as the mean, as in MMOCR's
+        batches.
+
+        Args:
+            crops: `[h, w, 3]` each, BGR; at least one.
+            boxes: `[n, 4]`, where they lie in the image; None where each is a whole image.
+            sizes: What the engine takes; None for any width.
+        """
+        widths = tuple(self.width(crop, sizes) for crop in crops)
+        _, widest = sizes.fit(self.height, max(widths)) if sizes else (self.height, max(widths))
+        items = [
+            pad(self._normalised(crop, width), (self.height, widest)) for crop, width in zip(crops, widths, strict=True)
+        ]
+        places = np.concatenate([_whole(crop) for crop in crops]) if boxes is None else boxes.astype(np.float32)
+        return PreparedTexts({"input": np.stack(items)[:, None]}, widths, places)
+
+    def width(self, crop: Image, sizes: SizeRange | None = None) -> int:
+        """Return how wide a crop becomes when it is brought to the network's height: MMOCR's `RescaleToHeight`."""
+        height, width = crop.shape[:2]
+        # In this order, as MMOCR computes it: results agree to the last bit.
+        scaled = max(math.ceil(float(self.height) / height * width), self.min_width or 1)
+        rounded: int = round(min(scaled, self._widest(sizes)) / self.width_divisor) * self.width_divisor
+        if sizes:
+            rounded = min(rounded, sizes.largest[1] // self.width_divisor * self.width_divisor)
+        return max(rounded, self.width_divisor)
+
+    def _widest(self, sizes: SizeRange | None) -> float:
+        """Return what widths are bounded by, before they are rounded."""
+        return min(self.max_width or math.inf, sizes.largest[1] if sizes else math.inf)
+
+    def _normalised(self, crop: Image, width: int) -> Floats:
+        grey = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (width, self.height), interpolation=cv2.INTER_LINEAR)
+        return (grey.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+
+    def decode(self, outputs: Tensors, prepared: PreparedTexts) -> list[Text]:
+        """Return one text for each box, in their order; see `Task.decode`.
+
+        Raises:
+            CompileError: The network has another number of classes than the dictionary.
+        """
+        output = np.asarray(outputs["output"])
+        if output.ndim != 3 or len(output) != len(prepared.boxes):
+            raise ValueError(f"output is {list(output.shape)}, and there are {len(prepared.boxes)} boxes")
+        if output.shape[2] != self.dictionary.num_classes:
+            raise CompileError(
+                f"the network tells {output.shape[2]} classes apart, and the dictionary names "
+                f"{self.dictionary.num_classes}",
+                where="model.network.decoder.num_classes, model.processing.dictionary",
+                why=f"the dictionary has {len(self.dictionary.characters)} characters, and CTC's blank follows them",
+                fix="use the dictionary that the network was trained with",
+            )
+        padded = prepared.tensors["input"].shape[3]
+        texts = []
+        for item, (columns, width, box) in enumerate(zip(output, prepared.widths, prepared.boxes, strict=True)):
+            text, scores = self.dictionary.read(columns[: math.ceil(len(columns) * (width / padded))])
+            texts.append(Text(text, float(np.mean(scores)) if scores else 0.0, scores, box, item))
+        return texts
+
+    def difference(self, a: Sequence[Text], b: Sequence[Text]) -> float:
+        """Return the most characters by which a text in `a` differs from the same in `b`: their edit distance."""
+        if len(a) != len(b):
+            return float("inf")
+        return float(max((edit_distance(one.text, other.text) for one, other in zip(a, b, strict=True)), default=0))
+
+    def draw(self, source: Image, results: Sequence[Text]) -> Image:
+        """Write the texts above their boxes, on a copy of a BGR image; OpenCV draws what is not ASCII as `?`."""
+        canvas = source.copy()
+        for one in results:
+            draw_box(canvas, one.box, drawable(one.text), INK)
+        return canvas
+
+    def samples(self, source: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedTexts:
+        """Prepare `count` crops around the boxes in turn: first as they are, then a part of each.
+
+        Each is stretched to the whole of `size`, as in training: a batch of padding would prove little.
+        """
+        first = self.preprocess(source, boxes).boxes
+        chosen = first[np.arange(count) % len(first)].astype(np.float64)
+        sides = np.tile(chosen[:, 2:] - chosen[:, :2], 2)
+        inward = np.random.default_rng(0).uniform(0, 0.2, chosen.shape) * [1, 1, -1, -1]
+        inward[: len(first)] = 0
+        chosen += sides * inward
+        _, width = size
+        tensor = np.stack([self._normalised(_crop(source, box), width) for box in chosen])[:, None]
+        return PreparedTexts({"input": tensor}, (width,) * count, chosen.astype(np.float32))
+
+    def sample_source(self) -> Path:
+        """Return a picture of one printed word."""
+        return Path(__file__).parents[1] / "photographs" / "word.png"
+
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
+        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
+        widest = self._widest(sizes)
+        rescale = {
+            "type": "RescaleToHeight",
+            "height": self.height,
+            "min_width": self.min_width,
+            "max_width": widest if math.isfinite(widest) else None,
+            "width_divisor": self.width_divisor,
+        }
+        padding: dict[str, Any] = {"size": list(sizes.largest[::-1])} if sizes and sizes.fixed else {"size_divisor": 1}
+        steps: list[dict[str, Any]] = [
+            {"type": "LoadImageFromFile", "color_type": "grayscale"},
+            rescale,
+            {"type": "Normalize", "to_rgb": False, "mean": [self.mean], "std": [self.std]},
+            {"type": "Pad", **padding},
+            {"type": "DefaultFormatBundle"},
+            {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]},
+        ]
+        # The characters themselves, in place of a file of them: a bundle then needs no file beside those it has.
+        params = {
+            "type": "Dictionary",
+            "dict_list": list(self.dictionary.characters),
+            "with_padding": True,
+            "ignore_chars": ["padding"],
+        }
+        decoder = {"module": "mmocr", "component": "CTCConvertor", "params": params}
+        return pipeline(steps, self.sdk_model, decoder, batched)
+
+    def sdk_codebase(self) -> dict[str, Any]:
+        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
+        return {"type": "mmocr", "task": "TextRecognition"}
+
+
+def drawable(text: str) -> str:
+    """Return a text as OpenCV's fonts can draw it: with a `?` for each character that is not ASCII."""
+    return text.encode("ascii", "replace").decode()
+
+
+def _whole(image: Image) -> Floats:
+    """Return the box around a whole image, `[1, 4]`."""
+    return np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
+
+
+def _crop(image: Image, box: NDArray[np.floating[Any]]) -> Image:
+    """Return the pixels of an image that a box touches, at least one."""
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(box[:2]), 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(box[2:]), (left + 1, top + 1), (width, height)).astype(int)
+    return image[top:bottom, left:right]

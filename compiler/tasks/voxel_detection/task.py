@@ -1,0 +1,286 @@
+"""Objects of known classes, in the point clouds of a laser scanner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.errors import CompileError
+from compiler.tasks import Task
+from compiler.tasks.classes import Classes, color_of
+from compiler.tasks.points import Points, read_points
+from compiler.tasks.voxel_detection.birdseye import BirdsEye, Marked
+from compiler.tasks.voxel_detection.boxes3d import Boxes3D
+from compiler.tasks.voxel_detection.decoder import Decoder
+from compiler.tasks.voxel_detection.pairing import corner_distance, pair
+from compiler.tasks.voxel_detection.variations import exactly, padded, variation
+from compiler.tasks.voxel_detection.voxelization import Voxelization, Voxels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from compiler.config.sizes import Size, SizeRange
+    from compiler.tasks.images import Image
+
+Floats = NDArray[np.float32]
+
+_BOX = 7
+_KITTI_COLUMNS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Detection3D:
+    """One object.
+
+    Attributes:
+        bottom: `[3]`, x, y, z of the middle of its box's bottom, in metres.
+        size: `[3]`, length along x, width along y and height of the box before it is turned, in metres.
+        yaw: Angle in radians by which it is turned about z, from x towards y.
+        score: How sure the network is, from 0 to 1.
+        label: Index of its class.
+        name: Its class.
+        velocity: `[2]`, along x and y, in metres a second; None where the network does not tell.
+        item: Which cloud of the batch it is in.
+    """
+
+    bottom: Floats
+    size: Floats
+    yaw: float
+    score: float
+    label: int
+    name: str
+    velocity: Floats | None = None
+    item: int = 0
+
+    @property
+    def center(self) -> Floats:
+        """`[3]`, the middle of the box, in metres."""
+        return self.bottom + np.array([0, 0, self.size[2] / 2], np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the detection as JSON can hold it: its fields, with arrays as lists."""
+        return {
+            "bottom": self.bottom.tolist(),
+            "size": self.size.tolist(),
+            "yaw": self.yaw,
+            "score": self.score,
+            "label": self.label,
+            "name": self.name,
+            "velocity": None if self.velocity is None else self.velocity.tolist(),
+            "item": self.item,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedVoxels:
+    """Voxels of point clouds, ready for the network.
+
+    Attributes:
+        tensors: `voxels` `[v, p, d]`, `num_points` `[v]`, and `coors` `[v, 4]`: cloud, z, y, x.
+        clouds: How many clouds they are of.
+    """
+
+    tensors: dict[str, NDArray[Any]]
+    clouds: int
+
+
+@dataclass(frozen=True)
+class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
+    """Detection of objects in point clouds, as MMDetection3D 1.4.0 does it.
+
+    Attributes:
+        voxelization: How points are sorted into voxels.
+        point_dimensions: How many numbers a row of a file has.
+        used_dimensions: How many of them the network looks at.
+        classes: Names of the objects it finds.
+        decoder: How the network's outputs become boxes.
+        score_threshold: Detections that score less are not drawn.
+
+    Raises:
+        ValueError: Rows have fewer than three numbers or fewer than are used, or the classes are not unique.
+    """
+
+    name: ClassVar[str] = "voxel-detection"
+    unit: ClassVar[str] = "m"
+    source: ClassVar[str] = "points"
+    sides: ClassVar[tuple[str, ...]] = ("voxels",)
+    axes: ClassVar[Mapping[str, Mapping[int, str]]] = {
+        "voxels": {0: "voxels"},
+        "num_points": {0: "voxels"},
+        "coors": {0: "voxels"},
+    }
+    sdk_task: ClassVar[str] = "VoxelDetection"
+    sdk_model: ClassVar[str] = "voxeldetection"
+
+    voxelization: Voxelization
+    point_dimensions: int
+    used_dimensions: int
+    classes: tuple[str, ...]
+    decoder: Decoder
+    score_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 3 <= self.used_dimensions <= self.point_dimensions:
+            raise ValueError("used_dimensions must be at least 3, and point_dimensions at least as many")
+        Classes(self.classes)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs: the decoder's."""
+        return self.decoder.outputs
+
+    def read(self, source: str | PathLike[str] | NDArray[Any]) -> Points:
+        """Read a point cloud, `[n, used_dimensions]`; see `read_points`."""
+        return read_points(source, self.point_dimensions, self.used_dimensions)
+
+    def read_boxes(self, box: Any, source: Points) -> None:
+        """Refuse boxes: the task looks at the whole cloud."""
+        if box is not None:
+            raise CompileError(
+                "a voxel detector looks at the whole point cloud",
+                where=f"box {box}",
+                fix="give no box; to search a part of a cloud, leave out the points of the rest",
+            )
+
+    def preprocess(
+        self, source: Points, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
+    ) -> PreparedVoxels:
+        """Sort the points of a cloud into voxels; see `Task.preprocess`.
+
+        Those that the engine cannot take are left out; where it needs more, the last is repeated.
+        """
+        self.read_boxes(boxes, source)
+        voxels = self._voxels(source)
+        if sizes:
+            voxels = padded(voxels, *sizes.fit(len(voxels.voxels)))
+        return _prepared([voxels])
+
+    def _voxels(self, points: Points) -> Voxels:
+        """Return the voxels of a cloud, of which there is at least one."""
+        if points.ndim != 2 or points.shape[1] != self.used_dimensions:
+            raise ValueError(f"points are [n, {self.used_dimensions}], not {list(points.shape)}")
+        voxels = self.voxelization(points)
+        if not len(voxels.voxels):
+            low, high = np.array(self.voxelization.point_cloud_range).reshape(2, 3).tolist()
+            raise CompileError(
+                "no point of the cloud is where the model looks",
+                where=f"{len(points)} points from {_rounded(points.min(axis=0))} to {_rounded(points.max(axis=0))}",
+                why=f"it looks from {low} to {high}: x, y, z in metres",
+                fix="give the points in metres in the frame of the model's dataset: the scanner's, with z upwards",
+            )
+        return voxels
+
+    def decode(self, outputs: Tensors, prepared: PreparedVoxels) -> list[Detection3D]:
+        """Return what was found, cloud by cloud and the best first; see `Task.decode`."""
+        results = []
+        for item in range(min(prepared.clouds, len(outputs[self.outputs[0]]))):
+            found = self.decoder.decode(outputs, item, len(self.classes))
+            for row in np.argsort(-found.scores, kind="stable"):
+                box, label = found.boxes[row], int(found.labels[row])
+                velocity = box[_BOX:] if len(box) > _BOX else None
+                results.append(
+                    Detection3D(
+                        *(box[:3], box[3:6], float(box[6]), float(found.scores[row]), label, self.classes[label]),
+                        *(velocity, item),
+                    )
+                )
+        return results
+
+    def difference(self, a: Sequence[Detection3D], b: Sequence[Detection3D]) -> float:
+        """Return how far corners of an object's box in `a` are from the same in `b` at most, in metres.
+
+        Infinity where one of them lacks an object, unless only rounding decided about it; see `pair`.
+        """
+        distances = [0.0]
+        for item in {one.item for one in (*a, *b)}:
+            first, second = (_as_boxes([one for one in side if one.item == item]) for side in (a, b))
+            pairing = pair(first, second, self.decoder)
+            if any(map(np.any, pairing.unpaired())):
+                return float("inf")
+            distances += [
+                corner_distance(first.boxes[one], second.boxes[other], self.voxelization.point_cloud_range)
+                for one, other in pairing.pairs
+            ]
+        largest = float(np.max(distances))
+        return largest if np.isfinite(largest) else float("inf")
+
+    def draw(self, source: Points, results: Sequence[Detection3D]) -> Image:
+        """Draw the cloud from above, and on it the detections that score at least `score_threshold`."""
+        marks = [
+            Marked(_as_boxes([one]).boxes[0], f"{one.name} {one.score:.2f}", color_of(one.label))
+            for one in sorted(results, key=lambda one: one.score)
+            if one.score >= self.score_threshold
+        ]
+        return BirdsEye(self.voxelization.point_cloud_range).draw(source, marks)
+
+    def samples(
+        self, source: Points, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size
+    ) -> PreparedVoxels:
+        """Prepare a cloud, and then others that are like it, which together have exactly as many voxels as `size` says.
+
+        A batch of equal clouds would not show an engine that mixes up its items, and equal voxels none that mixes up
+        those.
+
+        Raises:
+            ValueError: There are more clouds than voxels.
+        """
+        self.read_boxes(boxes, source)
+        (total,) = size
+        if count > total:
+            raise ValueError(f"{count} clouds cannot share {total} voxels")
+        self._voxels(source)
+        shares = [total // count + (index < total % count) for index in range(count)]
+        clouds = []
+        for index, share in enumerate(shares):
+            varied = variation(source, index)
+            in_range = (self.voxelization.cells(varied) >= 0).any()
+            clouds.append(exactly(varied if in_range else source, self.voxelization, share))
+        return _prepared(clouds)
+
+    def other_samples(self, source: Points, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> Tensors:
+        """Return the inputs of a batch of other clouds; see `Task.other_samples`."""
+        return self.samples(variation(source, count), boxes, count, size).tensors
+
+    def sample_source(self) -> Path:
+        """Return a simulated scan of a street, with the columns that the model's dataset has."""
+        name = "kitti.bin" if self.point_dimensions == _KITTI_COLUMNS else "nuscenes.bin"
+        return Path(__file__).parents[1] / "pointclouds" / name
+
+    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> None:
+        """Return nothing: MMDeploy's SDK finds no objects in point clouds."""
+
+    def sdk_codebase(self) -> dict[str, Any]:
+        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
+        return {"type": "mmdet3d", "task": "VoxelDetection", "model_type": "end2end"}
+
+
+def _prepared(clouds: Sequence[Voxels]) -> PreparedVoxels:
+    """Return the voxels of several clouds one after the other."""
+    coors = [np.insert(cloud.coors, 0, index, axis=1) for index, cloud in enumerate(clouds)]
+    tensors: dict[str, NDArray[Any]] = {
+        "voxels": np.concatenate([cloud.voxels for cloud in clouds]),
+        "num_points": np.concatenate([cloud.num_points for cloud in clouds]),
+        "coors": np.concatenate(coors),
+    }
+    return PreparedVoxels(tensors, len(clouds))
+
+
+def _as_boxes(detections: Sequence[Detection3D]) -> Boxes3D:
+    """Return detections as arrays, without their velocities."""
+    boxes = [np.array([*one.bottom, *one.size, one.yaw], np.float32) for one in detections]
+    return Boxes3D(
+        np.array(boxes, np.float32).reshape(-1, _BOX),
+        np.array([one.score for one in detections], np.float32),
+        np.array([one.label for one in detections], np.int64),
+    )
+
+
+def _rounded(numbers: Floats) -> list[float]:
+    return [round(float(number), 2) for number in numbers[:3]]

@@ -1,0 +1,77 @@
+"""Many configs in one run: one table, and no job stops the others."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from compiler.cli import sweep
+from compiler.errors import Interrupted
+
+JOBS = "model=rtmpose-t,rtmpose-s", "shape=static_256x192,dynamic_256x192"
+
+
+def test_every_combination_is_compiled_and_saved_as_one_table(command_line, shared_cache):
+    run = command_line("-m", "+backend=onnxruntime", *JOBS, f"cache={shared_cache}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
+    assert [(row["model"], row["name"].split("_", 3)[3], row["result"]) for row in rows] == [
+        ("rtmpose-t", "static_256x192", "proven"),
+        ("rtmpose-t", "dynamic_256x192", "proven"),
+        ("rtmpose-s", "static_256x192", "proven"),
+        ("rtmpose-s", "dynamic_256x192", "proven"),
+    ]
+    assert all(row["relative_error"] < 1e-4 and row["engine_bytes"] > 1e7 for row in rows)
+    table = (command_line.folder / "outputs/multirun.md").read_text().splitlines()
+    assert len(table) == 2 + 4
+    assert all(row["name"] in line for row, line in zip(rows, table[2:], strict=True))
+    assert "4 jobs" in run.stdout
+
+
+def test_a_job_that_fails_does_not_stop_the_others(command_line, shared_cache):
+    run = command_line(
+        "--multirun", "model=rtmpose-t,nosuch", "image=null,missing.jpg", "box=10,20,300,400", f"cache={shared_cache}"
+    )
+    assert run.returncode == 1
+    rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
+    assert [row["result"] for row in rows] == ["proven", "failed", "wrong usage", "wrong usage"]
+    assert [row["exit_code"] for row in rows] == [0, 1, 2, 2]
+    assert "image does not exist" in rows[1]["problem"]
+    assert rows[2]["problem"] == "there is no model 'nosuch'"
+    assert rows[2]["name"] == ""
+    assert "model=nosuch" in (command_line.folder / "outputs/multirun.md").read_text()
+
+
+def test_a_job_that_is_not_proven_shows_in_the_exit_status(command_line, shared_cache):
+    run = command_line("-m", "model=rtmpose-t", "verify.tolerance=1e-4,1e-9", f"cache={shared_cache}")
+    assert run.returncode == 3
+    rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
+    assert [row["result"] for row in rows] == ["proven", "not proven"]
+    assert "beyond its tolerance" in rows[1]["problem"]
+
+
+def test_an_output_that_cannot_be_written_is_told_once_for_each_job_and_for_the_table(command_line):
+    (command_line.folder / "file").write_text("not a folder")
+    run = command_line("-m", "model=rtmpose-t,rtmpose-s", "output=file/below")
+    assert run.returncode == 1
+    assert run.stdout.count("error: the output cannot be written") == 2
+    assert run.stderr.startswith("error: the output cannot be written")
+    assert "2 jobs" in run.stdout
+    assert "defect" not in run.stdout + run.stderr
+
+
+def test_an_interruption_stops_the_sweep_even_where_a_library_hides_it(monkeypatch, tmp_path):
+    compiled = []
+
+    def compile(config, listen):
+        compiled.append(config.model.name)
+        try:
+            raise Interrupted
+        finally:
+            raise ValueError("a library was left half way")
+
+    monkeypatch.setattr(sweep, "compile", compile)
+    with pytest.raises(Interrupted):
+        sweep.sweep(["model=rtmpose-t,rtmpose-s", f"output={tmp_path}"])
+    assert compiled == ["rtmpose-t"]
