@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from compiler.networks.layers.deform_conv import ModulatedDeformConv2d
-from tests.exporting import exported
+from tests.networks.exporting import exported
 
 
 def make_convolution(*sizes, spread=2.0, bias=False, **options):

@@ -16,7 +16,7 @@ from compiler.networks.text_detection import TextDetector
 from rewriters import Target, select
 from rewriters.apply import rewriting, rewritten
 from rewriters.functions.nearest_to_bilinear import nearest_to_bilinear
-from tests.exporting import TinyBackbone, exported
+from tests.networks.exporting import TinyBackbone, exported
 
 ROOT = Path(__file__).parents[2]
 SHORTER_SIDES = {"panet": 736, "panet-r18-ctw1500": 640}

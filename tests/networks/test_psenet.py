@@ -13,7 +13,7 @@ from compiler.networks.necks.fpnf import FPNF
 from compiler.networks.text_detection import TextDetector
 from rewriters import Target, select
 from rewriters.functions.nearest_to_bilinear import nearest_to_bilinear
-from tests.exporting import TinyBackbone, exported
+from tests.networks.exporting import TinyBackbone, exported
 
 ROOT = Path(__file__).parents[2]
 
