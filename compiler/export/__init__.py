@@ -24,6 +24,7 @@ __all__ = [
     "NEWEST_IR_VERSION",
     "ONNX_FILE",
     "Axis",
+    "Comparable",
     "ExportOptions",
     "OnnxModelFile",
     "describe",

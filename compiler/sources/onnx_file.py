@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar
 
 from compiler.artifact import Dimension, Tensors
 from compiler.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
-from compiler.export import ONNX_FILE, OnnxModelFile, describe, take_over
+from compiler.export import ONNX_FILE, Comparable, ExportOptions, OnnxModelFile, describe, take_over
 from compiler.proof import Run
-from compiler.sources import Network, Origin, first_line, refuse_single_number, with_processing
+from compiler.sources.source import Network, Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
 from compiler.sources.onnx_inputs import check_outputs, input_texts
-from compiler.tasks import AnyTask
+from compiler.tasks import AnyTask, Sample
 from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
-
-if TYPE_CHECKING:
-    from compiler.pipeline.job import Job
 
 ORIGINAL_FILE = "original.onnx"
 STAGE = "file"
@@ -30,31 +27,33 @@ NO_TORCH = "the network is an ONNX file, which has neither modules nor functions
 
 
 @dataclass(frozen=True)
-class OnnxFile(Origin):
+class OnnxFile(Source):
     """What is in an ONNX file.
 
     Attributes:
+        digest: Of its content, wherever it lies.
         file: Read, and whole.
     """
 
-    picture = "output_file.jpg"
-    tools = ("onnx",)
+    PICTURE: ClassVar[str] = "output_file.jpg"
+    TOOLS: ClassVar[tuple[str, ...]] = ("onnx",)
 
-    file: OnnxModelFile
+    digest: str
+    file: OnnxModelFile = field(compare=False)
+
+    @classmethod
+    def of(cls, file: OnnxModelFile) -> OnnxFile:
+        """A file, with its digest."""
+        return cls(file.digest, file)
 
     @property
     def caution(self) -> str:
-        """See `Origin`: a file has its weights."""
+        """See `Source`: a file has its weights."""
         return ""
 
     @property
-    def digest(self) -> str:
-        """See `Origin`: of the file's content, wherever it lies."""
-        return self.file.digest
-
-    @property
-    def weights(self) -> str:
-        """See `Origin`."""
+    def own_weights(self) -> str:
+        """See `Source`."""
         return str(self.file.path)
 
     def with_inputs(self, config: CompileConfig) -> CompileConfig:
@@ -78,16 +77,16 @@ class OnnxFile(Origin):
         export = replace(config.export, opset=self.file.opset)
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: Sample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file, and fill in its outputs and whether they count items."""
         self._check_operators()
         session = OnnxRuntimeSession.as_written(self.file.path)
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [self._run(session, task.samples(source, None, count, ()).tensors) for count in counts]
+        found = [self._run(session, task.samples(sample.source, None, count, ()).tensors) for count in counts]
         for name, array in found[0].items():
             refuse_single_number(name, array.ndim, str(self.file.path))
         counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())
-        return with_processing(config, outputs=list(found[0]), counted=counted)
+        return with_processing(config, outputs=list(found[0]), counted=counted), self
 
     def _run(self, session: OnnxRuntimeSession, tensors: Tensors) -> Tensors:
         try:
@@ -118,33 +117,46 @@ class OnnxFile(Origin):
         skipped = (skipped_entry(rewriter, NO_TORCH) for rewriter in others)
         return replace(selection, functions=(), modules=(), entries=(*selection.entries, *skipped))
 
-    def load(self, job: Job, folder: Path) -> str:
+    def load(self, weights: Weights, folder: Path) -> str:
         """Write the file with all of its weights in it."""
         (folder / ORIGINAL_FILE).write_bytes(self.file.gathered().SerializeToString())
         return f"{self.file.parameters / 1e6:.1f} M parameters, {self.file.path.name}"
 
-    def network(self, job: Job, selection: Selection, folder: Path) -> FileNetwork:
-        """Return the file, as a network."""
-        return FileNetwork(job, selection, folder)
+    def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> FileNetwork:
+        """The file, as a network."""
+        specs = task.specs  # type: ignore[attr-defined]
+        items: Dimension = rewriting.selection.target.batch or "batch"
+        shapes = {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}
+        return FileNetwork(folder, shapes)
 
 
+@dataclass(frozen=True, eq=False)
 class FileNetwork(Network):
-    """An ONNX file, run as it is: with ONNX Runtime's optimiser off."""
+    """An ONNX file, run as it is: with ONNX Runtime's optimiser off.
 
-    def export(self, folder: Path) -> str:
+    Attributes:
+        folder: Of the load stage.
+        shapes: Of its inputs, by name.
+    """
+
+    folder: Path
+    shapes: Mapping[str, tuple[Dimension, ...]]
+
+    def export(
+        self, example: Tensors, others: Iterable[Tensors], options: ExportOptions, comparable: Comparable, folder: Path
+    ) -> str:
         """Take the file over."""
         import onnx
 
-        model = onnx.load(self.folder / ORIGINAL_FILE)
-        program = take_over(model, self._shapes, folder / ONNX_FILE)
+        program = take_over(onnx.load(self.folder / ORIGINAL_FILE), self.shapes, folder / ONNX_FILE)
         return f"ONNX opset {program.opset} as it was, {program.nodes} nodes"
 
     def entries(self, tensors: Tensors) -> Iterable[Entry]:
-        """Return nothing: there is no torch to rewrite."""
+        """Nothing: there is no torch to rewrite."""
         return ()
 
     def stages(self) -> list[tuple[str, Run]]:
-        """Return the file alone."""
+        """The file alone."""
         return [(STAGE, self._run)]
 
     def _run(self, tensors: Tensors) -> Tensors:
@@ -153,9 +165,3 @@ class FileNetwork(Network):
     @cached_property
     def _session(self) -> OnnxRuntimeSession:
         return OnnxRuntimeSession.as_written(self.folder / ORIGINAL_FILE)
-
-    @property
-    def _shapes(self) -> Mapping[str, tuple[Dimension, ...]]:
-        items: Dimension = self.job.config.fixed_batch or "batch"
-        specs = self.job.task.specs  # type: ignore[attr-defined]
-        return {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}

@@ -3,6 +3,7 @@
 Tasks need NumPy, OpenCV and pyclipper only, so that a bundle runs where PyTorch is not installed.
 """
 
+from compiler.tasks.sample import Sample
 from compiler.tasks.task import AnyTask, ImageTask, Prepared, Result, Task, build_task
 
 __all__ = [

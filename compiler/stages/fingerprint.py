@@ -1,0 +1,59 @@
+"""The fingerprint of a value: what a stage's key is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.stages.tools import foreign_source_digest
+
+Fingerprint = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""What JSON can hold."""
+
+
+def fingerprint(value: Any) -> Fingerprint:
+    """A JSON-able form of a value, the same for equal values in every process and on every machine.
+
+    A dataclass is its class and its fields, but for those that say where or how and not what: `field(compare=False)`.
+    A class of the user's own counts with the source of its module.
+
+    Raises:
+        TypeError: The value is of a kind whose content cannot be told: a stage may not have such a field.
+    """
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Enum():
+            return str(value.value)
+        case Mapping():
+            return {str(key): fingerprint(item) for key, item in value.items()}
+        case tuple() | list():
+            return [fingerprint(item) for item in value]
+        case set() | frozenset():
+            return sorted(map(str, value))
+        case np.ndarray():
+            return array_digest(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _of_dataclass(value)
+    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no fingerprint: {value!r:.80}")
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """The SHA-256 of an array's type, shape and numbers."""
+    sha = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()
+
+
+def _of_dataclass(value: Any) -> dict[str, Fingerprint]:
+    kind = type(value)
+    found: dict[str, Fingerprint] = {"class": f"{kind.__module__}.{kind.__qualname__}"}
+    if source := foreign_source_digest(kind):
+        found["source"] = source
+    return found | {field.name: fingerprint(getattr(value, field.name)) for field in fields(value) if field.compare}
