@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compiler.errors import UsageError
-from compiler.pipeline.later import build
+from compiler.pipeline import build_bundle
 from compiler.report.console import console, print_outcome, progress
 
 USAGE = "python -m compiler build <bundle>"
@@ -18,6 +18,6 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError("build takes one bundle", where="command line", fix=USAGE)
     screen = console()
     with progress(screen) as listen:
-        outcome = build(Path(arguments[0]), listen)
+        outcome = build_bundle(Path(arguments[0]), listen)
     print_outcome(screen, outcome)
     return outcome.exit_code

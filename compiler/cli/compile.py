@@ -36,12 +36,12 @@ def _compile(overrides: Sequence[str], config_dir: Path | None) -> int:
     with own_model(overrides) as folder:
         config = compose(overrides, config_dir, folder)
 
-    from compiler.pipeline import compile
+    from compiler.pipeline import compile_bundle
     from compiler.report.console import console, print_outcome, progress
 
     screen = console()
     with progress(screen) as listen:
-        outcome = compile(config, listen)
+        outcome = compile_bundle(config, listen)
     print_outcome(screen, outcome)
     return outcome.exit_code
 

@@ -24,11 +24,11 @@ def run(arguments: Sequence[str]) -> int:
     with own_model(overrides) as folder:
         config = compose(overrides, config_dir, folder)
 
-    from compiler.pipeline import plan
+    from compiler.pipeline import find_obstacles
 
     screen = console()
     with progress(screen) as listen:
-        obstacles = plan(config, listen)
+        obstacles = find_obstacles(config, listen)
     print_obstacles(screen, obstacles, config.backend["name"])
     return ExitCode.FAILED if obstacles else ExitCode.PROVEN
 

@@ -60,7 +60,7 @@ class ModelConfig:
     """What makes the network, for `model=torch`: `package.module:callable`."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """What the target is called with."""
-    file: str | None = None
+    file: str | None = field(default=None, compare=False)
     """The ONNX file that is the network, for `model=onnx`; None where it is none."""
     inputs: dict[str, str] = field(default_factory=dict)
     """The network's inputs and their shapes, such as `1x3x224x224`: the arguments of the target's forward, or those of
@@ -125,18 +125,21 @@ class VerifyConfig:
 
 @dataclass(frozen=True)
 class CompileConfig:
-    """A whole compile config, composed and checked."""
+    """A whole compile config, composed and checked.
+
+    What says where and not what is not compared: the content of the files counts, wherever they lie.
+    """
 
     model: ModelConfig
     backend: dict[str, Any]
     """The backend as a `_target_` node: one file in `conf/backend/`."""
-    checkpoint: str | None = None
+    checkpoint: str | None = field(default=None, compare=False)
     """A path, `official`, or nothing: then weights are drawn deterministically."""
-    image: str | None = None
+    image: str | None = field(default=None, compare=False)
     """The real input of the proof; nothing means the photograph that ships with the task."""
-    points: str | None = None
+    points: str | None = field(default=None, compare=False)
     """The same for a model that looks at point clouds."""
-    arrays: str | None = None
+    arrays: str | None = field(default=None, compare=False)
     """The same for a model that takes arrays as they are: a .npz or .npy file; nothing means noise."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
@@ -155,10 +158,10 @@ class CompileConfig:
     """The model that each algorithm in a deploy name stands for."""
     tasks: dict[str, str] = field(default_factory=dict)
     """The model that a task stands for where a deploy name leaves the algorithm out."""
-    output: str = "outputs"
-    cache: str | None = None
+    output: str = field(default="outputs", compare=False)
+    cache: str | None = field(default=None, compare=False)
     """Where finished stages are kept; nothing means `<output>/.cache`."""
-    cache_limit: float = 20.0
+    cache_limit: float = field(default=20.0, compare=False)
     """GiB that finished stages may take up; what was used longest ago goes first."""
 
     @property

@@ -11,8 +11,9 @@ from typing import Any
 
 from compiler.artifact import Tensors
 from compiler.config import CompileConfig
+from compiler.config.sizes import InputSize
 from compiler.errors import CompileError
-from compiler.tasks import AnyTask
+from compiler.tasks import AnySample, AnyTask
 from compiler.tasks.whole_image import WholeImageTask
 
 SUFFIXES = {
@@ -71,23 +72,22 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
     return chosen
 
 
-def batches(items: Sequence[Item], config: CompileConfig, task: AnyTask, source: Any, boxes: Any) -> Iterator[Tensors]:
+def batches(items: Sequence[Item], task: AnyTask, usual: InputSize, sample: AnySample | None) -> Iterator[Tensors]:
     """Yield the network's inputs for every item, of the usual batch and size.
 
     Args:
-        items: What to calibrate on; where there is nothing, variations of the proof's input.
-        config: Says the usual batch and size.
+        items: What to calibrate on.
         task: Preprocesses.
-        source: The proof's input.
-        boxes: Of its objects.
+        usual: The batch and size.
+        sample: Where there are no items, variations of it.
 
     Raises:
         CompileError: A file cannot be read.
     """
-    usual = config.usual_input
-    if not items:
+    if sample is not None:
         count = max(VARIATIONS, usual.batch) if task.batched else usual.batch
-        yield from _of_usual_batch(task.samples(source, boxes, count, usual.size).tensors, count, usual.batch)
+        tensors = task.samples(sample.source, sample.boxes, count, usual.size).tensors
+        yield from _of_usual_batch(tensors, count, usual.batch)
     for item in items:
         read = task.read(item.path)
         found = None if isinstance(task, WholeImageTask) else task.read_boxes(item.boxes, read)

@@ -27,6 +27,7 @@ __all__ = [
     "Comparable",
     "ExportOptions",
     "OnnxModelFile",
+    "as_they_are",
     "describe",
     "export",
     "read_onnx_file",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.networks import build
-from compiler.networks.drawn import fill_with_drawn_weights
+from compiler.networks.random_weights import fill_with_drawn_weights
 from compiler.openmmlab.own_model import MODEL, model_folder
 
 if TYPE_CHECKING:

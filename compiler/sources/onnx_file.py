@@ -15,9 +15,17 @@ from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import ONNX_FILE, Comparable, ExportOptions, OnnxModelFile, describe, take_over
 from compiler.proof import Run
-from compiler.sources.source import Network, Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
 from compiler.sources.onnx_inputs import check_outputs, input_texts
-from compiler.tasks import AnyTask, Sample
+from compiler.sources.source import (
+    Network,
+    Rewriting,
+    Source,
+    Weights,
+    first_line,
+    refuse_single_number,
+    with_processing,
+)
+from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
 
@@ -77,7 +85,7 @@ class OnnxFile(Source):
         export = replace(config.export, opset=self.file.opset)
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: Sample) -> tuple[CompileConfig, OnnxFile]:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file, and fill in its outputs and whether they count items."""
         self._check_operators()
         session = OnnxRuntimeSession.as_written(self.file.path)

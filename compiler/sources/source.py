@@ -13,7 +13,7 @@ from compiler.config import CompileConfig
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 from compiler.proof import Run
-from compiler.tasks import AnyTask, Sample
+from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Source(ABC):
         """
         return config
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: Sample) -> tuple[CompileConfig, Source]:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, Source]:
         """The config and the source with what only running the network can tell.
 
         Args:

@@ -13,7 +13,7 @@ from compiler.config import CompileConfig
 from compiler.errors import CompileError
 from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
 from compiler.sources.torch_network import TorchNetwork, save_weights
-from compiler.tasks import AnyTask, Sample
+from compiler.tasks import AnySample, AnyTask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,14 +58,12 @@ class UserModule(Source):
 
         return TorchModule(self.target, self.inputs, self.arguments).eval().requires_grad_(requires_grad=False)
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: Sample) -> tuple[CompileConfig, UserModule]:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, UserModule]:
         """Make the network, run it, and fill in what its outputs are called and whether they count items."""
         from compiler.networks.targets import source_digest_of
 
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [
-            self._outputs(task.samples(sample.source, None, count, ()).tensors) for count in counts
-        ]
+        found = [self._outputs(task.samples(sample.source, None, count, ()).tensors) for count in counts]
         names = _names(found, set(task.inputs))
         counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
         described = with_processing(config, outputs=names, counted=counted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -26,22 +25,21 @@ def fingerprint(value: Any) -> Fingerprint:
     Raises:
         TypeError: The value is of a kind whose content cannot be told: a stage may not have such a field.
     """
+    found: Fingerprint
     match value:
         case None | bool() | int() | float() | str():
-            return value
-        case Enum():
-            return str(value.value)
+            found = value
         case Mapping():
-            return {str(key): fingerprint(item) for key, item in value.items()}
+            found = {str(key): fingerprint(item) for key, item in value.items()}
         case tuple() | list():
-            return [fingerprint(item) for item in value]
-        case set() | frozenset():
-            return sorted(map(str, value))
+            found = [fingerprint(item) for item in value]
         case np.ndarray():
-            return array_digest(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _of_dataclass(value)
-    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no fingerprint: {value!r:.80}")
+            found = array_digest(value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            found = _of_dataclass(value)
+        case _:
+            raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no fingerprint: {value!r:.80}")
+    return found
 
 
 def array_digest(array: NDArray[Any]) -> str:

@@ -11,7 +11,7 @@ from compiler.cli import plan
 from compiler.config import compose
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import RunStarted, StageFinished
-from compiler.pipeline import plan as find_obstacles
+from compiler.pipeline import find_obstacles
 from compiler.report.console import console
 from tests.compiling import compile_here
 from tests.openmmlab.own_config import CONFIG

@@ -15,7 +15,7 @@ from compiler.cli import explain
 from compiler.config import compose
 from compiler.errors import ExitCode, UsageError
 from compiler.events import StageFinished
-from compiler.pipeline.precision import proof_tolerance
+from compiler.pipeline.composition import proof_tolerance
 from compiler.proof import Tolerance
 from compiler.report import Report
 from tests.compiling import compile_here

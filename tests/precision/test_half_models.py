@@ -11,7 +11,7 @@ from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
 from compiler.networks.backbones.litehrnet import LiteHRNet
-from compiler.networks.drawn import fill_with_drawn_weights
+from compiler.networks.random_weights import fill_with_drawn_weights
 from compiler.precision.half import HalfOptions, to_half
 from compiler.tasks import build_task
 from tests.exporting import export

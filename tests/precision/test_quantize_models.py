@@ -8,7 +8,7 @@ import pytest
 from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
-from compiler.networks.drawn import fill_with_drawn_weights
+from compiler.networks.random_weights import fill_with_drawn_weights
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT

@@ -16,8 +16,8 @@ from compiler.backends.tensorrt import TensorRT
 from compiler.cli.sweep import sweep
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import StageFinished, StageProgressed
+from compiler.pipeline import build_bundle as build
 from compiler.pipeline.cache import file_digests
-from compiler.pipeline.later import build
 from compiler.report import Report
 from tests.compiling import compile_here
 from tests.conftest import NAME

@@ -1,45 +1,25 @@
-"""Engine -> Bundle: a folder that stands on its own, in the layout that MMDeploy's SDK opens too."""
+"""The files beside an engine that MMDeploy's SDK opens it with."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import Engine, TensorSpec, write_json, write_text
+from compiler.artifact import Engine, TensorSpec, write_json
 from compiler.config import CompileConfig
-from compiler.runtime import CONFIG_FILE
 from compiler.tasks import AnyTask
 
 SDK_LAYOUT = "1.3.1"
 """The version of MMDeploy whose `deploy.json`, `pipeline.json` and `detail.json` these are."""
 
 
-def write_bundle(folder: Path, config: CompileConfig, task: AnyTask, engine: Engine) -> None:
-    """Write everything that opening and running the engine needs into an empty folder.
-
-    Args:
-        folder: The bundle-to-be.
-        config: What was compiled; written in full.
-        task: Pre- and post-processing.
-        engine: Copied.
-    """
-    shutil.copytree(engine.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done.json"))
-    write_text(folder / CONFIG_FILE, config_yaml(config))
+def write_sdk_files(folder: Path, config: CompileConfig, task: AnyTask, engine: Engine) -> None:
+    """Write `deploy.json`, `pipeline.json` and `detail.json`; nothing where the SDK has no such task."""
     pipeline = task.sdk_pipeline(config.resolved_shape.dynamic, config.sizes)
     if pipeline is not None:
         write_json(folder / "deploy.json", _deploy(config, task, engine))
         write_json(folder / "pipeline.json", pipeline)
         write_json(folder / "detail.json", _detail(config, task, engine))
-
-
-def config_yaml(config: CompileConfig) -> str:
-    """Return the whole config as YAML, every interpolation resolved."""
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(asdict(config)))))
 
 
 def _deploy(config: CompileConfig, task: AnyTask, engine: Engine) -> dict[str, Any]:
