@@ -76,7 +76,7 @@ def make_program(job: Job, line: Line) -> Steps:
     """Run the stages from the network to the Program that an engine is built from."""
     selection = selection_for(job)
     loaded = line.run(Load(job.source, job.weights))
-    network = LoadedNetwork(loaded, _rewriting(job, selection), job.source, job.task)
+    network = LoadedNetwork(loaded, rewriting_of(job, selection), job.source, job.task)
     exported = line.run_program(export_stage(job, network, selection))
     rewritten = line.run_program(Rewrite(exported, Rewriters.of_graph(selection)))
     reduced = None
@@ -117,7 +117,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
     batch = config.fixed_batch or EXPORT_BATCH
     rewriters = Rewriters.of_network(selection)
     return Export(
-        network=LoadedNetwork(network.loaded, _rewriting(job, rewriters.selection), job.source, task),
+        network=LoadedNetwork(network.loaded, rewriting_of(job, rewriters.selection), job.source, task),
         example=Samples.of(_tensors(job, batch, config.sizes.usual)),
         others=tuple(map(Samples.of, _other_inputs(job))),
         exporter=config.exporter,
@@ -178,7 +178,7 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
     config = job.config
     rewriters = Rewriters.of_both(steps.selection)
     return Verify(
-        network=LoadedNetwork(steps.network.loaded, _rewriting(job, rewriters.selection), job.source, job.task),
+        network=LoadedNetwork(steps.network.loaded, rewriting_of(job, rewriters.selection), job.source, job.task),
         rewriters=rewriters,
         skipped=steps.selection.entries,
         required=config.rewriters.require,
@@ -236,7 +236,8 @@ def measurements_folder(config: CompileConfig) -> Path:
     return cache_folder(config) / MEASUREMENTS_FOLDER
 
 
-def _rewriting(job: Job, selection: Selection) -> Rewriting:
+def rewriting_of(job: Job, selection: Selection) -> Rewriting:
+    """What is done to the network before it is exported or compared."""
     return Rewriting(job.config.model.tail, job.task.outputs, selection)
 
 
