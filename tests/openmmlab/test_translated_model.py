@@ -10,7 +10,7 @@ import torch
 from compiler import build_network
 from compiler.config import compose
 from compiler.errors import UsageError
-from compiler.openmmlab.own_model import own_model
+from compiler.openmmlab.translated_model import translated_model
 from tests.conftest import PHOTOGRAPH
 from tests.openmmlab.own_config import CONFIG
 
@@ -45,8 +45,8 @@ def test_a_config_and_a_checkpoint_become_a_proven_engine(command_line, work_fol
 def test_what_the_config_says_can_be_overridden(work_folder, monkeypatch):
     monkeypatch.chdir(work_folder)
     overrides = [*CHOICE, "model.name=mine", "model.processing.flip_test=false", "+shape=static"]
-    with own_model(overrides) as folder:
-        config = compose(overrides, own_model=folder)
+    with translated_model(overrides) as folder:
+        config = compose(overrides, model_folder=folder)
     assert config.model.name == "mine"
     assert config.model.processing["flip_test"] is False
 
@@ -75,7 +75,7 @@ def test_the_composed_config_can_be_looked_at(command_line, work_folder):
 def test_a_path_with_a_comma_is_quoted(work_folder, monkeypatch):
     monkeypatch.chdir(work_folder)
     (work_folder / "work_dirs/my_pose.py").rename(work_folder / "work_dirs/a,b.py")
-    with own_model(["model=openmmlab", "model.config='work_dirs/a,b.py'"]) as folder:
+    with translated_model(["model=openmmlab", "model.config='work_dirs/a,b.py'"]) as folder:
         assert (folder / "model/openmmlab.yaml").read_text().startswith("# a-b, from a,b.py.")
 
 
@@ -86,12 +86,12 @@ def test_bases_of_another_package_are_read_where_the_user_says(work_folder, monk
     (configs / "whole.py").write_text((work_folder / "work_dirs/my_pose.py").read_text().replace('["base.py"]', "[]"))
     (work_folder / "work_dirs/mine.py").write_text("_base_ = 'mmpose::whole.py'\n")
     overrides = ["model=openmmlab", "model.config=work_dirs/mine.py", "model.packages.mmpose=mim"]
-    with own_model(overrides) as folder:
-        assert compose(overrides, own_model=folder).model.packages == {"mmpose": "mim"}
+    with translated_model(overrides) as folder:
+        assert compose(overrides, model_folder=folder).model.packages == {"mmpose": "mim"}
 
 
 def test_another_model_needs_no_folder():
-    with own_model(["+model=rtmpose", "box=1,2,3,4", "shape=static"]) as folder:
+    with translated_model(["+model=rtmpose", "box=1,2,3,4", "shape=static"]) as folder:
         assert folder is None
 
 
@@ -108,7 +108,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_said_in_one_message(mistake):
     overrides, message = MISTAKES[mistake]
-    with pytest.raises(UsageError, match=message), own_model(overrides):
+    with pytest.raises(UsageError, match=message), translated_model(overrides):
         pass
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 
 from compiler.config import compose
+from compiler.errors import UsageError
 from compiler.networks import build
+from tests.cli.running import run_verb
 from tests.openmmlab.test_translate_detection import CONFIG
 
 
@@ -44,7 +47,23 @@ def test_what_cannot_be_imported_is_said_with_its_place(command_line):
     assert f"{file}: model.type" in printed.stderr
 
 
-def test_import_takes_one_config(command_line):
-    printed = command_line("import")
-    assert printed.returncode == 2
-    assert "import takes one config" in printed.stderr
+def test_bases_of_another_package_are_read_where_the_user_says(tmp_path, capsys):
+    (tmp_path / "configs").mkdir()
+    write(tmp_path / "configs")
+    (tmp_path / "mine.py").write_text("_base_ = 'mmdet::my_fruit.py'\n")
+    assert run_verb("import", str(tmp_path / "mine.py"), f"mmdet={tmp_path / 'configs'}") == 0
+    assert capsys.readouterr().out.startswith("# mine, from mine.py.\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "what", "said"),
+    [
+        ("bogus=1", "import takes no option 'bogus'", "mmdet, mmdet3d"),
+        ("mmdte=.", "import takes no option 'mmdte'", "did you mean mmdet"),
+        ("mmdet=nowhere", "the configs of mmdet are not there", "mmdet/.mim/configs"),
+    ],
+)
+def test_a_package_that_is_unknown_or_not_there_is_refused(tmp_path, option, what, said):
+    with pytest.raises(UsageError, match=what) as caught:
+        run_verb("import", str(write(tmp_path)), option)
+    assert said in caught.value.fix

@@ -1,4 +1,4 @@
-"""The user's own model, `model=openmmlab model.config=<file>`: where Hydra finds it while a config is composed."""
+"""An OpenMMLab model, `model=openmmlab model.config=<file>`: where Hydra finds it while a config is composed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PACKAGES = "model.packages."
 
 
 @contextmanager
-def own_model(overrides: Sequence[str]) -> Iterator[Path | None]:
-    """Translate the OpenMMLab config that the overrides name, and hold it where Hydra can find it.
+def translated_model(overrides: Sequence[str]) -> Iterator[Path | None]:
+    """A config folder to search before ours, with the model that the overrides name in it.
 
     Args:
         overrides: In Hydra's grammar, of a single run.
 
     Yields:
-        A config folder to search before our own, with the model in it; None where another model is chosen.
+        The folder; None where another model is chosen.
 
     Raises:
         UsageError: The model's config is not given, or is given for another model.
@@ -47,13 +47,13 @@ def own_model(overrides: Sequence[str]) -> Iterator[Path | None]:
         yield None
         return
     packages = {key.removeprefix(PACKAGES): value for key, value in given.items() if key.startswith(PACKAGES)}
-    with model_folder(config, packages) as folder:
+    with translated_config(config, packages) as folder:
         yield folder
 
 
 @contextmanager
-def model_folder(config: str, packages: Mapping[str, str]) -> Iterator[Path]:
-    """Translate an OpenMMLab config, and hold it as `model=openmmlab` in a config folder.
+def translated_config(config: str, packages: Mapping[str, str]) -> Iterator[Path]:
+    """A config folder with an OpenMMLab config in it, as `model=openmmlab`.
 
     Args:
         config: The file.
@@ -69,16 +69,32 @@ def model_folder(config: str, packages: Mapping[str, str]) -> Iterator[Path]:
         yield Path(folder)
 
 
+def package_folders(packages: Mapping[str, str]) -> dict[str, Path]:
+    """The folders of packages that the bases of a config come from.
+
+    Raises:
+        UsageError: One of them does not exist.
+    """
+    for package, folder in packages.items():
+        if not Path(folder).is_dir():
+            raise UsageError(
+                f"the configs of {package} are not there",
+                where=folder,
+                fix=f"name the folder that its bases lie in: <site-packages>/{package}/.mim/configs",
+            )
+    return {package: Path(folder) for package, folder in packages.items()}
+
+
 def _described(config: str, packages: Mapping[str, str]) -> str:
     from compiler.openmmlab.model_file import as_yaml
     from compiler.openmmlab.translate import translate_file
 
-    model = translate_file(Path(config), {name: Path(folder) for name, folder in packages.items()})
+    model = translate_file(Path(config), package_folders(packages))
     return as_yaml({**model, "config": config, "packages": dict(packages)})
 
 
 def _key_and_value(override: str) -> tuple[str, Any]:
-    """Return what an override sets, unquoted where it names a file of ours."""
+    """What an override sets, unquoted where it names an OpenMMLab file."""
     key, _, value = override.lstrip("+").partition("=")
     if key != CONFIG and not key.startswith(PACKAGES):
         return key, value
