@@ -47,6 +47,8 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
+        for hint in config.hints:
+            listen(Warned(hint))
         if job.checkpoint is None and job.origin.caution:
             listen(Warned(job.origin.caution))
         key = keys.run_key(job)
@@ -87,6 +89,8 @@ def plan(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
+    for hint in config.hints:
+        listen(Warned(hint))
     job = read_job(config, listen, installed=False)
     with writable(job.cache / "plan"):
         made = _make_program(job, _Stages(Cache(job.cache), listen))
