@@ -61,7 +61,7 @@ def EfficientNMS_TRT(
 ) -> tuple[INT32, FLOAT, FLOAT, INT32]:
     """TensorRT's plugin in standard operators, for runtimes that do not have it.
 
-    The last four attributes are not read: `fused` gives them the values for which this is what the plugin does.
+    The last four attributes are not read: `fuse_nms` gives them the values for which this is what the plugin does.
     """
     above = op.Where(op.Greater(scores, op.Constant(value_float=score_threshold)), scores, op.Constant(value_float=0.0))
     dets, labels, indices = SelectDetections(boxes, above, iou_threshold, max_output_boxes)

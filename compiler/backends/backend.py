@@ -112,7 +112,7 @@ class Backend(ABC):
         precisions: What an engine of it can be built in.
         ir: What it reads: `onnx` or `torchscript`.
         exporter: The exporter it needs, where the default one does not do.
-        tail: Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`.
+        tail: Where a detector's boxes are selected unless the config says otherwise: `native` or `host`.
         quantization: How it wants int8: a name in `compiler.precision.int8.SCHEMES`.
     """
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import explain, explain_omegaconf
+from compiler.config.moved import present_config
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_loader
@@ -76,6 +77,7 @@ def to_config(node: DictConfig) -> CompileConfig:
         if not isinstance(config.backend.get(key), kind):
             article = "a list" if kind is list else "a text"
             raise UsageError(f"'backend.{key}' must be {article}", where=f"backend.{key}", fix="see conf/backend/")
+    config = present_config(config)
     config.check()
     # However a shape is spelt, the config is the same.
     return replace(config, shape=str(config.resolved_shape))

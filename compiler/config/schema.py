@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
+from compiler.config.moved import PLUGIN, PLUGIN_BACKEND, PLUGIN_REWRITER
 from compiler.config.sizes import InputSize, Size, SizeRange, size_text
 from compiler.errors import UsageError, nearest
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
-TAILS = ("native", "plugin", "host")
+TAILS = ("native", "host")
 CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
@@ -149,7 +150,7 @@ class CompileConfig:
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
-    """Where a detector's boxes are selected: `native`, `plugin` or `host`."""
+    """Where a detector's boxes are selected: `native` or `host`; `plugin` is what `native` was called for TensorRT."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
@@ -221,6 +222,22 @@ class CompileConfig:
         """The exporter after `auto` is resolved."""
         wishes = (self.export.exporter, str(self.backend.get("exporter", "auto")), self.model.exporter)
         return next((wish for wish in wishes if wish != "auto"), "dynamo")
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What a user should know of how their words were understood."""
+        if self.tail != PLUGIN:
+            return ()
+        if self.backend["name"] == PLUGIN_BACKEND:
+            today = (
+                f"tail=native with rewriters.require=[{PLUGIN_REWRITER}], which makes it the one node EfficientNMS_TRT"
+            )
+        else:
+            today = (
+                f"tail=native, and only backend={PLUGIN_BACKEND} makes it the one node EfficientNMS_TRT: "
+                f"{self.backend['name']} is given NonMaxSuppression"
+            )
+        return (f"tail={PLUGIN} is now called {today}",)
 
     def check(self) -> None:
         """Refuse what is typed correctly and still cannot be.
@@ -351,7 +368,7 @@ class CompileConfig:
             )
 
     def _check_tail(self) -> None:
-        if self.tail not in TAILS:
+        if self.tail not in (*TAILS, PLUGIN):
             raise UsageError(f"there is no tail '{self.tail}'", where="tail", fix=nearest(self.tail, TAILS))
 
     def _check_batch(self) -> None:

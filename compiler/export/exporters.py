@@ -98,13 +98,8 @@ def _by_dynamo(
 ) -> onnx.ModelProto:
     import torch
 
-    from compiler.export.operators import (
-        TRANSLATIONS,
-        LstmNodes,
-        with_constant_weights,
-        with_fused_nodes,
-    )
-    from rewriters.onnx_functions import with_definitions
+    from compiler.export.operators import LstmNodes, with_constant_weights
+    from compiler.selection.translations import TRANSLATIONS
 
     dimensions = {axis.name: _dimension(axis) for axes in options.axes.values() for axis in axes}
     shapes: tuple[Any, ...] = tuple(
@@ -117,7 +112,7 @@ def _by_dynamo(
             network, arguments, dynamic_shapes=shapes if options.dynamic else None, strict=False
         )
     program = torch.onnx.export(
-        with_fused_nodes(traced),
+        traced,
         dynamo=True,
         verbose=False,
         opset_version=options.opset,
@@ -126,7 +121,7 @@ def _by_dynamo(
         custom_translation_table=TRANSLATIONS,
     )
     assert program is not None
-    return with_definitions(with_constant_weights(program.model_proto))
+    return with_constant_weights(program.model_proto)
 
 
 def _dimension(axis: Axis) -> Dim:

@@ -60,6 +60,8 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
+        for hint in config.hints:
+            listen(Warned(hint))
         if job.checkpoint is None and job.source.caution:
             listen(Warned(job.source.caution))
         key = digest(job.key)
@@ -80,6 +82,8 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
+    for hint in config.hints:
+        listen(Warned(hint))
     job = read_job(config, listen, installed=False)
     with writable(job.cache / "plan"):
         steps = make_program(job, Line(Cache(job.cache), listen))

@@ -16,6 +16,7 @@ from compiler.artifact import Engine, Tensors, recover_folder
 from compiler.backends import Session, build_backend, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
+from compiler.config.moved import present_config
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
@@ -121,4 +122,4 @@ def read_config(folder: Path) -> CompileConfig:
             why=str(error.what),
             fix="compile the bundle again",
         ) from error
-    return config
+    return present_config(config)

@@ -25,8 +25,8 @@ import pytest
 
 from compiler import runtime
 from compiler.runtime.text_spotting import cut_out
+from compiler.selection import SelectionConfig
 from compiler.tasks.detection.pairing import Detected, pair
-from compiler.tasks.nms import SelectionConfig
 from tests.compiling import compile_bundle
 from tests.conftest import PHOTOGRAPH, CommandLine
 from tests.environments import make_environment

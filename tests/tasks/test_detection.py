@@ -8,11 +8,11 @@ import pytest
 
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
+from compiler.selection.nms import detections
 from compiler.tasks import build_task
 from compiler.tasks.classes import Classes, color_of
 from compiler.tasks.detection import Detection
 from compiler.tasks.images import read_image
-from compiler.tasks.nms import detections
 from tests.tasks.detectors import detector
 
 FIXED = SizeRange((96, 128), (96, 128), (96, 128), (32, 32))

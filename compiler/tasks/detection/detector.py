@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.selection import SelectionConfig, output_names
+from compiler.selection.nms import select
 from compiler.tasks import Result
 from compiler.tasks.detection.pairing import Detected, pair
-from compiler.tasks.nms import SelectionConfig, detections
 from compiler.tasks.resizing import Placement
 from compiler.tasks.sdk import pipeline
 from compiler.tasks.whole_image import PreparedImages, WholeImageTask
@@ -52,7 +53,7 @@ class Detector(WholeImageTask[FoundT]):
     """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.
 
     The network's outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`, or with the `host` tail `boxes` `[n, m, 4]`
-    and `scores` `[n, m, c]`; and after them those in `extras`, `[n, max, ...]` or `[n, m, ...]`.
+    and `scores` `[n, m, c]`; and after them the `extras`, `[n, max, ...]` or `[n, m, ...]`, by name.
     """
 
     extras: ClassVar[tuple[str, ...]] = ()
@@ -62,21 +63,30 @@ class Detector(WholeImageTask[FoundT]):
     test_cfg: SelectionConfig
 
     def __post_init__(self) -> None:
-        if self.tail not in ("native", "plugin", "host"):
-            raise ValueError(f"tail is {self.tail}, and must be native, plugin or host")
+        output_names(self.tail, self.extras)  # which refuses another tail
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the network's outputs, in order."""
-        return (*(("boxes", "scores") if self.tail == "host" else ("dets", "labels")), *self.extras)
+        return output_names(self.tail, self.extras)
 
     @abstractmethod
-    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> FoundT:
-        """Return one result; its box, and points among its extras, are in pixels of the image."""
+    def found(self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement) -> FoundT:
+        """One result.
+
+        Args:
+            box: `[4]`, in pixels of the image.
+            score: From 0 to 1.
+            label: Index of its class.
+            item: Which image of the batch it is in.
+            extras: What else was found about it, as the network gives it.
+            placement: Where the image lies in the network's input.
+        """
 
     def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[FoundT]:
         """Return what was found, image by image and the best first; see `Task.decode`."""
-        dets, labels, *extras = self._selected(outputs)
+        found = self._selected(outputs)
+        dets, labels = found["dets"], found["labels"]
         if not len(dets) == len(labels) == len(prepared.placements):
             raise ValueError(f"there are detections for {len(dets)} images, and {len(prepared.placements)} images")
         results = []
@@ -88,32 +98,21 @@ class Detector(WholeImageTask[FoundT]):
                 if (box[2:] <= box[:2]).any():
                     continue  # it lies in the padding
                 score, label = float(dets[item, row, 4]), int(labels[item, row])
-                about = [self.extra_to_image(extra[item, row], placement) for extra in extras]
-                results.append(self.found(box.astype(np.float32), score, label, item, about))
+                extras = {name: found[name][item, row] for name in self.extras}
+                results.append(self.found(box.astype(np.float32), score, label, item, extras, placement))
         return results
 
     def in_input(self, box: Floats, size: Size) -> Floats:
         """Return a box within the network's input of that height and width: an MMDetection head has clipped it."""
         return box
 
-    def extra_to_image(self, extra: Floats, placement: Placement) -> Floats:
-        """Return an extra in pixels of the image."""
-        return extra
-
-    def _selected(self, outputs: Tensors) -> list[NDArray[Any]]:
-        """Return detections, labels and extras, whichever tail the network has."""
-        first, second, *extras = (outputs[name] for name in self.outputs)
+    def _selected(self, outputs: Tensors) -> Tensors:
+        """The detections, their labels and extras, by name, whichever tail the network has."""
+        given = {name: outputs[name] for name in self.outputs}
+        first, *_ = given.values()
         if first.ndim != 3 or first.shape[2] != (4 if self.tail == "host" else 5):
             raise ValueError(f"{self.outputs[0]} is {list(first.shape)}, which are no boxes")
-        if self.tail != "host":
-            return [first, second, *extras]
-        config = self.test_cfg
-        dets, labels, indices = detections(first, second, config.iou_threshold, config.max_per_img)
-        images = np.arange(len(dets))[:, None]
-        chosen = [extra[images, indices] for extra in extras]
-        for extra in chosen:
-            extra[indices < 0] = 0
-        return [dets, labels, *chosen]
+        return select(given, self.test_cfg) if self.tail == "host" else given
 
     def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
         """Return detections in the order of the reference; see `Task.comparable`.
@@ -123,34 +122,30 @@ class Detector(WholeImageTask[FoundT]):
         """
         found, reference = self._selected(outputs), self._selected(like)
         images = [
-            self._in_order([tensor[item] for tensor in found], [tensor[item] for tensor in reference])
-            for item in range(len(found[0]))
+            self._in_order(_of_image(found, item), _of_image(reference, item)) for item in range(len(found["dets"]))
         ]
-        dets, labels, *extras = (np.stack(tensors).astype(np.float32) for tensors in zip(*images, strict=True))
+        ordered = {name: np.stack([image[name] for image in images]).astype(np.float32) for name in found}
+        dets = ordered["dets"]
         # What is selected are the best scores among many near zero: alone, their spread would be no measure.
         scores = np.stack([dets[..., 4], np.zeros_like(dets[..., 4])], axis=-1)
-        return {
-            "boxes": dets[..., :4],
-            "scores": scores,
-            "labels": labels,
-            **dict(zip(self.extras, extras, strict=True)),
-        }
+        extras = {name: ordered[name] for name in self.extras}
+        return {"boxes": dets[..., :4], "scores": scores, "labels": ordered["labels"], **extras}
 
-    def _in_order(self, found: list[NDArray[Any]], like: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """Return one image's detections, labels and extras in the order of a reference's."""
+    def _in_order(self, found: Tensors, like: Tensors) -> Tensors:
+        """One image's detections, labels and extras in the order of a reference's."""
         found, ordered = _padding_last(found), _padding_last(like)
-        detected = [
-            self._detected(dets[labels >= 0, :4], dets[labels >= 0, 4], labels[labels >= 0])
-            for dets, labels, *_ in (found, ordered)
-        ]
+        detected = []
+        for side in (found, ordered):
+            dets, labels = (side[name][side["labels"] >= 0] for name in ("dets", "labels"))
+            detected.append(self._detected(dets[:, :4], dets[:, 4], labels))
         pairing = pair(detected[0], detected[1], self.test_cfg)
         left, missing = pairing.unpaired()
         # What one of them lacks meets what the other has instead, or its padding.
-        rows = [*np.flatnonzero(left), *range(len(left), len(found[0]))]
-        places = [*np.flatnonzero(missing), *range(len(missing), len(ordered[0]))]
+        rows = [*np.flatnonzero(left), *range(len(left), len(found["dets"]))]
+        places = [*np.flatnonzero(missing), *range(len(missing), len(ordered["dets"]))]
         for row, place in (*pairing.pairs, *zip(rows, places, strict=False)):
-            for tensor, source in zip(ordered, found, strict=True):
-                tensor[place] = source[row]
+            for name, tensor in ordered.items():
+                tensor[place] = found[name][row]
         return ordered
 
     def _detected(self, boxes: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any]) -> Detected:
@@ -199,14 +194,15 @@ class Detector(WholeImageTask[FoundT]):
             collect,
         ]
         config = self.test_cfg
-        params = {
+        params: dict[str, Any] = {
             "nms_pre": config.nms_pre,
             "min_bbox_size": 0,
             # With an objectness, scores are multiplied by it after the threshold, and may fall below it.
             "score_thr": 0.0 if config.conf_thr else config.score_thr,
-            "nms": {"type": "nms", "iou_threshold": config.iou_threshold},
             "max_per_img": config.max_per_img,
         }
+        if config.iou_threshold is not None:
+            params["nms"] = {"type": "nms", "iou_threshold": config.iou_threshold}
         decoder = {"module": module, "component": component, "params": params}
         return pipeline(steps, self.sdk_model, decoder, batched)
 
@@ -216,7 +212,8 @@ class Detector(WholeImageTask[FoundT]):
         return {
             "score_threshold": config.score_thr,
             "confidence_threshold": config.conf_thr,
-            "iou_threshold": config.iou_threshold,
+            # No overlap is above 1.
+            "iou_threshold": 1.0 if config.iou_threshold is None else config.iou_threshold,
             "max_output_boxes_per_class": config.max_per_img,
             "pre_top_k": config.nms_pre,
             "keep_top_k": config.max_per_img,
@@ -224,7 +221,11 @@ class Detector(WholeImageTask[FoundT]):
         }
 
 
-def _padding_last(detections: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Return a copy of one image's detections, labels and extras, with the rows whose label is -1 at the end."""
-    order = np.argsort(detections[1] < 0, kind="stable")
-    return [tensor[order] for tensor in detections]
+def _of_image(found: Tensors, item: int) -> Tensors:
+    return {name: tensor[item] for name, tensor in found.items()}
+
+
+def _padding_last(found: Tensors) -> Tensors:
+    """A copy of one image's detections, labels and extras, with the rows whose label is -1 at the end."""
+    order = np.argsort(found["labels"] < 0, kind="stable")
+    return {name: tensor[order] for name, tensor in found.items()}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.tasks.nms import SelectionConfig, overlaps
+from compiler.selection import SelectionConfig
+from compiler.selection.nms import overlaps
 
 Array = NDArray[Any]
 Booleans = NDArray[np.bool_]
@@ -87,12 +88,14 @@ def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
     score_margin, overlap_margin = _margins(first, second, pairs)
     lowest = [_lowest(side, config) + score_margin for side in (first, second)]
     undecided = alone[0] & (first.scores <= lowest[1]), alone[1] & (second.scores <= lowest[0])
+    # Without a threshold, no overlap is too much.
+    most = np.inf if config.iou_threshold is None else config.iou_threshold
     # Only a better box excludes another.
     may_exclude = (
-        (ratio > config.iou_threshold - overlap_margin) & (ahead <= score_margin),
-        (ratio > config.iou_threshold - overlap_margin) & (ahead >= -score_margin),
+        (ratio > most - overlap_margin) & (ahead <= score_margin),
+        (ratio > most - overlap_margin) & (ahead >= -score_margin),
     )
-    is_tied = (ratio < config.iou_threshold + overlap_margin) | (np.abs(ahead) < score_margin)
+    is_tied = (ratio < most + overlap_margin) | (np.abs(ahead) < score_margin)
     while True:
         found = (
             alone[0] & (may_exclude[0] & (is_tied | undecided[1][None])).any(axis=1),

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import Tensors
+from compiler.selection import SelectionConfig
+from compiler.selection.nms import overlaps
 from compiler.tasks.classes import Classes, color_of, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
-from compiler.tasks.nms import SelectionConfig, overlaps
 from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
 from compiler.tasks.whole_image import sdk_scale
 
@@ -68,7 +70,7 @@ class ObjectDetection(Detector[Detection]):
         mean: Subtracted from the channels, in the order that the network sees them.
         std: What the channels are then divided by.
         to_rgb: Whether the network sees RGB.
-        tail: Where candidates are selected: `native` or `plugin` in the network, `host` here.
+        tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: Detections that score less are not drawn.
 
     Raises:
@@ -113,8 +115,10 @@ class ObjectDetection(Detector[Detection]):
         padded = [multiple(side, self.pad_divisor) for side in (max(height, least_height), max(width, least_width))]
         return sizes.fit(*padded) if sizes else tuple(padded)
 
-    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> Detection:
-        """Return one detection."""
+    def found(
+        self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement
+    ) -> Detection:
+        """One detection."""
         return Detection(box, score, label, self.classes.names[label], item)
 
     def difference(self, a: Sequence[Detection], b: Sequence[Detection]) -> float:

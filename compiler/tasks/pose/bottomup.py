@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.selection import SelectionConfig
 from compiler.tasks.classes import draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
-from compiler.tasks.nms import SelectionConfig
 from compiler.tasks.pose.keypoints import Keypoints
 from compiler.tasks.resizing import Placement, letterbox
 
@@ -73,7 +73,7 @@ class BottomupPose(Detector[PersonPose]):
         score_threshold: People and points that score less are not drawn.
 
     Raises:
-        ValueError: The tail does not exist or cannot find key points, or a size or deviation is not positive.
+        ValueError: There is no such tail, or a size or deviation is not positive.
     """
 
     name: ClassVar[str] = "pose-detection"
@@ -94,8 +94,6 @@ class BottomupPose(Detector[PersonPose]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tail == "plugin":
-            raise ValueError("tail is plugin, which does not tell whose key points to keep; use native or host")
         if min(*self.input_size, *self.std) <= 0:
             raise ValueError("input_size and std must be positive")
 
@@ -113,14 +111,12 @@ class BottomupPose(Detector[PersonPose]):
         """Return the box without what lies outside the network's input: the head, as MMPose's, has not clipped it."""
         return np.clip(box, 0, np.array((size[1], size[0]) * 2)).astype(np.float32)
 
-    def extra_to_image(self, extra: Floats, placement: Placement) -> Floats:
-        """Return key points, `[k, 3]`, in pixels of the image."""
-        return np.hstack([placement.to_image(extra[None, :, :2])[0], extra[:, 2:]])
-
-    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> PersonPose:
-        """Return one person."""
-        (points,) = extras
-        return PersonPose(box, score, points[:, :2], points[:, 2], item)
+    def found(
+        self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement
+    ) -> PersonPose:
+        """One person; their key points are `[k, 3]` in the network's input."""
+        points = extras["keypoints"]
+        return PersonPose(box, score, placement.to_image(points[None, :, :2])[0], points[:, 2], item)
 
     def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
         """Return detections in the order of the reference, their boxes without what lies far outside of the input.

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.selection.nms import overlaps
 from compiler.tasks.classes import color_of
 from compiler.tasks.crops import to_tensor
-from compiler.tasks.nms import overlaps
 from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
 from compiler.tasks.sdk import pipeline
 from compiler.tasks.text_detection.polygons import overlap, rectangle

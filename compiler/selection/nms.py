@@ -1,12 +1,15 @@
-"""Select the best of a detector's candidates: greedy non-maximum suppression, each class by itself."""
+"""What selects detections in NumPy: greedy non-maximum suppression, each class by itself, or the best scores alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from compiler.artifact import Tensors
+from compiler.selection.config import SelectionConfig
+from compiler.selection.outputs import CANDIDATES, DETECTIONS
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -14,41 +17,36 @@ Integers = NDArray[np.int64]
 _AT_ONCE = 2048
 
 
-@dataclass(frozen=True)
-class SelectionConfig:
-    """Which candidates become detections: OpenMMLab's `test_cfg`, with `nms.iou_threshold` as `iou_threshold`.
+def select(candidates: Tensors, config: SelectionConfig) -> Tensors:
+    """What a network would have given that selects detections itself, from what one gives that leaves it to the host.
 
-    Attributes:
-        nms_pre: How many pairs of a box and a class are looked at, the best of each level; below 1 all are.
-        min_bbox_size: Boxes must be wider and higher than this, in pixels of the network's input; below 0 any will do,
-            though an engine may take inverted corners for those of a box.
-        score_thr: Pairs must score more.
-        conf_thr: The objectness of a pair, where there is one, must be as high.
-        iou_threshold: A box is dropped if it overlaps a better one of its class by more.
-        max_per_img: How many detections an image has at most.
+    Args:
+        candidates: `boxes`, `scores`, and what is found beside a box, `[b, n, ...]`, by name.
+        config: Which of them become detections.
 
-    Raises:
-        ValueError: A threshold is not within 0 and 1, or there are no detections.
+    Returns:
+        `dets`, `labels`, and what was found beside each, `[b, max_per_img, ...]`, with zeros behind the last.
     """
+    boxes, scores = (candidates[name] for name in CANDIDATES)
+    dets, labels, indices = detections(boxes, scores, config.iou_threshold, config.max_per_img)
+    extras = {name: _found_rows(tensor, indices) for name, tensor in candidates.items() if name not in CANDIDATES}
+    return {**dict(zip(DETECTIONS, (dets, labels), strict=True)), **extras}
 
-    nms_pre: int = 1000
-    min_bbox_size: int = 0
-    score_thr: float = 0.05
-    conf_thr: float = 0.0
-    iou_threshold: float = 0.5
-    max_per_img: int = 100
 
-    def __post_init__(self) -> None:
-        if not all(0 <= threshold <= 1 for threshold in (self.score_thr, self.conf_thr, self.iou_threshold)):
-            raise ValueError("score_thr, conf_thr and iou_threshold must be within 0 and 1")
-        if self.max_per_img < 1:
-            raise ValueError("max_per_img must be at least 1")
+def _found_rows(tensor: NDArray[Any], indices: Integers) -> NDArray[Any]:
+    """The rows of `[b, n, ...]` at indices `[b, k]`; those at -1 are zero."""
+    rows = tensor[np.arange(len(indices))[:, None], indices]
+    rows[indices < 0] = 0
+    return rows
 
 
 def detections(
-    boxes: NDArray[np.floating[Any]], scores: NDArray[np.floating[Any]], iou_threshold: float, max_per_img: int
+    boxes: NDArray[np.floating[Any]],
+    scores: NDArray[np.floating[Any]],
+    iou_threshold: float | None,
+    max_per_img: int,
 ) -> tuple[Floats, Integers, Integers]:
-    """Return the best detections of each image, the highest score first.
+    """The best detections of each image, the highest score first.
 
     Among equal scores the lower class comes first, and then the lower box.
 
@@ -68,12 +66,22 @@ def detections(
     for item, (item_boxes, item_scores) in enumerate(zip(boxes, scores, strict=True)):
         classes, rows = np.nonzero(item_scores.T > 0)
         values = item_scores[rows, classes]
-        kept = suppress(item_boxes[rows], values, iou_threshold, max_per_img, classes)
+        if iou_threshold is None:
+            kept = _ranked(values)[:max_per_img]
+        else:
+            kept = suppress(item_boxes[rows], values, iou_threshold, max_per_img, classes)
         dets[item, : len(kept), :4] = item_boxes[rows[kept]]
         dets[item, : len(kept), 4] = values[kept]
         labels[item, : len(kept)] = classes[kept]
         indices[item, : len(kept)] = rows[kept]
     return dets, labels, indices
+
+
+def _ranked(scores: NDArray[np.floating[Any]]) -> Integers:
+    """Indices of scores, the best first; of equal ones the first, and of one that is no number none."""
+    order = np.argsort(-scores, kind="stable")
+    ranked: Integers = order[~np.isnan(scores[order])]
+    return ranked
 
 
 def suppress(
@@ -83,7 +91,7 @@ def suppress(
     limit: int,
     labels: NDArray[np.integer[Any]] | None = None,
 ) -> Integers:
-    """Return which boxes do not overlap a better one of their class that is kept, the best first.
+    """Which boxes do not overlap a better one of their class that is kept, the best first.
 
     Args:
         boxes: `[n, 4]`, x1, y1, x2, y2.
@@ -92,8 +100,7 @@ def suppress(
         limit: How many to return at most.
         labels: `[n]`, the class of each box; None means that all are of one.
     """
-    order = np.argsort(-scores, kind="stable")
-    order = order[~np.isnan(scores[order])]
+    order = _ranked(scores)
     classes = np.zeros(len(boxes), np.int64) if labels is None else labels
     kept: list[int] = []
     # A few at a time: where the limit is reached early, most candidates are never looked at.
@@ -116,14 +123,14 @@ def _compatible(
     classes: NDArray[np.integer[Any]],
     iou_threshold: float,
 ) -> Integers:
-    """Return the candidates that are of another class than `better`, or do not overlap it by more than a threshold."""
+    """The candidates that are of another class than `better`, or do not overlap it by more than a threshold."""
     same = classes[rest] == classes[better]
     compatible: Integers = rest[~(same & (overlaps(boxes[better], boxes[rest]) > iou_threshold))]
     return compatible
 
 
 def overlaps(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> Floats:
-    """Return the intersection of boxes `[..., 4]` over their union; 0 where it is not a number."""
+    """The intersection of boxes `[..., 4]` over their union; 0 where it is not a number."""
     # In single precision and in this order, as OpenMMLab and ONNX Runtime do it: the same boxes exceed a threshold.
     a, b = a.astype(np.float32), b.astype(np.float32)
     with np.errstate(all="ignore"):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.tasks import nms
-from compiler.tasks.nms import SelectionConfig, detections, overlaps, suppress
+from compiler.selection import SelectionConfig, nms
+from compiler.selection.nms import detections, overlaps, suppress
 
 
 def textbook(boxes, scores, labels, threshold):
@@ -80,6 +80,16 @@ def test_among_equal_scores_the_lower_class_comes_first_and_then_the_lower_box()
     _, labels, indices = detections(boxes, scores, 0.5, 6)
     assert labels.tolist() == [[0, 0, 0, 1, 1, 1]]
     assert indices.tolist() == [[0, 1, 2, 0, 1, 2]]
+
+
+def test_without_a_threshold_the_best_remain_whatever_they_overlap():
+    boxes = np.array([[[0, 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 10]]], np.float32)
+    scores = np.array([[[0.3, 0.0], [0.4, 0.4], [np.nan, 0.5]]], np.float32)
+    dets, labels, indices = detections(boxes, scores, None, 3)
+    assert labels.tolist() == [[1, 0, 1]]
+    assert indices.tolist() == [[2, 1, 1]]
+    assert dets[0, :, 4].tolist() == np.float32([0.5, 0.4, 0.4]).tolist()
+    assert detections(boxes, scores, None, 6)[1].tolist() == [[1, 0, 1, 0, -1, -1]]
 
 
 def test_what_is_no_number_is_no_candidate():

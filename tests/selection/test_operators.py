@@ -1,4 +1,4 @@
-"""Our operators become nodes that runtimes know: NonMaxSuppression everywhere, and one fused node in TensorRT."""
+"""Our operator becomes nodes that runtimes know: NonMaxSuppression, and after `fuse_nms` TensorRT's one node."""
 
 import numpy as np
 import onnx
@@ -9,7 +9,10 @@ from torch import nn
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions, export
-from compiler.networks.layers.nms import efficient_nms, nms
+from compiler.selection.operators import nms, select, top_k
+from rewriters import Target
+from rewriters.apply import apply_graph_rewriter
+from rewriters.graph.fuse_nms import fuse_nms
 
 IOU_THRESHOLD, MAX_PER_IMAGE = 0.5, 3
 BOXES = 6
@@ -24,9 +27,9 @@ class Suppress(nn.Module):
         return nms(boxes, scores, IOU_THRESHOLD, MAX_PER_IMAGE)
 
 
-class SuppressFused(nn.Module):
+class WithoutIndices(nn.Module):
     def forward(self, boxes, scores):
-        return efficient_nms(boxes, scores, IOU_THRESHOLD, MAX_PER_IMAGE)
+        return nms(boxes, scores, IOU_THRESHOLD, MAX_PER_IMAGE)[:2]
 
 
 def export_to(folder, network, *outputs):
@@ -47,7 +50,10 @@ def native(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fused(tmp_path_factory):
-    return export_to(tmp_path_factory.mktemp("fused"), SuppressFused(), "dets", "labels")
+    path = export_to(tmp_path_factory.mktemp("fused"), WithoutIndices(), "dets", "labels")
+    model, _ = apply_graph_rewriter(onnx.load(path), fuse_nms, Target("tensorrt"))
+    onnx.save(model, path)
+    return path
 
 
 @pytest.fixture(params=["native", "fused"])
@@ -154,9 +160,19 @@ def test_a_model_without_the_fused_node_has_no_definition_of_it(native):
     assert "TRT" not in {entry.domain for entry in model.opset_import}
 
 
-def test_the_operators_have_shapes_before_they_have_values():
+@pytest.mark.parametrize("iou_threshold", [IOU_THRESHOLD, None])
+def test_the_operators_have_shapes_before_they_have_values(iou_threshold):
     with torch.device("meta"):
         boxes, scores = torch.zeros(2, BOXES, 4), torch.zeros(2, BOXES, 2)
     shapes = [[2, MAX_PER_IMAGE, 5], [2, MAX_PER_IMAGE], [2, MAX_PER_IMAGE]]
-    assert [list(output.shape) for output in Suppress()(boxes, scores)] == shapes
-    assert [list(output.shape) for output in SuppressFused()(boxes, scores)] == shapes[:2]
+    assert [list(output.shape) for output in select(boxes, scores, iou_threshold, MAX_PER_IMAGE)] == shapes
+
+
+def test_the_best_by_themselves_may_overlap_and_be_of_two_classes():
+    boxes, scores = pair_of_boxes([0, 0, 4, 1])
+    scores[0, 0] = 0.9, 0.7
+    scores[0, 5] = np.nan, -1
+    dets, labels, indices = top_k(*(torch.from_numpy(tensor.astype("f4")) for tensor in (boxes, scores)), 4)
+    assert labels.tolist() == [[0, 0, 1, -1]]
+    assert indices.tolist() == [[0, 1, 0, -1]]
+    assert dets[0].tolist() == [[0, 0, 4, 1, np.float32(score)] for score in (0.9, 0.8, 0.7)] + [[0] * 5]
