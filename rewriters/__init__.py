@@ -5,7 +5,7 @@ An author needs the three decorators, `Contract` and `Target`; `docs/rewriters.m
 """
 
 from rewriters.calls import Call, FunctionCall, Skip
-from rewriters.conditions import Conditions, Target
+from rewriters.conditions import Conditions
 from rewriters.contract import Contract
 from rewriters.definition import (
     FunctionRewriter,
@@ -19,6 +19,7 @@ from rewriters.definition import (
 from rewriters.errors import RewriterError
 from rewriters.ledger import Entry, Ledger, unfired, with_measurement
 from rewriters.registry import Selection, discover, select
+from rewriters.target import RecordedTarget, Target
 
 __all__ = [
     "Call",
@@ -30,6 +31,7 @@ __all__ = [
     "GraphRewriter",
     "Ledger",
     "ModuleRewriter",
+    "RecordedTarget",
     "Rewriter",
     "RewriterError",
     "Selection",

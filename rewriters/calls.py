@@ -10,7 +10,7 @@ from rewriters.errors import RewriterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rewriters.conditions import Target
+    from rewriters.target import Target
 
 
 @dataclass(frozen=True)

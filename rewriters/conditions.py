@@ -1,8 +1,8 @@
-"""What a run compiles for, and when a rewriter applies to it."""
+"""When a rewriter applies to a target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -10,30 +10,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from rewriters.errors import RewriterError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-
-@dataclass(frozen=True)
-class Target:
-    """What a run compiles for.
-
-    Attributes:
-        backend: Name of the backend, such as `onnxruntime`.
-        ir: Name of the intermediate representation that the network is exported to.
-        precision: Name of the precision, such as `fp16`.
-        algo: Name of the algorithm, such as `simcc`; empty when there is none.
-        opset: The ONNX opset that the network is exported with.
-        batch: How many items the network takes at once; None where that varies.
-        versions: Installed version of each library, by name.
-    """
-
-    backend: str
-    ir: str = "onnx"
-    precision: str = "fp32"
-    algo: str = ""
-    opset: int = 18
-    batch: int | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
+    from rewriters.target import Target
 
 
 @dataclass(frozen=True)
@@ -76,19 +55,23 @@ class Conditions:
         return sum(condition is not None for condition in given)
 
     def unmet(self, target: Target) -> str:
-        """Return why these conditions exclude a target; empty when they are all met."""
-        reasons = (
-            _unmet_name("backend", target.backend, self.backends),
-            _unmet_name("IR", target.ir, self.irs),
-            _unmet_name("precision", target.precision, self.precisions),
-            _unmet_name("algo", target.algo, self.algos),
-            _unmet_version("opset", str(target.opset), self.opsets),
-            *(
-                _unmet_version(library, target.versions.get(library), specifier)
-                for library, specifier in (self.versions or {}).items()
-            ),
-        )
-        return next(filter(None, reasons), "")
+        """Why these conditions exclude a target; empty when they are all met."""
+        return next(filter(None, self._reasons(target)), "")
+
+    def _reasons(self, target: Target) -> Iterator[str]:
+        # Only what a condition asks about is read of the target, and no more than decides: the target may be recorded.
+        if self.backends is not None:
+            yield _unmet_name("backend", target.backend, self.backends)
+        if self.irs is not None:
+            yield _unmet_name("IR", target.ir, self.irs)
+        if self.precisions is not None:
+            yield _unmet_name("precision", target.precision, self.precisions)
+        if self.algos is not None:
+            yield _unmet_name("algo", target.algo, self.algos)
+        if self.opsets is not None:
+            yield _unmet_version("opset", str(target.opset), self.opsets)
+        for library, specifier in (self.versions or {}).items():
+            yield _unmet_version(library, target.versions.get(library), specifier)
 
 
 def _checked_names(condition: str, names: Collection[str]) -> frozenset[str]:
@@ -108,18 +91,15 @@ def _specifier(condition: str, text: str) -> SpecifierSet:
         raise RewriterError(f"{condition} is not a version specifier such as '>=18': {text!r}") from error
 
 
-def _unmet_name(condition: str, actual: str, allowed: Collection[str] | None) -> str:
-    if allowed is None or actual in allowed:
+def _unmet_name(condition: str, actual: str, allowed: Collection[str]) -> str:
+    if actual in allowed:
         return ""
     return f"{condition} is {actual or 'not set'}, not {' or '.join(sorted(allowed))}"
 
 
-def _unmet_version(library: str, actual: str | None, specifier: str | None) -> str:
-    if specifier is None:
-        return ""
+def _unmet_version(library: str, actual: str | None, specifier: str) -> str:
     if actual is None:
         return f"the version of {library} is unknown, and {specifier} is needed"
     # The installed version is a fact, not a wish: a pre-release in use counts like any other.
-    return (
-        "" if SpecifierSet(specifier).contains(actual, prereleases=True) else f"{library} is {actual}, not {specifier}"
-    )
+    meets = SpecifierSet(specifier).contains(actual, prereleases=True)
+    return "" if meets else f"{library} is {actual}, not {specifier}"

@@ -5,20 +5,19 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rewriters.definition import FunctionRewriter, GraphRewriter, ModuleRewriter, Rewriter
 from rewriters.errors import RewriterError
 from rewriters.ledger import Entry, skipped_entry
+from rewriters.target import RecordedTarget, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Iterator
-
-    from rewriters.conditions import Target
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 ENTRY_POINT_GROUP = "deploy_compiler.rewriters"
 BUILT_IN_PACKAGES = ("rewriters.functions", "rewriters.modules", "rewriters.graph")
@@ -34,6 +33,7 @@ class Selection:
         modules: The module rewriters.
         graphs: The graph rewriters, in the order they run.
         entries: A ledger entry for each rewriter that was not chosen, with the reason.
+        decided_by: What was read of the target to choose them, by its path in the target.
     """
 
     target: Target
@@ -41,6 +41,7 @@ class Selection:
     modules: tuple[ModuleRewriter, ...] = ()
     graphs: tuple[GraphRewriter, ...] = ()
     entries: tuple[Entry, ...] = ()
+    decided_by: Mapping[str, Any] = field(default_factory=dict)
 
 
 def discover() -> tuple[Rewriter, ...]:
@@ -77,7 +78,8 @@ def select(
     """
     rewriters = tuple(rewriters)
     _check_names(rewriters, disable, require)
-    rejected = {rewriter: reason for rewriter in rewriters if (reason := _excluded(rewriter, target, disable))}
+    recorded = RecordedTarget(target)
+    rejected = {rewriter: reason for rewriter in rewriters if (reason := _excluded(rewriter, recorded, disable))}
     applicable = [rewriter for rewriter in rewriters if rewriter not in rejected]
     chosen = [_most_specific(rivals) for rivals in _rivals(applicable)]
     winners = {(rewriter.kind, rewriter.subject): rewriter for rewriter in chosen}
@@ -91,6 +93,7 @@ def select(
         modules=tuple(rewriter for rewriter in chosen if isinstance(rewriter, ModuleRewriter)),
         graphs=_ordered([rewriter for rewriter in chosen if isinstance(rewriter, GraphRewriter)]),
         entries=tuple(skipped_entry(rewriter, rejected[rewriter]) for rewriter in rewriters if rewriter in rejected),
+        decided_by=recorded.reads,
     )
 
 
