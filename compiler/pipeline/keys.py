@@ -74,7 +74,7 @@ def export_key(job: Job, selection: Selection, load: Key) -> Key:
         "batch": config.fixed_batch,
         "tail": config.model.tail,
         "names": (job.task.inputs, job.task.outputs),
-        **_rewriters(selection, (*selection.functions, *selection.modules)),
+        **_rewriters(selection, selection.of_network),
         **_tools("torch", "onnx", "onnxscript"),
     }
 

@@ -63,7 +63,7 @@ def select_rewriters(job: Job) -> Selection:
         versions={**versions(), job.backend.name: job.probe.version},
     )
     try:
-        selection = select(discover(), target, config.rewriters.disable, config.rewriters.require)
+        selection = select(discover("compiler.networks"), target, config.rewriters.disable, config.rewriters.require)
     except RewriterError as error:
         raise UsageError("the rewriters cannot be chosen", where="rewriters", why=str(error)) from error
     return job.origin.rewritable_by(selection)
@@ -246,9 +246,7 @@ def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
 
 
 def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
-    lossy = {
-        rewriter.name for rewriter in (*selection.functions, *selection.modules) if rewriter.contract.kind == "lossy"
-    }
+    lossy = {rewriter.name for rewriter in selection.of_network if rewriter.contract.kind == "lossy"}
     return any(entry.status == "fired" and entry.name in lossy for entry in ledger)
 
 

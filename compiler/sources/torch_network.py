@@ -49,9 +49,14 @@ class TorchNetwork(Network):
     @cached_property
     def rewritten(self) -> RewrittenNetwork:
         """A copy with its modules rewritten; it shares the weights."""
+        import torch
+
         from rewriters.apply import rewritten
 
-        return rewritten(self.original, self.selection)
+        job = self.job
+        smallest = job.config.proof_inputs[0]
+        example = job.task.samples(job.source, job.boxes, smallest.batch, smallest.size).tensors
+        return rewritten(self.original, self.selection, [torch.tensor(array) for array in example.values()])
 
     def rewriting(self, *, measure: bool = False) -> AbstractContextManager[Ledger]:
         """Return the context in which function rewriters act on the rewritten network."""
