@@ -17,7 +17,7 @@ from compiler.export import Axis
 from compiler.pipeline.job import Job, cache_folder
 from compiler.pipeline.line import Line
 from compiler.proof import Tolerance
-from compiler.sources import Rewriting
+from compiler.sources import Rewriting, Samples
 from compiler.stages import (
     Artifact,
     Build,
@@ -32,7 +32,6 @@ from compiler.stages import (
     ReduceToHalf,
     Rewrite,
     Rewriters,
-    Samples,
     Verify,
     select_rewriters,
 )
@@ -238,7 +237,9 @@ def measurements_folder(config: CompileConfig) -> Path:
 
 def rewriting_of(job: Job, selection: Selection) -> Rewriting:
     """What is done to the network before it is exported or compared."""
-    return Rewriting(job.config.model.tail, job.task.outputs, selection)
+    smallest = job.config.proof_inputs[0]
+    observed = Samples.of(_tensors(job, smallest.batch, smallest.size))
+    return Rewriting(job.config.model.tail, job.task.outputs, observed, selection)
 
 
 def _usual(job: Job) -> Samples:

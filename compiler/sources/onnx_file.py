@@ -121,9 +121,8 @@ class OnnxFile(Source):
 
     def rewritable_by(self, selection: Selection) -> Selection:
         """Leave only the graph rewriters."""
-        others = (*selection.functions, *selection.modules)
-        skipped = (skipped_entry(rewriter, NO_TORCH) for rewriter in others)
-        return replace(selection, functions=(), modules=(), entries=(*selection.entries, *skipped))
+        skipped = (skipped_entry(rewriter, NO_TORCH) for rewriter in selection.of_network)
+        return replace(selection, functions=(), modules=(), fusions=(), entries=(*selection.entries, *skipped))
 
     def load(self, weights: Weights, folder: Path) -> str:
         """Write the file with all of its weights in it."""

@@ -13,6 +13,7 @@ from compiler.config import CompileConfig
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 from compiler.proof import Run
+from compiler.sources.samples import Samples
 from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 
@@ -57,11 +58,13 @@ class Rewriting:
     Attributes:
         tail: What follows its raw outputs, as a config node; None for nothing.
         outputs: The names of its outputs, in order.
+        observed: The inputs that it is run on once, for rewriters that look at what is really there.
         selection: Rewrites it.
     """
 
     tail: Mapping[str, Any] | None
     outputs: tuple[str, ...]
+    observed: Samples
     selection: Selection = field(compare=False)
 
 

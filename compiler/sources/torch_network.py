@@ -51,9 +51,12 @@ class TorchNetwork(Network):
     @cached_property
     def rewritten(self) -> RewrittenNetwork:
         """A copy with its modules rewritten; it shares the weights."""
+        import torch
+
         from rewriters.apply import rewritten
 
-        return rewritten(self.original, self.rewrite.selection)
+        observed = [torch.tensor(array) for array in self.rewrite.observed.tensors.values()]
+        return rewritten(self.original, self.rewrite.selection, observed)
 
     def rewriting(self, *, measure: bool = False) -> AbstractContextManager[Ledger]:
         """The context in which function rewriters act on the rewritten network."""

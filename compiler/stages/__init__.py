@@ -9,7 +9,7 @@ from compiler.stages.programs import ProgramArtifact
 from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
 from compiler.stages.rewrite import Rewrite
 from compiler.stages.rewriters import Rewriters, select_rewriters
-from compiler.stages.stage import Artifact, Samples, Stage
+from compiler.stages.stage import Artifact, Stage
 from compiler.stages.verify import Pictures, RealInput, Verify, VerifyEngine, read_proof
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "ReduceToHalf",
     "Rewrite",
     "Rewriters",
-    "Samples",
     "Stage",
     "Verify",
     "VerifyEngine",

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.export import ONNX_FILE, Axis, Comparable, ExportOptions
+from compiler.sources import Samples
 from compiler.stages.load import LoadedNetwork
 from compiler.stages.programs import leave_program
 from compiler.stages.rewriters import Rewriters
-from compiler.stages.stage import Samples, Stage
+from compiler.stages.stage import Stage
 
 
 @dataclass(frozen=True)

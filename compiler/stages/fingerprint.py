@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compiler.sources.samples import array_digest
 from compiler.stages.tools import foreign_source_digest
 
 Fingerprint = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -40,13 +39,6 @@ def fingerprint(value: Any) -> Fingerprint:
         case _:
             raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no fingerprint: {value!r:.80}")
     return found
-
-
-def array_digest(array: NDArray[Any]) -> str:
-    """The SHA-256 of an array's type, shape and numbers."""
-    sha = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
-    sha.update(np.ascontiguousarray(array).tobytes())
-    return sha.hexdigest()
 
 
 def _of_dataclass(value: Any) -> dict[str, Fingerprint]:

@@ -14,9 +14,10 @@ from compiler.errors import UsageError, nearest
 from compiler.export import save_model
 from compiler.proof import Tolerance, compare_arrays
 from compiler.report import Reduced
+from compiler.sources import Samples
 from compiler.stages.calibrate import TABLE_FILE
 from compiler.stages.programs import ProgramArtifact, leave_program
-from compiler.stages.stage import Artifact, Samples, Stage
+from compiler.stages.stage import Artifact, Stage
 
 if TYPE_CHECKING:
     import onnx

@@ -27,7 +27,7 @@ class Rewriters:
     @classmethod
     def of_network(cls, selection: Selection) -> Rewriters:
         """Those that act on the network."""
-        return cls._of(selection, (*selection.functions, *selection.modules))
+        return cls._of(selection, selection.of_network)
 
     @classmethod
     def of_graph(cls, selection: Selection) -> Rewriters:
@@ -37,7 +37,7 @@ class Rewriters:
     @classmethod
     def of_both(cls, selection: Selection) -> Rewriters:
         """All of them."""
-        return cls._of(selection, (*selection.functions, *selection.modules, *selection.graphs))
+        return cls._of(selection, (*selection.of_network, *selection.graphs))
 
     @classmethod
     def _of(cls, selection: Selection, chosen: Iterable[Rewriter]) -> Rewriters:
@@ -64,6 +64,6 @@ def select_rewriters(target: Target, disable: Iterable[str], require: Iterable[s
         UsageError: The config names one that does not exist, cannot be used here, or rivals another.
     """
     try:
-        return select(discover(), target, tuple(disable), tuple(require))
+        return select(discover("compiler.networks"), target, tuple(disable), tuple(require))
     except RewriterError as error:
         raise UsageError("the rewriters cannot be chosen", where="rewriters", why=str(error)) from error

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from compiler.artifact import Tensors, digest
 from compiler.stages.fingerprint import Fingerprint, fingerprint
 from compiler.stages.tools import LIBRARIES, versions
 
@@ -24,24 +23,6 @@ class Artifact:
 
     digest: str
     folder: Path = field(compare=False)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The inputs of a network, by the digest of their numbers.
-
-    Attributes:
-        digest: Of their names, types, shapes and numbers.
-        tensors: By name.
-    """
-
-    digest: str
-    tensors: Tensors = field(compare=False, repr=False)
-
-    @classmethod
-    def of(cls, tensors: Tensors) -> Samples:
-        """Inputs, with their digest."""
-        return cls(digest(fingerprint(tensors)), tensors)
 
 
 class Observations(Protocol):

@@ -255,7 +255,5 @@ def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
 
 
 def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
-    lossy = {
-        rewriter.name for rewriter in (*selection.functions, *selection.modules) if rewriter.contract.kind == "lossy"
-    }
+    lossy = {rewriter.name for rewriter in selection.of_network if rewriter.contract.kind == "lossy"}
     return any(entry.status == "fired" and entry.name in lossy for entry in ledger)

@@ -11,10 +11,9 @@ from compiler.artifact import Program, Tensors
 from compiler.backends import Backend, BuildRequest, Profile, Session
 from compiler.config import compose
 from compiler.pipeline.cache import Cache
-from compiler.pipeline.composition import export_stage, real_input, selection_for
+from compiler.pipeline.composition import export_stage, real_input, rewriting_of, selection_for
 from compiler.pipeline.job import read_job
 from compiler.pipeline.line import Line
-from compiler.sources import Rewriting
 from compiler.sources.torch_network import TorchNetwork
 from compiler.stages import Load, LoadedNetwork
 
@@ -63,7 +62,7 @@ def subject(folder: Path, *overrides: str) -> Subject:
     job = read_job(compose(overrides))
     line, selection = Line(Cache(folder), lambda event: None), selection_for(job)
     loaded = line.run(Load(job.source, job.weights))
-    rewriting = Rewriting(job.config.model.tail, job.task.outputs, selection)
+    rewriting = rewriting_of(job, selection)
     exported = line.run_program(export_stage(job, LoadedNetwork(loaded, rewriting, job.source, job.task), selection))
     given = real_input(job.config, job.task, job.sample)
     sizes = (given.inputs[0], given.usual, given.inputs[-1])

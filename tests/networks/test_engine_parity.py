@@ -12,12 +12,12 @@ from compiler.config.sizes import size_text
 from compiler.export import as_they_are
 from compiler.networks import build
 from compiler.pipeline.cache import Cache
-from compiler.pipeline.composition import build_stage, export_stage, selection_for
+from compiler.pipeline.composition import build_stage, export_stage, rewriting_of, selection_for
 from compiler.pipeline.job import read_job
 from compiler.pipeline.line import Line
-from compiler.sources import Rewriting
+from compiler.sources import Samples
 from compiler.sources.torch_network import WEIGHTS_FILE
-from compiler.stages import Artifact, LoadedNetwork, Rewrite, Rewriters, Samples
+from compiler.stages import Artifact, LoadedNetwork, Rewrite, Rewriters
 from tests.networks.parity import MODELS, distance, inputs_of, outputs_of
 
 EXPORTERS = [(name, "auto") for name in MODELS]
@@ -48,9 +48,7 @@ def compile_raw(job, weights, inputs, outputs, folder):
     if job.task.batched:
         inputs = {name: np.concatenate([tensor, tensor[..., ::-1]]) for name, tensor in inputs.items()}
     line, selection = Line(Cache(folder / "cache"), lambda event: None), selection_for(job)
-    network = LoadedNetwork(
-        Artifact("parity", loaded), Rewriting(job.config.model.tail, outputs, selection), job.source, job.task
-    )
+    network = LoadedNetwork(Artifact("parity", loaded), rewriting_of(job, selection), job.source, job.task)
     stage = export_stage(job, network, selection)
     network = replace(network, rewriting=replace(stage.network.rewriting, outputs=outputs))
     stage = replace(stage, network=network, example=Samples.of(inputs), comparable=as_they_are)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
+from compiler.networks.layers.pillars import PointPillarsScatter
 from rewriters import Call, Contract, Skip, module_rewriter
 
-if TYPE_CHECKING:
-    from torch import nn
 
-
-@module_rewriter("PointPillarsScatter", contract=Contract.exact)
-def fix_number_of_items(call: Call, module: nn.Module) -> nn.Module | Skip:
+@module_rewriter(PointPillarsScatter, contract=Contract.exact)
+def fix_number_of_items(call: Call, module: PointPillarsScatter) -> PointPillarsScatter | Skip:
     """In a static engine the items of a batch are counted beforehand; TensorRT cannot build it otherwise.
 
     Otherwise the last voxel's coordinates tell how many there are. That makes them a shape to TensorRT, which wants to
@@ -20,8 +17,6 @@ def fix_number_of_items(call: Call, module: nn.Module) -> nn.Module | Skip:
     """
     if call.target.batch is None:
         return call.skip("the batch varies")
-    if not hasattr(module, "items"):
-        return call.skip("it cannot be told how many items there are")
     fixed = copy.copy(module)
-    fixed.items = call.target.batch  # type: ignore[assignment]
+    fixed.items = call.target.batch
     return fixed

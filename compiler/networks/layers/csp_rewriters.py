@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from compiler.networks.layers.csp import SPPBottleneck
 from rewriters import Call, Contract, Skip, module_rewriter
 
 
@@ -32,18 +33,17 @@ class CascadedPooling(nn.Module):
         return fused
 
 
-@module_rewriter("SPPBottleneck", contract=Contract.exact)
-def spp_to_cascaded_pooling(call: Call, module: nn.Module) -> nn.Module | Skip:
+@module_rewriter(SPPBottleneck, contract=Contract.exact)
+def spp_to_cascaded_pooling(call: Call, module: SPPBottleneck) -> nn.Module | Skip:
     """Max-pools of 5, 9 and 13 equal three chained max-pools of 5, with a quarter of the comparisons.
 
     The maximum over a window of `a` of the maxima over windows of `b` is the maximum over a window of `a + b - 1`; the
     padding is minus infinity, so it holds at the borders too.
     """
-    conv1, poolings, conv2 = (getattr(module, name, None) for name in ("conv1", "poolings", "conv2"))
-    if not (isinstance(conv1, nn.Module) and isinstance(poolings, nn.ModuleList) and isinstance(conv2, nn.Module)):
-        return call.skip("it has no conv1, poolings and conv2")
-    pools = [pooling for pooling in poolings if type(pooling) is nn.MaxPool2d]
-    if len(pools) != len(poolings):
+    if type(module) is not SPPBottleneck:
+        return call.skip(f"nobody knows how {type(module).__name__} differs from an SPPBottleneck")
+    pools = [pooling for pooling in module.poolings if type(pooling) is nn.MaxPool2d]
+    if len(pools) != len(module.poolings):
         return call.skip("a pooling is not a MaxPool2d")
     if reason := next(filter(None, map(_why_not_chainable, pools)), ""):
         return call.skip(reason)
@@ -53,7 +53,7 @@ def spp_to_cascaded_pooling(call: Call, module: nn.Module) -> nn.Module | Skip:
         return call.skip(f"the kernel sizes {sizes} do not increase")
     if any(step % 2 == 0 for step in steps):
         return call.skip(f"the kernel sizes {sizes} are not all odd")
-    return CascadedPooling(conv1, steps, conv2)
+    return CascadedPooling(module.conv1, steps, module.conv2)
 
 
 def _why_not_chainable(pool: nn.MaxPool2d) -> str:

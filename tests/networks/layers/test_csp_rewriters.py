@@ -4,23 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from compiler.networks.layers.csp import SPPBottleneck
+from compiler.networks.layers.csp_rewriters import CascadedPooling, spp_to_cascaded_pooling
 from rewriters import Target, select
 from rewriters.apply import rewriting, rewritten
-from rewriters.modules.spp_to_cascaded_pooling import CascadedPooling, spp_to_cascaded_pooling
 
 SELECTION = select([spp_to_cascaded_pooling], Target("onnxruntime"))
 
 
-class SPPBottleneck(nn.Module):
-    def __init__(self, poolings):
-        super().__init__()
-        self.conv1 = nn.Conv2d(4, 2, 1)
-        self.poolings = nn.ModuleList(poolings)
-        self.conv2 = nn.Conv2d(2 * (1 + len(self.poolings)), 4, 1)
-
-    def forward(self, x):
-        x = self.conv1(x)
-        return self.conv2(torch.cat([x, *(pooling(x) for pooling in self.poolings)], dim=1))
+def pyramid(poolings):
+    """One of ours, whose poolings are others."""
+    network = SPPBottleneck(4, 4, [5] * len(poolings))
+    network.poolings = nn.ModuleList(poolings)
+    return network.eval()
 
 
 def pools(*sizes):
@@ -32,7 +28,7 @@ def windows(network):
 
 
 def test_pools_of_5_9_and_13_become_three_chained_pools_of_5():
-    network = SPPBottleneck(pools(5, 9, 13))
+    network = pyramid(pools(5, 9, 13))
     applied = rewritten(network, SELECTION)
     assert isinstance(applied.network, CascadedPooling)
     assert windows(applied.network) == [5, 5, 5]
@@ -49,7 +45,7 @@ def test_pools_of_5_9_and_13_become_three_chained_pools_of_5():
 def test_the_contract_holds_at_the_borders_of_any_image(steps, height, width, seed):
     sizes = [1 + sum(steps[: index + 1]) for index in range(len(steps))]
     torch.manual_seed(seed)
-    applied = rewritten(SPPBottleneck(pools(*sizes)), SELECTION)
+    applied = rewritten(pyramid(pools(*sizes)), SELECTION)
     with rewriting(applied, measure=True) as ledger:
         applied.network(torch.randn(2, 4, height, width))
     (entry,) = ledger.entries()
@@ -71,12 +67,26 @@ def test_the_contract_holds_at_the_borders_of_any_image(steps, height, width, se
     ],
 )
 def test_anything_else_is_skipped_with_a_reason(poolings, reason):
-    applied = rewritten(SPPBottleneck(poolings), SELECTION)
+    applied = rewritten(pyramid(poolings), SELECTION)
     assert applied.replacements == ()
     assert [skipped.reason for skipped in applied.skipped] == [reason]
 
 
-def test_a_class_of_the_same_name_but_other_contents_is_skipped():
-    namesake = type("SPPBottleneck", (nn.Identity,), {})()
-    (skipped,) = rewritten(namesake, SELECTION).skipped
-    assert skipped.reason == "it has no conv1, poolings and conv2"
+class Weighted(SPPBottleneck):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Namesake(nn.Identity):
+    """Somebody else's."""
+
+
+Namesake.__name__ = "SPPBottleneck"
+
+
+def test_a_class_that_derives_from_it_is_skipped_and_a_namesake_is_not_even_met():
+    applied = rewritten(nn.Sequential(Weighted(4, 4), Namesake()), SELECTION)
+    assert applied.replacements == ()
+    assert [(skipped.where, skipped.reason) for skipped in applied.skipped] == [
+        ("0", "nobody knows how Weighted differs from an SPPBottleneck")
+    ]
