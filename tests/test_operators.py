@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions, export
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.networks.layers.nms import efficient_nms, nms
 
 IOU_THRESHOLD, MAX_PER_IMAGE = 0.5, 3

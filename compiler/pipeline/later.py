@@ -11,11 +11,11 @@ from typing import Any
 
 from compiler.artifact import Engine, Program, recover_folder, replace_folder
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Probe, build_backend
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted, StageFinished, StageProgressed, StageStarted
 from compiler.export import describe
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.pipeline.guards import one_at_a_time, writable
 from compiler.pipeline.job import cache_folder
 from compiler.pipeline.lock import write_lock

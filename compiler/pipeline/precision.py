@@ -12,7 +12,7 @@ import numpy as np
 from compiler.artifact import Program, Tensors, read_json, write_json
 from compiler.config import CompileConfig
 from compiler.datasets.calibration import batches
-from compiler.errors import UsageError, nearest
+from compiler.errors import CompileError
 from compiler.export import describe, save_model
 from compiler.pipeline.job import Job
 from compiler.proof import Tolerance, compare_arrays
@@ -97,16 +97,21 @@ def _halved(job: Job, model: onnx.ModelProto) -> tuple[Reduced, onnx.ModelProto]
 
 
 def _quantized(job: Job, model: onnx.ModelProto, table_folder: Path) -> tuple[Reduced, onnx.ModelProto]:
-    from compiler.precision.int8 import SCHEMES, CalibrationTable, quantize
+    from compiler.precision.int8 import CalibrationTable, quantize
 
-    config, name = job.config, job.backend.quantization
-    if name not in SCHEMES:
-        raise UsageError(f"there is no quantization '{name}'", where="backend.quantization", fix=nearest(name, SCHEMES))
+    config, scheme = job.config, job.backend.quantization
+    if scheme is None:
+        raise CompileError(
+            "int8 cannot be written into the Program",
+            where=f"backend={job.backend.name}",
+            why="the backend has no quantization scheme",
+            fix="compile in fp16, or for another backend",
+        )
     table = CalibrationTable.load(table_folder / TABLE_FILE)
     if config.calibration.auto:
-        result = _quantized_as_far_as_proven(job, model, table, SCHEMES[name])
+        result = _quantized_as_far_as_proven(job, model, table, scheme)
     else:
-        result = quantize(model, table, SCHEMES[name], config.keep_fp32)
+        result = quantize(model, table, scheme, config.keep_fp32)
     kept = tuple(map(asdict, result.kept))
     return Reduced(config.precision, len(result.layers), len(model.graph.node), kept), result.model
 
@@ -118,14 +123,14 @@ def _quantized_as_far_as_proven(
 
     A detector is judged by what it selects from: among near-equals, the least rounding changes which are selected.
     """
+    from compiler.graphs.runtime import OnnxRuntimeSession
     from compiler.precision.int8 import auto_quantize, rank
     from compiler.precision.selection import before_selection
-    from compiler.precision.sessions import open_model
 
     usual, tolerance, judged = _usual(job), proof_tolerance(job.config), before_selection(model)
 
     def run(candidate: onnx.ModelProto) -> Tensors:
-        found = open_model(candidate, judged, as_written=True)(usual)
+        found = OnnxRuntimeSession(candidate, judged, job.backend.simulation).run(usual)
         return {name: array for name, array in found.items() if array.dtype == np.float32}
 
     def passes(candidate: onnx.ModelProto) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 from compiler.artifact import Engine, Program, Tensors, read_json, write_json
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageProgressed
 from compiler.export import ONNX_FILE, save_model
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
 from compiler.pipeline.precision import proof_tolerance, reduced_program

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.export import Axis, ExportOptions
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.networks import build
 from compiler.networks.candidates import Candidates
 from compiler.networks.tails import DetectionTail, LastOutput
