@@ -18,6 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from compiler.config.moved import without_retired_keys
 from compiler.errors import CompileError
 
 Dimension = int | str
@@ -109,7 +110,7 @@ class Engine:
             return cls(
                 folder=folder,
                 file=values["file"],
-                backend=values["backend"],
+                backend=without_retired_keys(values["backend"]),
                 inputs=tuple(map(TensorSpec.from_dict, values["inputs"])),
                 outputs=tuple(map(TensorSpec.from_dict, values["outputs"])),
             )
@@ -131,8 +132,12 @@ def installed_version(distribution: str) -> str:
 
 
 def digest(value: object) -> str:
-    """Return the SHA-256 of a JSON-able value; equal values have equal digests, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    """Return the SHA-256 of a JSON-able value; equal values have equal digests, whatever the order of keys and sets."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=_as_json).encode()).hexdigest()
+
+
+def _as_json(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def file_digest(path: Path) -> str:

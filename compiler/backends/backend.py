@@ -15,6 +15,8 @@ from compiler.artifact import Engine, Program, Tensors
 from compiler.config.instantiate import instantiate
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
+from compiler.graphs.runtime import AS_WRITTEN, RuntimeOptions
+from compiler.precision.int8.schemes import QuantizationScheme
 
 PROGRAM_FILE = "end2end.onnx"
 """A Program in a bundle: the name that MMDeploy's SDK and its users know."""
@@ -113,7 +115,6 @@ class Backend(ABC):
         ir: What it reads: `onnx` or `torchscript`.
         exporter: The exporter it needs, where the default one does not do.
         tail: Where a detector's boxes are selected unless the config says otherwise: `native` or `host`.
-        quantization: How it wants int8: a name in `compiler.precision.int8.SCHEMES`.
     """
 
     PROFILED: ClassVar[bool] = False
@@ -124,7 +125,16 @@ class Backend(ABC):
     ir: str = "onnx"
     exporter: str = "auto"
     tail: str = "native"
-    quantization: str = "symmetric"
+
+    @property
+    def quantization(self) -> QuantizationScheme | None:
+        """How it wants int8 written into a Program; None where it takes calibration batches itself."""
+        return None
+
+    @property
+    def simulation(self) -> RuntimeOptions:
+        """How ONNX Runtime runs a Program in place of an engine that is not built yet."""
+        return AS_WRITTEN
 
     def node(self) -> dict[str, Any]:
         """Return the config node that builds this backend again."""

@@ -1,4 +1,4 @@
-"""What configs of an earlier layout say, as it is said today: they still compose, and such bundles still open."""
+"""What configs and bundles of an earlier layout say, as it is said today: they compose and open as before."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ PLUGIN = "plugin"
 """A tail of its own before a graph rewriter made the plugin's node of the native one."""
 PLUGIN_BACKEND, PLUGIN_REWRITER = "tensorrt", "fuse_nms"
 """The backend that has the plugin, and the rewriter."""
+
+RETIRED: Mapping[str, frozenset[str]] = {"compiler.backends.": frozenset({"quantization"})}
+"""Keys that the classes of a package had: what they said is in the engine."""
 
 
 def present_target(target: str) -> str:
@@ -58,3 +61,9 @@ def present_config(config: CompileConfig) -> CompileConfig:
 
 def _native(node: Node, key: str) -> Node:
     return {**node, key: "native"} if node and node.get(key) == PLUGIN else node
+
+
+def without_retired_keys(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A node of a finished engine as today's class takes it."""
+    package = next((package for package in RETIRED if str(node.get("_target_", "")).startswith(package)), None)
+    return {key: value for key, value in node.items() if package is None or key not in RETIRED[package]}

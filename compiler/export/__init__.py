@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compiler.artifact import Program, Tensors
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.exporters import Axis, ExportOptions, Rewriting, to_onnx
 from compiler.export.onnx_files import OnnxModelFile, read_onnx_file, take_over
 from compiler.export.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
+from compiler.graphs.runtime import OnnxRuntimeSession
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,7 +83,7 @@ def export(
             why=f"the {options.exporter} exporter cannot express this network in the opset that was asked for",
             fix=f"use export.opset={program.opset}, or another export.exporter",
         )
-    session = OnnxRuntimeSession(program.path, optimization="disabled")
+    session = OnnxRuntimeSession.as_written(program.path)
     for tensors in others:
         with rewriting():
             expected = run_network(network, tensors, options.outputs)
@@ -118,8 +118,8 @@ def _check_not_frozen(
     shape = size_text(next(iter(tensors.values())).shape)
     try:
         found = session.run(tensors)
-    except Exception as error:  # ONNX Runtime has no base class for its own exceptions
-        raise _frozen(options, shape, str(error).strip().splitlines()[0]) from error
+    except CompileError as error:
+        raise _frozen(options, shape, error.why) from error
     found, expected = comparable(found, expected), comparable(expected, expected)
     for name, reference in expected.items():
         if found[name].shape != reference.shape:

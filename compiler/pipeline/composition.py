@@ -12,6 +12,7 @@ from compiler.artifact import Tensors
 from compiler.backends import Backend, Profile
 from compiler.config import CompileConfig
 from compiler.config.sizes import Size
+from compiler.errors import CompileError
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job, cache_folder
@@ -141,13 +142,25 @@ def calibrate_stage(job: Job, program: ProgramArtifact) -> Calibrate:
 
 
 def quantize_stage(job: Job, program: ProgramArtifact, table: Artifact) -> Quantize:
-    """The Program in int8."""
+    """The Program in int8.
+
+    Raises:
+        CompileError: The backend does not say how it wants it.
+    """
+    scheme = job.backend.quantization
+    if scheme is None:
+        raise CompileError(
+            "int8 cannot be written into the Program",
+            where=f"backend={job.backend.name}",
+            why="the backend has no quantization scheme",
+            fix="compile in fp16, or for another backend",
+        )
     return Quantize(
         program=program,
         table=table,
-        scheme=job.backend.quantization,
+        scheme=scheme,
         keep_fp32=job.config.keep_fp32,
-        auto=job.config.calibration.auto,
+        judge=job.backend.simulation if job.config.calibration.auto else None,
         tolerance=proof_tolerance(job.config),
         usual=_usual(job),
     )

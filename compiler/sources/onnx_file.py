@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.artifact import Dimension, Tensors
-from compiler.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import ONNX_FILE, Comparable, ExportOptions, OnnxModelFile, describe, take_over
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.proof import Run
 from compiler.sources.onnx_inputs import check_outputs, input_texts
 from compiler.sources.source import (
@@ -21,7 +22,6 @@ from compiler.sources.source import (
     Rewriting,
     Source,
     Weights,
-    first_line,
     refuse_single_number,
     with_processing,
 )
@@ -99,12 +99,12 @@ class OnnxFile(Source):
     def _run(self, session: OnnxRuntimeSession, tensors: Tensors) -> Tensors:
         try:
             return session.run(tensors)
-        except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+        except CompileError as error:
             shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
             raise CompileError(
                 "the ONNX file fails on its inputs",
                 where=str(self.file.path),
-                why=f"{first_line(error)}, given {shapes}",
+                why=f"{error.why}, given {shapes}",
                 fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
             ) from error
 

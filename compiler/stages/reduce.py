@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compiler.artifact import Tensors, read_json, write_json
-from compiler.errors import UsageError, nearest
 from compiler.export import save_model
+from compiler.graphs.runtime import OnnxRuntimeSession, RuntimeOptions
+from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.proof import Tolerance, compare_arrays
 from compiler.report import Reduced
 from compiler.sources import Samples
@@ -22,7 +23,7 @@ from compiler.stages.stage import Artifact, Stage
 if TYPE_CHECKING:
     import onnx
 
-    from compiler.precision.int8 import CalibrationTable, QuantizationScheme, Quantized
+    from compiler.precision.int8 import CalibrationTable, Quantized
 
 REDUCED_FILE = "reduced.onnx"
 PRECISION_FILE = "precision.json"
@@ -71,9 +72,10 @@ class Quantize(Stage):
     Attributes:
         program: After the graph rewriters.
         table: What `Calibrate` found.
-        scheme: A name in `compiler.precision.int8.SCHEMES`: how the backend wants int8.
+        scheme: How the backend wants int8.
         keep_fp32: What stays in fp32.
-        auto: Whether the layers that lose most stay too, as few as the tolerance needs.
+        judge: What runs a Program in place of the engine, where the layers that lose most are left out too, as few as
+            the tolerance needs; None where they are not.
         tolerance: That the Program has to keep on the usual input.
         usual: That input.
     """
@@ -82,9 +84,9 @@ class Quantize(Stage):
 
     program: ProgramArtifact
     table: Artifact
-    scheme: str
+    scheme: QuantizationScheme
     keep_fp32: tuple[str, ...]
-    auto: bool
+    judge: RuntimeOptions | None
     tolerance: Tolerance
     usual: Samples
 
@@ -92,35 +94,29 @@ class Quantize(Stage):
         """Write the Program, and what stays in fp32 and why."""
         import onnx
 
-        from compiler.precision.int8 import SCHEMES, CalibrationTable, quantize
+        from compiler.precision.int8 import CalibrationTable, quantize
 
-        if self.scheme not in SCHEMES:
-            fix = nearest(self.scheme, SCHEMES)
-            raise UsageError(f"there is no quantization '{self.scheme}'", where="backend.quantization", fix=fix)
-        model, scheme = onnx.load(self.program.path), SCHEMES[self.scheme]
+        model = onnx.load(self.program.path)
         table = CalibrationTable.load(self.table.folder / TABLE_FILE)
-        if self.auto:
-            result = self._as_far_as_proven(model, table, scheme)
+        if self.judge:
+            result = self._as_far_as_proven(model, table, self.judge)
         else:
-            result = quantize(model, table, scheme, self.keep_fp32)
+            result = quantize(model, table, self.scheme, self.keep_fp32)
         kept = tuple(map(asdict, result.kept))
         return _leave(folder, result.model, Reduced("int8", len(result.layers), len(model.graph.node), kept))
 
-    def _as_far_as_proven(
-        self, model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme
-    ) -> Quantized:
+    def _as_far_as_proven(self, model: onnx.ModelProto, table: CalibrationTable, judge: RuntimeOptions) -> Quantized:
         """Leave out the layers that lose most, as few as the tolerance on the usual input needs.
 
         A detector is judged by what it selects from: among near-equals, the least rounding changes which are selected.
         """
         from compiler.precision.int8 import auto_quantize, rank
         from compiler.precision.selection import before_selection
-        from compiler.precision.sessions import open_model
 
         usual, judged = self.usual.tensors, before_selection(model)
 
         def run(candidate: onnx.ModelProto) -> Tensors:
-            found = open_model(candidate, judged, as_written=True)(usual)
+            found = OnnxRuntimeSession(candidate, judged, judge).run(usual)
             return {name: array for name, array in found.items() if array.dtype == np.float32}
 
         def passes(candidate: onnx.ModelProto) -> bool:
@@ -129,8 +125,8 @@ class Quantize(Stage):
             return all(holds(compare_arrays(name, array, found[name])) for name, array in reference.items())
 
         reference = run(model)
-        ranked = partial(rank, model, table, scheme, [usual], judged, RANKED)
-        return auto_quantize(model, table, scheme, ranked, passes, self.keep_fp32)
+        ranked = partial(rank, model, table, self.scheme, [usual], judged, RANKED)
+        return auto_quantize(model, table, self.scheme, ranked, passes, self.keep_fp32)
 
 
 def read_reduced(folder: Path) -> Reduced:

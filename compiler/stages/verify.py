@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from compiler.artifact import Engine, Tensors, read_json, write_json
 from compiler.backends import Backend
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import CompileError
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.proof import Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
 from compiler.stages.load import LoadedNetwork

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compiler.artifact import Tensors
-from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.graphs.runtime import BESIDE_OTHERS, OnnxRuntimeSession
 from compiler.proof import Comparison, compare_arrays
 from compiler.runtime import read_config
 from compiler.tasks import build_task
@@ -95,7 +95,9 @@ def _outputs(bundle: Path, tensors: Tensors) -> Tensors:
 
 
 def _milliseconds(bundles: dict[str, Path], tensors: Tensors) -> dict[str, float]:
-    sessions = {name: OnnxRuntimeSession(bundle / "end2end.onnx", spinning=False) for name, bundle in bundles.items()}
+    sessions = {
+        name: OnnxRuntimeSession(bundle / "end2end.onnx", options=BESIDE_OTHERS) for name, bundle in bundles.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(WARM_UP + TURNS):
         for name, session in sessions.items():

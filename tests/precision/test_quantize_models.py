@@ -11,7 +11,7 @@ from compiler.networks import build
 from compiler.networks.random_weights import fill_with_drawn_weights
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT
+from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
 from compiler.precision.int8.sensitivity import auto_quantize, rank
 from compiler.tasks import build_task
 from tests.exporting import export
@@ -19,7 +19,7 @@ from tests.precision.quantizing import cosine, dequantizers, node, run, sources
 
 SIZE = (256, 192)
 
-both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_CPU, TENSORRT], ids=["onnxruntime", "tensorrt"])
+both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT], ids=["onnxruntime", "tensorrt"])
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_rtmpose_for_tensorrt_is_symmetric_and_without_int32(rtmpose, table):
 
 def test_every_method_keeps_rtmpose_valid(rtmpose, sample):
     for method in METHODS:
-        result = quantize(rtmpose, calibrate(rtmpose, [sample], method), ONNX_RUNTIME_CPU)
+        result = quantize(rtmpose, calibrate(rtmpose, [sample], method), ONNX_RUNTIME_VNNI)
         assert np.isfinite(run(result.model, sample)["simcc_x"]).all()
 
 

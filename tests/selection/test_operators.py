@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions, export
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.selection.operators import nms, select, top_k
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter
