@@ -32,6 +32,8 @@ def fingerprint(value: Any) -> Fingerprint:
             found = {str(key): fingerprint(item) for key, item in value.items()}
         case tuple() | list():
             found = [fingerprint(item) for item in value]
+        case set() | frozenset():
+            found = sorted(map(str, value))
         case np.ndarray():
             found = array_digest(value)
         case _ if is_dataclass(value) and not isinstance(value, type):
