@@ -183,7 +183,7 @@ def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage
     report = Report(
         model=job.config.model.name,
         name=job.name,
-        unit=job.task.unit,
+        unit=job.proof.unit,
         checkpoint=str(job.checkpoint or job.origin.weights),
         source=str(job.source_path)
         if job.config.image or job.config.points or job.config.arrays

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from compiler.artifact import file_digest
 from compiler.backends import Backend, Probe, build_backend
@@ -17,8 +13,9 @@ from compiler.config import CompileConfig
 from compiler.datasets.calibration import Item, find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
+from compiler.proof import AnyProof, proof_of
 from compiler.sources import Origin, find_origin
-from compiler.tasks import AnyTask, build_task
+from compiler.tasks import AnySample, AnyTask, build_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +30,7 @@ class Job:
         checkpoint: The weights' file; None where they are drawn.
         checkpoint_digest: Of that file; empty where the weights are drawn.
         source_path: The real input of the proof.
-        source: What the task looks at: an image, points or arrays.
-        boxes: Where its objects are, [n, 4]; None for the whole source.
+        sample: What the task looks at: an image, points or arrays; and where in it the objects are.
         origin: What makes the network.
         calibration: The files that int8 is calibrated on; none where that is the source.
     """
@@ -46,10 +42,14 @@ class Job:
     checkpoint: Path | None
     checkpoint_digest: str
     source_path: Path
-    source: Any
-    boxes: NDArray[np.float32] | None
+    sample: AnySample
     origin: Origin
     calibration: tuple[Item, ...]
+
+    @cached_property
+    def proof(self) -> AnyProof:
+        """What the task is proven by."""
+        return proof_of(self.task)
 
     @property
     def name(self) -> str:
@@ -97,10 +97,9 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     if probe.problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     source_path = _locate_source(config, task)
-    source = task.read(source_path)
-    boxes = task.read_boxes(config.box, source)
+    sample = task.read(source_path, config.box)
     checkpoint = _locate_checkpoint(config, listen)
-    config = origin.with_outputs(config, task, source)
+    config = origin.with_outputs(config, task, sample)
     return Job(
         config=config,
         task=build_task(config.model.processing),
@@ -109,8 +108,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         checkpoint=checkpoint,
         checkpoint_digest=file_digest(checkpoint) if checkpoint else "",
         source_path=source_path,
-        source=source,
-        boxes=boxes,
+        sample=sample,
         origin=origin,
         calibration=find_items(config, task),
     )

@@ -148,7 +148,7 @@ def _brought(job: Job) -> Key:
 
 
 def _input(job: Job) -> Key:
-    boxes = None if job.boxes is None else job.boxes.tolist()
+    boxes = None if job.sample.boxes is None else job.sample.boxes.tolist()
     return {"source": file_digest(job.source_path), "boxes": boxes}
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 from compiler.artifact import Engine, Program, recover_folder, replace_folder
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Probe, build_backend
@@ -28,11 +27,11 @@ from compiler.pipeline.stages import (
     engine_profile,
     why_unproven,
 )
-from compiler.proof import Run, StageProof, prove
+from compiler.proof import AnyProof, Run, StageProof, proof_of, prove
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
 from compiler.runtime import read_config
-from compiler.tasks import AnyTask, build_task
+from compiler.tasks import AnySample, AnyTask, build_task
 
 PROGRAM = "program"
 
@@ -74,7 +73,7 @@ def _build(
 ) -> Report:
     """Build and prove the engine in a copy of the bundle, and return the report that it has then."""
     task = build_task(config.model.processing)
-    source, boxes = _proof_input(config, task)
+    sample, proof = _proof_sample(config, task), proof_of(task)
     begin = perf_counter()
     listen(StageStarted("build"))
     program = describe(folder / PROGRAM_FILE)
@@ -83,7 +82,7 @@ def _build(
         program=program,
         folder=folder,
         precision=config.precision,
-        profiles=(engine_profile(config, task, source, boxes),),
+        profiles=(engine_profile(config, proof, sample),),
         cache=cache_folder(config) / TIMING_FOLDER,
         progress=lambda share, phase: listen(StageProgressed(share, phase)),
     )
@@ -94,8 +93,8 @@ def _build(
     if report.unproven:
         return report
     run = backend.open(engine).run
-    draw(config, task, source, boxes, engine, run, folder / report.pictures[-1])
-    return replace(report, proofs=(*report.proofs, _proof(config, task, source, boxes, program, run)))
+    draw(config, task, sample, engine, run, folder / report.pictures[-1])
+    return replace(report, proofs=(*report.proofs, _proof(config, proof, sample, program, run)))
 
 
 def _check(backend: Backend, probe: Probe, bundle: Path) -> None:
@@ -130,27 +129,27 @@ def _with_engine(report: Report, engine: Engine, probe: Probe, stage: StageFinis
     )
 
 
-def _proof_input(config: CompileConfig, task: AnyTask) -> tuple[Any, Any]:
+def _proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
     """Return the input that the compile was proven on; the task's own where it was left behind."""
     given = {"image": config.image, "points": config.points, "arrays": config.arrays}[task.source]
     is_here = given is not None and Path(given).is_file()
-    source = task.read(Path(given) if given is not None and is_here else task.sample_source())
+    path = Path(given) if given is not None and is_here else task.sample_source()
     try:
-        return source, task.read_boxes(config.box if is_here or given is None else None, source)
+        return task.read(path, config.box if is_here or given is None else None)
     except CompileError:  # the boxes were in a file that is not here
-        return source, task.read_boxes(None, source)
+        return task.read(path)
 
 
-def _proof(config: CompileConfig, task: AnyTask, source: Any, boxes: Any, program: Program, run: Run) -> StageProof:
+def _proof(config: CompileConfig, proof: AnyProof, sample: AnySample, program: Program, run: Run) -> StageProof:
     """Compare the engine with its Program, in which the compile has already found what the network computes."""
     import onnx
 
     from rewriters.onnx_functions import with_definitions
 
-    samples = {str(input): task.samples(source, boxes, input.batch, input.size) for input in config.proof_inputs}
+    samples = {str(input): proof.samples(sample, input.batch, input.size) for input in config.proof_inputs}
     with TemporaryDirectory() as folder:
         runnable = Path(folder) / PROGRAM_FILE
         runnable.write_bytes(with_definitions(onnx.load(program.path)).SerializeToString())
         stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (f"engine ({config.backend['name']})", run)]
-        (proof,) = prove(stages, samples, task, proof_tolerance(config))
-    return proof
+        (proven,) = prove(stages, samples, proof, proof_tolerance(config))
+    return proven

@@ -53,7 +53,7 @@ def calibrate(job: Job, program: Path, folder: Path) -> str:
     from compiler.precision.int8 import calibrate
 
     items, method = job.calibration, job.config.calibration.method
-    table = calibrate(onnx.load(program), batches(items, job.config, job.task, job.source, job.boxes), method)
+    table = calibrate(onnx.load(program), batches(items, job.config, job.proof, job.sample), method)
     table.save(folder / TABLE_FILE)
     return f"{len(table.ranges)} ranges by {method} on {table.items} items of {_counted(len(items) or 1, 'file')}"
 
@@ -139,5 +139,5 @@ def _quantized_as_far_as_proven(
 
 def _usual(job: Job) -> Tensors:
     usual = job.config.usual_input
-    tensors: Tensors = job.task.samples(job.source, job.boxes, usual.batch, usual.size).tensors
+    tensors: Tensors = job.proof.samples(job.sample, usual.batch, usual.size).tensors
     return tensors

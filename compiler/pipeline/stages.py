@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from compiler.artifact import Engine, Program, Tensors, read_json, write_json
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
@@ -18,10 +17,10 @@ from compiler.export import ONNX_FILE, save_model
 from compiler.pipeline.job import Job
 from compiler.pipeline.keys import versions
 from compiler.pipeline.precision import proof_tolerance, reduced_program
-from compiler.proof import Run, StageProof, Tolerance, compare, prove
+from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
 from compiler.sources import Network
-from compiler.tasks import AnyTask
+from compiler.tasks import AnySample, AnyTask
 from compiler.tasks.images import write_image
 from rewriters import Entry, RewriterError, Selection, Target, discover, select, unfired, with_measurement
 
@@ -103,7 +102,7 @@ def build_engine(job: Job, program: Program, folder: Path, listen: Listener) -> 
         program=program,
         folder=folder,
         precision=job.config.precision,
-        profiles=(engine_profile(job.config, job.task, job.source, job.boxes),) if job.backend.PROFILED else (),
+        profiles=(engine_profile(job.config, job.proof, job.sample),) if job.backend.PROFILED else (),
         cache=job.cache / TIMING_FOLDER,
         progress=lambda share, phase: listen(StageProgressed(share, phase)),
     )
@@ -114,12 +113,12 @@ def build_engine(job: Job, program: Program, folder: Path, listen: Listener) -> 
     return f"{engine.file}, {', '.join(map(str, engine.inputs))}"
 
 
-def engine_profile(config: CompileConfig, task: AnyTask, source: Any, boxes: Any) -> Profile:
+def engine_profile(config: CompileConfig, proof: AnyProof, sample: AnySample) -> Profile:
     """Return the shapes of the smallest, the usual and the largest input that a config asks for."""
     inputs = config.proof_inputs
     shapes = []
     for input in (inputs[0], config.usual_input, inputs[-1]):
-        tensors = task.samples(source, boxes, input.batch, input.size).tensors
+        tensors = proof.samples(sample, input.batch, input.size).tensors
         shapes.append({name: tensor.shape for name, tensor in tensors.items()})
     return Profile(*shapes)
 
@@ -154,10 +153,7 @@ class Built:
 
 def verify(job: Job, network: Network, built: Built, folder: Path) -> str:
     """Write the proof, the ledger with what every rewriter did to the numbers, and the two pictures."""
-    samples = {
-        str(input): job.task.samples(job.source, job.boxes, input.batch, input.size)
-        for input in job.config.proof_inputs
-    }
+    samples = {str(input): job.proof.samples(job.sample, input.batch, input.size) for input in job.config.proof_inputs}
     usual = samples[str(job.config.usual_input)].tensors
     measured = network.entries(usual)
     programs = _program_stages(network.selection, built)
@@ -169,10 +165,10 @@ def verify(job: Job, network: Network, built: Built, folder: Path) -> str:
     tolerance = Tolerance(job.config.verify.tolerance, job.config.verify.decoded_tolerance)
     reduced = dict.fromkeys((name for name, _ in behind), proof_tolerance(job.config))
     lossy = _lossy_fired(network.selection, ledger)
-    proofs = prove(stages, samples, job.task, tolerance, lossy=lossy, reduced=reduced)
+    proofs = prove(stages, samples, job.proof, tolerance, lossy=lossy, reduced=reduced)
     pictures = {job.origin.picture: stages[0][1], engine_picture(job.backend.name, job.probe): stages[-1][1]}
     for name, run in pictures.items():
-        draw(job.config, job.task, job.source, job.boxes, Engine.load(built.engine), run, folder / name)
+        draw(job.config, job.task, job.sample, Engine.load(built.engine), run, folder / name)
     evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
     write_json(folder / PROOF_FILE, evidence)
     last = proofs[-1]
@@ -229,7 +225,7 @@ def _graph_entries(
             continue
         _, run_after = next(steps)
         after = run_after(tensors)
-        error = max(comparison.max_absolute_error for comparison in compare(before, after, job.task))
+        error = max(comparison.max_absolute_error for comparison in compare(before, after, job.proof))
         yield with_measurement(entry, contracts[entry.name], error)
         before = after
 
@@ -252,11 +248,11 @@ def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
     return any(entry.status == "fired" and entry.name in lossy for entry in ledger)
 
 
-def draw(config: CompileConfig, task: AnyTask, source: Any, boxes: Any, engine: Engine, run: Run, path: Path) -> None:
+def draw(config: CompileConfig, task: AnyTask, sample: AnySample, engine: Engine, run: Run, path: Path) -> None:
     """Write a picture of what a stage finds in the proof's input."""
-    prepared = task.preprocess(source, boxes, config.sizes)
+    prepared = task.preprocess(sample, config.sizes)
     outputs = task.infer(batch_runner(task, run, engine, config.batch.largest), prepared.tensors)
-    write_image(path, task.draw(source, task.decode(outputs, prepared)))
+    write_image(path, task.draw(sample, task.decode(outputs, prepared)))
 
 
 def _step_file(rewriter: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from compiler.artifact import Dimension, Tensors
 from compiler.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
@@ -14,10 +14,10 @@ from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import ONNX_FILE, OnnxModelFile, describe, take_over
-from compiler.proof import Run
+from compiler.proof import Run, proof_of
 from compiler.sources import Network, Origin, first_line, refuse_single_number, with_processing
 from compiler.sources.onnx_inputs import check_outputs, input_texts
-from compiler.tasks import AnyTask
+from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
 
@@ -78,12 +78,13 @@ class OnnxFile(Origin):
         export = replace(config.export, opset=self.file.opset)
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> CompileConfig:
         """Run the file, and fill in its outputs and whether they count items."""
         self._check_operators()
         session = OnnxRuntimeSession.as_written(self.file.path)
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [self._run(session, task.samples(source, None, count, ()).tensors) for count in counts]
+        proof = proof_of(task)
+        found = [self._run(session, proof.samples(sample, count, ()).tensors) for count in counts]
         for name, array in found[0].items():
             refuse_single_number(name, array.ndim, str(self.file.path))
         counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())

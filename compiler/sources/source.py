@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
 from compiler.proof import Run
-from compiler.tasks import AnyTask
+from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ class Origin(ABC):
         """
         return config
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> CompileConfig:
         """Return the config with what only running the network can tell.
 
         Args:
             config: See `with_inputs`.
             task: As that config has it.
-            source: What the task looks at.
+            sample: What the task looks at.
 
         Raises:
             UsageError: The network cannot be made, or takes other inputs.

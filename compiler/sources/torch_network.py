@@ -67,12 +67,12 @@ class TorchNetwork(Network):
         batch = config.fixed_batch or EXPORT_BATCH
         program = export(
             self.rewritten.network,
-            task.samples(job.source, job.boxes, batch, config.sizes.usual).tensors,
+            job.proof.samples(job.sample, batch, config.sizes.usual).tensors,
             other_inputs(job),
             options,
             folder,
             rewriting=self.rewriting,
-            comparable=task.comparable,
+            comparable=job.proof.comparable,
         )
         rewriters = dict.fromkeys(replacement.rewriter.name for replacement in self.rewritten.replacements)
         parts = (f"ONNX opset {program.opset} by {options.exporter}", f"{program.nodes} nodes", *rewriters)
@@ -144,11 +144,11 @@ def varying_axes(config: CompileConfig, task: AnyTask) -> dict[str, tuple[Axis, 
 
 def other_inputs(job: Job) -> Iterator[Tensors]:
     """Yield inputs with other values; where sizes vary, of the smallest, and of one that differs along every side."""
-    config, task, sizes = job.config, job.task, job.config.sizes
+    config, sizes = job.config, job.config.sizes
     if config.resolved_shape.dynamic:
         steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
         between = map(min, map(add, sizes.smallest, steps), sizes.largest)
         for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
-            yield task.samples(job.source, job.boxes, batch, size).tensors
+            yield job.proof.samples(job.sample, batch, size).tensors
     else:
-        yield task.other_samples(job.source, job.boxes, config.batch.usual, sizes.usual)
+        yield job.proof.other_samples(job.sample, config.batch.usual, sizes.usual)

@@ -12,9 +12,10 @@ from compiler.checkpoint import match
 from compiler.config import CompileConfig
 from compiler.config.schema import ModelConfig
 from compiler.errors import CompileError
+from compiler.proof import proof_of
 from compiler.sources import Origin, first_line, refuse_single_number, with_processing
 from compiler.sources.torch_network import TorchNetwork, load_weights, made
-from compiler.tasks import AnyTask
+from compiler.tasks import AnySample, AnyTask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,10 +56,11 @@ class OwnCode(Origin):
         """See `Origin`."""
         return f"as {self.model.target} makes them"
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> CompileConfig:
         """Make the network, run it, and fill in what its outputs are called and whether they count items."""
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [_outputs(self.model, task.samples(source, None, count, ()).tensors) for count in counts]
+        proof = proof_of(task)
+        found = [_outputs(self.model, proof.samples(sample, count, ()).tensors) for count in counts]
         names = _names(found, set(task.inputs))
         counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
         return with_processing(config, outputs=names, counted=counted)

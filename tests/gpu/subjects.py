@@ -64,6 +64,6 @@ def subject(folder: Path, *overrides: str) -> Subject:
     network.export(folder)
     config = job.config
     sizes = (config.proof_inputs[0], config.usual_input, config.proof_inputs[-1])
-    smallest, usual, largest = (job.task.samples(job.source, job.boxes, one.batch, one.size).tensors for one in sizes)
+    smallest, usual, largest = (job.proof.samples(job.sample, one.batch, one.size).tensors for one in sizes)
     (program,) = folder.glob("*.onnx")
     return Subject(job.config.model.name, job.backend, network, describe(program), (smallest, usual, largest))

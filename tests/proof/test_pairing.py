@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.tasks.detection.pairing import Detected, pair
+from compiler.proof.pairing import Detected, pair
 from compiler.tasks.nms import SelectionConfig, detections
 
 CONFIG = SelectionConfig(iou_threshold=0.5, score_thr=0.05, max_per_img=60)
