@@ -11,6 +11,7 @@ import yaml
 from compiler.config import compose
 from compiler.errors import UsageError
 from compiler.networks import build, with_tail
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 
 FOLDER = Path(__file__).parents[1] / "conf"
@@ -47,7 +48,7 @@ def compose_model(name):
 
 def sample(task, size):
     """Return the network's inputs for one item, made from what ships with the task."""
-    return task.samples(task.read(task.sample_source()), None, 1, size).tensors
+    return proof_of(task).samples(task.read(task.sample_source()), 1, size).tensors
 
 
 def output_shapes(model):

@@ -13,8 +13,8 @@ from compiler.artifact import Tensors
 from compiler.config import CompileConfig
 from compiler.config.sizes import InputSize
 from compiler.errors import CompileError
+from compiler.proof import AnyProof
 from compiler.tasks import AnySample, AnyTask
-from compiler.tasks.whole_image import WholeImageTask
 
 SUFFIXES = {
     "image": (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
@@ -72,27 +72,26 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
     return chosen
 
 
-def batches(items: Sequence[Item], task: AnyTask, usual: InputSize, sample: AnySample | None) -> Iterator[Tensors]:
+def batches(items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None) -> Iterator[Tensors]:
     """Yield the network's inputs for every item, of the usual batch and size.
 
     Args:
         items: What to calibrate on.
-        task: Preprocesses.
+        proof: Makes items of one size out of a sample.
         usual: The batch and size.
         sample: Where there are no items, variations of it.
 
     Raises:
         CompileError: A file cannot be read.
     """
+    task = proof.task
     if sample is not None:
         count = max(VARIATIONS, usual.batch) if task.batched else usual.batch
-        tensors = task.samples(sample.source, sample.boxes, count, usual.size).tensors
-        yield from _of_usual_batch(tensors, count, usual.batch)
+        yield from _of_usual_batch(proof.samples(sample, count, usual.size).tensors, count, usual.batch)
     for item in items:
-        read = task.read(item.path)
-        found = None if isinstance(task, WholeImageTask) else task.read_boxes(item.boxes, read)
-        count = usual.batch if found is None else max(usual.batch, len(found))
-        yield from _of_usual_batch(task.samples(read, found, count, usual.size).tensors, count, usual.batch)
+        read = task.read(item.path, item.boxes if task.takes_boxes else None)
+        count = usual.batch if read.boxes is None else max(usual.batch, len(read.boxes))
+        yield from _of_usual_batch(proof.samples(read, count, usual.size).tensors, count, usual.batch)
 
 
 def _of_usual_batch(tensors: Tensors, count: int, batch: int) -> Iterator[Tensors]:

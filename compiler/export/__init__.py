@@ -40,7 +40,7 @@ SAME_SHAPE_TOLERANCE = 1e-2
 """In standard deviations: an export that baked a size in is wrong by far more than rounding."""
 
 Comparable = Callable[[Tensors, Tensors], Tensors]
-"""Puts outputs (the first) into a form that can be compared with a reference (the second): see `Task.comparable`."""
+"""Puts outputs (the first) into a form that can be compared with a reference (the second): `TaskProof.comparable`."""
 
 
 def as_they_are(outputs: Tensors, like: Tensors) -> Tensors:

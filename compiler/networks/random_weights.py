@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from compiler.checkpoint import draw_weights
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def fill_with_drawn_weights(network: nn.Module, processing: Mapping[str, Any], s
 
     network.load_state_dict(draw_weights(network.state_dict()))
     task = build_task(processing)
-    sample = task.samples(task.read(task.sample_source()), None, 1, size)
+    sample = proof_of(task).samples(task.read(task.sample_source()), 1, size)
     with _scaling(network), torch.no_grad():
         network(*(torch.from_numpy(tensor) for tensor in sample.tensors.values()))
 

@@ -17,7 +17,7 @@ from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job, cache_folder
 from compiler.pipeline.line import Line
-from compiler.proof import Tolerance
+from compiler.proof import AnyProof, Tolerance
 from compiler.sources import Rewriting, Samples
 from compiler.stages import (
     Artifact,
@@ -124,7 +124,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
         opset=config.export.opset,
         axes=_varying_axes(config, task),
         rewriters=rewriters,
-        comparable=task.comparable,
+        comparable=job.proof.comparable,
     )
 
 
@@ -134,7 +134,7 @@ def calibrate_stage(job: Job, program: ProgramArtifact) -> Calibrate:
         program=program,
         method=job.config.calibration.method,
         items=job.calibration_items,
-        task=job.task,
+        proof=job.proof,
         usual=job.config.usual_input,
         sample=None if job.calibration else job.sample,
         files=job.calibration,
@@ -179,7 +179,7 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
         backend=job.backend,
         probe=job.probe,
         precision=job.config.precision,
-        profiles=engine_profiles(job.config, job.backend, job.task, job.sample),
+        profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
         measurements=job.cache / MEASUREMENTS_FOLDER,
         progress=progress_to(listen),
     )
@@ -200,26 +200,26 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         precision=config.precision,
         engine=engine,
         backend=None if job.probe.run_problem else job.backend,
-        given=real_input(config, job.task, job.sample),
+        given=real_input(config, job.proof, job.sample),
         tolerance=Tolerance(config.verify.tolerance, config.verify.decoded_tolerance),
         reduced_tolerance=proof_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
     )
 
 
-def real_input(config: CompileConfig, task: AnyTask, sample: AnySample) -> RealInput:
+def real_input(config: CompileConfig, proof: AnyProof, sample: AnySample) -> RealInput:
     """What a proof is made on."""
-    return RealInput(task, sample, config.proof_inputs, config.usual_input, config.sizes, config.batch.largest)
+    return RealInput(proof, sample, config.proof_inputs, config.usual_input, config.sizes, config.batch.largest)
 
 
-def engine_profiles(config: CompileConfig, backend: Backend, task: AnyTask, sample: AnySample) -> tuple[Profile, ...]:
+def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sample: AnySample) -> tuple[Profile, ...]:
     """The shapes of the smallest, the usual and the largest input; none where the backend does not ask for them."""
     if not backend.PROFILED:
         return ()
     inputs = config.proof_inputs
     shapes = []
     for size in (inputs[0], config.usual_input, inputs[-1]):
-        tensors = task.samples(sample.source, sample.boxes, size.batch, size.size).tensors
+        tensors = proof.samples(sample, size.batch, size.size).tensors
         shapes.append({name: tensor.shape for name, tensor in tensors.items()})
     return (Profile(*shapes),)
 
@@ -261,7 +261,7 @@ def _usual(job: Job) -> Samples:
 
 
 def _tensors(job: Job, batch: int, size: Size) -> Tensors:
-    tensors: Tensors = job.task.samples(job.sample.source, job.sample.boxes, batch, size).tensors
+    tensors: Tensors = job.proof.samples(job.sample, batch, size).tensors
     return tensors
 
 
@@ -285,11 +285,11 @@ def _varying_axes(config: CompileConfig, task: AnyTask) -> Mapping[str, tuple[Ax
 
 def _other_inputs(job: Job) -> Iterator[Tensors]:
     """Yield inputs with other values; where sizes vary, of the smallest, and of one that differs along every side."""
-    config, task, sizes = job.config, job.task, job.config.sizes
+    config, sizes = job.config, job.config.sizes
     if config.resolved_shape.dynamic:
         steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
         between = map(min, map(add, sizes.smallest, steps), sizes.largest)
         for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
             yield _tensors(job, batch, size)
     else:
-        yield task.other_samples(job.sample.source, job.sample.boxes, config.batch.usual, sizes.usual)
+        yield job.proof.other_samples(job.sample, config.batch.usual, sizes.usual)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from compiler.config import CompileConfig
 from compiler.datasets.calibration import Item, find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
+from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
 from compiler.stages.fingerprint import fingerprint
 from compiler.stages.tools import plug_in_digests, versions
-from compiler.tasks import AnySample, AnyTask, Sample, build_task
+from compiler.tasks import AnySample, AnyTask, build_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,11 @@ class Job:
     sample: AnySample
     sample_path: Path
     calibration: tuple[Item, ...]
+
+    @cached_property
+    def proof(self) -> AnyProof:
+        """What the task is proven by."""
+        return proof_of(self.task)
 
     @property
     def name(self) -> str:
@@ -81,7 +87,7 @@ class Job:
             "probe": fingerprint(self.probe),
             "source": fingerprint(self.source),
             "weights": fingerprint(self.weights),
-            "sample": fingerprint(asdict(self.sample)),
+            "sample": fingerprint(self.sample),
             "calibration": fingerprint(self.calibration_items),
             "plug-ins": plug_in_digests(),
             "tools": versions(),
@@ -113,7 +119,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     if probe.problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     sample_path = _locate_sample(config, task)
-    sample = read_sample(task, sample_path, config.box)
+    sample = task.read(sample_path, config.box)
     checkpoint = _locate_checkpoint(config, listen)
     config, source = source.with_outputs(config, task, sample)
     return Job(
@@ -129,27 +135,15 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     )
 
 
-def read_sample(task: AnyTask, path: Path, box: Any) -> AnySample:
-    """Read what a task looks at, and where its objects are.
-
-    Raises:
-        CompileError: The file or the boxes cannot be used.
-    """
-    source = task.read(path)
-    return Sample(source, task.read_boxes(box, source))
-
-
 def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
     """The sample that a bundle was proven on; the task's own where it was left behind."""
     given = {"image": config.image, "points": config.points, "arrays": config.arrays}[task.source]
     is_here = given is not None and Path(given).is_file()
     path = Path(given) if given is not None and is_here else task.sample_source()
-    sample = read_sample(task, path, None)
     try:
-        boxes = task.read_boxes(config.box if is_here or given is None else None, sample.source)
+        return task.read(path, config.box if is_here or given is None else None)
     except CompileError:  # the boxes were in a file that is not here
-        return sample
-    return replace(sample, boxes=boxes)
+        return task.read(path)
 
 
 def _locate_sample(config: CompileConfig, task: AnyTask) -> Path:

@@ -31,6 +31,7 @@ from compiler.pipeline.job import Job, cache_folder, proof_sample, read_job
 from compiler.pipeline.line import Line
 from compiler.pipeline.lock import LOCK_FILE, write_lock
 from compiler.pipeline.log import log_file, logged
+from compiler.proof import proof_of
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
 from compiler.runtime import read_config
@@ -164,7 +165,7 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
     return Report(
         model=job.config.model.name,
         name=job.name,
-        unit=job.task.unit,
+        unit=job.proof.unit,
         checkpoint=str(job.checkpoint or job.source.own_weights),
         source=str(job.sample_path) if is_given else job.sample_path.name,
         stages=tuple(line.finished),
@@ -182,14 +183,14 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
 def _build(folder: Path, config: CompileConfig, report: Report, backend: Backend, probe: Probe, line: Line) -> Report:
     """Build and prove the engine in a copy of the bundle; the report that it has then."""
     task = build_task(config.model.processing)
-    sample = proof_sample(config, task)
+    sample, proof = proof_sample(config, task), proof_of(task)
     program = ProgramArtifact.from_file(folder / PROGRAM_FILE)
     stage = Build(
         program=program,
         backend=backend,
         probe=probe,
         precision=config.precision,
-        profiles=engine_profiles(config, backend, task, sample),
+        profiles=engine_profiles(config, backend, proof, sample),
         measurements=measurements_folder(config),
         progress=progress_to(line.listen),
     )
@@ -197,12 +198,12 @@ def _build(folder: Path, config: CompileConfig, report: Report, backend: Backend
     report = _with_engine(report, Engine.load(folder), probe, line)
     if report.unproven:
         return report
-    given, tolerance = real_input(config, task, sample), proof_tolerance(config)
+    given, tolerance = real_input(config, proof, sample), proof_tolerance(config)
     with TemporaryDirectory() as temporary:
         VerifyEngine(program, built, backend, given, tolerance, report.pictures[-1]).run(Path(temporary))
-        (proof,), _ = read_proof(Path(temporary))
+        (proven,), _ = read_proof(Path(temporary))
         shutil.copyfile(Path(temporary) / report.pictures[-1], folder / report.pictures[-1])
-    return replace(report, proofs=(*report.proofs, proof))
+    return replace(report, proofs=(*report.proofs, proven))
 
 
 def _check_buildable(backend: Backend, probe: Probe, bundle: Path) -> None:

@@ -60,8 +60,7 @@ class Predictor:
         Raises:
             CompileError: The source or a box cannot be used.
         """
-        read = self.task.read(source)
-        prepared = self.task.preprocess(read, self.task.read_boxes(box, read), self.sizes)
+        prepared = self.task.preprocess(self.task.read(source, box), self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:

@@ -15,7 +15,7 @@ from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import ONNX_FILE, Comparable, ExportOptions, OnnxModelFile, describe, take_over
 from compiler.graphs.runtime import OnnxRuntimeSession
-from compiler.proof import Run
+from compiler.proof import Run, proof_of
 from compiler.sources.onnx_inputs import check_outputs, input_texts
 from compiler.sources.source import (
     Network,
@@ -90,7 +90,8 @@ class OnnxFile(Source):
         self._check_operators()
         session = OnnxRuntimeSession.as_written(self.file.path)
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [self._run(session, task.samples(sample.source, None, count, ()).tensors) for count in counts]
+        proof = proof_of(task)
+        found = [self._run(session, proof.samples(sample, count, ()).tensors) for count in counts]
         for name, array in found[0].items():
             refuse_single_number(name, array.ndim, str(self.file.path))
         counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())

@@ -11,6 +11,7 @@ from compiler.artifact import Tensors
 from compiler.checkpoint import match
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
+from compiler.proof import proof_of
 from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
 from compiler.sources.torch_network import TorchNetwork, save_weights
 from compiler.tasks import AnySample, AnyTask
@@ -63,7 +64,8 @@ class UserModule(Source):
         from compiler.networks.targets import source_digest_of
 
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [self._outputs(task.samples(sample.source, None, count, ()).tensors) for count in counts]
+        proof = proof_of(task)
+        found = [self._outputs(proof.samples(sample, count, ()).tensors) for count in counts]
         names = _names(found, set(task.inputs))
         counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
         described = with_processing(config, outputs=names, counted=counted)

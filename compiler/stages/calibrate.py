@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from compiler.config.sizes import InputSize
 from compiler.datasets.calibration import Item, batches
+from compiler.proof import AnyProof
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.stage import Stage
-from compiler.tasks import AnySample, AnyTask
+from compiler.tasks import AnySample
 
 TABLE_FILE = "calibration.json"
 
@@ -23,7 +24,7 @@ class Calibrate(Stage):
         program: After the graph rewriters.
         method: `min_max`, `percentile` or `entropy`.
         items: The content of each file, and where its objects are.
-        task: Prepares them.
+        proof: Prepares them.
         usual: The batch and size that they are prepared in.
         sample: What is varied where there are no files; None where there are.
         files: Where the items lie.
@@ -34,7 +35,7 @@ class Calibrate(Stage):
     program: ProgramArtifact
     method: str
     items: tuple[tuple[str, list[list[float]] | None], ...]
-    task: AnyTask
+    proof: AnyProof
     usual: InputSize
     sample: AnySample | None
     files: tuple[Item, ...] = field(compare=False)
@@ -46,7 +47,7 @@ class Calibrate(Stage):
         from compiler.precision.int8 import calibrate
 
         model = onnx.load(self.program.path)
-        table = calibrate(model, batches(self.files, self.task, self.usual, self.sample), self.method)
+        table = calibrate(model, batches(self.files, self.proof, self.usual, self.sample), self.method)
         table.save(folder / TABLE_FILE)
         count = len(self.files) or 1
         files = "1 file" if count == 1 else f"{count} files"

@@ -13,14 +13,14 @@ from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import CompileError
 from compiler.graphs.runtime import OnnxRuntimeSession
-from compiler.proof import Run, StageProof, Tolerance, compare, prove
+from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
 from compiler.stages.load import LoadedNetwork
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.rewrite import read_ledger, step_file
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Artifact, Stage
-from compiler.tasks import AnySample, AnyTask, Prepared
+from compiler.tasks import AnySample, Prepared
 from compiler.tasks.images import write_image
 from rewriters import Entry, Selection, unfired, with_measurement
 
@@ -33,7 +33,7 @@ class RealInput:
     """What a proof is made on.
 
     Attributes:
-        task: Prepares it, decodes what comes out, and measures differences.
+        proof: Prepares it, and compares what comes out.
         sample: What the task looks at.
         inputs: The batches and sizes that are proven, the smallest first.
         usual: The one that an engine is best at.
@@ -41,7 +41,7 @@ class RealInput:
         largest_batch: How many items an engine is given at once.
     """
 
-    task: AnyTask
+    proof: AnyProof
     sample: AnySample
     inputs: tuple[InputSize, ...]
     usual: InputSize
@@ -50,7 +50,7 @@ class RealInput:
 
     def prepared(self, size: InputSize) -> Prepared:
         """A batch of one size, as the task prepares it."""
-        prepared: Prepared = self.task.samples(self.sample.source, self.sample.boxes, size.batch, size.size)
+        prepared: Prepared = self.proof.samples(self.sample, size.batch, size.size)
         return prepared
 
     def all_prepared(self) -> dict[str, Prepared]:
@@ -59,9 +59,10 @@ class RealInput:
 
     def draw(self, engine: Engine, run: Run, path: Path) -> None:
         """Write a picture of what a run of the network or the engine finds."""
-        prepared = self.task.preprocess(self.sample.source, self.sample.boxes, self.sizes)
-        outputs = self.task.infer(batch_runner(self.task, run, engine, self.largest_batch), prepared.tensors)
-        write_image(path, self.task.draw(self.sample.source, self.task.decode(outputs, prepared)))
+        task = self.proof.task
+        prepared = task.preprocess(self.sample, self.sizes)
+        outputs = task.infer(batch_runner(task, run, engine, self.largest_batch), prepared.tensors)
+        write_image(path, task.draw(self.sample, task.decode(outputs, prepared)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Verify(Stage):
         stages = [*network.stages(), *programs, *behind]
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
         lossy = _lossy_fired(self.rewriters.selection, ledger)
-        proofs = prove(stages, samples, given.task, self.tolerance, lossy=lossy, reduced=reduced)
+        proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced)
         engine = Engine.load(self.engine.folder)
         given.draw(engine, stages[0][1], folder / self.pictures.network)
         given.draw(engine, stages[-1][1], folder / self.pictures.engine)
@@ -168,7 +169,7 @@ class Verify(Stage):
                 continue
             _, run_after = next(steps)
             after = run_after(tensors)
-            error = max(comparison.max_absolute_error for comparison in compare(before, after, self.given.task))
+            error = max(comparison.max_absolute_error for comparison in compare(before, after, self.given.proof))
             yield with_measurement(entry, contracts[entry.name], error)
             before = after
 
@@ -208,7 +209,7 @@ class VerifyEngine(Stage):
             model = with_definitions(onnx.load(self.program.path))
             runnable.write_bytes(model.SerializeToString())
             stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (engine_stage(self.backend.name), run)]
-            (proof,) = prove(stages, self.given.all_prepared(), self.given.task, self.tolerance)
+            (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
         self.given.draw(engine, run, folder / self.picture)
         write_proof(folder, [proof], [])
         return f"{proof.stage} within {proof.worst.relative_error:.1e} σ of the {PROGRAM}"

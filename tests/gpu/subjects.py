@@ -64,7 +64,7 @@ def subject(folder: Path, *overrides: str) -> Subject:
     loaded = line.run(Load(job.source, job.weights))
     rewriting = rewriting_of(job, selection)
     exported = line.run_program(export_stage(job, LoadedNetwork(loaded, rewriting, job.source, job.task), selection))
-    given = real_input(job.config, job.task, job.sample)
+    given = real_input(job.config, job.proof, job.sample)
     sizes = (given.inputs[0], given.usual, given.inputs[-1])
     smallest, usual, largest = (given.prepared(size).tensors for size in sizes)
     network = job.source.network(loaded.folder, rewriting, job.task)

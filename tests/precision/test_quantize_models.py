@@ -13,6 +13,7 @@ from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
 from compiler.precision.int8.sensitivity import auto_quantize, rank
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 from tests.exporting import export
 from tests.precision.quantizing import cosine, dequantizers, node, run, sources
@@ -25,7 +26,7 @@ both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT], ids=["on
 @pytest.fixture(scope="module")
 def sample():
     task = build_task(compose(["model=rtmpose-t"]).model.processing)
-    return task.samples(task.read(task.sample_source()), None, 4, SIZE).tensors
+    return proof_of(task).samples(task.read(task.sample_source()), 4, SIZE).tensors
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from compiler.config.sizes import SizeRange
+from compiler.proof import proof_of
+from compiler.tasks import Sample
 from compiler.tasks.images import read_image
 from compiler.tasks.pose.bottomup import PersonPose
 from tests.tasks.detectors import detector
@@ -41,7 +43,7 @@ def person(offset=0.0, score=0.9, visible=0.9, item=0):
 
 @pytest.mark.parametrize(("name", "side"), [("yoloxpose", 640), ("yoloxpose-s", 640), ("yoloxpose-tiny", 416)])
 def test_the_image_lies_in_the_middle_with_grey_around_it(name, side, image):
-    tensor = detector(name).preprocess(image, None).tensors["input"]
+    tensor = detector(name).preprocess(Sample(image)).tensors["input"]
     assert tensor.shape == (1, 3, side, side)
     assert (tensor[..., :2] == 114).all()
     assert (tensor[..., -2:] == 114).all()
@@ -52,19 +54,19 @@ def test_the_image_lies_in_the_middle_with_grey_around_it(name, side, image):
 def test_colours_are_left_as_they_are(task):
     blue = np.zeros((64, 64, 3), np.uint8)
     blue[..., 0] = 200
-    tensor = task.preprocess(blue, None).tensors["input"]
+    tensor = task.preprocess(Sample(blue)).tensors["input"]
     assert tensor[0, :, 320, 320].tolist() == [200, 0, 0]
 
 
 def test_an_engine_of_another_size_gets_its_size(task, image):
-    assert task.preprocess(image, None, FIXED).tensors["input"].shape == (1, 3, 96, 128)
-    assert task.samples(image, None, 3, (64, 96)).tensors["input"].shape == (3, 3, 64, 96)
+    assert task.preprocess(Sample(image), FIXED).tensors["input"].shape == (1, 3, 96, 128)
+    assert proof_of(task).samples(Sample(image), 3, (64, 96)).tensors["input"].shape == (3, 3, 64, 96)
     assert read_image(task.sample_source()).shape[2] == 3
 
 
 def test_people_are_mapped_to_the_image(task, image):
     """The image is 64 wide and 96 high in the input, and begins at x = 32."""
-    prepared = task.preprocess(image, None, FIXED)
+    prepared = task.preprocess(Sample(image), FIXED)
     outputs = raw([(48, 24, 80, 72, 0.5), (-40, -9, 200, 200, 0.8)], [(64, 48, 0.9), (0, 96, 0.1)])
     large, small = task.decode(outputs, prepared)
     np.testing.assert_allclose(small.box, [50, 75, 150, 225], atol=1e-3)
@@ -83,47 +85,20 @@ def test_the_host_tail_gathers_the_key_points_of_what_it_keeps(image):
     boxes = np.array([[[40, 20, 60, 60], [41, 20, 60, 60], [70, 20, 90, 60]]], np.float32)
     scores = np.array([[[0.6], [0.7], [0.5]]], np.float32)
     keypoints = np.arange(3 * 17 * 3, dtype=np.float32).reshape(1, 3, 17, 3)
-    prepared = host.preprocess(image, None, FIXED)
+    prepared = host.preprocess(Sample(image), FIXED)
     ours = host.decode({"boxes": boxes, "scores": scores, "keypoints": keypoints}, prepared)
     rows = [(41, 20, 60, 60, 0.7), (70, 20, 90, 60, 0.5)]
     theirs = native.decode(raw(rows, [keypoints[0, 1], keypoints[0, 2]]), prepared)
     assert len(ours) == 2
-    assert host.difference(ours, theirs) == 0
-
-
-def test_difference_is_the_farthest_key_point(task):
-    assert task.difference([], []) == 0
-    assert task.difference([person()], [person()]) == 0
-    assert task.difference([person()], [person(3)]) == pytest.approx(3 * 2**0.5)
-    assert task.difference([person()], []) == float("inf")
-    assert task.difference([person()], [person(item=1)]) == float("inf")
-    assert task.difference([person()], [person(float("nan"))]) == float("inf")
-
-
-def test_key_points_follow_their_person_into_the_order_of_the_reference(task):
-    one, other = (0, 0, 10, 10, 0.5), (50, 50, 60, 60, 0.5)
-    reference, swapped = raw([one, other], [(1, 1, 1), (2, 2, 1)]), raw([other, one], [(2, 2, 1), (1, 1, 1)])
-    expected, put = task.comparable(reference, reference), task.comparable(swapped, reference)
-    assert set(put) == {"boxes", "scores", "labels", "keypoints"}
-    for name, value in expected.items():
-        np.testing.assert_array_equal(put[name], value)
+    assert proof_of(host).difference(ours, theirs) == 0
 
 
 def test_drawing_shows_people_and_visible_points_above_the_threshold(task, image):
-    np.testing.assert_array_equal(task.draw(image, [person(score=0.2)]), image)
-    box_only, whole = task.draw(image, [person(visible=0.2)]), task.draw(image, [person()])
+    np.testing.assert_array_equal(task.draw(Sample(image), [person(score=0.2)]), image)
+    box_only, whole = task.draw(Sample(image), [person(visible=0.2)]), task.draw(Sample(image), [person()])
     assert (box_only[60:240, 40:160] == 127).all()
     assert (whole[60:240, 40:160] != 127).any()
-    assert (task.draw(image, [person(float("nan"))]) == box_only).all()
-
-
-def test_the_sdk_lays_the_image_into_the_corner(task):
-    tasks = task.sdk_pipeline(True, FIXED)["pipeline"]["tasks"]
-    resize, padding = tasks[0]["transforms"][1:3]
-    assert resize == {"type": "Resize", "keep_ratio": True, "size": [96, 96]}
-    assert padding == {"type": "Pad", "size": [128, 96], "pad_val": {"img": [114, 114, 114]}}
-    assert (tasks[2]["module"], tasks[2]["component"]) == ("mmpose", "YOLOXPose")
-    assert task.sdk_codebase()["type"] == "mmpose"
+    assert (task.draw(Sample(image), [person(float("nan"))]) == box_only).all()
 
 
 def test_settings_that_cannot_be_are_refused(task):

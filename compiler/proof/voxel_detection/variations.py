@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from compiler.tasks.points import Points
-from compiler.tasks.voxel_detection.voxelization import Voxelization, Voxels
+from compiler.tasks.voxel_detection.voxelization import Voxelization, Voxels, padded
 
 _TURN = 0.15
 """Radians by which a cloud is turned at most: one that a camera's view bounds stays in range."""
@@ -49,9 +49,3 @@ def exactly(points: Points, voxelization: Voxelization, voxels: int) -> Voxels:
         scattered.append(more)
         found = voxelization(np.concatenate(scattered))
     return padded(found, voxels)
-
-
-def padded(found: Voxels, voxels: int) -> Voxels:
-    """Return the first voxels, or all and the last one again and again: whoever lays them out writes it once."""
-    rows = np.minimum(np.arange(voxels), len(found.voxels) - 1)
-    return Voxels(found.voxels[rows], found.num_points[rows], found.coors[rows])

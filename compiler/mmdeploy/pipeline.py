@@ -14,7 +14,7 @@ def pipeline(
     decoder: Mapping[str, Any],
     batched: bool,
 ) -> dict[str, Any]:
-    """Return the content of a `pipeline.json` with one image in, one network and one decoder.
+    """The content of a `pipeline.json` with one image in, one network and one decoder.
 
     Args:
         transforms: What makes the network's input of an image file, from loading it to collecting the result.

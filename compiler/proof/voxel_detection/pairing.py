@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.tasks.detection.pairing import SCORE_MARGIN, UNDECIDED_SHARE, Pairing
+from compiler.proof.pairing import SCORE_MARGIN, UNDECIDED_SHARE, Pairing
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, box_corners
 from compiler.tasks.voxel_detection.decoder import Decoder
 

@@ -8,12 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.tasks import build_task
+from compiler.tasks import Sample
 from compiler.tasks.crops import Crops
 from compiler.tasks.pose import Pose, PreparedPoses, TopdownPose
-
-SIZE = (256, 192)
-"""Height and width of the input."""
 
 
 def identity(count: int = 1) -> PreparedPoses:
@@ -72,14 +69,14 @@ def test_merging_with_the_exact_mirror_changes_nothing(task):
 
 
 def test_flipping_mirrors_the_crop(task, photograph):
-    tensors = task.preprocess(photograph, None).tensors
+    tensors = task.preprocess(Sample(photograph)).tensors
     flipped = task.flip(tensors)
     np.testing.assert_array_equal(flipped["input"], tensors["input"][:, :, :, ::-1])
     assert flipped["input"].flags.c_contiguous
 
 
 def test_preprocessing_makes_a_normalised_batch(task, photograph):
-    prepared = task.preprocess(photograph, np.array([[0, 0, 512, 600], [100, 50, 400, 500.5]]))
+    prepared = task.preprocess(Sample(photograph, np.array([[0, 0, 512, 600], [100, 50, 400, 500.5]])))
     assert list(prepared.tensors) == list(task.inputs)
     tensor = prepared.tensors["input"]
     assert (tensor.shape, tensor.dtype) == ((2, 3, 256, 192), np.float32)
@@ -88,7 +85,10 @@ def test_preprocessing_makes_a_normalised_batch(task, photograph):
 
 
 def test_no_box_is_the_whole_image(task, photograph):
-    whole, boxed = task.preprocess(photograph, None), task.preprocess(photograph, np.array([[0, 0, 512, 600]]))
+    whole, boxed = (
+        task.preprocess(Sample(photograph)),
+        task.preprocess(Sample(photograph, np.array([[0, 0, 512, 600]]))),
+    )
     np.testing.assert_array_equal(whole.tensors["input"], boxed.tensors["input"])
     assert whole.boxes.tolist() == [[0, 0, 512, 600]]
 
@@ -98,7 +98,7 @@ def test_no_box_is_the_whole_image(task, photograph):
 def test_a_point_of_the_image_is_found_again(task, photograph, box, seed):
     """Points that a network would find in the crop are placed where the crop shows the image's pixels."""
     x, y, width, height = box
-    prepared = task.preprocess(photograph, np.array([[x, y, x + width, y + height]]))
+    prepared = task.preprocess(Sample(photograph, np.array([[x, y, x + width, y + height]])))
     bins = np.random.default_rng(seed).integers(0, [384, 512], (17, 2))
     outputs = {
         "simcc_x": np.eye(384, dtype=np.float32)[bins[None, :, 0]],
@@ -112,45 +112,13 @@ def test_a_point_of_the_image_is_found_again(task, photograph, box, seed):
 
 def test_poses_come_in_the_order_of_their_boxes(task, photograph):
     boxes = np.array([[0, 0, 300, 300], [200, 100, 500, 600]], np.float32)
-    prepared = task.preprocess(photograph, boxes)
+    prepared = task.preprocess(Sample(photograph, boxes))
     outputs = {"simcc_x": np.zeros((2, 17, 384), "f4"), "simcc_y": np.zeros((2, 17, 512), "f4")}
     outputs["simcc_x"][..., 192] = outputs["simcc_y"][..., 256] = [[1], [2]]
     for pose, box, score in zip(task.decode(outputs, prepared), boxes, (1, 2), strict=True):
         np.testing.assert_array_equal(pose.box, box)
         np.testing.assert_allclose(pose.keypoints, np.tile((box[:2] + box[2:]) / 2, (17, 1)), atol=1e-3)
         assert set(pose.scores.tolist()) == {score}
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_samples_are_distinct_and_repeatable(task, photograph, count):
-    boxes = np.array([[0, 0, 512, 600], [100, 100, 300, 400]])
-    first, second = (task.samples(photograph, boxes, count, SIZE) for _ in range(2))
-    tensor = first.tensors["input"]
-    assert len(tensor) == len(first.boxes) == count
-    np.testing.assert_array_equal(tensor, second.tensors["input"])
-    np.testing.assert_array_equal(tensor[0], task.preprocess(photograph, boxes).tensors["input"][0])
-    for one in range(count):
-        for other in range(one):
-            assert np.abs(tensor[one] - tensor[other]).max() > 0.5
-
-
-def test_samples_around_the_whole_image(task, photograph):
-    assert len(task.samples(photograph, None, 3, SIZE).boxes) == 3
-
-
-def test_difference_is_the_largest_distance_in_pixels(task):
-    moved = one_pose()
-    moved.keypoints[4] += [3, 4]
-    assert task.difference([one_pose(), one_pose()], [one_pose(), moved]) == pytest.approx(5)
-    assert task.difference([one_pose()], [one_pose()]) == 0
-    assert task.difference([], []) == 0
-
-
-def test_poses_that_cannot_be_paired_are_infinitely_far_apart(task):
-    broken = one_pose()
-    broken.keypoints[0] = np.nan
-    assert task.difference([one_pose()], []) == float("inf")
-    assert task.difference([one_pose()], [broken]) == float("inf")
 
 
 def test_a_pose_survives_json():
@@ -162,7 +130,7 @@ def test_a_pose_survives_json():
 
 def test_drawing_shows_points_links_and_box_on_a_copy(task):
     image = np.zeros((256, 192, 3), np.uint8)
-    drawn = task.draw(image, [one_pose()])
+    drawn = task.draw(Sample(image), [one_pose()])
     assert not image.any()
     x, y = one_pose().keypoints[0].round().astype(int)
     np.testing.assert_array_equal(drawn[y, x], [255, 153, 51])
@@ -175,21 +143,21 @@ def test_drawing_hides_what_is_unsure_or_nowhere(task):
     image = np.zeros((256, 192, 3), np.uint8)
     nowhere = one_pose()
     nowhere.keypoints[:] = np.nan
-    unsure = task.draw(image, [one_pose(score=task.score_threshold - 0.01)])
-    np.testing.assert_array_equal(unsure, task.draw(image, [nowhere]))
-    np.testing.assert_array_equal(unsure, task.draw(image, [one_pose(score=float("nan"))]))
-    assert (task.draw(image, [one_pose(score=task.score_threshold)]) != unsure).any()
+    unsure = task.draw(Sample(image), [one_pose(score=task.score_threshold - 0.01)])
+    np.testing.assert_array_equal(unsure, task.draw(Sample(image), [nowhere]))
+    np.testing.assert_array_equal(unsure, task.draw(Sample(image), [one_pose(score=float("nan"))]))
+    assert (task.draw(Sample(image), [one_pose(score=task.score_threshold)]) != unsure).any()
 
 
 def test_drawing_bears_points_far_outside(task):
-    task.draw(np.zeros((64, 64, 3), np.uint8), [one_pose(1e5), one_pose(-1e5)])
+    task.draw(Sample(np.zeros((64, 64, 3), np.uint8)), [one_pose(1e5), one_pose(-1e5)])
 
 
 def test_drawing_grows_with_the_image(task):
     def drawn_share(factor: int) -> float:
         pose = one_pose()
         larger = Pose(pose.keypoints * factor, pose.scores, pose.box * factor)
-        return task.draw(np.zeros((256 * factor, 192 * factor, 3), np.uint8), [larger]).any(axis=2).mean()
+        return task.draw(Sample(np.zeros((256 * factor, 192 * factor, 3), np.uint8)), [larger]).any(axis=2).mean()
 
     # Lines of constant width would cover a quarter of the share in an image four times as large.
     assert drawn_share(16) > drawn_share(4) * 0.5
@@ -206,38 +174,13 @@ def test_drawing_grows_with_the_image(task):
 )
 def test_preprocessing_refuses_other_shapes(task, image, boxes):
     with pytest.raises(ValueError, match=r"an image is|boxes are"):
-        task.preprocess(image, boxes)
+        task.preprocess(Sample(image, boxes))
 
 
 def test_decoding_refuses_other_shapes(task):
     outputs = {"simcc_x": np.zeros((1, 16, 384), "f4"), "simcc_y": np.zeros((1, 16, 512), "f4")}
     with pytest.raises(ValueError, match="simcc_x"):
         task.decode(outputs, identity())
-
-
-def test_the_sdk_files_are_mmdeploys(task, parity):
-    folder = parity / "sdk" / "rtmpose_m"
-    assert task.sdk_pipeline() == json.loads((folder / "pipeline.json").read_text())
-    deploy, detail = (json.loads((folder / f"{name}.json").read_text()) for name in ("deploy", "detail"))
-    assert task.sdk_task == deploy["task"]
-    assert task.sdk_model == deploy["models"][0]["name"]
-    assert task.sdk_codebase() == detail["codebase_config"]
-    assert list(task.outputs) == detail["onnx_config"]["output_names"]
-    assert list(task.inputs) == detail["onnx_config"]["input_names"]
-
-
-def test_the_sdk_is_told_the_tasks_own_settings(task, node):
-    node["padding"] = 1.5
-    node["codec"]["use_dark"] = True
-    transform, network, decoder = build_task(node).sdk_pipeline(batched=False)["pipeline"]["tasks"]
-    assert transform["transforms"][1]["padding"] == 1.5
-    assert network["is_batched"] is False
-    assert decoder["params"]["use_dark"] is True
-
-
-def test_the_sdk_is_never_told_to_flip(task):
-    flipping = dataclasses.replace(task, flip_test=True)
-    assert flipping.sdk_pipeline() == task.sdk_pipeline()
 
 
 def test_keypoints_are_cocos(task):

@@ -1,7 +1,6 @@
 """Each pose model prepares, decodes and describes itself to the SDK as its original does."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from compiler.tasks import build_task
+from compiler.tasks import Sample, build_task
 from compiler.tasks.crops import Crops
 from compiler.tasks.pose import Pose, PreparedPoses, TopdownPose
 from compiler.tasks.pose.codecs import MegviiHeatmap, MSRAHeatmap, SimCCLabel, UDPHeatmap
 
 CONFIGS = Path(__file__).parents[2] / "conf"
-
 # Our model, and the reference outputs of the original.
 ORIGINALS = {
     "hourglass": "hourglass52",
@@ -97,7 +95,7 @@ def test_the_settings_are_those_of_openmmlabs_config(name, codec, use_udp, shift
 def test_an_unbiased_crop_and_its_codec_agree(photograph):
     """A peak in a heat map of UDP is placed where the crop shows the image's pixels."""
     task = model_task("hrnet-w32-udp")
-    prepared = task.preprocess(photograph, np.array([[100, 50, 400, 500]]))
+    prepared = task.preprocess(Sample(photograph, np.array([[100, 50, 400, 500]])))
     heatmaps = np.zeros((1, 17, 64, 48), np.float32)
     heatmaps[:, :, 20, 30] = 1
     (pose,) = task.decode({"output": heatmaps}, prepared)
@@ -108,7 +106,7 @@ def test_an_unbiased_crop_and_its_codec_agree(photograph):
 
 def test_the_flip_test_runs_the_network_on_the_mirrored_crop_too(photograph):
     task = dataclasses.replace(model_task("hrnet"), flip_test=True)
-    tensors = task.preprocess(photograph, None).tensors
+    tensors = task.preprocess(Sample(photograph)).tensors
     seen = []
 
     def run(inputs):
@@ -117,29 +115,3 @@ def test_the_flip_test_runs_the_network_on_the_mirrored_crop_too(photograph):
 
     assert (task.infer(run, tensors)["output"] == 1.5).all()
     np.testing.assert_array_equal(seen[1], seen[0][..., ::-1])
-
-
-def test_the_sdk_files_are_mmdeploys(parity):
-    task, folder = model_task("hrnet"), parity / "sdk" / "hrnet_w32"
-    deploy, detail = (json.loads((folder / f"{name}.json").read_text()) for name in ("deploy", "detail"))
-    assert task.sdk_pipeline(batched=False) == json.loads((folder / "pipeline.json").read_text())
-    assert (task.sdk_task, task.sdk_model) == (deploy["task"], deploy["models"][0]["name"])
-    assert task.sdk_codebase() == detail["codebase_config"]
-    assert list(task.outputs) == detail["onnx_config"]["output_names"]
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("hrnet", {"post_process": "default", "shift_heatmap": True}),
-        ("hrnet-w32-dark", {"post_process": "unbiased", "modulate_kernel": 11}),
-        ("hrnet-w32-udp", {"post_process": "default", "use_udp": True, "modulate_kernel": 11}),
-        ("mspn", {"post_process": "megvii", "modulate_kernel": 5, "shift_heatmap": False}),
-    ],
-)
-def test_the_sdk_is_told_how_to_decode(name, told):
-    task = model_task(name)
-    prepare, _, decoder = task.sdk_pipeline()["pipeline"]["tasks"]
-    assert decoder["component"] == "TopdownHeatmapSimpleHeadDecode"
-    assert told.items() <= decoder["params"].items()
-    assert ("use_udp" in decoder["params"]) == prepare["transforms"][2].get("use_udp", False) == task.use_udp

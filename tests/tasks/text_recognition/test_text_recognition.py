@@ -1,6 +1,5 @@
 """A word is cropped, brought to the network's height, and read as MMOCR reads it."""
 
-import dataclasses
 import json
 import math
 
@@ -10,7 +9,7 @@ import pytest
 
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
-from compiler.tasks import build_task
+from compiler.tasks import Sample, build_task
 from compiler.tasks.images import read_image
 from compiler.tasks.text_recognition import (
     PreparedTexts,
@@ -18,7 +17,7 @@ from compiler.tasks.text_recognition import (
     TextRecognition,
     drawable,
 )
-from compiler.tasks.text_recognition.dictionary import Dictionary, edit_distance
+from compiler.tasks.text_recognition.dictionary import Dictionary
 from tests.tasks.detectors import detector
 
 CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -137,7 +136,7 @@ def test_a_crop_is_no_wider_than_the_engine(recognition, size, sizes, expected):
 
 
 def test_a_word_is_the_grey_resized_and_normalised_crop(recognition, image):
-    found = recognition.preprocess(image, BOX)
+    found = recognition.preprocess(Sample(image, BOX))
     grey = cv2.resize(cv2.cvtColor(image[5:45, 4:64], cv2.COLOR_BGR2GRAY), (48, 32))
     np.testing.assert_array_equal(found.tensors["input"], ((grey.astype("f4") - 127) / 127)[None, None])
     assert found.widths == (48,)
@@ -145,22 +144,22 @@ def test_a_word_is_the_grey_resized_and_normalised_crop(recognition, image):
 
 
 def test_no_box_means_the_whole_image(recognition, image):
-    whole = recognition.preprocess(image, np.array([[0, 0, 300, 60]], "f4"))
-    found = recognition.preprocess(image, None)
+    whole = recognition.preprocess(Sample(image, np.array([[0, 0, 300, 60]], "f4")))
+    found = recognition.preprocess(Sample(image))
     np.testing.assert_array_equal(found.tensors["input"], whole.tensors["input"])
     np.testing.assert_array_equal(found.boxes, [[0, 0, 300, 60]])
 
 
 def test_a_box_reaches_to_the_edges_of_its_pixels_and_of_the_image(recognition, image):
-    inner = recognition.preprocess(image, np.array([[4.4, 5.9, 63.1, 44.2], [-9, 20, 400, 90]], "f4"))
-    outer = recognition.preprocess(image, np.array([[4, 5, 64, 45], [0, 20, 300, 60]], "f4"))
+    inner = recognition.preprocess(Sample(image, np.array([[4.4, 5.9, 63.1, 44.2], [-9, 20, 400, 90]], "f4")))
+    outer = recognition.preprocess(Sample(image, np.array([[4, 5, 64, 45], [0, 20, 300, 60]], "f4")))
     np.testing.assert_array_equal(inner.tensors["input"], outer.tensors["input"])
 
 
 def test_crops_of_a_batch_are_padded_with_zeros_to_the_widest(recognition, image):
     boxes = np.array([[4, 5, 64, 45], [0, 0, 300, 60]], "f4")
-    together = recognition.preprocess(image, boxes, DYNAMIC)
-    narrow, wide = (recognition.preprocess(image, boxes[index : index + 1], DYNAMIC) for index in range(2))
+    together = recognition.preprocess(Sample(image, boxes), DYNAMIC)
+    narrow, wide = (recognition.preprocess(Sample(image, boxes[index : index + 1]), DYNAMIC) for index in range(2))
     assert together.widths == (*narrow.widths, *wide.widths) == (48, 160)
     np.testing.assert_array_equal(together.tensors["input"][:1, ..., :48], narrow.tensors["input"])
     np.testing.assert_array_equal(together.tensors["input"][1:], wide.tensors["input"])
@@ -168,7 +167,7 @@ def test_crops_of_a_batch_are_padded_with_zeros_to_the_widest(recognition, image
 
 
 def test_an_engine_of_one_size_gets_that_size(recognition, image):
-    found = recognition.preprocess(image, BOX, FIXED)
+    found = recognition.preprocess(Sample(image, BOX), FIXED)
     assert found.tensors["input"].shape == (1, 1, 32, 100)
     assert found.widths == (48,)
 
@@ -184,45 +183,12 @@ def test_an_engine_of_one_size_gets_that_size(recognition, image):
 )
 def test_preprocessing_refuses_other_shapes(recognition, image, boxes):
     with pytest.raises(ValueError, match=r"an image is|boxes are"):
-        recognition.preprocess(image, boxes)
-
-
-def test_samples_are_distinct_full_and_always_the_same(recognition, image):
-    first, again = (recognition.samples(image, BOX, 4, (32, 200)).tensors["input"] for _ in range(2))
-    assert first.shape == (4, 1, 32, 200)
-    np.testing.assert_array_equal(first, again)
-    assert len({item.tobytes() for item in first}) == 4
-    assert first.any(axis=(1, 2)).all()
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ("", "", 0),
-        ("word", "word", 0),
-        ("word", "ward", 1),
-        ("word", "words", 1),
-        ("", "abc", 3),
-        ("kitten", "sitting", 3),
-    ],
-)
-def test_the_edit_distance_counts_changed_characters(a, b, expected):
-    assert edit_distance(a, b) == edit_distance(b, a) == expected
-
-
-def test_the_difference_is_that_of_the_worst_text(recognition):
-    def texts(*words):
-        return [Text(word, 1.0, (), np.zeros(4, "f4")) for word in words]
-
-    assert recognition.difference(texts("one", "two"), texts("one", "too")) == 1
-    assert recognition.difference(texts("one"), texts("one")) == 0
-    assert recognition.difference([], []) == 0
-    assert recognition.difference(texts("one"), []) == float("inf")
+        recognition.preprocess(Sample(image, boxes))
 
 
 def test_texts_are_written_above_their_boxes(recognition, image):
     before = image.copy()
-    drawn = recognition.draw(image, [Text("word", 1.0, (), np.array([50, 30, 120, 55], "f4"))])
+    drawn = recognition.draw(Sample(image), [Text("word", 1.0, (), np.array([50, 30, 120, 55], "f4"))])
     np.testing.assert_array_equal(image, before)
     assert drawn.shape == image.shape
     assert (drawn[10:28, 50:70] != image[10:28, 50:70]).any()
@@ -244,7 +210,7 @@ def test_the_picture_that_stands_in_is_one_word(recognition):
     picture = read_image(recognition.sample_source())
     height, width = picture.shape[:2]
     assert width > 2 * height
-    assert recognition.preprocess(picture, None, DYNAMIC).tensors["input"].std() > 0.3
+    assert recognition.preprocess(Sample(picture), DYNAMIC).tensors["input"].std() > 0.3
 
 
 @pytest.mark.parametrize("characters", ["", "aa"])
@@ -258,39 +224,3 @@ def test_settings_must_be_positive(node, change):
     with pytest.raises(UsageError) as error:
         build_task({**node, **change})
     assert "must be positive" in error.value.why
-
-
-def tasks(pipeline):
-    return pipeline["pipeline"]["tasks"]
-
-
-def test_the_sdk_files_are_mmdeploys_but_for_the_characters(recognition, parity):
-    folder = parity / "sdk" / "crnn"
-    golden = json.loads((folder / "pipeline.json").read_text())
-    # MMDeploy names a file of the characters, and we give them themselves.
-    golden_params, params = (tasks(found)[2]["params"] for found in (golden, recognition.sdk_pipeline()))
-    assert golden_params.pop("dict_file") == "dict_file.txt"
-    assert "".join(params["dict_list"]) == CHARACTERS
-    golden_params["dict_list"] = params["dict_list"]
-    assert recognition.sdk_pipeline() == golden
-    deploy, detail = (json.loads((folder / f"{name}.json").read_text()) for name in ("deploy", "detail"))
-    assert recognition.sdk_task == deploy["task"]
-    assert recognition.sdk_model == deploy["models"][0]["name"]
-    assert recognition.sdk_codebase() == detail["codebase_config"]
-    assert list(recognition.outputs) == detail["onnx_config"]["output_names"]
-    assert list(recognition.inputs) == detail["onnx_config"]["input_names"]
-
-
-def test_the_sdk_is_told_the_engines_widths(recognition):
-    rescale, _, padding = tasks(recognition.sdk_pipeline(sizes=DYNAMIC))[0]["transforms"][1:4]
-    assert rescale["max_width"] == 640
-    assert padding == {"type": "Pad", "size_divisor": 1}
-    rescale, _, padding = tasks(recognition.sdk_pipeline(sizes=FIXED))[0]["transforms"][1:4]
-    assert rescale["max_width"] == 100
-    assert padding == {"type": "Pad", "size": [100, 32]}
-
-
-def test_a_bound_of_the_models_own_holds_too(recognition):
-    bounded = dataclasses.replace(recognition, max_width=160)
-    assert bounded.width(np.zeros((32, 400, 3), np.uint8), DYNAMIC) == 160
-    assert tasks(bounded.sdk_pipeline(sizes=DYNAMIC))[0]["transforms"][1]["max_width"] == 160

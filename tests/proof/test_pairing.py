@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from compiler.proof.pairing import Detected, pair
 from compiler.selection import SelectionConfig
 from compiler.selection.nms import detections
-from compiler.tasks.detection.pairing import Detected, pair
 
 CONFIG = SelectionConfig(iou_threshold=0.5, score_thr=0.05, max_per_img=60)
 CROWD = [[100 * column, 100 * row, 100 * column + 50, 100 * row + 50, 0.9] for row in range(5) for column in range(8)]
