@@ -7,7 +7,8 @@ from torch import nn
 
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
-from compiler.export.exporters import Axis, ExportOptions, to_onnx
+from compiler.export import Axis, ExportOptions
+from compiler.export.onnx_program import to_onnx
 from compiler.export.operators import LstmNodes, with_constant_weights
 from compiler.export.program import save_model
 

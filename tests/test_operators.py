@@ -8,7 +8,7 @@ from torch import nn
 
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
-from compiler.export import Axis, ExportOptions, export
+from compiler.export import Axis, ExportOptions, export_onnx
 from compiler.networks.layers.nms import efficient_nms, nms
 
 IOU_THRESHOLD, MAX_PER_IMAGE = 0.5, 3
@@ -31,7 +31,7 @@ class SuppressFused(nn.Module):
 
 def export_to(folder, network, *outputs):
     options = ExportOptions("dynamo", 18, dict.fromkeys(EXAMPLE, (Axis(0, "batch"),)), outputs)
-    return export(network.eval(), EXAMPLE, others(), options, folder).path
+    return export_onnx(network.eval(), EXAMPLE, others(), options, folder).path
 
 
 def others():

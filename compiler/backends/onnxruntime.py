@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from compiler.artifact import Engine, Program, Tensors, installed_version
+from compiler.artifact import Engine, OnnxProgram, Program, Tensors, installed_version
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import CompileError, UsageError, nearest
 
@@ -28,6 +28,11 @@ class OnnxRuntime(Backend):
         threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
         spinning: Whether threads wait actively for work: fastest alone, slow beside another engine in one process.
     """
+
+    TITLE: ClassVar[str] = "ONNX Runtime"
+    PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    QUANTIZATION: ClassVar[str] = "asymmetric"
+    """Its kernels on the CPU are fast with uint8 activations."""
 
     optimization: str = "all"
     threads: int | None = None
@@ -55,6 +60,7 @@ class OnnxRuntime(Backend):
 
         kernels = {(kernel.domain, kernel.op_name) for kernel in get_all_opkernel_def()}
         kernels.add(("", "Constant"))  # becomes an initializer before there is anything to run
+        program = OnnxProgram.of(program)
         model = onnx.load(program.path, load_external_data=False)
         local = {(function.domain, function.name) for function in model.functions}
         refused: dict[str, list[str]] = {}
@@ -70,9 +76,9 @@ class OnnxRuntime(Backend):
 
     def build(self, request: BuildRequest) -> Engine:
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
-        program = request.program
+        program = OnnxProgram.of(request.program)
         shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
-        engine = Engine(request.folder, PROGRAM_FILE, self.node(), program.inputs, program.outputs)
+        engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), program.inputs, program.outputs)
         self.open(engine)
         engine.save()
         return engine

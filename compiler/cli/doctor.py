@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     for name in config_loader(config_dir).get_group_options("backend"):
         backend = build_backend(compose([f"backend={name}"], config_dir).backend)
         probe = backend.probe()
-        devices, precisions = ", ".join(probe.devices), ", ".join(backend.precisions)
+        devices, precisions = ", ".join(probe.devices), ", ".join(backend.PRECISIONS)
         problem = probe.problem or probe.build_problem or probe.run_problem
         backends.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(problem))
     screen.print(backends)

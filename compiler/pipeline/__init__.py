@@ -193,10 +193,10 @@ def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage
         ledger=tuple(ledger),
         config=asdict(job.config),
         versions=keys.versions(),
-        engine_bytes=engine.path.stat().st_size if engine.path.is_file() else None,
+        engine_bytes=engine.size,
         pictures=(job.origin.picture, stages.engine_picture(job.backend.name, job.probe)),
         reduced=precision.read_reduced(built.reduced) if built.reduced else None,
-        unproven=stages.why_unproven(job.probe, job.bundle),
+        unproven=stages.why_unproven(job.backend, job.probe, job.bundle),
     )
     stage.listen(StageStarted("package"))
     partial = job.bundle.with_name(f".{job.bundle.name}.partial")

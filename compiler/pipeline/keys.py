@@ -109,7 +109,7 @@ def reduce_key(job: Job, before: Key) -> Key:
         "precision": config.precision,
         "keep_fp32": config.keep_fp32,
         "auto": config.calibration.auto,
-        "quantization": job.backend.quantization,
+        "quantization": job.backend.QUANTIZATION,
         "tolerance": asdict(config.verify),
         "input": str(config.usual_input),
         "processing": config.model.processing,

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from compiler.artifact import Engine, Program, recover_folder, replace_folder
-from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Probe, build_backend
+from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Probe, backend_of
 from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
@@ -51,7 +51,7 @@ def build(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
     bundle = bundle.absolute()  # what is built lies beside it for a while, and "." has nothing beside it
     recover_folder(bundle)
     config, report = read_config(bundle), Report.load(bundle)
-    backend = build_backend(Engine.load(bundle).backend)
+    backend = backend_of(Engine.load(bundle))
     probe = backend.probe()
     _check(backend, probe, bundle)
     listen(RunStarted(report.model, report.name))
@@ -90,7 +90,7 @@ def _build(
     engine = backend.build(request)
     stage = StageFinished("build", perf_counter() - begin, False, f"{engine.file} by {backend.name}")
     listen(stage)
-    report = _with_engine(report, engine, probe, stage)
+    report = _with_engine(report, backend, engine, probe, stage)
     if report.unproven:
         return report
     run = backend.open(engine).run
@@ -99,7 +99,7 @@ def _build(
 
 
 def _check(backend: Backend, probe: Probe, bundle: Path) -> None:
-    if not (bundle / PROGRAM_FILE).is_file() or not backend.PROFILED:
+    if not (bundle / PROGRAM_FILE).is_file() or not backend.DEFERRED_BUILD:
         raise UsageError(
             f"there is nothing to build for {backend.name}",
             where=str(bundle),
@@ -115,16 +115,16 @@ def _check(backend: Backend, probe: Probe, bundle: Path) -> None:
         )
 
 
-def _with_engine(report: Report, engine: Engine, probe: Probe, stage: StageFinished) -> Report:
+def _with_engine(report: Report, backend: Backend, engine: Engine, probe: Probe, stage: StageFinished) -> Report:
     """Return the report of a bundle whose engine is there now."""
-    unproven = why_unproven(probe, engine.folder)
+    unproven = why_unproven(backend, probe, engine.folder)
     before = tuple(proof for proof in report.proofs if not proof.stage.startswith("engine"))
     pictures = report.pictures if unproven else (report.pictures[0], engine_picture(engine.backend["name"], probe))
     return replace(
         report,
         stages=(*(one for one in report.stages if one.stage != stage.stage), stage),
         proofs=before,
-        engine_bytes=engine.path.stat().st_size,
+        engine_bytes=engine.size,
         pictures=pictures,
         unproven=unproven,
     )

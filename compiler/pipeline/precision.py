@@ -99,9 +99,13 @@ def _halved(job: Job, model: onnx.ModelProto) -> tuple[Reduced, onnx.ModelProto]
 def _quantized(job: Job, model: onnx.ModelProto, table_folder: Path) -> tuple[Reduced, onnx.ModelProto]:
     from compiler.precision.int8 import SCHEMES, CalibrationTable, quantize
 
-    config, name = job.config, job.backend.quantization
+    config, name = job.config, job.backend.QUANTIZATION
     if name not in SCHEMES:
-        raise UsageError(f"there is no quantization '{name}'", where="backend.quantization", fix=nearest(name, SCHEMES))
+        raise UsageError(
+            f"there is no quantization '{name}'",
+            where=f"QUANTIZATION of {type(job.backend).__name__}",
+            fix=nearest(name, SCHEMES),
+        )
     table = CalibrationTable.load(table_folder / TABLE_FILE)
     if config.calibration.auto:
         result = _quantized_as_far_as_proven(job, model, table, SCHEMES[name])

@@ -36,12 +36,12 @@ def engine_picture(backend: str, probe: Probe) -> str:
     return f"output_{'program' if probe.run_problem else backend}.jpg"
 
 
-def why_unproven(probe: Probe, bundle: Path) -> str:
+def why_unproven(backend: Backend, probe: Probe, bundle: Path) -> str:
     """Return why the engine was not built or not run, and what to do about it; empty where it was run."""
     if probe.build_problem:
         return (
             f"no engine was built: {probe.build_problem}. On the machine that is to run it: "
-            f"python {bundle}/build_engine.py, or python -m compiler build {bundle}"
+            f"{backend.deferred_build_advice(bundle)}"
         )
     return f"the engine was built and not run: {probe.run_problem}" if probe.run_problem else ""
 
@@ -55,7 +55,7 @@ def select_rewriters(job: Job) -> Selection:
     config = job.config
     target = Target(
         backend=job.backend.name,
-        ir=job.backend.ir,
+        ir=job.backend.PROGRAM.IR,
         precision=config.precision,
         algo=config.model.algo,
         opset=config.export.opset,
@@ -108,7 +108,7 @@ def build_engine(job: Job, program: Program, folder: Path, listen: Listener) -> 
         progress=lambda share, phase: listen(StageProgressed(share, phase)),
     )
     if job.probe.build_problem:
-        engine = job.backend.postpone(request)
+        engine = job.backend.deferred_build(request)
         return f"{engine.file} is left to build, {', '.join(map(str, engine.inputs))}"
     engine = job.backend.build(request)
     return f"{engine.file}, {', '.join(map(str, engine.inputs))}"

@@ -103,7 +103,7 @@ class OnnxFile(Origin):
 
     def _check_operators(self) -> None:
         """Refuse operators that ONNX Runtime cannot run, as the proof does."""
-        unknown = OnnxRuntime(name="onnxruntime", precisions=()).plan(describe(self.file.path))
+        unknown = OnnxRuntime(name="onnxruntime").plan(describe(self.file.path))
         if unknown:
             raise CompileError(
                 f"ONNX Runtime does not know {len(unknown)} operators of the file",

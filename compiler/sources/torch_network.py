@@ -13,7 +13,7 @@ from compiler.artifact import Tensors
 from compiler.checkpoint import read_checkpoint
 from compiler.config import CompileConfig
 from compiler.config.schema import ModelConfig
-from compiler.export import Axis, ExportOptions, export, run_network
+from compiler.export import Axis, ExportOptions, export_onnx, run_network
 from compiler.networks import build, with_tail
 from compiler.proof import NETWORK, REWRITTEN, Run
 from compiler.sources import Network
@@ -65,7 +65,7 @@ class TorchNetwork(Network):
         config, task = job.config, job.task
         options = ExportOptions(config.exporter, config.export.opset, varying_axes(config, task), task.outputs)
         batch = config.fixed_batch or EXPORT_BATCH
-        program = export(
+        program = export_onnx(
             self.rewritten.network,
             task.samples(job.source, job.boxes, batch, config.sizes.usual).tensors,
             other_inputs(job),

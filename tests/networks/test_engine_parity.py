@@ -9,7 +9,7 @@ import torch
 from compiler.artifact import Engine
 from compiler.config import compose
 from compiler.config.sizes import size_text
-from compiler.export import ExportOptions, describe, export
+from compiler.export import ExportOptions, describe, export_onnx
 from compiler.networks import build
 from compiler.pipeline.job import read_job
 from compiler.pipeline.stages import build_engine, rewrite, rewritten_program, select_rewriters
@@ -47,7 +47,7 @@ def compile_raw(job, weights, inputs, outputs, folder):
     options = ExportOptions(job.config.exporter, job.config.export.opset, varying_axes(job.config, job.task), outputs)
     if job.task.batched:
         inputs = {name: np.concatenate([tensor, tensor[..., ::-1]]) for name, tensor in inputs.items()}
-    export(networks.rewritten.network, inputs, other_inputs(job), options, exported, rewriting=networks.rewriting)
+    export_onnx(networks.rewritten.network, inputs, other_inputs(job), options, exported, rewriting=networks.rewriting)
     rewrite(networks, exported, rewritten)
     build_engine(job, describe(rewritten_program(rewritten)), engine, lambda event: None)
     return job.backend.open(Engine.load(engine))
