@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from compiler.artifact import TensorSpec
+from compiler.artifact import Program, TensorSpec
+from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, Axis, ExportOptions, describe, run_network, save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
 from tests.exporting import export
 
 BATCH = (Axis(0, "batch"),)
@@ -115,7 +115,7 @@ def test_its_specs_are_what_was_asked_for(tmp_path, classifier, exporter):
         TensorSpec("features", "float32", ("batch", 4)),
     )
     assert program.path == tmp_path / ONNX_FILE
-    assert program == describe(program.path)
+    assert program == describe(program.path) == Program.load(tmp_path)
     assert program.nodes == len(onnx.load(program.path).graph.node) > 0
 
 
@@ -165,11 +165,11 @@ def test_an_opset_that_was_not_kept_is_an_error(tmp_path, classifier):
 @exporters
 def test_nothing_of_the_machine_it_comes_from_is_left_in_the_file(tmp_path, classifier, exporter):
     export(classifier, EXAMPLE, options(exporter), tmp_path)
-    content = (tmp_path / ONNX_FILE).read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["program.json", ONNX_FILE]
+    content = (tmp_path / ONNX_FILE).read_bytes() + (tmp_path / "program.json").read_bytes()
     for trace in (b"site-packages", b'.py"', b".py:", b"test_export", str(Path.home()).encode() + b"/"):
         assert trace not in content
     assert str(tmp_path).encode() not in content
-    assert [path.name for path in tmp_path.iterdir()] == [ONNX_FILE]
 
 
 @exporters

@@ -8,6 +8,7 @@ from compiler.backends.backend import (
     Probe,
     Profile,
     Session,
+    backend_of,
     build_backend,
     run_in_batches,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Probe",
     "Profile",
     "Session",
+    "backend_of",
     "build_backend",
     "run_in_batches",
 ]

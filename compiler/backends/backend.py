@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Program, Tensors
+from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
+from compiler.config.moved import RETIRED_BACKEND_KEYS, present_backend
 from compiler.config.sizes import Size
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
 from compiler.graphs.runtime import AS_WRITTEN, RuntimeOptions
 from compiler.precision.int8.schemes import QuantizationScheme
 
@@ -69,13 +71,15 @@ class BuildRequest:
     """What to build.
 
     Attributes:
-        program: Its precision applied.
+        program: Of the kind that the backend reads, its precision applied.
         folder: Empty; the engine's files and its sidecar go there.
         precision: What the Program is in: one of `fp32`, `fp16`, `bf16`, `int8`.
         profiles: Where the backend is `PROFILED` at least one; those of a static Program have a single size.
         cache: A folder that is kept between builds.
         progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
             interrupts the run.
+        calibration: Gives the batches that int8 takes its ranges from, to a backend that has no `quantization` of the
+            Program and quantises by itself; None otherwise.
     """
 
     program: Program
@@ -84,6 +88,7 @@ class BuildRequest:
     profiles: tuple[Profile, ...]
     cache: Path
     progress: Callable[[float, str], None]
+    calibration: Callable[[], Iterator[Tensors]] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,25 +111,14 @@ class Obstacle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backend(ABC):
-    """What every backend config holds; a backend adds its own options as fields.
+class Backend(BackendFacts, ABC):
+    """A backend: a class that knows its facts, and its options as fields, each with a key in the backend's config.
 
     Attributes:
-        name: As in deploy names.
-        precisions: What an engine of it can be built in.
-        ir: What it reads: `onnx` or `torchscript`.
-        exporter: The exporter it needs, where the default one does not do.
-        tail: Where a detector's boxes are selected unless the config says otherwise: `native` or `host`.
+        name: Of its config, as in deploy names.
     """
 
-    PROFILED: ClassVar[bool] = False
-    """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
-
     name: str
-    precisions: tuple[str, ...]
-    ir: str = "onnx"
-    exporter: str = "auto"
-    tail: str = "native"
 
     @property
     def quantization(self) -> QuantizationScheme | None:
@@ -137,7 +131,7 @@ class Backend(ABC):
         return AS_WRITTEN
 
     def node(self) -> dict[str, Any]:
-        """Return the config node that builds this backend again."""
+        """The config node that builds this backend again."""
         return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}
 
     @abstractmethod
@@ -146,7 +140,7 @@ class Backend(ABC):
 
     @abstractmethod
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
-        """Return what this backend cannot take of a Program. Needs not be installed."""
+        """What this backend cannot take of a Program. It needs not be installed."""
 
     @abstractmethod
     def build(self, request: BuildRequest) -> Engine:
@@ -156,14 +150,6 @@ class Backend(ABC):
             CompileError: The backend refuses the Program.
         """
 
-    def postpone(self, request: BuildRequest) -> Engine:
-        """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
-
-        Raises:
-            CompileError: The backend builds where it compiles, or not at all.
-        """
-        raise CompileError(f"{self.name} cannot build an engine later", where=f"backend={self.name}")
-
     @abstractmethod
     def open(self, engine: Engine) -> Session:
         """Open an engine for running.
@@ -172,14 +158,53 @@ class Backend(ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def deferred_build(self, request: BuildRequest) -> Engine:
+        """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
+
+        Raises:
+            CompileError: The backend builds where it compiles, or not at all: it has no `DEFERRED_BUILD`.
+        """
+        raise CompileError(
+            f"{self.name} builds an engine where it is compiled, or not at all", where=f"backend={self.name}"
+        )
+
+    def deferred_build_advice(self, bundle: Path) -> str:
+        """How an engine is built of what a bundle holds, where one can be built."""
+        return f"python -m compiler build {bundle}"
+
 
 def build_backend(node: Mapping[str, Any]) -> Backend:
-    """Return the backend that a config node describes.
+    """The backend that a config node describes.
 
     Raises:
         UsageError: An unknown class or option, or a value of the wrong type.
     """
+    retired = [key for key in RETIRED_BACKEND_KEYS if key in node and key not in _options(node)]
+    if retired:
+        key = retired[0]
+        raise UsageError(
+            f"'backend.{key}' is no option",
+            where=f"backend.{key}",
+            why="it is known of a backend's class, and not chosen",
+            fix=f"leave it out; where the class is yours, give it {RETIRED_BACKEND_KEYS[key]}",
+        )
     return instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
+
+
+def backend_of(engine: Engine) -> Backend:
+    """The backend that an engine was built by, whatever the layout of its sidecar.
+
+    Raises:
+        UsageError: See `build_backend`.
+    """
+    return build_backend(present_backend(engine.backend, _options(engine.backend)))
+
+
+def _options(node: Mapping[str, Any]) -> frozenset[str]:
+    """The options of a backend's class; none where there is no such class."""
+    if not isinstance(node.get("_target_"), str):
+        return frozenset()
+    return frozenset(field.name for field in fields(backend_facts(node)))  # type: ignore[arg-type]
 
 
 def run_in_batches(

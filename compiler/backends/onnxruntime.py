@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from compiler.artifact import Engine, Program, installed_version
+from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import UsageError, nearest
 from compiler.graphs.runtime import OnnxRuntimeSession, RuntimeOptions, sums_saturate
@@ -37,6 +37,9 @@ class OnnxRuntime(Backend):
         spinning: Whether threads wait actively for work: fastest alone, slow beside another engine in one process.
         cpu: What int8 is written for: one of `PROCESSORS`, or `AUTO` for the one that this machine is.
     """
+
+    TITLE: ClassVar[str] = "ONNX Runtime"
+    PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
 
     optimization: str = "all"
     threads: int | None = None
@@ -88,6 +91,7 @@ class OnnxRuntime(Backend):
 
         kernels = {(kernel.domain, kernel.op_name) for kernel in get_all_opkernel_def()}
         kernels.add(("", "Constant"))  # becomes an initializer before there is anything to run
+        program = OnnxProgram.of(program)
         model = onnx.load(program.path, load_external_data=False)
         local = {(function.domain, function.name) for function in model.functions}
         refused: dict[str, list[str]] = {}
@@ -103,9 +107,9 @@ class OnnxRuntime(Backend):
 
     def build(self, request: BuildRequest) -> Engine:
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
-        program = request.program
+        program = OnnxProgram.of(request.program)
         shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
-        engine = Engine(request.folder, PROGRAM_FILE, self.node(), program.inputs, program.outputs)
+        engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), program.inputs, program.outputs)
         self.open(engine)
         engine.save()
         return engine

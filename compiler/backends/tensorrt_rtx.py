@@ -29,6 +29,8 @@ class TensorRTRTX(NvidiaBackend):
 
     LIBRARY: ClassVar[str] = "tensorrt_rtx"
     TITLE: ClassVar[str] = "TensorRT-RTX"
+    TAIL: ClassVar[str] = "host"
+    """It cannot build NonMaxSuppression."""
 
     compute_capabilities: tuple[str, ...] | None = None
 

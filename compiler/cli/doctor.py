@@ -60,7 +60,7 @@ def _backends(config_dir: Path | None) -> Table:
     for name in config_loader(config_dir).get_group_options("backend"):
         backend = build_backend(compose([f"backend={name}"], config_dir).backend)
         probe = backend.probe()
-        devices, precisions = ", ".join(probe.devices), ", ".join(backend.precisions)
+        devices, precisions = ", ".join(probe.devices), ", ".join(backend.PRECISIONS)
         problem = probe.problem or probe.build_problem or probe.run_problem
         table.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(problem))
     return table

@@ -18,6 +18,8 @@ from compiler.errors import UsageError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from compiler.config.backend_facts import BackendFacts
+
 
 def compose(
     overrides: Sequence[str] = (), config_dir: Path | None = None, model_folder: Path | None = None
@@ -69,15 +71,30 @@ def to_config(node: DictConfig) -> CompileConfig:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
+        backend = node.get("backend")
+        if node.get("tail") is None and OmegaConf.is_dict(backend):
+            facts = _facts(OmegaConf.to_container(backend, resolve=True, throw_on_missing=True))
+            OmegaConf.update(node, "tail", facts.TAIL, force_add=True)
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise explain_omegaconf(error) from error
     config = instantiate(cast("dict[str, Any]", values), CompileConfig)
-    for key, kind in (("_target_", str), ("name", str), ("precisions", list)):
-        if not isinstance(config.backend.get(key), kind):
-            article = "a list" if kind is list else "a text"
-            raise UsageError(f"'backend.{key}' must be {article}", where=f"backend.{key}", fix="see conf/backend/")
+    _facts(config.backend)
     config = present_config(config)
     config.check()
     # However a shape is spelt, the config is the same.
     return replace(config, shape=str(config.resolved_shape))
+
+
+def _facts(backend: Any) -> type[BackendFacts]:
+    """What the class of a composed backend knows about itself.
+
+    Raises:
+        UsageError: The backend has no name, or no class.
+    """
+    from compiler.config.backend_facts import backend_facts
+
+    for key in ("_target_", "name"):
+        if not isinstance(backend.get(key), str):
+            raise UsageError(f"'backend.{key}' must be a text", where=f"backend.{key}", fix="see conf/backend/")
+    return backend_facts(backend)

@@ -38,7 +38,7 @@ def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
     if "_target_" not in node and not is_dataclass(base):
         path = _join(where, "_target_")
         raise UsageError(f"'{path}' is missing", where=path, why=f"there are several kinds of {base.__name__}")
-    kind = _dataclass(str(node["_target_"]), base, _join(where, "_target_")) if "_target_" in node else base
+    kind = find_class(str(node["_target_"]), base, _join(where, "_target_")) if "_target_" in node else base
     known = {field.name: field for field in fields(kind) if field.init}  # type: ignore[arg-type]
     for key in node:
         if key != "_target_" and key not in known:
@@ -57,8 +57,18 @@ def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
         raise UsageError(message, where=where, why=str(error)) from None
 
 
-def _dataclass(target: str, base: type[T], where: str) -> type[T]:
-    """Import the dataclass at the dotted path `target`, which must be a kind of `base`."""
+def find_class(target: str, base: type[T], where: str, kind: str = "") -> type[T]:
+    """The dataclass at a dotted path, imported.
+
+    Args:
+        target: Of today or of an earlier layout.
+        base: What it must derive from.
+        where: The path's place in the config, for error messages.
+        kind: What it has to be, for error messages, unless that is what `base` is called.
+
+    Raises:
+        UsageError: It cannot be imported, or is nothing that a config builds.
+    """
     module_name, _, name = present_target(target).rpartition(".")
     try:
         found = classes_in(module_name, base)
@@ -69,9 +79,9 @@ def _dataclass(target: str, base: type[T], where: str) -> type[T]:
             why=str(error),
             fix="give the full path of a class that can be imported: package.module.Class",
         ) from error
-    classes = {key: kind for key, kind in found.items() if is_dataclass(kind) and not isabstract(kind)}
+    classes = {key: value for key, value in found.items() if is_dataclass(value) and not isabstract(value)}
     if name not in classes:
-        raise UsageError(f"{target} is not a {base.__name__}", where=where, fix=nearest(name, classes))
+        raise UsageError(f"{target} is not a {kind or base.__name__}", where=where, fix=nearest(name, classes))
     return classes[name]
 
 

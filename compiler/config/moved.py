@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,8 +28,14 @@ PLUGIN = "plugin"
 PLUGIN_BACKEND, PLUGIN_REWRITER = "tensorrt", "fuse_nms"
 """The backend that has the plugin, and the rewriter."""
 
-RETIRED: Mapping[str, frozenset[str]] = {"compiler.backends.": frozenset({"quantization"})}
-"""Keys that the classes of a package had: what they said is in the engine."""
+RETIRED_BACKEND_KEYS: Mapping[str, str] = {
+    "precisions": "PRECISIONS",
+    "ir": "PROGRAM",
+    "exporter": "EXPORTER",
+    "tail": "TAIL",
+    "quantization": "quantization",
+}
+"""Keys that a backend's config had, each with the attribute of the backend's class that says the same."""
 
 
 def present_target(target: str) -> str:
@@ -63,7 +69,11 @@ def _native(node: Node, key: str) -> Node:
     return {**node, key: "native"} if node and node.get(key) == PLUGIN else node
 
 
-def without_retired_keys(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A node of a finished engine as today's class takes it."""
-    package = next((package for package in RETIRED if str(node.get("_target_", "")).startswith(package)), None)
-    return {key: value for key, value in node.items() if package is None or key not in RETIRED[package]}
+def present_backend(node: Mapping[str, Any], options: Collection[str]) -> dict[str, Any]:
+    """A backend's config node without the keys that were retired.
+
+    Args:
+        node: As a bundle has it.
+        options: The backend's, which keep their keys even where an earlier key was called alike.
+    """
+    return {key: value for key, value in node.items() if key in options or key not in RETIRED_BACKEND_KEYS}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
 from compiler.config.moved import PLUGIN, PLUGIN_BACKEND, PLUGIN_REWRITER
 from compiler.config.sizes import InputSize, Size, SizeRange, size_text
 from compiler.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from compiler.config.backend_facts import BackendFacts
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
 TAILS = ("native", "host")
@@ -150,7 +153,8 @@ class CompileConfig:
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
-    """Where a detector's boxes are selected: `native` or `host`; `plugin` is what `native` was called for TensorRT."""
+    """Where a detector's boxes are selected: `native` or `host`; composed from nothing, where its backend selects them
+    best. `plugin` is what `native` was called for TensorRT."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
@@ -218,9 +222,21 @@ class CompileConfig:
         return tuple(dict.fromkeys((smallest, self.usual_input, largest)))
 
     @property
+    def backend_facts(self) -> type[BackendFacts]:
+        """What the backend's class knows about itself.
+
+        Raises:
+            UsageError: There is no such class.
+        """
+        from compiler.config.backend_facts import backend_facts  # it knows Programs, and thereby numpy: --help does not
+
+        return backend_facts(self.backend)
+
+    @property
     def exporter(self) -> str:
         """The exporter after `auto` is resolved."""
-        wishes = (self.export.exporter, str(self.backend.get("exporter", "auto")), self.model.exporter)
+        facts = self.backend_facts
+        wishes = (self.export.exporter, facts.PROGRAM.EXPORTER, facts.EXPORTER, self.model.exporter)
         return next((wish for wish in wishes if wish != "auto"), "dynamo")
 
     @property
@@ -284,7 +300,7 @@ class CompileConfig:
             raise UsageError(
                 f"there is no precision '{self.precision}'", where="precision", fix=nearest(self.precision, PRECISIONS)
             )
-        able = [str(precision) for precision in self.backend["precisions"]]
+        able = self.backend_facts.PRECISIONS
         if self.precision not in able:
             raise UsageError(
                 f"{self.backend['name']} cannot be built in {self.precision}",
@@ -385,7 +401,15 @@ class CompileConfig:
         for where, exporter in (("export.exporter", self.export.exporter), ("model.exporter", self.model.exporter)):
             if exporter not in EXPORTERS:
                 raise UsageError(f"there is no exporter '{exporter}'", where=where, fix=nearest(exporter, EXPORTERS))
-        if self.exporter == "dynamo" and self.export.opset < FIRST_DYNAMO_OPSET:
+        program = self.backend_facts.PROGRAM
+        if program.EXPORTER not in ("auto", self.exporter):
+            raise UsageError(
+                f"the {self.exporter} exporter does not make what {self.backend['name']} reads",
+                where=f"backend={self.backend['name']} export.exporter={self.export.exporter}",
+                why=f"it reads {program.IR}, which is made by {program.EXPORTER}",
+                fix="leave export.exporter out",
+            )
+        if program.IR == "onnx" and self.exporter == "dynamo" and self.export.opset < FIRST_DYNAMO_OPSET:
             raise UsageError(
                 f"the dynamo exporter cannot write opset {self.export.opset}",
                 where=f"export.opset={self.export.opset}",

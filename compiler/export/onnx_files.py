@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, Program, digest, file_digest
+from compiler.artifact import Dimension, OnnxProgram, digest, file_digest
 from compiler.errors import CompileError, UsageError
 from compiler.export.external_data import Place, external_tensors, invalid
 from compiler.export.program import LARGEST_SINGLE_FILE, cleaned, default_opset, parts_of, save_model
@@ -123,7 +123,7 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
     return file
 
 
-def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]], path: Path) -> Program:
+def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]], path: Path) -> OnnxProgram:
     """Write a model as a Program: without metadata, its inputs in these shapes, and the others worked out anew.
 
     Args:

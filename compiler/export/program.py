@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compiler.artifact import Program, TensorSpec
+from compiler.artifact import OnnxProgram, TensorSpec
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ LARGEST_SINGLE_FILE = 2 * 1024**3
 FIND_THE_REWRITER = "run again with rewriters.disable=[...] to find the rewriter that breaks it"
 
 
-def describe(path: Path) -> Program:
+def describe(path: Path) -> OnnxProgram:
     """Read a Program's specs back from its file."""
     import onnx
 
     return _described(onnx.load(path, load_external_data=False), path)
 
 
-def _described(model: onnx.ModelProto, path: Path) -> Program:
+def _described(model: onnx.ModelProto, path: Path) -> OnnxProgram:
     weights = {initializer.name for initializer in model.graph.initializer}
-    return Program(
+    return OnnxProgram(
         path=path,
         inputs=tuple(_spec(value) for value in model.graph.input if value.name not in weights),
         outputs=tuple(_spec(value) for value in model.graph.output),
@@ -41,7 +41,7 @@ def _described(model: onnx.ModelProto, path: Path) -> Program:
     )
 
 
-def save_model(model: onnx.ModelProto, path: Path, fix: str = FIND_THE_REWRITER) -> Program:
+def save_model(model: onnx.ModelProto, path: Path, fix: str = FIND_THE_REWRITER) -> OnnxProgram:
     """Write a model as one file, check it, and return its specs.
 
     Args:

@@ -12,17 +12,18 @@ from compiler.artifact import Tensors
 from compiler.backends import Backend, Profile
 from compiler.config import CompileConfig
 from compiler.config.sizes import Size
-from compiler.errors import CompileError
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job, cache_folder
 from compiler.pipeline.line import Line
+from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.proof import AnyProof, Tolerance
 from compiler.sources import Rewriting, Samples
 from compiler.stages import (
     Artifact,
     Build,
     Calibrate,
+    CalibrationData,
     Export,
     Load,
     LoadedNetwork,
@@ -35,6 +36,7 @@ from compiler.stages import (
     Rewriters,
     Verify,
     select_rewriters,
+    without_graphs,
 )
 from compiler.stages.tools import versions
 from compiler.tasks import AnySample, AnyTask
@@ -56,20 +58,20 @@ class Steps:
         network: The original, and what is done to it.
         selection: The rewriters of the run.
         exported: The Program as it was exported.
-        rewritten: After the graph rewriters.
-        reduced: In a lower precision; None in fp32.
+        rewritten: After the graph rewriters; None where there is no graph.
+        reduced: In a lower precision; None in fp32, and where the backend lowers it by itself.
     """
 
     network: LoadedNetwork
     selection: Selection
     exported: ProgramArtifact
-    rewritten: ProgramArtifact
-    reduced: ProgramArtifact | None
+    rewritten: ProgramArtifact | None = None
+    reduced: ProgramArtifact | None = None
 
     @property
     def program(self) -> ProgramArtifact:
         """What an engine is built from."""
-        return self.reduced or self.rewritten
+        return self.reduced or self.rewritten or self.exported
 
 
 def make_program(job: Job, line: Line) -> Steps:
@@ -78,17 +80,25 @@ def make_program(job: Job, line: Line) -> Steps:
     loaded = line.run(Load(job.source, job.weights))
     network = LoadedNetwork(loaded, rewriting_of(job, selection), job.source, job.task)
     exported = line.run_program(export_stage(job, network, selection))
+    if not job.has_graph:
+        return Steps(network, selection, exported)
     rewritten = line.run_program(Rewrite(exported, Rewriters.of_graph(selection)))
-    reduced = None
+    return Steps(network, selection, exported, rewritten, reduced_program(job, rewritten, line))
+
+
+def reduced_program(job: Job, program: ProgramArtifact, line: Line) -> ProgramArtifact | None:
+    """The Program in a lower precision; None in fp32, and where the backend quantises by itself."""
     match job.config.precision:
         case "fp32":
-            pass
+            return None
         case "int8":
-            table = line.run(calibrate_stage(job, rewritten))
-            reduced = line.run_program(quantize_stage(job, rewritten, table))
+            scheme = job.backend.quantization
+            if scheme is None:
+                return None
+            table = line.run(Calibrate(program, job.config.calibration.method, calibration_data(job)))
+            return line.run_program(quantize_stage(job, program, table, scheme))
         case _:
-            reduced = line.run_program(half_stage(job, rewritten))
-    return Steps(network, selection, exported, rewritten, reduced)
+            return line.run_program(half_stage(job, program))
 
 
 def selection_for(job: Job) -> Selection:
@@ -100,15 +110,15 @@ def selection_for(job: Job) -> Selection:
     config = job.config
     target = Target(
         backend=job.backend.name,
-        ir=job.backend.ir,
+        ir=job.backend.PROGRAM.IR,
         precision=config.precision,
         algo=config.model.algo,
         opset=config.export.opset,
         batch=config.fixed_batch,
         versions={**versions(), job.backend.name: job.probe.version},
     )
-    selection = select_rewriters(target, config.rewriters.disable, config.rewriters.require)
-    return job.source.rewritable_by(selection)
+    selection = job.source.rewritable_by(select_rewriters(target, config.rewriters.disable, config.rewriters.require))
+    return selection if job.has_graph else without_graphs(selection)
 
 
 def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Export:
@@ -120,6 +130,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
         network=LoadedNetwork(network.loaded, rewriting_of(job, rewriters.selection), job.source, task),
         example=Samples.of(_tensors(job, batch, config.sizes.usual)),
         others=tuple(map(Samples.of, _other_inputs(job))),
+        kind=job.backend.PROGRAM.IR,
         exporter=config.exporter,
         opset=config.export.opset,
         axes=_varying_axes(config, task),
@@ -128,11 +139,9 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
     )
 
 
-def calibrate_stage(job: Job, program: ProgramArtifact) -> Calibrate:
-    """The ranges of int8."""
-    return Calibrate(
-        program=program,
-        method=job.config.calibration.method,
+def calibration_data(job: Job) -> CalibrationData:
+    """What int8 takes its ranges from."""
+    return CalibrationData(
         items=job.calibration_items,
         proof=job.proof,
         usual=job.config.usual_input,
@@ -141,20 +150,8 @@ def calibrate_stage(job: Job, program: ProgramArtifact) -> Calibrate:
     )
 
 
-def quantize_stage(job: Job, program: ProgramArtifact, table: Artifact) -> Quantize:
-    """The Program in int8.
-
-    Raises:
-        CompileError: The backend does not say how it wants it.
-    """
-    scheme = job.backend.quantization
-    if scheme is None:
-        raise CompileError(
-            "int8 cannot be written into the Program",
-            where=f"backend={job.backend.name}",
-            why="the backend has no quantization scheme",
-            fix="compile in fp16, or for another backend",
-        )
+def quantize_stage(job: Job, program: ProgramArtifact, table: Artifact, scheme: QuantizationScheme) -> Quantize:
+    """The Program in int8."""
     return Quantize(
         program=program,
         table=table,
@@ -180,6 +177,7 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
         probe=job.probe,
         precision=job.config.precision,
         profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
+        calibration=calibration_data(job) if job.quantizes_by_itself else None,
         measurements=job.cache / MEASUREMENTS_FOLDER,
         progress=progress_to(listen),
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import file_digest
+from compiler.artifact import OnnxProgram, file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
@@ -52,6 +52,16 @@ class Job:
     def proof(self) -> AnyProof:
         """What the task is proven by."""
         return proof_of(self.task)
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the backend reads ONNX, which graph rewriters and lower precisions are written into."""
+        return issubclass(self.backend.PROGRAM, OnnxProgram)
+
+    @property
+    def quantizes_by_itself(self) -> bool:
+        """Whether the backend is handed what int8 is calibrated on, and not a Program in int8."""
+        return self.config.precision == "int8" and not (self.has_graph and self.backend.quantization)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from compiler.artifact import Engine, digest, read_json, recover_folder, replace_folder
-from compiler.backends import PROGRAM_FILE, Backend, Obstacle, Probe, build_backend
+from compiler.backends import PROGRAM_FILE, Backend, Obstacle, Probe, backend_of
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted, StageStarted, Warned
@@ -105,7 +105,7 @@ def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome
     bundle = bundle.absolute()  # what is built lies beside it for a while, and "." has nothing beside it
     recover_folder(bundle)
     config, report = read_config(bundle), Report.load(bundle)
-    backend = build_backend(Engine.load(bundle).backend)
+    backend = backend_of(Engine.load(bundle))
     probe = backend.probe()
     _check_buildable(backend, probe, bundle)
     listen(RunStarted(report.model, report.name))
@@ -160,7 +160,6 @@ def _package(job: Job, key: str, steps: Steps, engine: Artifact, proof: Artifact
 
 def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Line) -> Report:
     proofs, ledger = read_proof(proof.folder)
-    file = Engine.load(engine.folder).path
     is_given = job.config.image or job.config.points or job.config.arrays
     return Report(
         model=job.config.model.name,
@@ -173,10 +172,10 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
         ledger=ledger,
         config=asdict(job.config),
         versions=versions(),
-        engine_bytes=file.stat().st_size if file.is_file() else None,
+        engine_bytes=Engine.load(engine.folder).size,
         pictures=(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
         reduced=read_reduced(steps.reduced.folder) if steps.reduced else None,
-        unproven=_why_unproven(job.probe, job.bundle),
+        unproven=_why_unproven(job.backend, job.probe, job.bundle),
     )
 
 
@@ -191,11 +190,12 @@ def _build(folder: Path, config: CompileConfig, report: Report, backend: Backend
         probe=probe,
         precision=config.precision,
         profiles=engine_profiles(config, backend, proof, sample),
+        calibration=None,
         measurements=measurements_folder(config),
         progress=progress_to(line.listen),
     )
     built = line.run_into(folder, stage)
-    report = _with_engine(report, Engine.load(folder), probe, line)
+    report = _with_engine(report, backend, Engine.load(folder), probe, line)
     if report.unproven:
         return report
     given, tolerance = real_input(config, proof, sample), proof_tolerance(config)
@@ -207,7 +207,7 @@ def _build(folder: Path, config: CompileConfig, report: Report, backend: Backend
 
 
 def _check_buildable(backend: Backend, probe: Probe, bundle: Path) -> None:
-    if not (bundle / PROGRAM_FILE).is_file() or not backend.PROFILED:
+    if not (bundle / PROGRAM_FILE).is_file() or not backend.DEFERRED_BUILD:
         raise UsageError(
             f"there is nothing to build for {backend.name}",
             where=str(bundle),
@@ -223,28 +223,28 @@ def _check_buildable(backend: Backend, probe: Probe, bundle: Path) -> None:
         )
 
 
-def _with_engine(report: Report, engine: Engine, probe: Probe, line: Line) -> Report:
+def _with_engine(report: Report, backend: Backend, engine: Engine, probe: Probe, line: Line) -> Report:
     """The report of a bundle whose engine is there now."""
-    unproven = _why_unproven(probe, engine.folder)
+    unproven = _why_unproven(backend, probe, engine.folder)
     before = tuple(proof for proof in report.proofs if not proof.stage.startswith("engine"))
-    picture = engine_picture(engine.backend["name"], probe.run_problem)
+    picture = engine_picture(backend.name, probe.run_problem)
     built = {stage.stage for stage in line.finished}
     return replace(
         report,
         stages=(*(one for one in report.stages if one.stage not in built), *line.finished),
         proofs=before,
-        engine_bytes=engine.path.stat().st_size,
+        engine_bytes=engine.size,
         pictures=report.pictures if unproven else (report.pictures[0], picture),
         unproven=unproven,
     )
 
 
-def _why_unproven(probe: Probe, bundle: Path) -> str:
+def _why_unproven(backend: Backend, probe: Probe, bundle: Path) -> str:
     """Why the engine was not built or not run, and what to do about it; empty where it was run."""
     if probe.build_problem:
         return (
             f"no engine was built: {probe.build_problem}. On the machine that is to run it: "
-            f"python {bundle}/build_engine.py, or python -m compiler build {bundle}"
+            f"{backend.deferred_build_advice(bundle)}"
         )
     return f"the engine was built and not run: {probe.run_problem}" if probe.run_problem else ""
 

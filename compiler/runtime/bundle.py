@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, recover_folder
-from compiler.backends import Session, build_backend, run_in_batches
+from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
 from compiler.config.moved import present_config
@@ -91,7 +91,7 @@ def open(path: str | PathLike[str]) -> Predictor:
     folder = Path(path)
     recover_folder(folder)
     config, engine = read_config(folder), Engine.load(folder)
-    backend, task = build_backend(engine.backend), build_task(config.model.processing)
+    backend, task = backend_of(engine), build_task(config.model.processing)
     return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Dimension, Tensors
+from compiler.artifact import Dimension, OnnxProgram, Tensors
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
@@ -79,6 +79,13 @@ class OnnxFile(Source):
                 why=f"{self.file.path.name} is of opset {self.file.opset}, and nothing is exported",
                 fix="leave export.exporter and export.opset out",
             )
+        if config.backend_facts.PROGRAM.IR != OnnxProgram.IR:
+            raise UsageError(
+                f"{config.backend['name']} cannot be given an ONNX file",
+                where=f"backend={config.backend['name']} model.file={self.file.path}",
+                why=f"it reads {config.backend_facts.PROGRAM.IR}, which is traced from a network of torch",
+                fix="give the network itself, as model=torch, or choose a backend that reads ONNX",
+            )
         check_outputs(self.file)
         inputs = input_texts(self.file, config)
         model = replace(config.model, inputs=inputs)
@@ -111,7 +118,7 @@ class OnnxFile(Source):
 
     def _check_operators(self) -> None:
         """Refuse operators that ONNX Runtime cannot run, as the proof does."""
-        unknown = OnnxRuntime(name="onnxruntime", precisions=()).plan(describe(self.file.path))
+        unknown = OnnxRuntime(name="onnxruntime").plan(describe(self.file.path))
         if unknown:
             raise CompileError(
                 f"ONNX Runtime does not know {len(unknown)} operators of the file",
@@ -151,12 +158,19 @@ class FileNetwork(Network):
     shapes: Mapping[str, tuple[Dimension, ...]]
 
     def export(
-        self, example: Tensors, others: Iterable[Tensors], options: ExportOptions, comparable: Comparable, folder: Path
+        self,
+        kind: str,
+        example: Tensors,
+        others: Iterable[Tensors],
+        options: ExportOptions,
+        comparable: Comparable,
+        folder: Path,
     ) -> str:
         """Take the file over."""
         import onnx
 
         program = take_over(onnx.load(self.folder / ORIGINAL_FILE), self.shapes, folder / ONNX_FILE)
+        program.save()
         return f"ONNX opset {program.opset} as it was, {program.nodes} nodes"
 
     def entries(self, tensors: Tensors) -> Iterable[Entry]:

@@ -73,9 +73,15 @@ class Network(ABC):
 
     @abstractmethod
     def export(
-        self, example: Tensors, others: Iterable[Tensors], options: ExportOptions, comparable: Comparable, folder: Path
+        self,
+        kind: str,
+        example: Tensors,
+        others: Iterable[Tensors],
+        options: ExportOptions,
+        comparable: Comparable,
+        folder: Path,
     ) -> str:
-        """Write the Program, and say in a few words what came out."""
+        """Write a Program of a kind, with its sidecar, and say in a few words what came out."""
 
     @abstractmethod
     def entries(self, tensors: Tensors) -> Iterable[Entry]:

@@ -9,9 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.artifact import Tensors
+from compiler.artifact import OnnxProgram, Tensors
 from compiler.checkpoint import read_checkpoint
-from compiler.export import Comparable, ExportOptions, export, run_network
+from compiler.export import Comparable, ExportOptions, export_onnx, export_traced, run_network
 from compiler.networks import with_tail
 from compiler.proof import NETWORK, REWRITTEN, Run
 from compiler.sources.source import Checkpoint, Network, Rewriting, Weights
@@ -65,21 +65,23 @@ class TorchNetwork(Network):
         return rewriting(self.rewritten, measure=measure)
 
     def export(
-        self, example: Tensors, others: Iterable[Tensors], options: ExportOptions, comparable: Comparable, folder: Path
+        self,
+        kind: str,
+        example: Tensors,
+        others: Iterable[Tensors],
+        options: ExportOptions,
+        comparable: Comparable,
+        folder: Path,
     ) -> str:
         """Write the exported Program."""
-        program = export(
-            self.rewritten.network,
-            example,
-            others,
-            options,
-            folder,
-            rewriting=self.rewriting,
-            comparable=comparable,
-        )
+        export = export_onnx if kind == OnnxProgram.IR else export_traced
+        network = self.rewritten.network
+        program = export(network, example, others, options, folder, self.rewriting, comparable)
+        what = f"{program.IR} by {options.exporter}"
+        if isinstance(program, OnnxProgram):
+            what = f"ONNX opset {program.opset} by {options.exporter}, {program.nodes} nodes"
         rewriters = dict.fromkeys(replacement.rewriter.name for replacement in self.rewritten.replacements)
-        parts = (f"ONNX opset {program.opset} by {options.exporter}", f"{program.nodes} nodes", *rewriters)
-        return ", ".join(parts)
+        return ", ".join([what, *rewriters])
 
     def entries(self, tensors: Tensors) -> Iterable[Entry]:
         """Run the rewritten network, and give what was measured at every place that was rewritten."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Engine, Program
+from compiler.artifact import Program
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
 from compiler.errors import CompileError
+from compiler.stages.calibrate import CalibrationData
 from compiler.stages.programs import ProgramArtifact
-from compiler.stages.stage import Artifact, Stage
+from compiler.stages.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Build(Stage):
         probe: What it can do on this machine.
         precision: What the Program is in.
         profiles: The shapes that the engine takes; none where the backend does not ask for them.
+        calibration: What a backend calibrates int8 on that quantises by itself; None where the Program says it.
         measurements: Where builders keep what they measured: it makes a build faster.
         progress: Told what share of the build is done, and what is going on.
     """
@@ -35,6 +37,7 @@ class Build(Stage):
     probe: Probe
     precision: str
     profiles: tuple[Profile, ...]
+    calibration: CalibrationData | None
     measurements: Path = field(compare=False)
     progress: Callable[[float, str], None] = field(compare=False)
 
@@ -44,7 +47,7 @@ class Build(Stage):
         check_plan(self.backend, self.backend.plan(program))
         request = self.request(program, folder)
         if self.probe.build_problem:
-            engine = self.backend.postpone(request)
+            engine = self.backend.deferred_build(request)
             return f"{engine.file} is left to build, {', '.join(map(str, engine.inputs))}"
         engine = self.backend.build(request)
         return f"{engine.file}, {', '.join(map(str, engine.inputs))}"
@@ -56,14 +59,10 @@ class Build(Stage):
             folder=folder,
             precision=self.precision,
             profiles=self.profiles,
+            calibration=self.calibration and self.calibration.batches,
             cache=self.measurements,
             progress=self.progress,
         )
-
-
-def read_engine(artifact: Artifact) -> Engine:
-    """The engine that `Build` left."""
-    return Engine.load(artifact.folder)
 
 
 def check_plan(backend: Backend, obstacles: Sequence[Obstacle]) -> None:

@@ -1,11 +1,13 @@
-"""The range of every tensor on real input, which int8 is made of."""
+"""What int8 is calibrated on, and the range of every tensor there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from compiler.artifact import Tensors
 from compiler.config.sizes import InputSize
 from compiler.datasets.calibration import Item, batches
 from compiler.proof import AnyProof
@@ -17,28 +19,47 @@ TABLE_FILE = "calibration.json"
 
 
 @dataclass(frozen=True)
+class CalibrationData:
+    """Real inputs that int8 takes its ranges from.
+
+    Attributes:
+        items: The content of each file, and where its objects are.
+        proof: Makes items of one size out of them.
+        usual: The batch and size.
+        sample: What is varied where there are no files; None where there are.
+        files: Where the items lie.
+    """
+
+    items: tuple[tuple[str, list[list[float]] | None], ...]
+    proof: AnyProof
+    usual: InputSize
+    sample: AnySample | None
+    files: tuple[Item, ...] = field(compare=False)
+
+    def batches(self) -> Iterator[Tensors]:
+        """Yield the network's inputs.
+
+        Raises:
+            CompileError: A file cannot be read.
+        """
+        yield from batches(self.files, self.proof, self.usual, self.sample)
+
+
+@dataclass(frozen=True)
 class Calibrate(Stage):
     """The range of every tensor of a Program.
 
     Attributes:
         program: After the graph rewriters.
         method: `min_max`, `percentile` or `entropy`.
-        items: The content of each file, and where its objects are.
-        proof: Prepares them.
-        usual: The batch and size that they are prepared in.
-        sample: What is varied where there are no files; None where there are.
-        files: Where the items lie.
+        data: What it is run on.
     """
 
     NAME: ClassVar[str] = "calibrate"
 
     program: ProgramArtifact
     method: str
-    items: tuple[tuple[str, list[list[float]] | None], ...]
-    proof: AnyProof
-    usual: InputSize
-    sample: AnySample | None
-    files: tuple[Item, ...] = field(compare=False)
+    data: CalibrationData
 
     def run(self, folder: Path) -> str:
         """Write the table of ranges."""
@@ -46,9 +67,8 @@ class Calibrate(Stage):
 
         from compiler.precision.int8 import calibrate
 
-        model = onnx.load(self.program.path)
-        table = calibrate(model, batches(self.files, self.proof, self.usual, self.sample), self.method)
+        table = calibrate(onnx.load(self.program.path), self.data.batches(), self.method)
         table.save(folder / TABLE_FILE)
-        count = len(self.files) or 1
+        count = len(self.data.files) or 1
         files = "1 file" if count == 1 else f"{count} files"
         return f"{len(table.ranges)} ranges by {self.method} on {table.items} items of {files}"

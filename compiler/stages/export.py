@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.export import ONNX_FILE, Axis, Comparable, ExportOptions
+from compiler.export import Axis, Comparable, ExportOptions
 from compiler.sources import Samples
 from compiler.stages.load import LoadedNetwork
-from compiler.stages.programs import leave_program
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Stage
 
@@ -23,8 +22,9 @@ class Export(Stage):
         network: What is exported.
         example: What it is traced with.
         others: Other inputs that the Program takes: other values, and other sizes where sizes vary.
+        kind: What is written: the `IR` of a kind of Program.
         exporter: `dynamo` or `torchscript`.
-        opset: The ONNX opset.
+        opset: The ONNX opset; nothing to a traced Program.
         axes: The dimensions of each input that vary.
         rewriters: Those that act on the network.
         comparable: Puts outputs into the form in which they are compared: how they are checked, not what is made.
@@ -36,6 +36,7 @@ class Export(Stage):
     network: LoadedNetwork
     example: Samples
     others: tuple[Samples, ...]
+    kind: str
     exporter: str
     opset: int
     axes: Mapping[str, tuple[Axis, ...]]
@@ -51,6 +52,5 @@ class Export(Stage):
         """Write the Program."""
         options = ExportOptions(self.exporter, self.opset, dict(self.axes), self.network.rewriting.outputs)
         others = (samples.tensors for samples in self.others)
-        detail = self.network.open().export(self.example.tensors, others, options, self.comparable, folder)
-        leave_program(folder, ONNX_FILE)
-        return detail
+        network = self.network.open()
+        return network.export(self.kind, self.example.tensors, others, options, self.comparable, folder)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler.artifact import Program, file_digest, read_json, write_json
+from compiler.artifact import Program, file_digest
 from compiler.export import describe
 from compiler.stages.stage import Artifact
-
-PROGRAM_FILE = "program.json"
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,11 @@ class ProgramArtifact:
     @classmethod
     def left_by(cls, artifact: Artifact) -> ProgramArtifact:
         """The Program in the folder of a stage."""
-        file = str(read_json(artifact.folder / PROGRAM_FILE)["file"])
-        return cls(artifact.digest, describe(artifact.folder / file))
+        return cls(artifact.digest, Program.load(artifact.folder))
 
     @classmethod
     def from_file(cls, path: Path) -> ProgramArtifact:
-        """A Program that lies in a bundle."""
+        """An ONNX file that lies in a bundle."""
         return cls(file_digest(path), describe(path))
 
     @property
@@ -44,8 +41,3 @@ class ProgramArtifact:
     def folder(self) -> Path:
         """Of the stage that made it."""
         return self.program.path.parent
-
-
-def leave_program(folder: Path, file: str) -> None:
-    """Note which file of a stage's folder is the Program."""
-    write_json(folder / PROGRAM_FILE, {"version": 1, "file": file})

@@ -17,7 +17,7 @@ from compiler.proof import Tolerance, compare_arrays
 from compiler.report import Reduced
 from compiler.sources import Samples
 from compiler.stages.calibrate import TABLE_FILE
-from compiler.stages.programs import ProgramArtifact, leave_program
+from compiler.stages.programs import ProgramArtifact
 from compiler.stages.stage import Artifact, Stage
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ def read_reduced(folder: Path) -> Reduced:
 
 
 def _leave(folder: Path, model: onnx.ModelProto, reduced: Reduced) -> str:
-    save_model(model, folder / REDUCED_FILE)
-    leave_program(folder, REDUCED_FILE)
+    save_model(model, folder / REDUCED_FILE).save()
     write_json(folder / PRECISION_FILE, {"version": 1, **asdict(reduced)})
     kept = f", {len(reduced.kept)} kept in fp32" if reduced.kept else ""
     return f"{reduced.changed} of {reduced.nodes} nodes in {reduced.precision}{kept}"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.artifact import read_json, write_json
-from compiler.export import ONNX_FILE, save_model
-from compiler.stages.programs import ProgramArtifact, leave_program
+from compiler.export import ONNX_FILE, describe, save_model
+from compiler.stages.programs import ProgramArtifact
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Stage
 from rewriters import Entry
@@ -55,7 +55,7 @@ class Rewrite(Stage):
                 save_model(model, folder / last)
         if last == ONNX_FILE:
             shutil.copyfile(exported, folder / ONNX_FILE)
-        leave_program(folder, last)
+        describe(folder / last).save()
         write_json(folder / LEDGER_FILE, {"version": 1, "entries": [entry.to_dict() for entry in entries]})
         fired = [entry.name for entry in entries if entry.status == "fired"]
         return f"{len(model.graph.node)} nodes after {', '.join(fired) or 'no graph rewriter'}"

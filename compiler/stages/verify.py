@@ -12,6 +12,7 @@ from compiler.artifact import Engine, Tensors, read_json, write_json
 from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import CompileError
+from compiler.export import open_program
 from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
@@ -22,7 +23,7 @@ from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Artifact, Stage
 from compiler.tasks import AnySample, Prepared
 from compiler.tasks.images import write_image
-from rewriters import Entry, Selection, unfired, with_measurement
+from rewriters import Entry, GraphRewriter, Selection, unfired, with_measurement
 
 PROOF_FILE = "proof.json"
 PROGRAM = "program"
@@ -83,7 +84,7 @@ class Verify(Stage):
         skipped: The entries of those that were not.
         required: Those that have to have fired.
         exported: The Program as it was exported.
-        rewritten: After the graph rewriters.
+        rewritten: After the graph rewriters; None where there is no graph.
         reduced: In a lower precision; None in fp32.
         precision: That precision.
         engine: What was built.
@@ -101,7 +102,7 @@ class Verify(Stage):
     skipped: tuple[Entry, ...]
     required: tuple[str, ...]
     exported: ProgramArtifact
-    rewritten: ProgramArtifact
+    rewritten: ProgramArtifact | None
     reduced: ProgramArtifact | None
     precision: str
     engine: Artifact
@@ -140,12 +141,17 @@ class Verify(Stage):
         )
 
     def _programs(self) -> list[tuple[str, Run]]:
-        """Open the Program, and the Program after each graph rewriter; the optimiser of ONNX Runtime is off."""
-        graphs = self.rewriters.selection.graphs
-        steps = {f"after {rewriter.name}": self.rewritten.folder / step_file(rewriter.name) for rewriter in graphs}
-        fired = {name: path for name, path in steps.items() if path.is_file()}
-        paths = {PROGRAM: self.exported.path, **fired}
-        return [(name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in paths.items()]
+        """Open the Program, and the Program after each graph rewriter, each as it is written."""
+        programs = [(PROGRAM, _once(open_program(self.exported.program).run))]
+        if self.rewritten is None:
+            return programs
+        steps = [(rewriter.name, self.rewritten.folder / step_file(rewriter.name)) for rewriter in self._graphs]
+        fired = [(f"after {name}", path) for name, path in steps if path.is_file()]
+        return [*programs, *((name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in fired)]
+
+    @property
+    def _graphs(self) -> tuple[GraphRewriter, ...]:
+        return self.rewriters.selection.graphs
 
     def _behind_the_rewriters(self) -> list[tuple[str, Run]]:
         """Open the Program in its lower precision, and the engine where it can be run here."""
@@ -159,7 +165,9 @@ class Verify(Stage):
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
         """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
-        contracts = {rewriter.name: rewriter.contract for rewriter in self.rewriters.selection.graphs}
+        if self.rewritten is None:
+            return
+        contracts = {rewriter.name: rewriter.contract for rewriter in self._graphs}
         steps = iter(programs)
         _, run_before = next(steps)
         before = run_before(tensors)

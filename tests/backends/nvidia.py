@@ -9,14 +9,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from compiler.artifact import Program
+from compiler.artifact import OnnxProgram
 from compiler.backends import BuildRequest, Profile
 from compiler.export import describe
 
 CHANNELS, SIDE = 3, 8
 
 
-def convolution(folder: Path, *, batch: int | str = "batch") -> Program:
+def convolution(folder: Path, *, batch: int | str = "batch") -> OnnxProgram:
     """Write a convolution and an activation: [batch, 3, 8, 8] becomes [batch, 4, 8, 8]."""
     weights = np.random.default_rng(0).standard_normal((4, CHANNELS, 3, 3)).astype(np.float32)
     nodes = [
@@ -26,14 +26,14 @@ def convolution(folder: Path, *, batch: int | str = "batch") -> Program:
     return written(folder, nodes, (batch, CHANNELS, SIDE, SIDE), (batch, 4, SIDE, SIDE), weights=weights)
 
 
-def matrix_product(folder: Path, dtype: type[np.generic] = np.float32) -> Program:
+def matrix_product(folder: Path, dtype: type[np.generic] = np.float32) -> OnnxProgram:
     """Write a matrix product: [batch, 8] becomes [batch, 4]."""
     weights = np.random.default_rng(0).standard_normal((8, 4)).astype(dtype)
     node = helper.make_node("MatMul", ["input", "weights"], ["output"], name="product")
     return written(folder, [node], ("batch", 8), ("batch", 4), weights=weights)
 
 
-def written(folder: Path, nodes, input_shape, output_shape, **initializers) -> Program:
+def written(folder: Path, nodes, input_shape, output_shape, **initializers) -> OnnxProgram:
     """Write a Program from `input` to `output`, which have the type of its initializers, or are floats."""
     kind = next((helper.np_dtype_to_tensor_dtype(value.dtype) for value in initializers.values()), TensorProto.FLOAT)
     graph = helper.make_graph(
@@ -57,13 +57,13 @@ def write_alias(folder: Path, monkeypatch, text: str = ALIAS) -> None:
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
-def batches(program: Program, *sizes: int) -> Profile:
+def batches(program: OnnxProgram, *sizes: int) -> Profile:
     """Return the profile with a smallest, a usual and a largest batch."""
     smallest, usual, largest = ({spec.name: (size, *spec.shape[1:]) for spec in program.inputs} for size in sizes)
     return Profile(smallest, usual, largest)
 
 
-def request(program: Program, folder: Path, *profiles: Profile, progress=lambda share, phase: None) -> BuildRequest:
+def request(program: OnnxProgram, folder: Path, *profiles: Profile, progress=lambda share, phase: None) -> BuildRequest:
     """Ask for an engine in a new folder; for batches from 1 to 4 unless profiles are given."""
     folder.mkdir(parents=True)
     profiles = profiles or (batches(program, 1, 2, 4),)

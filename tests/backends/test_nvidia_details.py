@@ -9,7 +9,7 @@ from compiler.errors import CompileError
 
 @pytest.fixture
 def engine(tmp_path):
-    return Engine(tmp_path, "end2end.engine", {}, (), ())
+    return Engine(tmp_path, ("end2end.engine",), {}, (), ())
 
 
 def details(version: str, *, compatible: bool = False) -> dict:

@@ -15,8 +15,8 @@ from tests.backends.nvidia import batches, convolution, matrix_product, request,
 tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 
 PACKAGES = Path(tensorrt_rtx.__file__).parents[1]
-TENSORRT = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt", "precisions": ["fp32"]}
-RTX = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tensorrt_rtx", "precisions": ["fp32"]}
+TENSORRT = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt"}
+RTX = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tensorrt_rtx"}
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def bundle(tmp_path, monkeypatch):
 
     def write(program, node, *profiles):
         folder = tmp_path / "bundle"
-        build_backend(node).postpone(request(program, folder, *profiles))
+        build_backend(node).deferred_build(request(program, folder, *profiles))
         write_alias(tmp_path, monkeypatch)
         return folder
 

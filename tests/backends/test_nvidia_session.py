@@ -29,7 +29,7 @@ def cuda(monkeypatch):
 def engine(tmp_path):
     (tmp_path / "end2end.engine").write_bytes(b"plan")
     inputs, outputs = (TensorSpec("input", "float32", ("batch", 3)),), (TensorSpec("output", "int64", ("found",)),)
-    return Engine(tmp_path, "end2end.engine", {}, inputs, outputs)
+    return Engine(tmp_path, ("end2end.engine",), {}, inputs, outputs)
 
 
 def above_zero(tensors):

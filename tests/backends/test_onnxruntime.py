@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from compiler.artifact import Engine, Program, TensorSpec
+from compiler.artifact import Engine, OnnxProgram, TensorSpec
 from compiler.backends import PROGRAM_FILE, BuildRequest, build_backend, run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.errors import CompileError, UsageError
 from compiler.export import describe
 from compiler.graphs.runtime import OPTIMIZATIONS, OnnxRuntimeSession
 
-NODE = {"_target_": "compiler.backends.onnxruntime.OnnxRuntime", "name": "onnxruntime", "precisions": ["fp32"]}
+NODE = {"_target_": "compiler.backends.onnxruntime.OnnxRuntime", "name": "onnxruntime"}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def backend() -> OnnxRuntime:
 def program(tmp_path):
     """Write a Program with one input and one output, both [batch, 3]."""
 
-    def write(*nodes: onnx.NodeProto, batch: int | str = "batch", opset: int = 18, functions=()) -> Program:
+    def write(*nodes: onnx.NodeProto, batch: int | str = "batch", opset: int = 18, functions=()) -> OnnxProgram:
         domains = dict.fromkeys(node.domain for node in nodes if node.domain)
         graph = helper.make_graph(
             nodes,
@@ -148,10 +148,10 @@ def test_an_operator_that_is_misspelt_is_one_obstacle_however_often_it_occurs(ba
     assert (obstacle.operator, obstacle.node) == ("Reluu", "/stem/act, /neck/act")
 
 
-def test_what_it_builds_it_cannot_put_off(backend, program, tmp_path):
+def test_what_it_builds_it_cannot_leave_to_build(backend, program, tmp_path):
     request = BuildRequest(program(apply("Exp")), tmp_path, "fp32", (), tmp_path / "cache", lambda share, phase: None)
-    with pytest.raises(CompileError, match="onnxruntime cannot build an engine later"):
-        backend.postpone(request)
+    with pytest.raises(CompileError, match="onnxruntime builds an engine where it is compiled"):
+        backend.deferred_build(request)
 
 
 def test_what_the_plan_names_is_refused_when_it_is_built(backend, program, tmp_path):
@@ -185,7 +185,7 @@ def test_a_missing_file_is_refused(tmp_path):
         ({"optimization": "fastest"}, "backend.optimization", "choose one of: all, basic, disabled, extended"),
         ({"threads": "four"}, "backend.threads", "must be a whole number"),
         ({"thread": 4}, "backend.thread", "did you mean threads?"),
-        ({"precisions": "fp32"}, "backend.precisions", "must be a list"),
+        ({"precisions": ["fp32"]}, "backend.precisions", "where the class is yours, give it PRECISIONS"),
         ({"_target_": "compiler.backends.onnxruntime.OnnxRuntimes"}, "backend._target_", "did you mean OnnxRuntime?"),
         ({"_target_": "compiler.backends.Backend"}, "backend._target_", "is not a Backend"),
     ],
@@ -201,7 +201,7 @@ class Doubler:
     """Runs an engine that doubles its input, and notes the size of every batch."""
 
     def __init__(self, batch: int | str):
-        self.engine = Engine(None, "", {}, (TensorSpec("input", "float32", (batch, 2)),), ())
+        self.engine = Engine(None, (), {}, (TensorSpec("input", "float32", (batch, 2)),), ())
         self.batches = []
 
     def __call__(self, tensors):

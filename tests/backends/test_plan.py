@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.artifact import Program
-from compiler.backends.nvidia.facts import ANY_OPERATOR, Condition, read_facts
+from compiler.artifact import OnnxProgram
+from compiler.backends.facts import ANY_OPERATOR, Condition, read_facts
 from compiler.backends.nvidia.nodes import places
 from compiler.backends.nvidia.plan import plan
 from compiler.config.compose import compose
@@ -27,7 +27,7 @@ def planned(tmp_path):
     def obstacles(text, library="tensorrt_rtx", version="", capabilities=("SM86",), **model):
         path = tmp_path / "program.onnx"
         onnx.save(text if isinstance(text, onnx.ModelProto) else parsed(text, **model), path)
-        return plan(Program(path, (), (), 18, 0), library, version, capabilities)
+        return plan(OnnxProgram(path, (), (), 18, 0), library, version, capabilities)
 
     return obstacles
 

@@ -3,8 +3,8 @@
 import onnx
 import pytest
 
-from compiler.artifact import Program
-from compiler.backends.nvidia.facts import read_facts
+from compiler.artifact import OnnxProgram
+from compiler.backends.facts import read_facts
 from compiler.backends.nvidia.plan import plan
 from tests.backends.measure_tensorrt_rtx import CAPABILITIES, builds, in_precision
 
@@ -146,7 +146,7 @@ def planned_and_built(text, folder, capability="SM86"):
     """Return why the plan says that it cannot be built, and why it really cannot."""
     model = parsed(text) if isinstance(text, str) else text
     onnx.save(model, folder / "program.onnx")
-    program = Program(folder / "program.onnx", (), (), 19, 1)
+    program = OnnxProgram(folder / "program.onnx", (), (), 19, 1)
     return plan(program, "tensorrt_rtx", "", (capability,)), builds(model, capability)
 
 

@@ -19,7 +19,7 @@ from compiler.backends.nvidia.cuda import Gpu, Gpus
 from compiler.errors import CompileError, UsageError
 from tests.backends.nvidia import ALIAS, batches, convolution, request, write_alias
 
-NODE = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt", "precisions": ["fp32"]}
+NODE = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt"}
 TITAN = Gpu(0, "NVIDIA TITAN RTX", "SM75")
 
 

@@ -16,7 +16,7 @@ from rewriters.onnx_functions import with_definitions
 from tests.backends.nvidia import batches, request
 from tests.exporting import export
 
-TENSORRT = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt", "precisions": ["fp32"]}
+TENSORRT = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt"}
 # NVIDIA/TensorRT, plugin/efficientNMSPlugin/README.md: "Parameters" and "Outputs".
 PARAMETERS = {
     "score_threshold": onnx.AttributeProto.FLOAT,
@@ -60,7 +60,7 @@ def fused(tensors, tmp_path_factory):
 def delivered(fused, tmp_path_factory):
     """What TensorRT reads."""
     asked = request(fused, tmp_path_factory.mktemp("bundle") / "engine", batches(fused, 1, 2, 4))
-    build_backend(TENSORRT).postpone(asked)
+    build_backend(TENSORRT).deferred_build(asked)
     return onnx.load(asked.folder / "end2end.onnx")
 
 
@@ -96,7 +96,7 @@ def test_a_program_without_plugins_is_given_as_it_is_and_needs_no_definitions(te
     axes = dict.fromkeys(tensors, (Axis(0, "batch"),))
     program = export(Detections().eval(), tensors, ExportOptions("dynamo", 18, axes, ("dets", "labels")), tmp_path)
     asked = request(program, tmp_path / "engine", batches(program, 1, 2, 4))
-    build_backend(TENSORRT).postpone(asked)
+    build_backend(TENSORRT).deferred_build(asked)
     delivered, original = onnx.load(asked.folder / "end2end.onnx"), onnx.load(program.path)
     assert delivered == original
     assert with_definitions(delivered) == original

@@ -21,7 +21,7 @@ from tests.gpu.subjects import subject
 
 tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 
-NODE = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tensorrt_rtx", "precisions": ["fp32"]}
+NODE = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tensorrt_rtx"}
 
 
 @pytest.fixture

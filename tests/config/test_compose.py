@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.config import compose
-from compiler.config.compose import compose_node
 from compiler.config.overrides import split_sweep
 from compiler.config.schema import CompileConfig
 from compiler.config.search import config_folder, config_loader
@@ -27,8 +26,7 @@ def own_configs(tmp_path: Path) -> Path:
     (tmp_path / "backend").mkdir()
     (tmp_path / "model/mine.yaml").write_text("defaults: [rtmpose, _self_]\nname: mine\nprocessing: {padding: 1.5}\n")
     (tmp_path / "backend/careful.yaml").write_text(
-        "_target_: compiler.backends.onnxruntime.OnnxRuntime\n"
-        "name: careful\nprecisions: [fp16, fp32]\noptimization: disabled\nexporter: torchscript\n"
+        "_target_: tests.config.backends.Careful\nname: careful\noptimization: disabled\n"
     )
     return tmp_path
 
@@ -67,7 +65,7 @@ def test_the_name_alone_rebuilds_the_config(model, backend, shape):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_name_holds_every_precision_of_a_backend(backend):
-    for precision in compose_node([f"backend={backend}"]).backend.precisions:
+    for precision in compose([f"backend={backend}"]).backend_facts.PRECISIONS:
         config = compose([f"backend={backend}", f"precision={precision}"])
         assert compose([f"deploy={config.deploy_name}"]) == config
 
@@ -181,7 +179,11 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["verify.tolerance=nan"], "verify.tolerance", "must be finite"),
         # Values that are not there.
         (["~model.name"], "model.name", "is missing"),
-        (["~backend.precisions"], "backend", "'backend.precisions' must be a list"),
+        (["~backend.name"], "backend.name", "'backend.name' must be a text"),
+        (["~backend._target_"], "backend._target_", "'backend._target_' must be a text"),
+        (["backend._target_=compiler.backends.onnxruntime.Onnx"], "backend._target_", "did you mean OnnxRuntime"),
+        (["backend._target_=compiler.errors.UsageError"], "backend._target_", "is not a Backend"),
+        (["~backend"], "backend", "'backend' is missing"),
         (["model.task=???"], "model.task", "Missing mandatory value"),
         (["checkpoint=${nowhere}"], "checkpoint", "'nowhere' not found"),
         # Combinations that cannot be.

@@ -17,9 +17,15 @@ from compiler.config.schema import (
 from compiler.errors import UsageError
 
 MODEL = ModelConfig("rtmpose", "pose-detection", "simcc", (256, 192), network={}, processing={})
-BACKEND = {"_target_": "somewhere.Backend", "name": "tensorrt", "precisions": ["fp16", "fp32"]}
-CONFIG = CompileConfig(MODEL, BACKEND, algos={"simcc": "rtmpose"})
-INT8 = replace(CONFIG, backend={**BACKEND, "precisions": ["fp32", "int8"]}, precision="int8")
+
+
+def backend(name: str) -> dict[str, str]:
+    """A backend's config node, whose class is one of those in `tests.config.backends`."""
+    return {"_target_": f"tests.config.backends.{name}", "name": "tensorrt"}
+
+
+CONFIG = CompileConfig(MODEL, backend("Fp16First"), algos={"simcc": "rtmpose"})
+INT8 = replace(CONFIG, backend=backend("Int8"), precision="int8")
 
 
 def test_what_is_left_out_has_a_default_that_can_be():
@@ -112,18 +118,18 @@ def test_an_unknown_tail_is_refused_with_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("asked", "backend", "model", "used"),
+    ("asked", "chosen", "model", "used"),
     [
-        ("auto", "auto", "auto", "dynamo"),
-        ("auto", "auto", "torchscript", "torchscript"),
-        ("auto", "dynamo", "torchscript", "dynamo"),
-        ("torchscript", "dynamo", "dynamo", "torchscript"),
+        ("auto", "Fp16First", "auto", "dynamo"),
+        ("auto", "Fp16First", "torchscript", "torchscript"),
+        ("auto", "ByDynamo", "torchscript", "dynamo"),
+        ("torchscript", "ByDynamo", "dynamo", "torchscript"),
+        ("auto", "ReadsTorchScript", "dynamo", "torchscript"),
+        ("auto", "ReadsTorchExport", "torchscript", "dynamo"),
     ],
 )
-def test_the_exporter_is_what_was_asked_for_then_the_backends_then_the_models(asked, backend, model, used):
-    config = CompileConfig(
-        replace(MODEL, exporter=model), {**BACKEND, "exporter": backend}, export=ExportConfig(exporter=asked)
-    )
+def test_the_exporter_is_what_was_asked_for_then_the_backends_then_the_models(asked, chosen, model, used):
+    config = CompileConfig(replace(MODEL, exporter=model), backend(chosen), export=ExportConfig(exporter=asked))
     assert config.exporter == used
 
 
@@ -168,6 +174,11 @@ def test_nothing_to_calibrate_on_is_refused(limit):
         ({"model": replace(MODEL, exporter="dynamos")}, "model.exporter", "did you mean dynamo?"),
         ({"export": ExportConfig(opset=17)}, "export.opset=17", "use export.opset=18"),
         ({"export": ExportConfig("dynamo", 11)}, "export.opset=11", "export.exporter=torchscript"),
+        (
+            {"backend": backend("ReadsTorchScript"), "export": ExportConfig("dynamo")},
+            "backend=tensorrt export.exporter=dynamo",
+            "it reads torchscript, which is made by torchscript",
+        ),
         ({"verify": VerifyConfig(tolerance=0.0)}, "verify.tolerance", "not positive"),
         ({"cache_limit": -1.0}, "cache_limit", "cannot be limited to -1.0 GiB"),
         ({"verify": VerifyConfig(tolerance=-1e-4)}, "verify.tolerance", "not positive"),
@@ -196,7 +207,8 @@ def test_what_cannot_be_is_refused_with_its_place(change, where, said):
         {"export": ExportConfig("torchscript", 11)},
         {"export": ExportConfig("dynamo", 18)},
         {"model": replace(MODEL, exporter="torchscript"), "export": ExportConfig(opset=17)},
-        {"backend": {**BACKEND, "exporter": "torchscript"}, "export": ExportConfig(opset=17)},
+        {"backend": backend("ByTorchScript"), "export": ExportConfig(opset=17)},
+        {"backend": backend("ReadsTorchExport"), "export": ExportConfig(opset=17)},  # an archive has no opset
         {"verify": VerifyConfig(tolerance=1e-9)},
     ],
 )

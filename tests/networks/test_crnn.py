@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from compiler.errors import CompileError
-from compiler.export.exporters import Axis, ExportOptions, to_onnx
+from compiler.export import Axis, ExportOptions
+from compiler.export.onnx_program import to_onnx
 from compiler.export.operators import LstmNodes
 from compiler.export.program import save_model
 from compiler.graphs.runtime import OnnxRuntimeSession

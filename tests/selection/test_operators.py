@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from compiler.errors import CompileError
-from compiler.export import Axis, ExportOptions, export
+from compiler.export import Axis, ExportOptions
 from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.selection.operators import nms, select, top_k
 from rewriters import Target
@@ -34,7 +34,7 @@ class WithoutIndices(nn.Module):
 
 def export_to(folder, network, *outputs):
     options = ExportOptions("dynamo", 18, dict.fromkeys(EXAMPLE, (Axis(0, "batch"),)), outputs)
-    return export(network.eval(), EXAMPLE, others(), options, folder).path
+    return export_onnx(network.eval(), EXAMPLE, others(), options, folder).path
 
 
 def others():

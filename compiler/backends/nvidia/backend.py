@@ -43,10 +43,11 @@ class NvidiaBackend(Backend):
         profile_batches: Batches that get an optimization profile of their own, beside the one for the whole range.
     """
 
+    PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     PROFILED: ClassVar[bool] = True
+    DEFERRED_BUILD: ClassVar[bool] = True
     LIBRARY: ClassVar[str]
     """The Python package."""
-    TITLE: ClassVar[str]
 
     workspace: float | None = None
     tf32: bool = False
@@ -127,7 +128,7 @@ class NvidiaBackend(Backend):
         return plan(program, self.LIBRARY, self._version(), self.targets(find_gpus()))
 
     def build(self, request: BuildRequest) -> Engine:
-        """Build `end2end.engine`, with `engine_details.json`, `build.log` and what `postpone` writes beside it."""
+        """Build `end2end.engine`, with `engine_details.json`, `build.log` and what `deferred_build` writes."""
         self.settings(request)  # refuses wrong profiles before anything is written
         gpus = find_gpus()
         problem = self._missing() or self.building_problem(gpus)
@@ -135,7 +136,7 @@ class NvidiaBackend(Backend):
             fix = "run build_engine.py, which lies beside the Program, on the machine that will run the engine"
             raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem, fix=fix)
         gpu = self.building_gpu(gpus)
-        engine = self.postpone(request)
+        engine = self.deferred_build(request)
         cache = self.measurements(request.cache, self._version(), gpu)
         known = cache is not None and cache.is_file()
         self._run_script(request, gpu, cache)
@@ -152,15 +153,20 @@ class NvidiaBackend(Backend):
         request.progress(1.0, "built")
         return engine
 
-    def postpone(self, request: BuildRequest) -> Engine:
+    def deferred_build(self, request: BuildRequest) -> Engine:
         """Write the Program, `build_engine.py` that makes an engine of it elsewhere, and the sidecar of that engine."""
         from compiler.backends.nvidia.script import build_script
 
         write_text(request.folder / SCRIPT_FILE, build_script(self.settings(request)))
         (request.folder / PROGRAM_FILE).write_bytes(without_plugins(request.program))
-        engine = Engine(request.folder, ENGINE_FILE, self.node(), request.program.inputs, request.program.outputs)
+        files = (ENGINE_FILE, PROGRAM_FILE) if self.strip_weights else (ENGINE_FILE,)
+        engine = Engine(request.folder, files, self.node(), request.program.inputs, request.program.outputs)
         engine.save()
         return engine
+
+    def deferred_build_advice(self, bundle: Path) -> str:
+        """With the script, which needs the library alone, or with the compiler, which proves the engine too."""
+        return f"python {bundle / SCRIPT_FILE}, or {super().deferred_build_advice(bundle)}"
 
     def open(self, engine: Engine) -> NvidiaSession:
         """Open the engine on the configured GPU."""

@@ -1,4 +1,4 @@
-"""What NVIDIA's libraries take of ONNX, as data: one table for each library, in a YAML file beside this one."""
+"""What libraries take of ONNX, as data with where each fact was seen: a YAML file for each, beside this one."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Facts:
         library: Its name.
         version: The version that the facts are about: what is assumed where none is installed.
         seen: Where the list of supported operators is known from.
-        capabilities: The compute capabilities that it builds for; empty where it is the device's own.
+        capabilities: The compute capabilities that it builds for; empty where it is the device's own, or has none.
         supported: The operators that it takes unless a limit says otherwise.
         limits: What it cannot do.
     """
@@ -106,13 +106,13 @@ class Facts:
 
 @functools.cache
 def read_facts(library: str) -> Facts:
-    """Return the facts about `tensorrt` or `tensorrt_rtx`."""
-    table = yaml.safe_load(Path(__file__).with_name(f"facts_{library}.yaml").read_text(encoding="utf-8"))
+    """The facts about a library, such as `tensorrt_rtx`."""
+    table = yaml.safe_load(Path(__file__).with_name(f"{library}.yaml").read_text(encoding="utf-8"))
     return Facts(
         library=table["library"],
         version=str(table["version"]),
         seen=table["seen"],
-        capabilities=tuple(table["capabilities"]),
+        capabilities=tuple(table.get("capabilities", ())),
         supported=frozenset(operator for line in table["supported"] for operator in line),
         limits=tuple(_limit(row, table["seen"]) for row in table["limits"]),
     )

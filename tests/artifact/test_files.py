@@ -1,4 +1,4 @@
-"""What the stages hand to each other: digests, files that are there whole or not at all, folders that are swapped."""
+"""Digests, files that are there whole or not at all, folders that are swapped."""
 
 import hashlib
 import json
@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import compiler.artifact
+import compiler.artifact.folders
 from compiler.artifact import (
-    Engine,
-    TensorSpec,
     digest,
     file_digest,
     read_json,
@@ -136,53 +134,11 @@ def test_what_is_no_json_is_refused_with_its_place(tmp_path, content):
     assert caught.value.fix
 
 
-dimensions = st.integers(1, 999) | st.sampled_from(["batch", "height"])
-specs = st.builds(
-    TensorSpec,
-    name=st.text(max_size=10),
-    dtype=st.sampled_from(["float32", "int64"]),
-    shape=st.lists(dimensions, max_size=4).map(tuple),
-)
-
-
-@given(st.lists(specs, max_size=3).map(tuple), st.lists(specs, max_size=3).map(tuple))
-def test_an_engine_is_loaded_as_it_was_saved(tmp_path_factory, inputs, outputs):
-    folder = tmp_path_factory.getbasetemp()
-    engine = Engine(folder, "model.onnx", {"name": "onnxruntime", "threads": None}, inputs, outputs)
-    engine.save()
-    assert Engine.load(folder) == engine
-    assert engine.path == folder / "model.onnx"
-
-
-def test_an_engine_may_be_moved(tmp_path):
-    (tmp_path / "here").mkdir()
-    Engine(tmp_path / "here", "model.onnx", {}, (), ()).save()
-    (tmp_path / "here").rename(tmp_path / "there")
-    assert Engine.load(tmp_path / "there").path == tmp_path / "there/model.onnx"
-
-
-def test_a_folder_without_an_engine_is_refused(tmp_path):
-    with pytest.raises(CompileError, match=r"engine\.json cannot be read"):
-        Engine.load(tmp_path)
-
-
-@pytest.mark.parametrize("content", [{}, [], None, {"file": "a", "backend": {}, "inputs": [{}], "outputs": []}])
-def test_a_sidecar_of_something_else_is_refused(tmp_path, content):
-    write_json(tmp_path / Engine.SIDECAR, content)
-    with pytest.raises(CompileError, match="does not describe an engine") as caught:
-        Engine.load(tmp_path)
-    assert caught.value.where == str(tmp_path / "engine.json")
-
-
-def test_a_spec_is_shown_like_a_declaration():
-    assert str(TensorSpec("input", "float32", ("batch", 3, 256, 192))) == "input float32[batch, 3, 256, 192]"
-
-
 @pytest.fixture(params=["in one step", "in two renames"])
 def exchange(request, monkeypatch):
     """Swap folders as Linux does, and as systems do that cannot."""
     if request.param == "in two renames":
-        monkeypatch.setattr(compiler.artifact, "_exchange", lambda first, second: False)
+        monkeypatch.setattr(compiler.artifact.folders, "_exchange", lambda first, second: False)
     elif not sys.platform.startswith("linux"):
         pytest.skip("only Linux swaps two folders in one step")
 
@@ -242,14 +198,14 @@ def test_a_kill_between_two_renames_is_recovered_from(tmp_path):
     code = """
 import os, signal, sys
 from pathlib import Path
-import compiler.artifact
-compiler.artifact._exchange = lambda first, second: False
+import compiler.artifact.folders
+compiler.artifact.folders._exchange = lambda first, second: False
 rename = Path.rename
 def rename_and_die(path, target):
     rename(path, target)
     os.kill(os.getpid(), signal.SIGKILL)
 Path.rename = rename_and_die
-compiler.artifact.replace_folder(Path(sys.argv[1]), Path(sys.argv[2]))
+compiler.artifact.folders.replace_folder(Path(sys.argv[1]), Path(sys.argv[2]))
 """
     killed = subprocess.run([sys.executable, "-c", code, str(new), str(final)], check=False)
     assert killed.returncode == -signal.SIGKILL

@@ -1,0 +1,88 @@
+"""Engines: what a backend runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from compiler.artifact.files import read_json, write_json
+from compiler.artifact.sidecars import checked_sidecar, inside
+from compiler.artifact.specs import TensorSpec
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a backend runs. The specs are kept beside the files, since some engines open only on their own device.
+
+    Attributes:
+        folder: Holds the engine's files and `engine.json`.
+        files: The engine's files or folders, relative to that folder; the first is the one to open.
+        backend: The backend's config node.
+        inputs: What goes in, in order.
+        outputs: What comes out, in order.
+    """
+
+    SIDECAR: ClassVar[str] = "engine.json"
+    VERSION: ClassVar[int] = 2
+    """Of the sidecar's layout. The first had no version, and one `file`."""
+
+    folder: Path
+    files: tuple[str, ...]
+    backend: dict[str, Any]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def file(self) -> str:
+        """The file or folder to open, relative to the folder."""
+        return self.files[0]
+
+    @property
+    def path(self) -> Path:
+        """The file or folder to open."""
+        return self.folder / self.file
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all of its files; None where it is still to be built."""
+        paths = [self.folder / name for name in self.files]
+        if not all(path.exists() for path in paths):
+            return None
+        parts = [part for path in paths for part in (path.rglob("*") if path.is_dir() else (path,))]
+        return sum(part.stat().st_size for part in parts if part.is_file())
+
+    def save(self) -> None:
+        """Write the sidecar."""
+        values = {name: value for name, value in asdict(self).items() if name != "folder"}
+        write_json(self.folder / self.SIDECAR, {"version": self.VERSION, **values})
+
+    @classmethod
+    def load(cls, folder: Path) -> Engine:
+        """The engine in a folder, by its sidecar.
+
+        Raises:
+            CompileError: The folder holds none.
+        """
+        path = folder / cls.SIDECAR
+        with checked_sidecar(path, "an engine"):
+            values = read_json(path)
+            return cls(
+                folder=folder,
+                files=_files(values),
+                backend=values["backend"],
+                inputs=tuple(map(TensorSpec.from_dict, values["inputs"])),
+                outputs=tuple(map(TensorSpec.from_dict, values["outputs"])),
+            )
+
+
+def _files(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The engine's files, in either layout."""
+    version = values.get("version", 1)
+    if version not in (1, Engine.VERSION):
+        raise ValueError(f"its layout is {version}, and 1 to {Engine.VERSION} can be read here")
+    files = values["files"] if version == Engine.VERSION else [values["file"]]
+    if not isinstance(files, list) or not files:
+        raise ValueError(f"the engine's files are a list with one at least, not {files}")
+    return tuple(map(inside, files))

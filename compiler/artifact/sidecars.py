@@ -1,0 +1,43 @@
+"""Sidecars: what is known of a file that cannot be asked itself, as JSON beside it. They may come from a stranger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from compiler.errors import CompileError
+
+
+@contextmanager
+def checked_sidecar(path: Path, what: str) -> Iterator[None]:
+    """Turn what is missing or wrong in a sidecar into one error.
+
+    Args:
+        path: The sidecar.
+        what: It should describe.
+
+    Raises:
+        CompileError: It does not.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CompileError(
+            f"{path.name} does not describe {what}",
+            where=str(path),
+            why=f"{type(error).__name__}: {error}",
+            fix="compile it again",
+        ) from error
+
+
+def inside(name: str) -> str:
+    """A file's name in a sidecar, which may not lead out of the sidecar's folder.
+
+    Raises:
+        ValueError: It does.
+    """
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        raise ValueError(f"'{name}' is not a file in the folder")
+    return name

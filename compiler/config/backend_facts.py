@@ -1,0 +1,37 @@
+"""What the class of a backend knows about itself, which is more than a config is asked: see `compiler.backends`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from compiler.artifact import OnnxProgram, Program
+from compiler.config.instantiate import find_class
+
+
+class BackendFacts:
+    """The facts about a backend. A config is checked against them before anything is imported that builds engines."""
+
+    TITLE: ClassVar[str] = ""
+    """What people call it."""
+    PROGRAM: ClassVar[type[Program]] = OnnxProgram
+    """The kind of Program that it reads."""
+    PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32",)
+    """What an engine of it can be built in."""
+    EXPORTER: ClassVar[str] = "auto"
+    """The exporter that it needs, where the default one does not do."""
+    TAIL: ClassVar[str] = "native"
+    """Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`."""
+    PROFILED: ClassVar[bool] = False
+    """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
+    DEFERRED_BUILD: ClassVar[bool] = False
+    """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
+
+
+def backend_facts(node: Mapping[str, Any]) -> type[BackendFacts]:
+    """The class of a backend, by its config node. Its library is not imported.
+
+    Raises:
+        UsageError: The node names no class of a backend.
+    """
+    return find_class(str(node["_target_"]), BackendFacts, "backend._target_", kind="Backend")

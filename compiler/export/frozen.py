@@ -1,0 +1,98 @@
+"""Whether an export was frozen to its example: every Program is run on other inputs before anyone relies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compiler.artifact import Tensors
+from compiler.config.sizes import size_text
+from compiler.errors import CompileError
+from compiler.export.options import Comparable, ExportOptions, Rewriting
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SAME_SHAPE_TOLERANCE = 1e-2
+"""In standard deviations: an export that baked a size in is wrong by far more than rounding."""
+
+Pair = tuple[Tensors, Tensors]
+"""Inputs, and what the network makes of them."""
+
+
+def run_network(network: nn.Module, tensors: Tensors, outputs: Sequence[str]) -> Tensors:
+    """The outputs of a network by name, for numpy arrays in the order of its arguments."""
+    import torch
+
+    with torch.no_grad():
+        results: tuple[Tensor, ...] = network(*(torch.from_numpy(np.array(tensor)) for tensor in tensors.values()))
+    if len(results) != len(outputs):
+        raise CompileError(
+            f"the network has {len(results)} outputs, not {len(outputs)}",
+            where="model.processing",
+            why=f"the task reads {', '.join(outputs)}",
+            fix="use the task that belongs to this network's head",
+        )
+    return {name: result.numpy() for name, result in zip(outputs, results, strict=True)}
+
+
+def expected_outputs(
+    network: nn.Module, inputs: Iterable[Tensors], options: ExportOptions, rewriting: Rewriting
+) -> Iterable[Pair]:
+    """Each of the inputs, with what the network makes of it under its function rewriters."""
+    for tensors in inputs:
+        with rewriting():
+            yield tensors, run_network(network, tensors, options.outputs)
+
+
+def check_not_frozen(
+    run: Callable[[Tensors], Tensors], pairs: Iterable[Pair], options: ExportOptions, comparable: Comparable
+) -> None:
+    """Run a Program on other inputs than it was exported with.
+
+    Args:
+        run: Runs the Program.
+        pairs: The inputs, and what should come out.
+        options: How it was exported.
+        comparable: Applied to outputs before they are compared.
+
+    Raises:
+        CompileError: It fails on them, or something else comes out.
+    """
+    for tensors, expected in pairs:
+        _check(run, tensors, expected, options, comparable)
+
+
+def _check(
+    run: Callable[[Tensors], Tensors],
+    tensors: Tensors,
+    expected: Tensors,
+    options: ExportOptions,
+    comparable: Comparable,
+) -> None:
+    shape = size_text(next(iter(tensors.values())).shape)
+    try:
+        found = run(tensors)
+    except CompileError as error:
+        raise _frozen(options, shape, error.why) from error
+    except Exception as error:  # torch has no base class for its own exceptions
+        raise _frozen(options, shape, str(error).strip().partition("\n")[0]) from error
+    found, expected = comparable(found, expected), comparable(expected, expected)
+    for name, reference in expected.items():
+        if found[name].shape != reference.shape:
+            raise _frozen(options, shape, f"{name} is {found[name].shape}, not {reference.shape}")
+        difference = float(np.abs(found[name] - reference).max())
+        deviation = float(reference.std()) or 1.0  # a single number has no deviation to measure in
+        if not difference <= SAME_SHAPE_TOLERANCE * deviation:
+            raise _frozen(options, shape, f"{name} differs by {difference:.3g} from the network's")
+
+
+def _frozen(options: ExportOptions, shape: str, why: str) -> CompileError:
+    return CompileError(
+        f"the Program is wrong for an input of {shape}",
+        where=f"export.exporter={options.exporter}",
+        why=f"exported with other values, then run with this input: {why}",
+        fix="try the other exporter (export.exporter=torchscript or dynamo), or a static shape",
+    )

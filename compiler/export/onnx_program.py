@@ -1,0 +1,121 @@
+"""Network -> OnnxProgram: one ONNX file, by either exporter of torch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.artifact import OnnxProgram, Tensors
+from compiler.errors import CompileError
+from compiler.export.frozen import check_not_frozen, expected_outputs
+from compiler.export.options import Comparable, ExportOptions, Rewriting, as_they_are
+from compiler.export.program import ONNX_FILE, portable, save_model
+from compiler.export.tracing import exported, exporting, traced_arguments
+from compiler.graphs.runtime import OnnxRuntimeSession
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import Tensor, nn
+
+
+def export_onnx(
+    network: nn.Module,
+    example: Tensors,
+    others: Iterable[Tensors],
+    options: ExportOptions,
+    folder: Path,
+    rewriting: Rewriting = nullcontext,
+    comparable: Comparable = as_they_are,
+) -> OnnxProgram:
+    """Export a network to one ONNX file with its sidecar, and check that it was not frozen to its example.
+
+    Args:
+        network: In evaluation mode; returns a flat tuple.
+        example: Inputs by name. A dimension that varies must be above 1 in it, or the exporter freezes it.
+        others: Other inputs that the Program takes: other values, and other sizes where sizes vary.
+        options: How to export.
+        folder: Where the file goes.
+        rewriting: Entered around the tracing, so that function rewriters act.
+        comparable: Applied to outputs before they are compared.
+
+    Raises:
+        CompileError: The exporter fails, the file is above 2 GB, another opset came out than was asked for, or the
+            Program gives something else than the network for other inputs.
+    """
+    names = {input: {axis.position: axis.name for axis in axes} for input, axes in options.axes.items()}
+    model = portable(to_onnx(network, example, options, rewriting), names)
+    program = save_model(model, folder / ONNX_FILE)
+    if program.opset != options.opset:
+        raise CompileError(
+            f"the exporter wrote opset {program.opset}, not {options.opset}",
+            where=f"export.opset={options.opset}",
+            why=f"the {options.exporter} exporter cannot express this network in the opset that was asked for",
+            fix=f"use export.opset={program.opset}, or another export.exporter",
+        )
+    run = OnnxRuntimeSession.as_written(program.path).run
+    check_not_frozen(run, expected_outputs(network, others, options, rewriting), options, comparable)
+    program.save()
+    return program
+
+
+def to_onnx(network: nn.Module, example: Tensors, options: ExportOptions, rewriting: Rewriting) -> onnx.ModelProto:
+    """Trace a network under its function rewriters, and translate it to ONNX.
+
+    Raises:
+        CompileError: The exporter fails.
+    """
+    arguments = traced_arguments(example, options)
+    export = _by_dynamo if options.exporter == "dynamo" else _by_torchscript
+    with exporting("ONNX", options.exporter):
+        return export(network, arguments, options, rewriting)
+
+
+def _by_dynamo(
+    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: Rewriting
+) -> onnx.ModelProto:
+    import torch
+
+    from compiler.export.operators import LstmNodes, with_constant_weights
+    from compiler.selection.translations import TRANSLATIONS
+
+    with rewriting(), LstmNodes():
+        traced = exported(network, arguments, options)
+    program = torch.onnx.export(
+        traced,
+        dynamo=True,
+        verbose=False,
+        opset_version=options.opset,
+        input_names=options.inputs,
+        output_names=options.outputs,
+        custom_translation_table=TRANSLATIONS,
+    )
+    assert program is not None
+    return with_constant_weights(program.model_proto)
+
+
+def _by_torchscript(
+    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: Rewriting
+) -> onnx.ModelProto:
+    import onnx
+    import torch
+
+    content = io.BytesIO()
+    dynamic_axes = {name: {axis.position: axis.name for axis in axes} for name, axes in options.axes.items()}
+    if all(0 in axes for axes in dynamic_axes.values()):
+        (batch,) = {axes[0] for axes in dynamic_axes.values()}
+        dynamic_axes |= {name: {0: batch} for name in options.outputs}
+    with rewriting():
+        torch.onnx.export(
+            network,
+            arguments,
+            content,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=options.opset,
+            input_names=options.inputs,
+            output_names=options.outputs,
+            dynamic_axes=dynamic_axes,
+        )
+    return onnx.load_from_string(content.getvalue())

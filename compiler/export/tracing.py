@@ -1,0 +1,94 @@
+"""What both kinds of Program begin with: a network that torch traces, under its function rewriters."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compiler.artifact import Tensors
+from compiler.errors import CompileError
+from compiler.export.options import Axis, ExportOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import Dim, ExportedProgram
+
+
+def traced_arguments(example: Tensors, options: ExportOptions) -> tuple[Tensor, ...]:
+    """An example as the network's arguments, in their order."""
+    import torch
+
+    return tuple(torch.from_numpy(np.ascontiguousarray(example[name])) for name in options.inputs)
+
+
+def exported(network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions) -> ExportedProgram:
+    """A network, traced by `torch.export` with the dimensions that vary."""
+    import torch
+
+    dimensions = {axis.name: _dimension(axis) for axes in options.axes.values() for axis in axes}
+    shapes: tuple[Any, ...] = tuple(
+        {axis.position: dimensions[axis.name] for axis in axes} for axes in options.axes.values()
+    )
+    if any(argument.kind is argument.VAR_POSITIONAL for argument in signature(network.forward).parameters.values()):
+        shapes = (shapes,)  # *arguments are one argument to torch.export
+    return torch.export.export(network, arguments, dynamic_shapes=shapes if options.dynamic else None, strict=False)
+
+
+def _dimension(axis: Axis) -> Dim:
+    from torch.export import Dim
+
+    if axis.stride == 1:
+        return Dim(axis.name, max=axis.largest)
+    # A network that halves its input several times needs to know that nothing is rounded away, and one that keeps the
+    # best of its candidates how many there may be.
+    largest = axis.largest and axis.largest // axis.stride
+    return axis.stride * Dim(f"{axis.name}_by_{axis.stride}", min=axis.smallest // axis.stride, max=largest)
+
+
+@contextmanager
+def exporting(to: str, exporter: str) -> Iterator[None]:
+    """Keep an exporter quiet, since what matters is checked afterwards, and turn its failure into one error.
+
+    Args:
+        to: What the network is exported to.
+        exporter: `dynamo` or `torchscript`.
+
+    Raises:
+        CompileError: The exporter fails.
+    """
+    try:
+        with _quiet():
+            yield
+    except Exception as error:  # the exporters have no common base class
+        raise CompileError(
+            f"the network cannot be exported to {to}",
+            where=f"export.exporter={exporter}",
+            why=_cause(error),
+            fix="try the other exporter, write a rewriter for the operator that is named, or see --debug",
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the innermost cause: exporters wrap what went wrong several times."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
