@@ -59,7 +59,7 @@ class Build(Stage):
             folder=folder,
             precision=self.precision,
             profiles=self.profiles,
-            calibration=self.calibration and self.calibration.batches,
+            calibration=self.calibration.batches if self.calibration else None,
             cache=self.measurements,
             progress=self.progress,
         )

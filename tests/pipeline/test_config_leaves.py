@@ -14,14 +14,14 @@ from typing import Any
 import cv2
 import pytest
 
-from compiler.artifact import Program, read_json
+from compiler.artifact import OnnxProgram, read_json
 from compiler.config import CompileConfig, compose
 from compiler.config.instantiate import instantiate
 from compiler.errors import CompileError, UsageError
 from compiler.pipeline.cache import DONE, Cache, file_digests
 from compiler.pipeline.composition import (
     build_stage,
-    calibrate_stage,
+    calibration_data,
     export_stage,
     half_stage,
     make_program,
@@ -31,12 +31,12 @@ from compiler.pipeline.composition import (
 )
 from compiler.pipeline.job import Job, read_job
 from compiler.pipeline.line import Line
-from compiler.stages import Artifact, Load, LoadedNetwork, ProgramArtifact, Rewrite, Rewriters, Stage
+from compiler.stages import Artifact, Calibrate, Load, LoadedNetwork, ProgramArtifact, Rewrite, Rewriters, Stage
 from tests.conftest import PHOTOGRAPH
 
 MODEL = "model=simcc-mobilenetv2"
 NOWHERE = Artifact("made before", Path("nowhere"))
-PROGRAM = ProgramArtifact("made before", Program(Path("nowhere"), (), (), 18, 0))
+PROGRAM = ProgramArtifact("made before", OnnxProgram(Path("nowhere"), (), (), 18, 0))
 
 Leaf = tuple[str, ...]
 
@@ -122,7 +122,8 @@ def stages_of(job: Job) -> dict[str, Stage]:
         "rewrite": Rewrite(PROGRAM, Rewriters.of_graph(selection)),
     }
     if job.config.precision == "int8":
-        stages |= {"calibrate": calibrate_stage(job, PROGRAM), "precision": quantize_stage(job, PROGRAM, NOWHERE)}
+        stages["calibrate"] = Calibrate(PROGRAM, job.config.calibration.method, calibration_data(job))
+        stages["precision"] = quantize_stage(job, PROGRAM, NOWHERE, job.backend.quantization)
     elif job.config.precision != "fp32":
         stages["precision"] = half_stage(job, PROGRAM)
     stages["build"] = build_stage(job, PROGRAM, lambda event: None)

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config.schema import TAILS
 from compiler.export import ExportOptions
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.selection import output_names
 from compiler.selection.nms import select
 from tests.exporting import export

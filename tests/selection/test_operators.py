@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from compiler.errors import CompileError
-from compiler.export import Axis, ExportOptions
+from compiler.export import Axis, ExportOptions, export_onnx
 from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.selection.operators import nms, select, top_k
 from rewriters import Target
