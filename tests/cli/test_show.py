@@ -75,7 +75,7 @@ def test_a_part_of_the_config_is_printed_with_its_references_or_their_values(sho
         (["--info", "defaults", "model=rtmpose-s"], "model/rtmpose-s"),
         (["--info", "model=rtmpose-s"], "--info takes no 'model=rtmpose-s'"),
         (["model=rtmpose-s", "--info"], "name: rtmpose-s"),
-        (["--hydra-help"], "Hydra is a framework"),
+        (["--hydra-help"], "See https://hydra.cc"),
     ],
 )
 def test_hydras_settings_and_how_the_config_is_composed_are_shown(command_line, words, said):
