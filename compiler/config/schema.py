@@ -242,7 +242,7 @@ class CompileConfig:
     @property
     def hints(self) -> tuple[str, ...]:
         """What a user should know of how their words were understood."""
-        if self.tail != PLUGIN:
+        if self.tail != PLUGIN or not self.model.tail:
             return ()
         if self.backend["name"] == PLUGIN_BACKEND:
             today = (
