@@ -98,12 +98,7 @@ def _by_dynamo(
 ) -> onnx.ModelProto:
     import torch
 
-    from compiler.export.operators import (
-        TRANSLATIONS,
-        LstmNodes,
-        with_constant_weights,
-        with_fused_nodes,
-    )
+    from compiler.export.operators import TRANSLATIONS, with_constant_weights, with_onnx_nodes
     from rewriters.onnx_functions import with_definitions
 
     dimensions = {axis.name: _dimension(axis) for axes in options.axes.values() for axis in axes}
@@ -112,12 +107,12 @@ def _by_dynamo(
     )
     if any(argument.kind is argument.VAR_POSITIONAL for argument in signature(network.forward).parameters.values()):
         shapes = (shapes,)  # *arguments are one argument to torch.export
-    with rewriting(), LstmNodes():
+    with rewriting():
         traced = torch.export.export(
             network, arguments, dynamic_shapes=shapes if options.dynamic else None, strict=False
         )
     program = torch.onnx.export(
-        with_fused_nodes(traced),
+        with_onnx_nodes(traced),
         dynamo=True,
         verbose=False,
         opset_version=options.opset,

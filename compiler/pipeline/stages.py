@@ -58,6 +58,7 @@ def select_rewriters(job: Job) -> Selection:
         ir=job.backend.ir,
         precision=config.precision,
         algo=config.model.algo,
+        exporter=config.exporter,
         opset=config.export.opset,
         batch=config.fixed_batch,
         versions={**versions(), job.backend.name: job.probe.version},
