@@ -16,6 +16,7 @@ class Target:
         ir: Name of the intermediate representation that the network is exported to.
         precision: Name of the precision, such as `fp16`.
         algo: Name of the algorithm, such as `simcc`; empty when there is none.
+        exporter: What exports the network to ONNX: `dynamo` or `torchscript`.
         opset: The ONNX opset that the network is exported with.
         batch: How many items the network takes at once; None where that varies.
         versions: Installed version of each library, by name.
@@ -25,6 +26,7 @@ class Target:
     ir: str = "onnx"
     precision: str = "fp32"
     algo: str = ""
+    exporter: str = "dynamo"
     opset: int = 18
     batch: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

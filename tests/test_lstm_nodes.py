@@ -8,9 +8,12 @@ from torch import nn
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions
 from compiler.export.onnx_program import to_onnx
-from compiler.export.operators import LstmNodes, with_constant_weights
+from compiler.export.operators import with_constant_weights
 from compiler.export.program import save_model
 from compiler.graphs.runtime import OnnxRuntimeSession
+from rewriters import Target, select
+from rewriters.apply import rewriting, rewritten
+from rewriters.functions.lstm_to_nodes import lstm_to_nodes
 
 CHANNELS, HIDDEN = 3, 4
 
@@ -34,7 +37,9 @@ def sequences(*shape):
 def exported(network):
     axes = {"input": (Axis(0, "first"), Axis(1, "second"))}
     options = ExportOptions("dynamo", 18, axes, ("output", "hidden", "cell"))
-    return to_onnx(network.eval().requires_grad_(False), {"input": sequences(3, 2, CHANNELS)}, options, LstmNodes)
+    applied = rewritten(network.eval().requires_grad_(False), select([lstm_to_nodes], Target("onnxruntime")))
+    example = {"input": sequences(3, 2, CHANNELS)}
+    return to_onnx(applied.network, example, options, lambda: rewriting(applied))
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,13 @@ def _by_dynamo(
 ) -> onnx.ModelProto:
     import torch
 
-    from compiler.export.operators import LstmNodes, with_constant_weights
+    from compiler.export.operators import with_constant_weights, with_onnx_nodes
     from compiler.selection.translations import TRANSLATIONS
 
-    with rewriting(), LstmNodes():
+    with rewriting():
         traced = exported(network, arguments, options)
     program = torch.onnx.export(
-        traced,
+        with_onnx_nodes(traced),
         dynamo=True,
         verbose=False,
         opset_version=options.opset,

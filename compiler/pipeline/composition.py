@@ -113,6 +113,7 @@ def selection_for(job: Job) -> Selection:
         ir=job.backend.PROGRAM.IR,
         precision=config.precision,
         algo=config.model.algo,
+        exporter=config.exporter,
         opset=config.export.opset,
         batch=config.fixed_batch,
         versions={**versions(), job.backend.name: job.probe.version},

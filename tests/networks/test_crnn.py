@@ -1,6 +1,5 @@
 """CRNN is the network that OpenMMLab trained: same keys, same shapes, same numbers, exported at every width."""
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,13 @@ from torch import nn
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions
 from compiler.export.onnx_program import to_onnx
-from compiler.export.operators import LstmNodes
 from compiler.export.program import save_model
 from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.networks import build
 from compiler.networks.heads.crnn import CRNNDecoder
+from rewriters import Target, select
+from rewriters.apply import rewriting, rewritten
+from rewriters.functions.lstm_to_nodes import lstm_to_nodes
 from tests.exporting import export
 
 CONFIGS = Path(__file__).parents[2] / "conf" / "model"
@@ -76,13 +77,13 @@ def test_a_column_that_is_read_alone_knows_nothing_of_the_others(rnn_flag):
 
 
 # Dynamo alone traces an LSTM at the length of its example.
-@pytest.mark.parametrize(("exporter", "context"), [("dynamo", LstmNodes), ("torchscript", nullcontext)])
-def test_an_export_with_two_lstm_nodes_is_the_network_at_every_batch_and_width(
-    crnn, weights, tmp_path, exporter, context
-):
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_an_export_with_two_lstm_nodes_is_the_network_at_every_batch_and_width(crnn, weights, tmp_path, exporter):
+    applied = rewritten(crnn, select([lstm_to_nodes], Target("onnxruntime", exporter=exporter)))
     axes = (Axis(0, "batch", largest=8), Axis(3, "width", 4, 32, 640))
     options = ExportOptions(exporter, 18, {"input": axes}, ("output",))
-    exported = to_onnx(crnn, {"input": weights.image("example", (2, 1, 32, 96))}, options, context)
+    example = {"input": weights.image("example", (2, 1, 32, 96))}
+    exported = to_onnx(applied.network, example, options, lambda: rewriting(applied))
     assert [node.op_type for node in exported.graph.node].count("LSTM") == 2
     assert not {"Loop", "Scan"} & {node.op_type for node in exported.graph.node}
     session = OnnxRuntimeSession.as_written(save_model(exported, tmp_path / "crnn.onnx").path)
