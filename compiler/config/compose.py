@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import explain, explain_omegaconf
+from compiler.config.moved import with_present_keys
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
 from compiler.config.search import config_loader
@@ -71,7 +72,7 @@ def to_config(node: DictConfig) -> CompileConfig:
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise explain_omegaconf(error) from error
-    config = instantiate(cast("dict[str, Any]", values), CompileConfig)
+    config = instantiate(with_present_keys(cast("dict[str, Any]", values)), CompileConfig)
     for key, kind in (("_target_", str), ("name", str), ("precisions", list)):
         if not isinstance(config.backend.get(key), kind):
             article = "a list" if kind is list else "a text"

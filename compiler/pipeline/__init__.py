@@ -185,9 +185,7 @@ def _package(job: Job, key: keys.Key, built: stages.Built, verified: Path, stage
         name=job.name,
         unit=job.proof.unit,
         checkpoint=str(job.checkpoint or job.origin.weights),
-        source=str(job.source_path)
-        if job.config.image or job.config.points or job.config.arrays
-        else job.source_path.name,
+        source=str(job.source_path) if job.config.input else job.source_path.name,
         stages=tuple(stage.finished),
         proofs=tuple(proofs),
         ledger=tuple(ledger),

@@ -11,11 +11,12 @@ from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.datasets.calibration import Item, find_items
-from compiler.errors import CompileError, UsageError
+from compiler.errors import CompileError
 from compiler.events import Listener, StageStarted
 from compiler.proof import AnyProof, proof_of
 from compiler.sources import Origin, find_origin
 from compiler.tasks import AnySample, AnyTask, build_task
+from compiler.tasks.inputs import locate_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     probe = backend.probe()
     if probe.problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
-    source_path = _locate_source(config, task)
+    source_path = locate_input(config, task)
     sample = task.read(source_path, config.box)
     checkpoint = _locate_checkpoint(config, listen)
     config = origin.with_outputs(config, task, sample)
@@ -112,20 +113,6 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         origin=origin,
         calibration=find_items(config, task),
     )
-
-
-def _locate_source(config: CompileConfig, task: AnyTask) -> Path:
-    given = {"image": config.image, "points": config.points, "arrays": config.arrays}
-    for key, file in given.items():
-        if file and key != task.source:
-            raise UsageError(
-                f"{config.model.name} does not look at {key}",
-                where=f"{key}={file}",
-                why=f"its task is {config.model.task}",
-                fix=f"give {task.source}=<file>, or choose another model",
-            )
-    file = given[task.source]
-    return Path(file) if file else task.sample_source()
 
 
 def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:

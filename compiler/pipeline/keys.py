@@ -46,7 +46,7 @@ def versions() -> dict[str, str]:
 def run_key(job: Job) -> Key:
     """Return what a whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to look up."""
     config = asdict(job.config)
-    for where_not_what in ("output", "cache", "cache_limit", "image", "points", "arrays", "checkpoint"):
+    for where_not_what in ("output", "cache", "cache_limit", "input", "input_kind", "checkpoint"):
         del config[where_not_what]
     del config["model"]["file"]
     made_of = {"config": config, "calibration": _calibration(job), "probe": asdict(job.probe)}

@@ -131,11 +131,11 @@ def _with_engine(report: Report, engine: Engine, probe: Probe, stage: StageFinis
 
 def _proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
     """Return the input that the compile was proven on; the task's own where it was left behind."""
-    given = {"image": config.image, "points": config.points, "arrays": config.arrays}[task.source]
-    is_here = given is not None and Path(given).is_file()
-    path = Path(given) if given is not None and is_here else task.sample_source()
+    given = None if config.input is None else Path(config.input)
+    is_here = given is None or given.is_file()
+    path = given if given is not None and is_here else task.sample_source()
     try:
-        return task.read(path, config.box if is_here or given is None else None)
+        return task.read(path, config.box if is_here else None)
     except CompileError:  # the boxes were in a file that is not here
         return task.read(path)
 
