@@ -251,7 +251,7 @@ def _arrays_refused(folder, **arrays):
         (["model.inputs.x=1x3x3"], "the input 'x' of the file is another one", "model.inputs.x=1x3"),
         (["model.inputs.x=1x3:int64"], "the input 'x' of the file is another one", "model.inputs.x=1x3"),
         (["model.inputs.x=three"], "the input cannot be read", ""),
-        (["image=a.jpg"], "onnx does not look at image", "arrays="),
+        (["image=a.jpg"], "onnx does not look at image", "input=<arrays, .npy or .npz>"),
     ],
 )
 def test_a_wrong_command_is_a_usage_error(overrides, what, fix, folder):

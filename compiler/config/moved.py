@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from compiler.errors import UsageError
+
 if TYPE_CHECKING:
     from compiler.config.schema import CompileConfig
 
@@ -36,6 +38,10 @@ RETIRED_BACKEND_KEYS: Mapping[str, str] = {
     "quantization": "quantization",
 }
 """Keys that a backend's config had, each with the attribute of the backend's class that says the same."""
+
+
+INPUT_ALIASES = ("image", "points", "arrays")
+"""Keys that `input` had, one for each kind of input; on the command line they are understood for good."""
 
 
 def present_target(target: str) -> str:
@@ -77,3 +83,20 @@ def present_backend(node: Mapping[str, Any], options: Collection[str]) -> dict[s
         options: The backend's, which keep their keys even where an earlier key was called alike.
     """
     return {key: value for key, value in node.items() if key in options or key not in RETIRED_BACKEND_KEYS}
+
+
+def with_present_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config by the keys of today: what an alias names is the `input`, of that `input_kind`.
+
+    Raises:
+        UsageError: Two inputs are named.
+    """
+    present = {key: value for key, value in values.items() if key not in INPUT_ALIASES}
+    given = {key: values[key] for key in ("input", *INPUT_ALIASES) if values.get(key) is not None}
+    if len(given) > 1:
+        where = " ".join(f"{key}={file}" for key, file in given.items())
+        raise UsageError("two inputs are given", where=where, fix="give one, as input=<file>")
+    for kind, file in given.items():
+        if kind != "input":
+            present |= {"input": file, "input_kind": kind}
+    return present

@@ -139,12 +139,10 @@ class CompileConfig:
     """The backend as a `_target_` node: one file in `conf/backend/`."""
     checkpoint: str | None = field(default=None, compare=False)
     """A path, `official`, or nothing: then weights are drawn deterministically."""
-    image: str | None = field(default=None, compare=False)
-    """The real input of the proof; nothing means the photograph that ships with the task."""
-    points: str | None = field(default=None, compare=False)
-    """The same for a model that looks at point clouds."""
-    arrays: str | None = field(default=None, compare=False)
-    """The same for a model that takes arrays as they are: a .npz or .npy file; nothing means noise."""
+    input: str | None = field(default=None, compare=False)
+    """The real input of the proof, a file of what the task looks at; nothing means the sample that ships with it."""
+    input_kind: str | None = field(default=None, compare=False)
+    """What the input has to be, where it was given by another name than `input`: `image`, `points` or `arrays`."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
     shape: str = "dynamic"

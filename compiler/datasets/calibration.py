@@ -16,12 +16,6 @@ from compiler.errors import CompileError
 from compiler.proof import AnyProof
 from compiler.tasks import AnySample, AnyTask
 
-SUFFIXES = {
-    "image": (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
-    "points": (".bin",),
-    "arrays": (".npy", ".npz"),
-}
-"""Of the files that a task looks at, by its source."""
 VARIATIONS = 8
 """Of the proof's input, where there is no other data."""
 
@@ -53,11 +47,11 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
         raise _unusable("the calibration data does not exist", data, fix=fix)
     if data.is_dir():
         files = (path for path in sorted(data.rglob("*")) if path.is_file())
-        found = [Item(path) for path in files if path.suffix.lower() in SUFFIXES[task.source]]
+        found = [Item(path) for path in files if path.suffix.lower() in task.looks_at.suffixes]
     else:
         found = _named(data, config.model.packages)
     if not found:
-        known = ", ".join(SUFFIXES[task.source])
+        known = ", ".join(task.looks_at.suffixes)
         raise _unusable(
             "the calibration data holds nothing that the model looks at",
             data,

@@ -13,13 +13,14 @@ from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.datasets.calibration import Item, find_items
-from compiler.errors import CompileError, UsageError
+from compiler.errors import CompileError
 from compiler.events import Listener, StageStarted
 from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
 from compiler.stages.fingerprint import fingerprint
 from compiler.stages.tools import plug_in_digests, versions
 from compiler.tasks import AnySample, AnyTask, build_task
+from compiler.tasks.inputs import locate_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     probe = backend.probe()
     if probe.problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
-    sample_path = _locate_sample(config, task)
+    sample_path = locate_input(config, task)
     sample = task.read(sample_path, config.box)
     checkpoint = _locate_checkpoint(config, listen)
     config, source = source.with_outputs(config, task, sample)
@@ -147,27 +148,13 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
 
 def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
     """The sample that a bundle was proven on; the task's own where it was left behind."""
-    given = {"image": config.image, "points": config.points, "arrays": config.arrays}[task.source]
-    is_here = given is not None and Path(given).is_file()
-    path = Path(given) if given is not None and is_here else task.sample_source()
+    given = None if config.input is None else Path(config.input)
+    is_here = given is None or given.is_file()
+    path = given if given is not None and is_here else task.sample_source()
     try:
-        return task.read(path, config.box if is_here or given is None else None)
+        return task.read(path, config.box if is_here else None)
     except CompileError:  # the boxes were in a file that is not here
         return task.read(path)
-
-
-def _locate_sample(config: CompileConfig, task: AnyTask) -> Path:
-    given = {"image": config.image, "points": config.points, "arrays": config.arrays}
-    for key, file in given.items():
-        if file and key != task.source:
-            raise UsageError(
-                f"{config.model.name} does not look at {key}",
-                where=f"{key}={file}",
-                why=f"its task is {config.model.task}",
-                fix=f"give {task.source}=<file>, or choose another model",
-            )
-    file = given[task.source]
-    return Path(file) if file else task.sample_source()
 
 
 def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:

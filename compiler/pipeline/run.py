@@ -160,13 +160,12 @@ def _package(job: Job, key: str, steps: Steps, engine: Artifact, proof: Artifact
 
 def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Line) -> Report:
     proofs, ledger = read_proof(proof.folder)
-    is_given = job.config.image or job.config.points or job.config.arrays
     return Report(
         model=job.config.model.name,
         name=job.name,
         unit=job.proof.unit,
         checkpoint=str(job.checkpoint or job.source.own_weights),
-        source=str(job.sample_path) if is_given else job.sample_path.name,
+        source=str(job.sample_path) if job.config.input else job.sample_path.name,
         stages=tuple(line.finished),
         proofs=proofs,
         ledger=ledger,

@@ -16,7 +16,7 @@ from compiler.artifact import Engine, Tensors, recover_folder
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
-from compiler.config.moved import present_config
+from compiler.config.moved import present_config, with_present_keys
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
@@ -112,7 +112,8 @@ def read_config(folder: Path) -> CompileConfig:
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     try:
-        config = instantiate(OmegaConf.to_container(OmegaConf.load(config_file)), CompileConfig)  # type: ignore[arg-type]
+        values = OmegaConf.to_container(OmegaConf.load(config_file))
+        config = instantiate(with_present_keys(values), CompileConfig)  # type: ignore[arg-type]
         _ = config.sizes
     except UsageError as error:
         raise CompileError(

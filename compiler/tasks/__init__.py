@@ -3,6 +3,7 @@
 Tasks need NumPy, OpenCV and pyclipper only, so that a bundle runs where PyTorch is not installed.
 """
 
+from compiler.tasks.inputs import InputKind
 from compiler.tasks.sample import AnySample, Sample
 from compiler.tasks.task import AnyTask, ImageTask, Prepared, Result, Task, build_task
 
@@ -10,6 +11,7 @@ __all__ = [
     "AnySample",
     "AnyTask",
     "ImageTask",
+    "InputKind",
     "Prepared",
     "Result",
     "Sample",

@@ -12,6 +12,7 @@ from compiler.artifact import Tensors
 from compiler.config.instantiate import instantiate
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import Image, read_image
+from compiler.tasks.inputs import IMAGE, InputKind
 from compiler.tasks.sample import Sample, SourceT
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
     proof: ClassVar[str]
     """What its results are compared by, as `package.module:Class`: a `compiler.proof.TaskProof`. Running a model never
     imports it."""
-    source: ClassVar[str]
-    """What it looks at: an `image`, the `points` of a cloud, or `arrays` as they are."""
+    looks_at: ClassVar[InputKind]
+    """Its kind of input."""
     takes_boxes: ClassVar[bool] = False
     """Whether it looks into boxes, each of which is one item of the batch; else at the whole of its source."""
     sides: ClassVar[tuple[str, ...]]
@@ -132,7 +133,7 @@ AnyTask = Task[Any, Any, Any]
 class ImageTask(Task[Image, PreparedT, ResultT]):
     """A task that looks at an image, or at boxes in it."""
 
-    source: ClassVar[str] = "image"
+    looks_at: ClassVar[InputKind] = IMAGE
     takes_boxes: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("height", "width")
     axes: ClassVar[Mapping[str, Mapping[int, str]]] = {"input": {0: "batch", 2: "height", 3: "width"}}

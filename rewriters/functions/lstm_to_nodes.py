@@ -56,7 +56,7 @@ def lstm_node(
 ) -> States:
     """One layer, with its parameters as ONNX's node takes them; `compiler.export.operators` makes it that node."""
     size = hidden.shape[2]
-    kinds = [weights, recurrent, *(() if biases is None else biases.split(4 * size, dim=1))]
+    kinds = [weights, recurrent, *(() if biases is None else torch.split(biases, 4 * size, dim=1))]
     in_order = [_with_gates(kind, TORCH_GATES) for kind in kinds]
     parameters = [kind[direction] for direction in range(len(hidden)) for kind in in_order]
     output, *last = torch.lstm(

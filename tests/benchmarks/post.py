@@ -68,7 +68,7 @@ def _size(name: str) -> Size:
     """Return the size of a page or a word, or how many voxels the sample has."""
     model = compose([f"model={name}"]).model
     task = build_task(model.processing)
-    if task.source == "points":
+    if task.looks_at.name == "points":
         return (len(task.preprocess(task.read(task.sample_source())).tensors["voxels"]),)
     return (PAGE, PAGE) if model.task == "text-detection" else model.input_shape
 

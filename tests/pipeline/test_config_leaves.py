@@ -57,7 +57,7 @@ OTHER_VALUES: dict[str, Any] = {
     "backend.threads": 1,
 }
 """For leaves of which not every value of their type can be."""
-INPUT = "image"
+INPUT = "input"
 ORDER = ("load", "export", "rewrite", "calibrate", "precision", "build")
 
 

@@ -17,6 +17,7 @@ from compiler.tasks import Sample, Task
 from compiler.tasks.arrays.files import Arrays, read_arrays
 from compiler.tasks.arrays.pictures import tiles
 from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks.inputs import ARRAYS, InputKind
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -77,7 +78,7 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
 
     name: ClassVar[str] = "tensors"
     proof: ClassVar[str] = "compiler.proof.arrays:RawTensorsProof"
-    source: ClassVar[str] = "arrays"
+    looks_at: ClassVar[InputKind] = ARRAYS
     sides: ClassVar[tuple[str, ...]] = ()
 
     shapes: dict[str, str]

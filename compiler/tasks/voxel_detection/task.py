@@ -14,6 +14,7 @@ from compiler.artifact import Tensors
 from compiler.errors import CompileError
 from compiler.tasks import Sample, Task
 from compiler.tasks.classes import Classes, color_of
+from compiler.tasks.inputs import POINTS, InputKind
 from compiler.tasks.points import Points, read_points
 from compiler.tasks.voxel_detection.birdseye import BirdsEye, Marked
 from compiler.tasks.voxel_detection.decoder import Decoder
@@ -111,7 +112,7 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
 
     name: ClassVar[str] = "voxel-detection"
     proof: ClassVar[str] = "compiler.proof.voxel_detection:VoxelDetectionProof"
-    source: ClassVar[str] = "points"
+    looks_at: ClassVar[InputKind] = POINTS
     sides: ClassVar[tuple[str, ...]] = ("voxels",)
     axes: ClassVar[Mapping[str, Mapping[int, str]]] = {
         "voxels": {0: "voxels"},

@@ -1,19 +1,16 @@
 """Each pose model prepares, decodes and describes itself to the SDK as its original does."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from compiler.tasks import Sample, build_task
+from compiler.tasks import Sample
 from compiler.tasks.crops import Crops
 from compiler.tasks.pose import Pose, PreparedPoses, TopdownPose
 from compiler.tasks.pose.codecs import MegviiHeatmap, MSRAHeatmap, SimCCLabel, UDPHeatmap
+from tests.tasks.detectors import detector
 
-CONFIGS = Path(__file__).parents[2] / "conf"
 # Our model, and the reference outputs of the original.
 ORIGINALS = {
     "hourglass": "hourglass52",
@@ -24,15 +21,10 @@ ORIGINALS = {
 }
 
 
-def model_task(name: str) -> TopdownPose:
-    with initialize_config_dir(version_base=None, config_dir=str(CONFIGS)):
-        return build_task(OmegaConf.to_container(compose(f"model/{name}").model.processing, resolve=True))
-
-
 @pytest.fixture(scope="module", params=ORIGINALS)
 def pair(request, parity):
     """A task, and what the original decoded from raw outputs that stood for a crop and for its mirror image."""
-    task = model_task(request.param)
+    task = detector(request.param)
     with np.load(parity / "decode" / f"{ORIGINALS[request.param]}.npz") as arrays:
         golden = dict(arrays)
     raw = [golden[key] for key in sorted(golden) if key.startswith("raw.")]
@@ -85,7 +77,7 @@ def test_decoding_equals_mmposes(pair, flip):
     ],
 )
 def test_the_settings_are_those_of_openmmlabs_config(name, codec, use_udp, shift_heatmap):
-    task = model_task(name)
+    task = detector(name)
     assert (task.codec, task.use_udp, task.shift_heatmap) == (codec, use_udp, shift_heatmap)
     assert (task.padding, task.to_rgb, task.flip_test) == (1.25, True, False)
     assert (task.mean, task.std) == ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -94,7 +86,7 @@ def test_the_settings_are_those_of_openmmlabs_config(name, codec, use_udp, shift
 
 def test_an_unbiased_crop_and_its_codec_agree(photograph):
     """A peak in a heat map of UDP is placed where the crop shows the image's pixels."""
-    task = model_task("hrnet-w32-udp")
+    task = detector("hrnet-w32-udp")
     prepared = task.preprocess(Sample(photograph, np.array([[100, 50, 400, 500]])))
     heatmaps = np.zeros((1, 17, 64, 48), np.float32)
     heatmaps[:, :, 20, 30] = 1
@@ -105,7 +97,7 @@ def test_an_unbiased_crop_and_its_codec_agree(photograph):
 
 
 def test_the_flip_test_runs_the_network_on_the_mirrored_crop_too(photograph):
-    task = dataclasses.replace(model_task("hrnet"), flip_test=True)
+    task = dataclasses.replace(detector("hrnet"), flip_test=True)
     tensors = task.preprocess(Sample(photograph)).tensors
     seen = []
 
