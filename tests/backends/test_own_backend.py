@@ -1,4 +1,4 @@
-"""A user's own backend, by a YAML of theirs: that of docs/backends.md, which reads TorchScript, and one for torch.export."""
+"""A user's own backend, by a YAML of theirs: docs/backends.md has one that reads TorchScript; and for torch.export."""
 
 import re
 import sys

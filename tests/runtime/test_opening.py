@@ -1,10 +1,12 @@
-"""A bundle opens and runs in a process in which torch cannot be imported."""
+"""A bundle opens and runs in a process in which torch cannot be imported, and one of an earlier layout opens too."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from compiler import runtime
 from tests.conftest import PHOTOGRAPH
@@ -26,6 +28,22 @@ print(json.dumps([pose.to_dict() for pose in runtime.open(sys.argv[1])(sys.argv[
 def without_torch(code, *arguments):
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_bundle_of_the_first_layout_opens(bundle, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    sidecar = json.loads((folder / "engine.json").read_text())
+    assert sidecar.pop("version") == 2
+    (sidecar["file"],) = sidecar.pop("files")
+    retired = {"precisions": ["fp32"], "ir": "onnx", "exporter": "auto", "tail": "native", "quantization": "asymmetric"}
+    sidecar["backend"] |= retired
+    (folder / "engine.json").write_text(json.dumps(sidecar))
+    config = OmegaConf.load(folder / "config.yaml")
+    config.backend = {**config.backend, **retired}
+    OmegaConf.save(config, folder / "config.yaml")
+    (found,), (expected,) = runtime.open(folder)(PHOTOGRAPH), runtime.open(bundle)(PHOTOGRAPH)
+    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
 
 
 def test_torch_really_cannot_be_imported_there():
