@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -11,30 +10,24 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from types import FrameType
 
-from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, nearest, was_interrupted
-
-VERBS = {
-    "compile": "compile",
-    "plan": "plan",
-    "build": "build",
-    "explain": "explain",
-    "predict": "predict",
-    "doctor": "doctor",
-    "import": "import_config",
-}
-"""The module of `compiler.cli` for each; its `run(arguments)` returns the exit status."""
+from compiler.cli.verbs import understood
+from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
 
 INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status."""
+    """The exit status of a command line, once it has run."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        return _run([argument for argument in given if argument != "--debug"])
+        if "--version" in given:
+            print(f"deploy-compiler {version('deploy-compiler')}")
+            return ExitCode.PROVEN
+        verb, given_to_it = understood([word for word in given if word != "--debug"])
+        return verb.run(given_to_it)
     except Interrupted:
         return _interrupted()
     except BrokenPipeError:
@@ -49,22 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = as_compile_error(error)
         print(f"error: {shown}", file=sys.stderr)
         return shown.exit_code
-
-
-def _run(arguments: list[str]) -> int:
-    if arguments == ["--version"]:
-        print(f"deploy-compiler {version('deploy-compiler')}")
-        return ExitCode.PROVEN
-    has_verb = bool(arguments) and not _is_override(arguments[0])
-    verb, rest = (arguments[0], arguments[1:]) if has_verb else ("compile", arguments)
-    if verb not in VERBS:
-        raise UsageError(f"there is no verb '{verb}'", where="command line", fix=nearest(verb, VERBS))
-    status: int = importlib.import_module(f"compiler.cli.{VERBS[verb]}").run(rest)
-    return status
-
-
-def _is_override(argument: str) -> bool:
-    return "=" in argument or argument.startswith(("-", "+", "~"))
 
 
 def _interrupted() -> int:

@@ -1,24 +1,18 @@
 """Rewriters: small, named, provable changes to a network on its way to a backend.
 
-An author needs the three decorators, `Contract` and `Target`; `docs/rewriters.md` teaches them. The compiler also uses
+An author needs the four decorators, `Contract` and `Target`; `docs/rewriters.md` teaches them. The compiler also uses
 `discover`, `select` and the ledger from here, and `rewriters.apply`, which is kept apart because it imports torch.
 """
 
-from rewriters.calls import Call, FunctionCall, Skip
-from rewriters.conditions import Conditions, Target
+from rewriters.calls import Call, FunctionCall, FusionCall, Skip
+from rewriters.conditions import Conditions
 from rewriters.contract import Contract
-from rewriters.definition import (
-    FunctionRewriter,
-    GraphRewriter,
-    ModuleRewriter,
-    Rewriter,
-    function_rewriter,
-    graph_rewriter,
-    module_rewriter,
-)
+from rewriters.decorators import function_rewriter, fusion_rewriter, graph_rewriter, module_rewriter
+from rewriters.definition import FunctionRewriter, FusionRewriter, GraphRewriter, ModuleRewriter, Rewriter
 from rewriters.errors import RewriterError
 from rewriters.ledger import Entry, Ledger, unfired, with_measurement
 from rewriters.registry import Selection, discover, select
+from rewriters.target import RecordedTarget, Target
 
 __all__ = [
     "Call",
@@ -27,9 +21,12 @@ __all__ = [
     "Entry",
     "FunctionCall",
     "FunctionRewriter",
+    "FusionCall",
+    "FusionRewriter",
     "GraphRewriter",
     "Ledger",
     "ModuleRewriter",
+    "RecordedTarget",
     "Rewriter",
     "RewriterError",
     "Selection",
@@ -37,6 +34,7 @@ __all__ = [
     "Target",
     "discover",
     "function_rewriter",
+    "fusion_rewriter",
     "graph_rewriter",
     "module_rewriter",
     "select",

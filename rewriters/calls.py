@@ -10,7 +10,7 @@ from rewriters.errors import RewriterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rewriters.conditions import Target
+    from rewriters.target import Target
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,20 @@ class FunctionCall(Call):
     def original(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function as it was before the rewriter."""
         return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class FusionCall(Call):
+    """Two modules, of which the second alone reads what the first returns.
+
+    Attributes:
+        shapes: Of what the first returned and of what the second took, each time. Where they differ, the data has been
+            given another shape in between, and nothing else.
+    """
+
+    shapes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+
+    @property
+    def is_reshaped(self) -> bool:
+        """Whether the second takes the data in another shape."""
+        return any(returned != taken for returned, taken in self.shapes)

@@ -1,44 +1,24 @@
-"""What a run compiles for, and when a rewriter applies to it."""
+"""When a rewriter applies to a target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from rewriters.errors import RewriterError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterator
+
+    from typing_extensions import Unpack
+
+    from rewriters.target import Target
 
 
-@dataclass(frozen=True)
-class Target:
-    """What a run compiles for.
-
-    Attributes:
-        backend: Name of the backend, such as `onnxruntime`.
-        ir: Name of the intermediate representation that the network is exported to.
-        precision: Name of the precision, such as `fp16`.
-        algo: Name of the algorithm, such as `simcc`; empty when there is none.
-        opset: The ONNX opset that the network is exported with.
-        batch: How many items the network takes at once; None where that varies.
-        versions: Installed version of each library, by name.
-    """
-
-    backend: str
-    ir: str = "onnx"
-    precision: str = "fp32"
-    algo: str = ""
-    opset: int = 18
-    batch: int | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """When a rewriter applies: every condition that is not None has to be met.
+class ConditionOptions(TypedDict, total=False):
+    """When a rewriter applies, as its decorator takes it: each may be left out, and all that are given have to be met.
 
     Attributes:
         backends: Names of backends.
@@ -49,46 +29,68 @@ class Conditions:
         versions: Specifier of versions by library, such as `{"onnxruntime": ">=1.20"}`.
     """
 
-    backends: Collection[str] | None = None
-    irs: Collection[str] | None = None
-    precisions: Collection[str] | None = None
-    algos: Collection[str] | None = None
-    opsets: str | None = None
-    versions: Mapping[str, str] | None = None
+    backends: Collection[str]
+    irs: Collection[str]
+    precisions: Collection[str]
+    algos: Collection[str]
+    opsets: str
+    versions: Mapping[str, str]
 
-    def __post_init__(self) -> None:
-        for name in ("backends", "irs", "precisions", "algos"):
-            names = getattr(self, name)
-            if names is not None:
-                object.__setattr__(self, name, _checked_names(name, names))
-        if self.opsets is not None:
-            _specifier("opsets", self.opsets)
-        if self.versions is not None:
-            if not self.versions:
-                raise RewriterError("versions is empty; leave it out to apply to all versions")
-            for library, specifier in self.versions.items():
-                _specifier(f"versions[{library!r}]", specifier)
+
+NAMES = {"backends": "backend", "irs": "ir", "precisions": "precision", "algos": "algo"}
+"""The conditions that are sets of names: what each is compared with in the target."""
+LABELS = {"ir": "IR"}
+
+
+class Conditions:
+    """When a rewriter applies.
+
+    Args:
+        options: The conditions.
+
+    Raises:
+        RewriterError: There is no such condition, or it is badly written.
+    """
+
+    def __init__(self, **options: Unpack[ConditionOptions]) -> None:
+        self.given = {name: _checked(name, value) for name, value in options.items()}
 
     @property
     def specificity(self) -> int:
         """The number of conditions given."""
-        given = (self.backends, self.irs, self.precisions, self.algos, self.opsets, self.versions)
-        return sum(condition is not None for condition in given)
+        return len(self.given)
 
     def unmet(self, target: Target) -> str:
-        """Return why these conditions exclude a target; empty when they are all met."""
-        reasons = (
-            _unmet_name("backend", target.backend, self.backends),
-            _unmet_name("IR", target.ir, self.irs),
-            _unmet_name("precision", target.precision, self.precisions),
-            _unmet_name("algo", target.algo, self.algos),
-            _unmet_version("opset", str(target.opset), self.opsets),
-            *(
-                _unmet_version(library, target.versions.get(library), specifier)
-                for library, specifier in (self.versions or {}).items()
-            ),
+        """Why these conditions exclude a target; empty when they are all met."""
+        return next(filter(None, self._reasons(target)), "")
+
+    def _reasons(self, target: Target) -> Iterator[str]:
+        # Only what a condition asks about is read of the target, and no more than decides: the target may be recorded.
+        for condition, wanted in self.given.items():
+            if condition == "opsets":
+                yield _unmet_version("opset", str(target.opset), wanted)
+            elif condition == "versions":
+                for library, specifier in wanted.items():
+                    yield _unmet_version(library, target.versions.get(library), specifier)
+            else:
+                name = NAMES[condition]
+                yield _unmet_name(LABELS.get(name, name), getattr(target, name), wanted)
+
+
+def _checked(condition: str, value: Any) -> Any:
+    if condition not in ConditionOptions.__annotations__:
+        raise RewriterError(
+            f"there is no condition {condition!r}; there are {', '.join(ConditionOptions.__annotations__)}"
         )
-        return next(filter(None, reasons), "")
+    if condition == "opsets":
+        return _checked_specifier(condition, value)
+    return _checked_versions(value) if condition == "versions" else _checked_names(condition, value)
+
+
+def _checked_versions(versions: Mapping[str, str]) -> Mapping[str, str]:
+    if not versions:
+        raise RewriterError("versions is empty; leave it out to apply to all versions")
+    return {library: _checked_specifier(f"versions[{library!r}]", text) for library, text in versions.items()}
 
 
 def _checked_names(condition: str, names: Collection[str]) -> frozenset[str]:
@@ -101,25 +103,23 @@ def _checked_names(condition: str, names: Collection[str]) -> frozenset[str]:
     return checked
 
 
-def _specifier(condition: str, text: str) -> SpecifierSet:
+def _checked_specifier(condition: str, text: str) -> str:
     try:
-        return SpecifierSet(text)
+        SpecifierSet(text)
     except (InvalidSpecifier, TypeError, AttributeError) as error:
         raise RewriterError(f"{condition} is not a version specifier such as '>=18': {text!r}") from error
+    return text
 
 
-def _unmet_name(condition: str, actual: str, allowed: Collection[str] | None) -> str:
-    if allowed is None or actual in allowed:
+def _unmet_name(condition: str, actual: str, allowed: Collection[str]) -> str:
+    if actual in allowed:
         return ""
     return f"{condition} is {actual or 'not set'}, not {' or '.join(sorted(allowed))}"
 
 
-def _unmet_version(library: str, actual: str | None, specifier: str | None) -> str:
-    if specifier is None:
-        return ""
+def _unmet_version(library: str, actual: str | None, specifier: str) -> str:
     if actual is None:
         return f"the version of {library} is unknown, and {specifier} is needed"
     # The installed version is a fact, not a wish: a pre-release in use counts like any other.
-    return (
-        "" if SpecifierSet(specifier).contains(actual, prereleases=True) else f"{library} is {actual}, not {specifier}"
-    )
+    meets = SpecifierSet(specifier).contains(actual, prereleases=True)
+    return "" if meets else f"{library} is {actual}, not {specifier}"

@@ -1,26 +1,23 @@
-"""The decorators that turn a function into a rewriter, and what they return."""
+"""What a rewriter is, of each kind."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from rewriters.conditions import Conditions
-from rewriters.contract import Contract
-from rewriters.errors import RewriterError
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     import onnx_graphsurgeon as gs
     from torch import nn
 
-    from rewriters.calls import Call, Skip
+    from rewriters.calls import Call, FusionCall, Skip
+    from rewriters.conditions import Conditions
+    from rewriters.contract import Contract
 
 FunctionBody: TypeAlias = Callable[..., Any]
 ModuleBody: TypeAlias = "Callable[[Call, Any], nn.Module | Skip]"
+FusionBody: TypeAlias = "Callable[[FusionCall, Any, Any], nn.Module | Skip]"
 GraphBody: TypeAlias = "Callable[[Call, gs.Graph], list[str] | Skip]"
-Names: TypeAlias = "Collection[str] | None"
 
 
 # Two rewriters are the same one only if they are the same object: comparing bodies would say no more.
@@ -36,16 +33,14 @@ class Rewriter:
         source: Where it is defined, as `module:qualified name`.
     """
 
+    kind: ClassVar[str]
+    """The sort of thing it rewrites: `function`, `module`, `fusion` or `graph`."""
+
     name: str
     contract: Contract
     conditions: Conditions
     why: str
     source: str
-
-    @property
-    def kind(self) -> str:
-        """The sort of thing it rewrites: `function`, `module` or `graph`."""
-        raise NotImplementedError
 
     @property
     def subject(self) -> Hashable:
@@ -55,7 +50,7 @@ class Rewriter:
     @property
     def rewrites(self) -> str:
         """What it rewrites, by name."""
-        return self.subject if isinstance(self.subject, str) else _source_of(self.subject)
+        return self.subject if isinstance(self.subject, str) else source_of(self.subject)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.source})"
@@ -70,13 +65,10 @@ class FunctionRewriter(Rewriter):
         body: The decorated function.
     """
 
+    kind = "function"
+
     function: Callable[..., Any]
     body: FunctionBody
-
-    @property
-    def kind(self) -> str:
-        """Always `function`."""
-        return "function"
 
     @property
     def subject(self) -> Hashable:
@@ -89,22 +81,46 @@ class ModuleRewriter(Rewriter):
     """Replaces the modules of one class.
 
     Attributes:
-        module_type: The class, or its bare name.
+        module_type: The class.
         body: The decorated function.
     """
 
-    module_type: type | str
+    kind = "module"
+
+    module_type: type
     body: ModuleBody
 
     @property
-    def kind(self) -> str:
-        """Always `module`."""
-        return "module"
+    def subject(self) -> Hashable:
+        """The class."""
+        return self.module_type
+
+
+@dataclass(frozen=True, eq=False)
+class FusionRewriter(Rewriter):
+    """Replaces two modules by one, where the second takes what the first returns and nothing else reads it.
+
+    Attributes:
+        first: Classes of the first.
+        second: Classes of the second.
+        body: The decorated function.
+    """
+
+    kind = "fusion"
+
+    first: tuple[type, ...]
+    second: tuple[type, ...]
+    body: FusionBody
 
     @property
     def subject(self) -> Hashable:
-        """The class, or its bare name."""
-        return self.module_type
+        """The classes."""
+        return frozenset(self.first), frozenset(self.second)
+
+    @property
+    def rewrites(self) -> str:
+        """The classes, by name."""
+        return " before ".join(names_of(classes) for classes in (self.first, self.second))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +132,10 @@ class GraphRewriter(Rewriter):
         body: The decorated function.
     """
 
+    kind = "graph"
+
     after: frozenset[str]
     body: GraphBody
-
-    @property
-    def kind(self) -> str:
-        """Always `graph`."""
-        return "graph"
 
     @property
     def subject(self) -> Hashable:
@@ -130,138 +143,13 @@ class GraphRewriter(Rewriter):
         return self.name
 
 
-def function_rewriter(
-    function: Callable[..., Any],
-    /,
-    *,
-    contract: Contract,
-    backends: Names = None,
-    irs: Names = None,
-    precisions: Names = None,
-    algos: Names = None,
-    opsets: str | None = None,
-    versions: Mapping[str, str] | None = None,
-) -> Callable[[FunctionBody], FunctionRewriter]:
-    """Rewrite the calls of a torch function: `body(call, *args, **kwargs)` returns what the function would.
-
-    Args:
-        function: The function, as torch reports it to `torch.overrides` (`x.relu()` is `torch.Tensor.relu`).
-        contract: What the rewriter promises about the numbers.
-        backends: Apply only to these backends.
-        irs: Apply only to these intermediate representations.
-        precisions: Apply only to these precisions.
-        algos: Apply only to these algorithms.
-        opsets: Apply only to these ONNX opsets, such as `>=18`.
-        versions: Apply only to these versions, by library.
-    """
-    if not callable(function):
-        raise RewriterError(f"function_rewriter takes the function to rewrite first, not {function!r}")
-    conditions = Conditions(backends, irs, precisions, algos, opsets, versions)
-
-    def define(body: FunctionBody) -> FunctionRewriter:
-        return FunctionRewriter(
-            **_described(body, contract, minimum_parameters=1),
-            conditions=conditions,
-            function=function,
-            body=body,
-        )
-
-    return define
+def names_of(classes: tuple[type, ...]) -> str:
+    """The bare names of classes, as a sentence takes them."""
+    *others, last = [one.__name__ for one in classes]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
-def module_rewriter(
-    module_type: type | str,
-    /,
-    *,
-    contract: Contract,
-    backends: Names = None,
-    irs: Names = None,
-    precisions: Names = None,
-    algos: Names = None,
-    opsets: str | None = None,
-    versions: Mapping[str, str] | None = None,
-) -> Callable[[ModuleBody], ModuleRewriter]:
-    """Replace the modules of a class, subclasses included: `body(call, module)` returns the replacement.
-
-    Args:
-        module_type: The class, or its bare name where the class cannot be imported.
-        contract: What the rewriter promises about the numbers.
-        backends: Apply only to these backends.
-        irs: Apply only to these intermediate representations.
-        precisions: Apply only to these precisions.
-        algos: Apply only to these algorithms.
-        opsets: Apply only to these ONNX opsets, such as `>=18`.
-        versions: Apply only to these versions, by library.
-    """
-    by_name = isinstance(module_type, str) and module_type.isidentifier()
-    if not by_name and not isinstance(module_type, type):
-        raise RewriterError(f"module_rewriter takes a module class or its bare name first, not {module_type!r}")
-    conditions = Conditions(backends, irs, precisions, algos, opsets, versions)
-
-    def define(body: ModuleBody) -> ModuleRewriter:
-        return ModuleRewriter(
-            **_described(body, contract, minimum_parameters=2),
-            conditions=conditions,
-            module_type=module_type,
-            body=body,
-        )
-
-    return define
-
-
-def graph_rewriter(
-    *,
-    contract: Contract,
-    after: Collection[str] = frozenset(),
-    backends: Names = None,
-    irs: Names = None,
-    precisions: Names = None,
-    algos: Names = None,
-    opsets: str | None = None,
-    versions: Mapping[str, str] | None = None,
-) -> Callable[[GraphBody], GraphRewriter]:
-    """Rewrite the ONNX graph in place: `body(call, graph)` returns the names of the places where it did.
-
-    Args:
-        contract: What the rewriter promises about the numbers.
-        after: Names of the graph rewriters that have to run before this one.
-        backends: Apply only to these backends.
-        irs: Apply only to these intermediate representations.
-        precisions: Apply only to these precisions.
-        algos: Apply only to these algorithms.
-        opsets: Apply only to these ONNX opsets, such as `>=18`.
-        versions: Apply only to these versions, by library.
-    """
-    if isinstance(after, str):
-        raise RewriterError(f"after takes a set of names, not {after!r}; write after={{{after!r}}}")
-    conditions = Conditions(backends, irs, precisions, algos, opsets, versions)
-
-    def define(body: GraphBody) -> GraphRewriter:
-        return GraphRewriter(
-            **_described(body, contract, minimum_parameters=2),
-            conditions=conditions,
-            after=frozenset(after),
-            body=body,
-        )
-
-    return define
-
-
-def _described(body: Callable[..., Any], contract: Contract, minimum_parameters: int) -> dict[str, Any]:
-    name, source = body.__name__, _source_of(body)
-    docstring = inspect.getdoc(body) if body.__doc__ else None
-    if not docstring:
-        raise RewriterError(f"{name} ({source}) has no docstring; its first line is the reason that the ledger gives")
-    if not isinstance(contract, Contract):
-        raise RewriterError(f"{name} ({source}): contract is {contract!r}, not a Contract such as Contract.exact")
-    try:
-        inspect.signature(body).bind_partial(*[None] * minimum_parameters)
-    except TypeError as error:
-        wanted = "(call, ...)" if minimum_parameters == 1 else "two arguments, the call and what to rewrite"
-        raise RewriterError(f"{name} ({source}) has to take {wanted}: {error}") from error
-    return {"name": name, "contract": contract, "why": docstring.splitlines()[0], "source": source}
-
-
-def _source_of(thing: Any) -> str:
+def source_of(thing: Any) -> str:
+    """Where something is defined, as `module:qualified name`."""
     owner = getattr(thing, "__module__", None) or getattr(getattr(thing, "__objclass__", None), "__module__", "")
     return f"{owner}:{getattr(thing, '__qualname__', getattr(thing, '__name__', repr(thing)))}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NEVER_MET = {
     "function": "the network never calls the function",
     "module": "the network has no such module",
+    "fusion": "the network has no such modules",
     "graph": "pattern not found",
 }
 
@@ -25,7 +26,7 @@ class Entry:
 
     Attributes:
         name: Name of the rewriter.
-        kind: `function`, `module` or `graph`.
+        kind: `function`, `module`, `fusion` or `graph`.
         status: `fired` or `skipped`.
         times: How often it fired, or was skipped for this reason.
         where: Paths of the modules, or names of the nodes, in the order they were met.

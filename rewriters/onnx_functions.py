@@ -61,7 +61,7 @@ def EfficientNMS_TRT(
 ) -> tuple[INT32, FLOAT, FLOAT, INT32]:
     """TensorRT's plugin in standard operators, for runtimes that do not have it.
 
-    The last four attributes are not read: `fused` gives them the values for which this is what the plugin does.
+    The last four attributes are not read: `fuse_nms` gives them the values for which this is what the plugin does.
     """
     above = op.Where(op.Greater(scores, op.Constant(value_float=score_threshold)), scores, op.Constant(value_float=0.0))
     dets, labels, indices = SelectDetections(boxes, above, iou_threshold, max_output_boxes)
@@ -72,12 +72,17 @@ def EfficientNMS_TRT(
     return count, kept, op.Squeeze(best, op.Constant(value_ints=[2])), classes
 
 
+DEFINITIONS = (SelectDetections, EfficientNMS_TRT)
+"""What a model defines that has the plugin's node in it."""
+DOMAINS = (OWN_DOMAIN, TENSORRT_DOMAIN)
+
+
 def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Define `EfficientNMS_TRT` in a model that uses it and does not, so that every runtime can run it."""
     defined = {(function.domain, function.name) for function in model.functions}
     if any(node.domain == TENSORRT_DOMAIN for node in model.graph.node):
-        functions = (SelectDetections.to_function_proto(), EfficientNMS_TRT.to_function_proto())
+        functions = [own.to_function_proto() for own in DEFINITIONS]
         model.functions.extend(own for own in functions if (own.domain, own.name) not in defined)
-        missing = {OWN_DOMAIN, TENSORRT_DOMAIN} - {entry.domain for entry in model.opset_import}
+        missing = set(DOMAINS) - {entry.domain for entry in model.opset_import}
         model.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in sorted(missing))
     return model

@@ -5,23 +5,24 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rewriters.definition import FunctionRewriter, GraphRewriter, ModuleRewriter, Rewriter
+from rewriters.definition import FunctionRewriter, FusionRewriter, GraphRewriter, ModuleRewriter, Rewriter
 from rewriters.errors import RewriterError
 from rewriters.ledger import Entry, skipped_entry
+from rewriters.target import RecordedTarget, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Iterator
-
-    from rewriters.conditions import Target
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 ENTRY_POINT_GROUP = "deploy_compiler.rewriters"
 BUILT_IN_PACKAGES = ("rewriters.functions", "rewriters.modules", "rewriters.graph")
+BESIDE_A_NETWORK = "_rewriters"
+"""How a module's name ends that holds the rewriters of the network beside it."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,32 @@ class Selection:
         target: What the run compiles for.
         functions: The function rewriters.
         modules: The module rewriters.
+        fusions: The fusion rewriters, by name.
         graphs: The graph rewriters, in the order they run.
         entries: A ledger entry for each rewriter that was not chosen, with the reason.
+        decided_by: What was read of the target to choose them, by its path in the target.
     """
 
     target: Target
     functions: tuple[FunctionRewriter, ...] = ()
     modules: tuple[ModuleRewriter, ...] = ()
+    fusions: tuple[FusionRewriter, ...] = ()
     graphs: tuple[GraphRewriter, ...] = ()
     entries: tuple[Entry, ...] = ()
+    decided_by: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def of_network(self) -> tuple[FunctionRewriter | FusionRewriter | ModuleRewriter, ...]:
+        """Those that act on the network, before there is a graph."""
+        return (*self.functions, *self.fusions, *self.modules)
 
 
-def discover() -> tuple[Rewriter, ...]:
-    """Return the rewriters of this package and those that installed plug-ins add.
+def discover(*packages: str) -> tuple[Rewriter, ...]:
+    """Return the rewriters of this package, those of other packages, and those that installed plug-ins add.
+
+    Args:
+        packages: Names of packages in which, at any depth, the modules called `..._rewriters` hold rewriters: those of
+            one network, beside it.
 
     Raises:
         RewriterError: A plug-in cannot be imported, or holds no rewriter.
@@ -53,6 +67,10 @@ def discover() -> tuple[Rewriter, ...]:
     for package in map(importlib.import_module, BUILT_IN_PACKAGES):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             found.extend(_rewriters_in(importlib.import_module(module.name)))
+    for package in map(importlib.import_module, packages):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith(BESIDE_A_NETWORK):
+                found.extend(_rewriters_in(importlib.import_module(module.name)))
     for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.value, point.name)):
         found.extend(_from_plug_in(entry_point))
     return tuple(dict.fromkeys(found))
@@ -77,7 +95,8 @@ def select(
     """
     rewriters = tuple(rewriters)
     _check_names(rewriters, disable, require)
-    rejected = {rewriter: reason for rewriter in rewriters if (reason := _excluded(rewriter, target, disable))}
+    recorded = RecordedTarget(target)
+    rejected = {rewriter: reason for rewriter in rewriters if (reason := _excluded(rewriter, recorded, disable))}
     applicable = [rewriter for rewriter in rewriters if rewriter not in rejected]
     chosen = [_most_specific(rivals) for rivals in _rivals(applicable)]
     winners = {(rewriter.kind, rewriter.subject): rewriter for rewriter in chosen}
@@ -89,8 +108,10 @@ def select(
         target,
         functions=tuple(rewriter for rewriter in chosen if isinstance(rewriter, FunctionRewriter)),
         modules=tuple(rewriter for rewriter in chosen if isinstance(rewriter, ModuleRewriter)),
+        fusions=tuple(sorted((one for one in chosen if isinstance(one, FusionRewriter)), key=lambda one: one.name)),
         graphs=_ordered([rewriter for rewriter in chosen if isinstance(rewriter, GraphRewriter)]),
         entries=tuple(skipped_entry(rewriter, rejected[rewriter]) for rewriter in rewriters if rewriter in rejected),
+        decided_by=recorded.reads,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compiler import pipeline
 from compiler.config import compose
 from compiler.events import Event
-from compiler.pipeline import compile
 from compiler.report.outcome import Outcome
 from tests.conftest import CommandLine
 
@@ -22,5 +22,5 @@ def compile_bundle(command_line: CommandLine, cache: Path, *overrides: str) -> P
 def compile_here(folder: Path, cache: Path, *overrides: str) -> tuple[Outcome, list[Event]]:
     """Compile in this process, which is quicker; return what came out, and what a listener heard."""
     heard: list[Event] = []
-    outcome = compile(compose([*overrides, f"output={folder}", f"cache={cache}"]), heard.append)
+    outcome = pipeline.compile_bundle(compose([*overrides, f"output={folder}", f"cache={cache}"]), heard.append)
     return outcome, heard

@@ -56,6 +56,12 @@ def drawn_alike() -> None:
         sys.modules["torch"].manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """What the originals computed."""
+    return REPOSITORY / "tests" / "parity"
+
+
 @pytest.fixture
 def command_line(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)

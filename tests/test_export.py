@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from compiler.artifact import Program, TensorSpec
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, Axis, ExportOptions, describe, run_network, save_model
+from compiler.graphs.runtime import OnnxRuntimeSession
 from tests.exporting import export
 
 BATCH = (Axis(0, "batch"),)

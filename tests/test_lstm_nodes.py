@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions
 from compiler.export.onnx_program import to_onnx
 from compiler.export.operators import LstmNodes, with_constant_weights
 from compiler.export.program import save_model
+from compiler.graphs.runtime import OnnxRuntimeSession
 
 CHANNELS, HIDDEN = 3, 4
 
@@ -54,7 +54,7 @@ def test_the_node_gives_what_torch_gives_for_every_length_and_batch(options, tmp
     constants = {initializer.name for initializer in model.graph.initializer}
     weights = {name for node in model.graph.node if node.op_type == "LSTM" for name in node.input[1:4] if name}
     assert weights <= constants
-    session = OnnxRuntimeSession(save_model(model, tmp_path / "lstm.onnx").path, optimization="disabled")
+    session = OnnxRuntimeSession.as_written(save_model(model, tmp_path / "lstm.onnx").path)
     for shape in ((2, 3, CHANNELS), (9, 4, CHANNELS)):
         found = session.run({"input": sequences(*shape)})
         for name, expected in zip(

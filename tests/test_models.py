@@ -9,8 +9,9 @@ import torch
 import yaml
 
 from compiler.config import compose
-from compiler.errors import UsageError
+from compiler.config.schema import TAILS
 from compiler.networks import build, with_tail
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 
 FOLDER = Path(__file__).parents[1] / "conf"
@@ -26,8 +27,6 @@ MODELS = sorted(FILES.keys() - ALIASES.keys() - OWN)
 
 # Of the models that take any size, those that the others are variants of.
 DETECTORS = [name for name, content in CONTENTS.items() if {"stride", "tail"} <= set(content)]
-WITHOUT_PLUGIN = {("yoloxpose", "plugin")}
-TAILS = [(name, tail) for name in DETECTORS for tail in ("native", "plugin", "host")]
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -47,7 +46,7 @@ def compose_model(name):
 
 def sample(task, size):
     """Return the network's inputs for one item, made from what ships with the task."""
-    return task.samples(task.read(task.sample_source()), None, 1, size).tensors
+    return proof_of(task).samples(task.read(task.sample_source()), 1, size).tensors
 
 
 def output_shapes(model):
@@ -90,7 +89,8 @@ def test_the_task_reads_what_the_network_gives(config):
     assert len(output_shapes(config.model)) == len(build_task(config.model.processing).outputs)
 
 
-@pytest.mark.parametrize(("name", "tail"), [pair for pair in TAILS if pair not in WITHOUT_PLUGIN])
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_the_task_of_a_detector_reads_what_its_tails_give(name, tail):
     model = compose([f"model={name}", f"tail={tail}"]).model
     task, (first, second, *extras) = build_task(model.processing), output_shapes(model)
@@ -99,13 +99,6 @@ def test_the_task_of_a_detector_reads_what_its_tails_give(name, tail):
     assert first == [*rows, 4 if tail == "host" else 5]
     assert second == ([*rows, second[-1]] if tail == "host" else rows)
     assert [extra[:2] for extra in extras] == [rows] * len(task.extras)
-
-
-@pytest.mark.parametrize("name", [name for name, _ in WITHOUT_PLUGIN])
-def test_key_points_are_refused_where_a_fused_node_would_lose_them(name):
-    model = compose([f"model={name}", "tail=plugin"]).model
-    with pytest.raises(UsageError, match="does not tell whose key points to keep"):
-        build_task(model.processing)
 
 
 def test_a_drawn_sample_has_the_size_of_the_input(config):

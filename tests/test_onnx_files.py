@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from compiler import runtime
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
-from compiler.pipeline import compile
+from compiler.pipeline import compile_bundle
 from compiler.pipeline.job import read_job
 from compiler.report import Report
 from compiler.sources.onnx_file import NO_TORCH
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 def compiled(*overrides, file="x.onnx"):
     """Compile a file, and return the outcome: what is not proven fails the test."""
-    outcome = compile(compose(["model=onnx", f"model.file={file}", *overrides]))
+    outcome = compile_bundle(compose(["model=onnx", f"model.file={file}", *overrides]))
     assert not outcome.problem
     return outcome
 

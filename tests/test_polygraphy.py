@@ -6,6 +6,7 @@ import pytest
 from polygraphy.backend.onnxrt import OnnxrtRunner, SessionFromOnnx
 from polygraphy.comparator import Comparator, SimpleCompareFunc
 
+from compiler.proof import proof_of
 from compiler.report import Report
 from compiler.runtime import read_config
 from compiler.tasks import build_task
@@ -28,7 +29,7 @@ def bundles(tmp_path_factory, shared_cache):
 def test_errors_are_those_that_polygraphy_finds(bundles):
     config = read_config(bundles[1])
     task, usual = build_task(config.model.processing), config.usual_input
-    tensors = task.samples(task.read(task.sample_source()), None, usual.batch, usual.size).tensors
+    tensors = proof_of(task).samples(task.read(task.sample_source()), usual.batch, usual.size).tensors
     runners = [OnnxrtRunner(SessionFromOnnx(str(bundle / "end2end.onnx"))) for bundle in bundles]
     results = Comparator.run(runners, data_loader=[dict(tensors)])
     compared = Comparator.compare_accuracy(results, compare_func=SimpleCompareFunc(atol=1.0, check_error_stat="max"))

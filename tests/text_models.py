@@ -15,6 +15,7 @@ from torch import nn
 
 from compiler.config import compose
 from compiler.networks.catalogue import build_network
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 
 
@@ -46,7 +47,7 @@ def let_find_lines(network: Any) -> None:
 def let_read_words(network: Any) -> None:
     """Scale a CRNN's logits so that they differ as much from column to column as from character to character."""
     task = build_task(compose(["model=crnn"]).model.processing)
-    crops = task.samples(task.read(task.sample_source()), None, 4, (32, 96)).tensors["input"]
+    crops = proof_of(task).samples(task.read(task.sample_source()), 4, (32, 96)).tensors["input"]
     logits = network.decoder.logits(network.backbone(torch.from_numpy(crops)))
     last = network.decoder.decoder[1].embedding
     factor = 3 / logits.std((0, 1))

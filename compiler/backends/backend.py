@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ from compiler.config.instantiate import instantiate
 from compiler.config.moved import RETIRED_BACKEND_KEYS, present_backend
 from compiler.config.sizes import Size
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.runtime import AS_WRITTEN, RuntimeOptions
+from compiler.precision.int8.schemes import QuantizationScheme
 
 PROGRAM_FILE = "end2end.onnx"
 """A Program in a bundle: the name that MMDeploy's SDK and its users know."""
@@ -76,6 +78,8 @@ class BuildRequest:
         cache: A folder that is kept between builds.
         progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
             interrupts the run.
+        calibration: Gives the batches that int8 takes its ranges from, to a backend that has no `quantization` of the
+            Program and quantises by itself; None otherwise.
     """
 
     program: Program
@@ -84,6 +88,7 @@ class BuildRequest:
     profiles: tuple[Profile, ...]
     cache: Path
     progress: Callable[[float, str], None]
+    calibration: Callable[[], Iterator[Tensors]] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,16 @@ class Backend(BackendFacts, ABC):
     """
 
     name: str
+
+    @property
+    def quantization(self) -> QuantizationScheme | None:
+        """How it wants int8 written into a Program; None where it takes calibration batches itself."""
+        return None
+
+    @property
+    def simulation(self) -> RuntimeOptions:
+        """How ONNX Runtime runs a Program in place of an engine that is not built yet."""
+        return AS_WRITTEN
 
     def node(self) -> dict[str, Any]:
         """The config node that builds this backend again."""

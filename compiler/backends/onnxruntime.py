@@ -1,22 +1,30 @@
-"""ONNX Runtime on the CPU. The engine is the Program itself, optimised when it is opened, for the CPU it is on."""
+"""ONNX Runtime on the CPU. The engine is the Program itself, optimised when it is opened, for the CPU it is on.
+
+Its 8-bit kernels depend on the processor. On x86-64 without VNNI those for signed weights add pairs of products up in
+16 bits, and what does not fit is lost; whoever opens the file, MMDeploy's SDK for one, gets wrong numbers and no error.
+So int8 is written for a processor, and by default so that every processor computes it right.
+"""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
-from compiler.artifact import Engine, OnnxProgram, Program, Tensors, installed_version
+from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import UsageError, nearest
+from compiler.graphs.runtime import OnnxRuntimeSession, RuntimeOptions, sums_saturate
+from compiler.precision.int8 import (
+    ONNX_RUNTIME_AVX2,
+    ONNX_RUNTIME_PORTABLE,
+    ONNX_RUNTIME_VNNI,
+    QuantizationScheme,
+)
 
-OPTIMIZATIONS = {
-    "all": "ORT_ENABLE_ALL",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "basic": "ORT_ENABLE_BASIC",
-    "disabled": "ORT_DISABLE_ALL",
-}
+AUTO = "auto"
+PROCESSORS = {"portable": ONNX_RUNTIME_PORTABLE, "avx2": ONNX_RUNTIME_AVX2, "vnni": ONNX_RUNTIME_VNNI}
+"""How int8 is written for a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,31 +35,54 @@ class OnnxRuntime(Backend):
         optimization: Of the graph, when the engine is opened: one of `OPTIMIZATIONS`.
         threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
         spinning: Whether threads wait actively for work: fastest alone, slow beside another engine in one process.
+        cpu: What int8 is written for: one of `PROCESSORS`, or `AUTO` for the one that this machine is.
     """
 
     TITLE: ClassVar[str] = "ONNX Runtime"
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
-    QUANTIZATION: ClassVar[str] = "asymmetric"
-    """Its kernels on the CPU are fast with uint8 activations."""
 
     optimization: str = "all"
     threads: int | None = None
     spinning: bool = True
+    cpu: str = "portable"
 
     def __post_init__(self) -> None:
-        if self.optimization not in OPTIMIZATIONS:
+        _ = RuntimeOptions(self.optimization)
+        if self.cpu not in (AUTO, *PROCESSORS):
             raise UsageError(
-                f"there is no optimization level '{self.optimization}'",
-                where="backend.optimization",
-                fix=nearest(self.optimization, OPTIMIZATIONS),
+                f"int8 cannot be written for the processor '{self.cpu}'",
+                where="backend.cpu",
+                fix=nearest(self.cpu, (AUTO, *PROCESSORS)),
             )
+
+    def node(self) -> dict[str, Any]:
+        """The config node that builds this backend again, on this machine and elsewhere."""
+        return {**super().node(), "cpu": self.processor}
+
+    @property
+    def processor(self) -> str:
+        """What int8 is written for: one of `PROCESSORS`."""
+        if self.cpu != AUTO:
+            return self.cpu
+        return "avx2" if sums_saturate() else "vnni"
+
+    @property
+    def quantization(self) -> QuantizationScheme:
+        """Unsigned activations, and weights as the processor needs them."""
+        return PROCESSORS[self.processor]
+
+    @property
+    def simulation(self) -> RuntimeOptions:
+        """What runs the engine. One for other processors is slower here, and right."""
+        return RuntimeOptions(self.optimization, self.threads, self.spinning, self.processor == "vnni")
 
     def probe(self) -> Probe:
         """Look for the `onnxruntime` distribution."""
         found = installed_version("onnxruntime")
         if not found:
             return Probe("", problem="onnxruntime is not installed: pip install onnxruntime")
-        return Probe(found, devices=("CPU",))
+        # What is made for this very processor is made again on another.
+        return Probe(found, devices=("CPU" if self.cpu != AUTO else f"CPU ({self.processor})",))
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Return the nodes that have neither a CPU kernel nor a definition in terms of other operators."""
@@ -85,61 +116,7 @@ class OnnxRuntime(Backend):
 
     def open(self, engine: Engine) -> OnnxRuntimeSession:
         """Open the engine with the configured threads and optimisation."""
-        return OnnxRuntimeSession(
-            engine.path, optimization=self.optimization, threads=self.threads, spinning=self.spinning
-        )
-
-
-class OnnxRuntimeSession:
-    """An ONNX file, open on the CPU.
-
-    Args:
-        path: The file.
-        optimization: One of `OPTIMIZATIONS`.
-        threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
-        spinning: Whether threads wait actively for work.
-
-    Raises:
-        CompileError: ONNX Runtime is not installed, or refuses the file.
-    """
-
-    def __init__(
-        self, path: Path, *, optimization: str = "all", threads: int | None = None, spinning: bool = True
-    ) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise CompileError(
-                "ONNX Runtime is not installed", where=str(path), fix="pip install onnxruntime"
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATIONS[optimization])
-        options.intra_op_num_threads = threads or 0
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has no base class for its own exceptions
-            raise CompileError(
-                f"ONNX Runtime refuses {path.name}",
-                where=str(path),
-                why=str(error).strip().splitlines()[0],
-                fix="run python -m compiler doctor, and compile again with this version of ONNX Runtime",
-            ) from error
-        self._outputs = [output.name for output in self._session.get_outputs()]
-
-    @classmethod
-    def as_written(cls, path: Path) -> OnnxRuntimeSession:
-        """Open a file that is not to be optimised, beside others: the proof compares graphs as they are.
-
-        Raises:
-            CompileError: See the class.
-        """
-        return cls(path, optimization="disabled", spinning=False)
-
-    def run(self, tensors: Tensors) -> Tensors:
-        """Return the outputs by name, for inputs by name."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(tensors)), strict=True))
+        return OnnxRuntimeSession(engine.path, options=self.simulation)
 
 
 def _domain(domain: str) -> str:

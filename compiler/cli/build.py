@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
 from pathlib import Path
 
-from compiler.errors import UsageError
-from compiler.pipeline.later import build
-from compiler.report.console import console, print_outcome, progress
-
-USAGE = "python -m compiler build <bundle>"
+from compiler.cli.arguments import Parser
+from compiler.cli.verb import Verb
 
 
-def run(arguments: Sequence[str]) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the bundle."""
+    parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed")
+
+
+def run(given: Namespace) -> int:
     """Build, and print the proof."""
-    if len(arguments) != 1:
-        raise UsageError("build takes one bundle", where="command line", fix=USAGE)
+    from compiler.pipeline import build_bundle
+    from compiler.report.console import console, print_outcome, progress
+
     screen = console()
     with progress(screen) as listen:
-        outcome = build(Path(arguments[0]), listen)
+        outcome = build_bundle(given.bundle, listen)
     print_outcome(screen, outcome)
     return outcome.exit_code
+
+
+VERB = Verb(
+    name="build",
+    help="build and prove the engine of a bundle that was made where it could not be built",
+    usage="<bundle>",
+    takes="one bundle",
+    examples=("build outputs/rtmpose/pose-detection_simcc_tensorrt-fp16_dynamic_256x192",),
+    add_arguments=add_arguments,
+    run=run,
+)

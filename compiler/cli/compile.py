@@ -2,72 +2,86 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from pathlib import Path
 
-from compiler.config.compose import compose, compose_node
-from compiler.config.overrides import expand
-from compiler.config.search import config_loader, config_search_path
-from compiler.errors import ExitCode
-from compiler.openmmlab.own_model import own_model
+from compiler.cli.arguments import Parser, one_of
+from compiler.cli.composing import add_overrides, composed
+from compiler.cli.verb import Verb
+from compiler.errors import UsageError
 
-CONFIG_NAME = "compile"
+PARTS = ("job", "hydra", "all")
+EXCLUSIVE = ("cfg", "info", "hydra_help", "shell_completion", "multirun")
+TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Compile, or show what Hydra's flags ask for: `--help`, `--cfg`, `--info`, shell completion."""
-    from hydra._internal.utils import get_args_parser
+def add_arguments(parser: Parser) -> None:
+    """Add the overrides, and the flags that Hydra's users know."""
+    add_overrides(parser)
+    flag = parser.add_argument
+    text = "compile every combination of comma-separated choices; prints and saves one table"
+    flag("--multirun", "-m", action="store_true", help=text)
+    text = "print the composed config and stop: job, hydra (its settings) or all"
+    flag("--cfg", "-c", type=one_of("--cfg", PARTS), metavar="PART", help=text)
+    flag("--package", "-p", metavar="KEY", help="with --cfg: print what is below this key")
+    flag("--resolve", action="store_true", help="with --cfg: print values instead of ${references}")
+    text = f"print how the config is composed, or one of: {', '.join(TOPICS[1:])}"
+    flag("--info", "-i", nargs="?", const="all", type=one_of("--info", TOPICS), metavar="TOPIC", help=text)
+    flag("--hydra-help", action="store_true", help="print what Hydra can do")
+    text = "with install=bash: print the shell completion of the deploy-compiler command"
+    flag("--shell-completion", "-sc", action="store_true", help=text)
 
-    parser = get_args_parser()
-    flags = parser.parse_args(list(arguments))
-    config_dir = Path(flags.config_dir) if flags.config_dir else None
-    if flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion:
-        return _show(flags, config_dir)
-    if flags.multirun:
+
+def run(given: Namespace) -> int:
+    """Compile; or show a config, help or completions, where Hydra's flags ask for them."""
+    _refuse_contradictions(given)
+    if given.cfg or given.info or given.hydra_help or given.shell_completion:
+        from compiler.cli.show import show
+
+        return show(given)
+    if given.multirun:
         from compiler.cli.sweep import sweep
 
-        return sweep(flags.overrides, config_dir)
-    return _compile(flags.overrides, config_dir)
+        return sweep(given.overrides, given.config_dir)
+    config = composed(given.overrides, given.config_dir)
 
-
-def _compile(overrides: Sequence[str], config_dir: Path | None) -> int:
-    with own_model(overrides) as folder:
-        config = compose(overrides, config_dir, folder)
-
-    from compiler.pipeline import compile
+    from compiler import pipeline
     from compiler.report.console import console, print_outcome, progress
 
     screen = console()
     with progress(screen) as listen:
-        outcome = compile(config, listen)
+        outcome = pipeline.compile_bundle(config, listen)
     print_outcome(screen, outcome)
     return outcome.exit_code
 
 
-def _show(flags: Namespace, config_dir: Path | None) -> int:
-    """Let Hydra show a config, help or completions, with our spellings of overrides understood."""
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import get_args_parser
+def _refuse_contradictions(given: Namespace) -> None:
+    """Refuse flags of which one would be ignored."""
+    asked = [f"--{name.replace('_', '-')}" for name in EXCLUSIVE if getattr(given, name)]
+    if len(asked) > 1:
+        raise UsageError("these flags ask for different things", where=" ".join(asked), fix="leave one of them")
+    if (given.package or given.resolve) and not given.cfg:
+        raise UsageError(
+            "--package and --resolve say how a config is printed", where="command line", fix="add --cfg job"
+        )
 
-    # Hydra completes installed commands, not `python -m`.
-    sys.argv[0] = "deploy-compiler"
-    overrides = list(flags.overrides)
-    with own_model(overrides) as folder:
-        if flags.cfg:
-            compose_node(overrides, config_dir, folder)
-        if not flags.shell_completion:
-            flags.overrides = expand(overrides, config_loader(config_dir).get_group_options("backend"), config_dir)
-        hydra = Hydra.create_main_hydra2("compiler", config_search_path(config_dir, folder))
-        if flags.help:
-            hydra.app_help(CONFIG_NAME, get_args_parser(), flags)
-        elif flags.hydra_help:
-            hydra.hydra_help(CONFIG_NAME, get_args_parser(), flags)
-        elif flags.cfg:
-            hydra.show_cfg(CONFIG_NAME, flags.overrides, flags.cfg, flags.package, flags.resolve)
-        elif flags.info:
-            hydra.show_info(flags.info, CONFIG_NAME, flags.overrides)
-        else:
-            hydra.shell_completion(CONFIG_NAME, flags.overrides)
-    return ExitCode.PROVEN
+
+VERB = Verb(
+    name="compile",
+    help="what happens without a verb: network -> rewriters -> ONNX -> engine -> proof -> bundle",
+    usage="[override ...] [flags]",
+    takes="overrides and flags",
+    examples=(
+        "+backend=onnxruntime +model=rtmpose",
+        "+deploy=pose-detection_simcc_onnxruntime_dynamic_256x192",
+        "model=rtmdet-tiny shape=dynamic_320x320-640x640 tail=host",
+        "model=pointpillars points=street.bin",
+        "model=openmmlab model.config=work_dirs/mine/mine.py checkpoint=epoch_40.pth",
+        "model=torch model.target=nets:build model.inputs.x=1x3x224x224",
+        "model=onnx model.file=net.onnx",
+        "model=rtmpose-s checkpoint=rtmpose-s.pth image=photo.jpg box=80,20,310,460",
+        "-m model=rtmpose,rtmpose-s shape=static_256x192,dynamic_256x192",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+    composes=True,
+)

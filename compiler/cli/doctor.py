@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
+from compiler.cli.arguments import add_config_dir
+from compiler.cli.verb import Verb
+from compiler.errors import ExitCode
 
-from compiler.artifact import installed_version
-from compiler.backends import build_backend
-from compiler.config import compose
-from compiler.config.search import config_loader
-from compiler.errors import ExitCode, UsageError
-from compiler.report.console import console
+if TYPE_CHECKING:
+    from rich.table import Table
 
 LIBRARIES = (
     "deploy-compiler",
@@ -26,35 +24,54 @@ LIBRARIES = (
     "hydra-core",
     "numpy",
 )
-USAGE = "python -m compiler doctor [--config-dir DIR]"
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(given: Namespace) -> int:
     """Print the libraries and the backends."""
-    config_dir = _config_dir(arguments)
-    screen = console()
-    libraries = Table("library", "version", box=None, pad_edge=False)
-    libraries.add_row("python", platform.python_version())
-    for name in LIBRARIES:
-        libraries.add_row(name, installed_version(name) or "[red]not installed[/]")
-    screen.print(libraries, "")
+    from compiler.report.console import console
 
-    backends = Table("backend", "version", "runs on", "precisions", "problem", box=None, pad_edge=False)
+    screen = console()
+    screen.print(_libraries(), "")
+    screen.print(_backends(given.config_dir))
+    return ExitCode.PROVEN
+
+
+def _libraries() -> Table:
+    from rich.table import Table
+
+    from compiler.artifact import installed_version
+
+    table = Table("library", "version", box=None, pad_edge=False)
+    table.add_row("python", platform.python_version())
+    for name in LIBRARIES:
+        table.add_row(name, installed_version(name) or "[red]not installed[/]")
+    return table
+
+
+def _backends(config_dir: Path | None) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from compiler.backends import build_backend
+    from compiler.config import compose
+    from compiler.config.search import config_loader
+
+    table = Table("backend", "version", "runs on", "precisions", "problem", box=None, pad_edge=False)
     for name in config_loader(config_dir).get_group_options("backend"):
         backend = build_backend(compose([f"backend={name}"], config_dir).backend)
         probe = backend.probe()
         devices, precisions = ", ".join(probe.devices), ", ".join(backend.PRECISIONS)
         problem = probe.problem or probe.build_problem or probe.run_problem
-        backends.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(problem))
-    screen.print(backends)
-    return ExitCode.PROVEN
+        table.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(problem))
+    return table
 
 
-def _config_dir(arguments: Sequence[str]) -> Path | None:
-    match list(arguments):
-        case []:
-            return None
-        case ["--config-dir", folder]:
-            return Path(folder)
-        case _:
-            raise UsageError("doctor takes no such argument", where=" ".join(arguments), fix=USAGE)
+VERB = Verb(
+    name="doctor",
+    help="what is installed, and what each backend can do here",
+    usage="[--config-dir DIR]",
+    takes="--config-dir and nothing else",
+    examples=("doctor", "doctor --config-dir my_configs"),
+    add_arguments=add_config_dir,
+    run=run,
+)

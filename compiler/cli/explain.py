@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
 from pathlib import Path
 
-from rich.markup import escape
-
-from compiler.artifact import recover_folder
-from compiler.errors import ExitCode, UsageError
-from compiler.report import Reduced, Report
-from compiler.report.console import console
-from compiler.report.numbers import error_text
-from rewriters import Entry
-
-USAGE = "python -m compiler explain <bundle>"
-PLACES = 3
-INDENT = " " * 11
+from compiler.cli.arguments import Parser
+from compiler.cli.verb import Verb
+from compiler.errors import ExitCode
 
 
-def run(arguments: Sequence[str]) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the bundle."""
+    parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed")
+
+
+def run(given: Namespace) -> int:
     """Print the ledger of a bundle."""
-    if len(arguments) != 1:
-        raise UsageError("explain takes one bundle", where="command line", fix=USAGE)
-    bundle = Path(arguments[0])
-    recover_folder(bundle)
-    report = Report.load(bundle)
-    screen = console()
-    screen.print(f"[bold]{escape(report.model)}[/]  {escape(report.name)}")
-    for entry in report.ledger:
-        screen.print(_described(entry), soft_wrap=True, highlight=False)
-    if report.reduced:
-        screen.print(_precision(report.reduced), soft_wrap=True, highlight=False)
+    from compiler.artifact import recover_folder
+    from compiler.report import Report
+    from compiler.report.console import console
+    from compiler.report.ledger import print_ledger
+
+    recover_folder(given.bundle)
+    print_ledger(console(), Report.load(given.bundle))
     return ExitCode.PROVEN
 
 
-def _described(entry: Entry) -> str:
-    effect = "" if entry.max_absolute_error is None else f", max abs error {error_text(entry.max_absolute_error)}"
-    place = f"because {entry.reason}" if entry.status == "skipped" else f"at {_places(entry)}"
-    return (
-        f"\n{_verdict(entry)}[bold]{escape(entry.name)}[/]: {entry.kind} rewriter, {escape(entry.contract)}{effect}"
-        f"\n{INDENT}[dim]{escape(entry.why)}[/]\n{INDENT}{escape(place)}"
-    )
-
-
-def _precision(reduced: Reduced) -> str:
-    kept = [f"{one['operator']} {one['node']}: {one['why']}" for one in reduced.kept]
-    lines = [f"[bold]{reduced.precision}[/]: {reduced.changed} of {reduced.nodes} nodes", *map(escape, kept)]
-    return "\nprecision  " + f"\n{INDENT}".join(lines)
-
-
-def _verdict(entry: Entry) -> str:
-    text = "broken" if entry.holds is False else f"fired {entry.times}x" if entry.status == "fired" else "skipped"
-    colour = "red" if entry.holds is False else "green" if entry.status == "fired" else "dim"
-    return f"[{colour}]{text:{len(INDENT)}}[/]"
-
-
-def _places(entry: Entry) -> str:
-    more = len(entry.where) - PLACES
-    return ", ".join(entry.where[:PLACES]) + (f", and {more} more" if more > 0 else "")
+VERB = Verb(
+    name="explain",
+    help="which rewriters fired, where and with what effect; which were skipped, and why; what stays in fp32",
+    usage="<bundle>",
+    takes="one bundle",
+    examples=("explain outputs/rtmpose/pose-detection_simcc_onnxruntime_dynamic_256x192",),
+    add_arguments=add_arguments,
+    run=run,
+)

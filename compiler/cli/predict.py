@@ -3,55 +3,62 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from compiler import runtime
-from compiler.artifact import written_whole
+from compiler.cli.arguments import Parser
+from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
-from compiler.tasks.arrays.task import NamedArray
-from compiler.tasks.images import write_image
 
 if TYPE_CHECKING:
     from compiler.runtime import Predictor
     from compiler.runtime.text_spotting import TextSpotter
 
-USAGE = (
-    "python -m compiler predict <bundle> <image, .bin or .npz> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] "
-    "[arrays=<.npz>], or "
-    "python -m compiler predict <text detector> <text recogniser> <image> [picture=<file>]"
-)
 
-OPTIONS = ("box=", "picture=", "arrays=")
+def add_arguments(parser: Parser) -> None:
+    """Add the bundles, the input, and where results go."""
+    place = parser.add_argument
+    place("bundle", metavar="<bundle>", help="the folder that compile printed; of text, the detector's")
+    place(
+        "recogniser", nargs="?", metavar="<text recogniser>", help="a second bundle, which reads what the first finds"
+    )
+    place("source", metavar="<input>", help="an image, a point cloud (.bin) or arrays (.npz)")
+    parser.add_option(
+        "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
+    )
+    parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
+    parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(given: Namespace) -> int:
     """Print the results as JSON, and draw them where a picture is asked for."""
-    options = dict(argument.split("=", 1) for argument in arguments if argument.startswith(OPTIONS))
-    *bundles, source = [argument for argument in arguments if not argument.startswith(OPTIONS)] or [""]
-    if len(bundles) not in (1, 2):
-        raise UsageError("predict takes a bundle, or two that read text, and an image", where="command line", fix=USAGE)
-    if len(bundles) == 2 and "box" in options:
-        raise UsageError("the text detector finds the boxes itself", where=f"box={options['box']}", fix=USAGE)
-    predictor: Predictor | TextSpotter
-    results: list[Any]
-    if len(bundles) == 1:
-        predictor = runtime.open(*bundles)
-        results = predictor(source, options.get("box"))
-    else:
-        from compiler.runtime.text_spotting import open_spotter
-
-        predictor = open_spotter(*bundles)
-        results = predictor(source)
-    if "arrays" in options:
-        _write_arrays(Path(options["arrays"]), results)
+    predictor, results = _predicted(given)
+    if "arrays" in given.options:
+        _write_arrays(Path(given.options["arrays"]), results)
     print(json.dumps([result.to_dict() for result in results], indent=2))
-    if "picture" in options:
-        write_image(options["picture"], predictor.draw(source, results))
+    if "picture" in given.options:
+        from compiler.tasks.images import write_image
+
+        write_image(given.options["picture"], predictor.draw(given.source, results))
     return ExitCode.PROVEN
+
+
+def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
+    """What runs, and what it finds."""
+    from compiler import runtime
+
+    box = given.options.get("box")
+    if given.recogniser is None:
+        predictor = runtime.open(given.bundle)
+        return predictor, predictor(given.source, box)
+    if box is not None:
+        raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
+    from compiler.runtime.text_spotting import open_spotter
+
+    spotter = open_spotter(given.bundle, given.recogniser)
+    return spotter, spotter(given.source)
 
 
 def _write_arrays(path: Path, results: Sequence[Any]) -> None:
@@ -60,9 +67,28 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     Raises:
         UsageError: The model does not give arrays.
     """
+    import numpy as np
+
+    from compiler.artifact import written_whole
+    from compiler.tasks.arrays.task import NamedArray
+
     if not all(isinstance(result, NamedArray) for result in results):
         raise UsageError(
             "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
         )
     with written_whole(path) as partial, partial.open("wb") as file:
         np.savez(file, **{result.name: result.array for result in results})
+
+
+VERB = Verb(
+    name="predict",
+    help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
+    usage="<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz]",
+    takes="a bundle, or two that read text, and an input",
+    examples=(
+        "predict <bundle> street.jpg box=80,20,310,460 picture=drawn.jpg",
+        "predict <text detector> <text recogniser> page.jpg picture=read.jpg",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+)

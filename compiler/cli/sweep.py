@@ -11,12 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from compiler import pipeline
 from compiler.artifact import write_json, write_text
-from compiler.config import compose
+from compiler.cli.composing import composed
 from compiler.config.overrides import split_sweep
 from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
-from compiler.openmmlab.own_model import own_model
-from compiler.pipeline import compile
 from compiler.pipeline.guards import writable
 from compiler.report.console import console, print_error, print_outcome, progress
 from compiler.report.numbers import error_text, seconds_text, size_text
@@ -114,11 +113,10 @@ def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Consol
     start = time.perf_counter()
     model = name = ""
     try:
-        with own_model(overrides) as folder:
-            config = compose(overrides, config_dir, folder)
+        config = composed(overrides, config_dir)
         model, name = config.model.name, str(config.deploy_name)
         with progress(screen) as listen:
-            outcome = compile(config, listen)
+            outcome = pipeline.compile_bundle(config, listen)
         print_outcome(screen, outcome)
         return _row(overrides, outcome, time.perf_counter() - start)
     except Exception as error:  # whatever goes wrong in one job, the others are still wanted

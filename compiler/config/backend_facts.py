@@ -22,8 +22,6 @@ class BackendFacts:
     """The exporter that it needs, where the default one does not do."""
     TAIL: ClassVar[str] = "native"
     """Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`."""
-    QUANTIZATION: ClassVar[str] = "symmetric"
-    """How it wants int8: a name in `compiler.precision.int8.SCHEMES`."""
     PROFILED: ClassVar[bool] = False
     """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
     DEFERRED_BUILD: ClassVar[bool] = False

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import explain, explain_omegaconf
+from compiler.config.moved import present_config
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
-from compiler.config.search import config_loader
+from compiler.config.search import CONFIG_NAME, config_loader
 from compiler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,23 +22,23 @@ if TYPE_CHECKING:
 
 
 def compose(
-    overrides: Sequence[str] = (), config_dir: Path | None = None, own_model: Path | None = None
+    overrides: Sequence[str] = (), config_dir: Path | None = None, model_folder: Path | None = None
 ) -> CompileConfig:
     """Compose and check a config.
 
     Args:
         overrides: In Hydra's grammar; `deploy=<name>` and `box=x1,y1,x2,y2` are understood too.
         config_dir: A config folder of the user's, searched after our own.
-        own_model: A folder that holds a translated model, searched before ours.
+        model_folder: A folder that holds a translated model, searched before ours.
 
     Raises:
         UsageError: An unknown choice or key, a wrong type, or an impossible combination.
     """
-    return to_config(compose_node(overrides, config_dir, own_model))
+    return to_config(compose_node(overrides, config_dir, model_folder))
 
 
 def compose_node(
-    overrides: Sequence[str] = (), config_dir: Path | None = None, own_model: Path | None = None
+    overrides: Sequence[str] = (), config_dir: Path | None = None, model_folder: Path | None = None
 ) -> DictConfig:
     """Compose the config as Hydra gives it, before the schema is applied."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -47,11 +48,11 @@ def compose_node(
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    loader = config_loader(config_dir, own_model)
+    loader = config_loader(config_dir, model_folder)
     try:
-        expanded = expand(overrides, loader.get_group_options("backend"), config_dir)
+        expanded = expand(overrides, config_dir)
         OverridesParser.create().parse_overrides(expanded)
-        node = loader.load_configuration("compile", expanded, run_mode=RunMode.RUN)
+        node = loader.load_configuration(CONFIG_NAME, expanded, run_mode=RunMode.RUN)
     # Hydra raises a ValueError for model=null, and an AssertionError for "+=".
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError) as error:
         raise explain(error, loader) from error
@@ -79,6 +80,7 @@ def to_config(node: DictConfig) -> CompileConfig:
         raise explain_omegaconf(error) from error
     config = instantiate(cast("dict[str, Any]", values), CompileConfig)
     _facts(config.backend)
+    config = present_config(config)
     config.check()
     # However a shape is spelt, the config is the same.
     return replace(config, shape=str(config.resolved_shape))

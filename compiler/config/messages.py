@@ -6,6 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from compiler.config.search import CONFIG_NAME
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _unknown_key(key: str, loader: ConfigLoader) -> UsageError:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    node = loader.load_configuration("compile", [], run_mode=RunMode.RUN)
+    node = loader.load_configuration(CONFIG_NAME, [], run_mode=RunMode.RUN)
     known = cast("dict[str, Any]", OmegaConf.to_container(node))
     del known["hydra"]
     close = difflib.get_close_matches(key, _keys(known))

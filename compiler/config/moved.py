@@ -1,11 +1,18 @@
-"""What a bundle of an earlier layout says in words that changed since: such bundles still open."""
+"""What configs and bundles of an earlier layout say, as it is said today: they compose and open as before."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from compiler.config.schema import CompileConfig
+
+Node = TypeVar("Node", dict[str, Any], dict[str, Any] | None)
 
 MOVED: Mapping[str, str] = {
+    "compiler.networks.tails.DetectionTail": "compiler.selection.tail.DetectionTail",
     "compiler.tasks.bottomup": "compiler.tasks.pose.bottomup",
     "compiler.tasks.codecs": "compiler.tasks.pose.codecs",
     "compiler.tasks.keypoints": "compiler.tasks.pose.keypoints",
@@ -14,22 +21,52 @@ MOVED: Mapping[str, str] = {
     "compiler.tasks.text": "compiler.tasks.text_detection",
     "compiler.tasks.voxels": "compiler.tasks.voxel_detection",
 }
-"""Modules, each with where it is now."""
+"""Modules and classes, each with where it is now."""
+
+PLUGIN = "plugin"
+"""A tail of its own before a graph rewriter made the plugin's node of the native one."""
+PLUGIN_BACKEND, PLUGIN_REWRITER = "tensorrt", "fuse_nms"
+"""The backend that has the plugin, and the rewriter."""
 
 RETIRED_BACKEND_KEYS: Mapping[str, str] = {
     "precisions": "PRECISIONS",
     "ir": "PROGRAM",
     "exporter": "EXPORTER",
     "tail": "TAIL",
-    "quantization": "QUANTIZATION",
+    "quantization": "quantization",
 }
 """Keys that a backend's config had, each with the attribute of the backend's class that says the same."""
 
 
 def present_target(target: str) -> str:
     """The dotted path of a class as it is today, for one of today or of an earlier layout."""
-    moved = next((module for module in MOVED if target.startswith(f"{module}.")), None)
+    moved = next((old for old in MOVED if f"{target}.".startswith(f"{old}.")), None)
     return target if moved is None else MOVED[moved] + target.removeprefix(moved)
+
+
+def present_config(config: CompileConfig) -> CompileConfig:
+    """A config as it is written today.
+
+    Where its network ends in the tail `plugin`, it ends in the native one, and where the backend has the plugin, the
+    rewriter that makes its node must act. `tail` itself keeps what was named.
+    """
+    model = config.model
+    tail, processing = _native(model.tail, "kind"), _native(model.processing, "tail")
+    if (tail, processing) == (model.tail, model.processing):
+        return config
+    required = config.rewriters.require
+    if config.backend["name"] == PLUGIN_BACKEND and PLUGIN_REWRITER not in required:
+        required = (*required, PLUGIN_REWRITER)
+    return replace(
+        config,
+        tail=PLUGIN,
+        model=replace(model, tail=tail, processing=processing),
+        rewriters=replace(config.rewriters, require=required),
+    )
+
+
+def _native(node: Node, key: str) -> Node:
+    return {**node, key: "native"} if node and node.get(key) == PLUGIN else node
 
 
 def present_backend(node: Mapping[str, Any], options: Collection[str]) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compiler.config.deploy_name import DeployName
 from compiler.config.messages import explain
 from compiler.config.schema import CompileConfig
-from compiler.config.search import config_folder, config_loader
+from compiler.config.search import CONFIG_NAME, config_folder, config_loader
 from compiler.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.core.override_parser.types import Override
 
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
 _FREE_GROUPS = ("model.inputs.", "model.kwargs.", "model.packages.")
@@ -19,8 +25,8 @@ _FREE_GROUPS = ("model.inputs.", "model.kwargs.", "model.packages.")
 _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+){3})")
 
 
-def expand(overrides: Sequence[str], backends: Sequence[str], config_dir: Path | None = None) -> list[str]:
-    """Rewrite the spellings that are ours into Hydra's: `+model=`, `deploy=<name>`, `box=x1,y1,x2,y2`."""
+def expand(overrides: Sequence[str], config_dir: Path | None = None) -> list[str]:
+    """The overrides in Hydra's spelling, where one of them is ours: `+model=`, `deploy=<name>`, `box=x1,y1,x2,y2`."""
     plain = [_without_plus(override) for override in overrides]
     names = [override.partition("=")[2] for override in plain if override.startswith("deploy=")]
     if len(names) > 1:
@@ -29,17 +35,16 @@ def expand(overrides: Sequence[str], backends: Sequence[str], config_dir: Path |
     if not names:
         return rest
     given = {override.partition("=")[0] for override in rest}
-    implied = _choices_of(DeployName.parse(names[0], backends), config_dir)
+    implied = _implied(names[0], config_loader(config_dir))
     return [f"{key}={value}" for key, value in implied.items() if key not in given] + rest
 
 
 def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> list[list[str]]:
-    """Return the overrides of every job of a sweep: each combination of the comma-separated choices.
+    """The overrides of every job of a sweep: each combination of the comma-separated choices.
 
     Raises:
         UsageError: An override cannot be parsed, or asks for a sweep that is not a list of choices.
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -47,15 +52,32 @@ def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> lis
     plain = [_quoted_box(_without_plus(override)) for override in overrides]
     try:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(plain)
-        return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+        choices = {override.get_key_element(): _choices(override) for override in parsed}  # of one key, the last wins
     except HydraException as error:
         raise explain(error, loader) from error
+    return [list(job) for job in itertools.product(*choices.values())]
 
 
-def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
+def _choices(override: Override) -> list[str]:
+    """What one override of a sweep stands for, each as an override of a job."""
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        raise UsageError(
+            f"'{override.input_line}' is no list of choices",
+            where="overrides",
+            fix="write key=a,b or key=range(1,4), or for names of a group key=glob(*)",
+        )
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def _implied(deploy_name: str, loader: ConfigLoader) -> dict[str, str]:
+    """What a deploy name chooses."""
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
+    name = DeployName.parse(deploy_name, loader.get_group_options("backend"))
     table = OmegaConf.load(config_folder() / "deploy_names.yaml")
     if name.task not in table.tasks and name.algo is None:
         raise UsageError(
@@ -64,7 +86,6 @@ def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
             fix=nearest(name.task, table.tasks),
         )
     model = table.tasks[name.task] if name.algo is None else table.algos.get(name.algo, name.algo)
-    loader = config_loader(config_dir)
     models = loader.get_group_options("model")
     if model not in models:
         raise UsageError(
@@ -72,7 +93,7 @@ def _choices_of(name: DeployName, config_dir: Path | None) -> dict[str, str]:
             where=f"deploy={name}",
             fix=nearest(str(name.algo), [*table.algos, *models]),
         )
-    node = loader.load_configuration("compile", [f"model={model}"], run_mode=RunMode.RUN).model
+    node = loader.load_configuration(CONFIG_NAME, [f"model={model}"], run_mode=RunMode.RUN).model
     task = str(node.get("task", name.task))
     if task != name.task:
         raise UsageError(

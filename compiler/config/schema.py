@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
+from compiler.config.moved import PLUGIN, PLUGIN_BACKEND, PLUGIN_REWRITER
 from compiler.config.sizes import InputSize, Size, SizeRange, size_text
 from compiler.errors import UsageError, nearest
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from compiler.config.backend_facts import BackendFacts
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
-TAILS = ("native", "plugin", "host")
+TAILS = ("native", "host")
 CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
@@ -63,7 +64,7 @@ class ModelConfig:
     """What makes the network, for `model=torch`: `package.module:callable`."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """What the target is called with."""
-    file: str | None = None
+    file: str | None = field(default=None, compare=False)
     """The ONNX file that is the network, for `model=onnx`; None where it is none."""
     inputs: dict[str, str] = field(default_factory=dict)
     """The network's inputs and their shapes, such as `1x3x224x224`: the arguments of the target's forward, or those of
@@ -128,18 +129,21 @@ class VerifyConfig:
 
 @dataclass(frozen=True)
 class CompileConfig:
-    """A whole compile config, composed and checked."""
+    """A whole compile config, composed and checked.
+
+    What says where and not what is not compared: the content of the files counts, wherever they lie.
+    """
 
     model: ModelConfig
     backend: dict[str, Any]
     """The backend as a `_target_` node: one file in `conf/backend/`."""
-    checkpoint: str | None = None
+    checkpoint: str | None = field(default=None, compare=False)
     """A path, `official`, or nothing: then weights are drawn deterministically."""
-    image: str | None = None
+    image: str | None = field(default=None, compare=False)
     """The real input of the proof; nothing means the photograph that ships with the task."""
-    points: str | None = None
+    points: str | None = field(default=None, compare=False)
     """The same for a model that looks at point clouds."""
-    arrays: str | None = None
+    arrays: str | None = field(default=None, compare=False)
     """The same for a model that takes arrays as they are: a .npz or .npy file; nothing means noise."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
@@ -149,8 +153,8 @@ class CompileConfig:
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
-    """Where a detector's boxes are selected: `native`, `plugin` or `host`; composed from nothing, where its backend
-    selects them best."""
+    """Where a detector's boxes are selected: `native` or `host`; composed from nothing, where its backend selects them
+    best. `plugin` is what `native` was called for TensorRT."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
@@ -159,10 +163,10 @@ class CompileConfig:
     """The model that each algorithm in a deploy name stands for."""
     tasks: dict[str, str] = field(default_factory=dict)
     """The model that a task stands for where a deploy name leaves the algorithm out."""
-    output: str = "outputs"
-    cache: str | None = None
+    output: str = field(default="outputs", compare=False)
+    cache: str | None = field(default=None, compare=False)
     """Where finished stages are kept; nothing means `<output>/.cache`."""
-    cache_limit: float = 20.0
+    cache_limit: float = field(default=20.0, compare=False)
     """GiB that finished stages may take up; what was used longest ago goes first."""
 
     @property
@@ -234,6 +238,22 @@ class CompileConfig:
         facts = self.backend_facts
         wishes = (self.export.exporter, facts.PROGRAM.EXPORTER, facts.EXPORTER, self.model.exporter)
         return next((wish for wish in wishes if wish != "auto"), "dynamo")
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What a user should know of how their words were understood."""
+        if self.tail != PLUGIN or not self.model.tail:
+            return ()
+        if self.backend["name"] == PLUGIN_BACKEND:
+            today = (
+                f"tail=native with rewriters.require=[{PLUGIN_REWRITER}], which makes it the one node EfficientNMS_TRT"
+            )
+        else:
+            today = (
+                f"tail=native, and only backend={PLUGIN_BACKEND} makes it the one node EfficientNMS_TRT: "
+                f"{self.backend['name']} is given NonMaxSuppression"
+            )
+        return (f"tail={PLUGIN} is now called {today}",)
 
     def check(self) -> None:
         """Refuse what is typed correctly and still cannot be.
@@ -364,7 +384,7 @@ class CompileConfig:
             )
 
     def _check_tail(self) -> None:
-        if self.tail not in TAILS:
+        if self.tail not in (*TAILS, PLUGIN):
             raise UsageError(f"there is no tail '{self.tail}'", where="tail", fix=nearest(self.tail, TAILS))
 
     def _check_batch(self) -> None:

@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.errors import UsageError
-
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
-    from hydra.core.config_search_path import ConfigSearchPath
+
+CONFIG_NAME = "compile"
+HYDRA_VERSION = "1.3"
+"""Whose defaults the configs are written for."""
 
 
 def config_folder() -> Path:
-    """Return the folder of the configs: inside the installed package, or beside it in a checkout."""
+    """The folder of the configs: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def config_loader(config_dir: Path | None = None, own_model: Path | None = None) -> ConfigLoader:
-    """Return Hydra's loader over what `config_search_path` finds."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
-    return ConfigLoaderImpl(config_search_path=config_search_path(config_dir, own_model))
-
-
-def config_search_path(config_dir: Path | None = None, own_model: Path | None = None) -> ConfigSearchPath:
-    """Return where Hydra looks for configs.
+def config_loader(config_dir: Path | None = None, model_folder: Path | None = None) -> ConfigLoader:
+    """Hydra's loader over our configs.
 
     Args:
         config_dir: A folder of the user's, searched after ours.
-        own_model: A folder that holds a translated model, searched before ours.
+        model_folder: A folder that holds a translated model, searched before ours.
 
     Raises:
         UsageError: The user's folder does not exist.
     """
-    from hydra._internal.utils import create_config_search_path
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
-    search_path = create_config_search_path(str(config_folder()))
-    if config_dir is not None:
-        if not config_dir.is_dir():
-            raise UsageError(
-                f"the config folder {config_dir} does not exist",
-                where="--config-dir",
-                fix="name a folder that holds model/ or backend/ files",
-            )
-        search_path.prepend("command-line", f"file://{config_dir.resolve()}", "schema")  # after ours: schema is last
-    if own_model is not None:
-        search_path.prepend("own-model", f"file://{own_model}")
-    return search_path
+    from compiler.config.search_path import searched
+
+    with (
+        _application_set_aside(),
+        searched(config_dir, model_folder),
+        initialize_config_dir(str(config_folder()), job_name="compiler", version_base=HYDRA_VERSION),
+    ):
+        return GlobalHydra.instance().config_loader()
+
+
+@contextmanager
+def _application_set_aside() -> Iterator[None]:
+    """Hold the Hydra of the application that calls us, of which a process can have only one."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    application = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = application

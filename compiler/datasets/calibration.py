@@ -11,9 +11,10 @@ from typing import Any
 
 from compiler.artifact import Tensors
 from compiler.config import CompileConfig
+from compiler.config.sizes import InputSize
 from compiler.errors import CompileError
-from compiler.tasks import AnyTask
-from compiler.tasks.whole_image import WholeImageTask
+from compiler.proof import AnyProof
+from compiler.tasks import AnySample, AnyTask
 
 SUFFIXES = {
     "image": (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
@@ -71,28 +72,26 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
     return chosen
 
 
-def batches(items: Sequence[Item], config: CompileConfig, task: AnyTask, source: Any, boxes: Any) -> Iterator[Tensors]:
+def batches(items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None) -> Iterator[Tensors]:
     """Yield the network's inputs for every item, of the usual batch and size.
 
     Args:
-        items: What to calibrate on; where there is nothing, variations of the proof's input.
-        config: Says the usual batch and size.
-        task: Preprocesses.
-        source: The proof's input.
-        boxes: Of its objects.
+        items: What to calibrate on.
+        proof: Makes items of one size out of a sample.
+        usual: The batch and size.
+        sample: Where there are no items, variations of it.
 
     Raises:
         CompileError: A file cannot be read.
     """
-    usual = config.usual_input
-    if not items:
+    task = proof.task
+    if sample is not None:
         count = max(VARIATIONS, usual.batch) if task.batched else usual.batch
-        yield from _of_usual_batch(task.samples(source, boxes, count, usual.size).tensors, count, usual.batch)
+        yield from _of_usual_batch(proof.samples(sample, count, usual.size).tensors, count, usual.batch)
     for item in items:
-        read = task.read(item.path)
-        found = None if isinstance(task, WholeImageTask) else task.read_boxes(item.boxes, read)
-        count = usual.batch if found is None else max(usual.batch, len(found))
-        yield from _of_usual_batch(task.samples(read, found, count, usual.size).tensors, count, usual.batch)
+        read = task.read(item.path, item.boxes if task.takes_boxes else None)
+        count = usual.batch if read.boxes is None else max(usual.batch, len(read.boxes))
+        yield from _of_usual_batch(proof.samples(read, count, usual.size).tensors, count, usual.batch)
 
 
 def _of_usual_batch(tensors: Tensors, count: int, batch: int) -> Iterator[Tensors]:

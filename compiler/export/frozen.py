@@ -75,7 +75,9 @@ def _check(
     shape = size_text(next(iter(tensors.values())).shape)
     try:
         found = run(tensors)
-    except Exception as error:  # runtimes have no base class for their own exceptions
+    except CompileError as error:
+        raise _frozen(options, shape, error.why) from error
+    except Exception as error:  # torch has no base class for its own exceptions
         raise _frozen(options, shape, str(error).strip().partition("\n")[0]) from error
     found, expected = comparable(found, expected), comparable(expected, expected)
     for name, reference in expected.items():

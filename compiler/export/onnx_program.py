@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import OnnxProgram, Tensors
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export.frozen import check_not_frozen, expected_outputs
 from compiler.export.options import Comparable, ExportOptions, Rewriting, as_they_are
 from compiler.export.program import ONNX_FILE, portable, save_model
 from compiler.export.tracing import exported, exporting, traced_arguments
+from compiler.graphs.runtime import OnnxRuntimeSession
 
 if TYPE_CHECKING:
     import onnx
@@ -55,7 +55,7 @@ def export_onnx(
             why=f"the {options.exporter} exporter cannot express this network in the opset that was asked for",
             fix=f"use export.opset={program.opset}, or another export.exporter",
         )
-    run = OnnxRuntimeSession(program.path, optimization="disabled").run
+    run = OnnxRuntimeSession.as_written(program.path).run
     check_not_frozen(run, expected_outputs(network, others, options, rewriting), options, comparable)
     program.save()
     return program
@@ -78,18 +78,13 @@ def _by_dynamo(
 ) -> onnx.ModelProto:
     import torch
 
-    from compiler.export.operators import (
-        TRANSLATIONS,
-        LstmNodes,
-        with_constant_weights,
-        with_fused_nodes,
-    )
-    from rewriters.onnx_functions import with_definitions
+    from compiler.export.operators import LstmNodes, with_constant_weights
+    from compiler.selection.translations import TRANSLATIONS
 
     with rewriting(), LstmNodes():
         traced = exported(network, arguments, options)
     program = torch.onnx.export(
-        with_fused_nodes(traced),
+        traced,
         dynamo=True,
         verbose=False,
         opset_version=options.opset,
@@ -98,7 +93,7 @@ def _by_dynamo(
         custom_translation_table=TRANSLATIONS,
     )
     assert program is not None
-    return with_definitions(with_constant_weights(program.model_proto))
+    return with_constant_weights(program.model_proto)
 
 
 def _by_torchscript(

@@ -1,4 +1,4 @@
-"""How our own operators of torch are exported, and those of torch that its exporter freezes to the example."""
+"""How operators of torch are exported that its exporter freezes to the example."""
 
 from __future__ import annotations
 
@@ -9,26 +9,10 @@ import onnx
 import torch
 from onnxscript.optimizer import fold_constants
 from torch import Tensor
-from torch.export import ExportedProgram
 from torch.overrides import TorchFunctionMode
-
-import compiler.networks.layers.nms  # noqa: F401  (defines the operators)
-from rewriters.graph.fuse_nms import NO_SCORE
-from rewriters.onnx_functions import TENSORRT_DOMAIN, SelectDetections
 
 LARGEST_WEIGHTS = 2**30
 """In bytes, of one LSTM: far above any, and within what one file holds."""
-TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {torch.ops.deploy_compiler.nms.default: SelectDetections}
-"""By operator of torch, for the exporter."""
-
-
-def with_fused_nodes(program: ExportedProgram) -> ExportedProgram:
-    """Put the node `EfficientNMS_TRT` in the place of `deploy_compiler::efficient_nms`."""
-    operator = torch.ops.deploy_compiler.efficient_nms.default
-    if not any(node.target is operator for node in program.graph.nodes):
-        return program
-    decomposed: ExportedProgram = program.run_decompositions({operator: _efficient_nms_node})
-    return decomposed
 
 
 def with_constant_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -109,29 +93,3 @@ def _lstm_node(sequence: Tensor, others: tuple[Tensor | None, ...]) -> tuple[Ten
         shapes=((steps, directions, batch, size), hidden.shape, hidden.shape),
     )
     return output.transpose(1, 2).flatten(2), final[0], final[1]
-
-
-def _efficient_nms_node(
-    boxes: Tensor, scores: Tensor, iou_threshold: float, max_per_image: int
-) -> tuple[Tensor, Tensor]:
-    batch = boxes.shape[0]
-    count, kept, best, classes = torch.onnx.ops.symbolic_multi_out(
-        f"{TENSORRT_DOMAIN}::EfficientNMS_TRT",
-        (boxes, scores),
-        attrs={
-            "score_threshold": NO_SCORE,
-            "iou_threshold": iou_threshold,
-            "max_output_boxes": max_per_image,
-            "background_class": -1,
-            "score_activation": 0,
-            "class_agnostic": 0,
-            "box_coding": 0,
-        },
-        dtypes=(torch.int32, torch.float32, torch.float32, torch.int32),
-        shapes=((batch, 1), (batch, max_per_image, 4), (batch, max_per_image), (batch, max_per_image)),
-        version=1,
-    )
-    # What the plugin writes behind the last detection is not specified.
-    is_found = torch.arange(max_per_image) < count
-    dets = torch.cat([kept, best[..., None]], dim=2).where(is_found[..., None], 0.0)
-    return dets, classes.where(is_found, -1).to(torch.int64)

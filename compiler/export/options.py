@@ -12,7 +12,7 @@ Rewriting = Callable[[], AbstractContextManager[object]]
 """The context in which function rewriters act."""
 
 Comparable = Callable[[Tensors, Tensors], Tensors]
-"""Puts outputs (the first) into a form that can be compared with a reference (the second): see `Task.comparable`."""
+"""Puts outputs (the first) into a form that can be compared with a reference (the second): `TaskProof.comparable`."""
 
 
 @dataclass(frozen=True)

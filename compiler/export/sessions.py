@@ -11,9 +11,9 @@ from zipfile import BadZipFile, ZipFile
 
 from compiler.artifact import OnnxProgram, Program, Tensors, TorchExportProgram, TracedProgram
 from compiler.backends.backend import Session
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export.frozen import run_network
+from compiler.graphs.runtime import OnnxRuntimeSession
 
 if TYPE_CHECKING:
     from torch import nn

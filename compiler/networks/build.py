@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.instantiate import classes_in
+from compiler.config.moved import present_target
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
     from omegaconf import DictConfig, OmegaConf
 
     tree = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    tree = _present(tree)
     if not isinstance(tree, Mapping) or "_target_" not in tree:
         raise UsageError(
             "the network cannot be built",
@@ -58,12 +60,21 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
 
 
 def with_tail(network: nn.Module, node: Mapping[str, Any]) -> nn.Module:
-    """Return a network that ends in the tail that a config node describes: one of `compiler.networks.tails`.
+    """Return a network that ends in the tail that a config node describes, such as `DetectionTail`.
 
     Raises:
         UsageError: The node is wrong.
     """
     return build(node, "tail", network)
+
+
+def _present(node: Any) -> Any:
+    """The tree `node` with its classes where they are today."""
+    if isinstance(node, Mapping):
+        return {
+            key: present_target(str(child)) if key == "_target_" else _present(child) for key, child in node.items()
+        }
+    return [_present(child) for child in node] if isinstance(node, list | tuple) else node
 
 
 def _targets(node: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.networks import build
-from compiler.networks.drawn import fill_with_drawn_weights
-from compiler.openmmlab.own_model import MODEL, model_folder
+from compiler.networks.random_weights import fill_with_drawn_weights
+from compiler.openmmlab.translated_model import MODEL, translated_config
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,8 +37,8 @@ def build_network(model: str | Path, config_dir: str | Path | None = None) -> nn
     """
     folder = Path(config_dir) if config_dir else None
     if Path(model).suffix in CONFIG_SUFFIXES:
-        with model_folder(str(model), {}) as own_model:
-            config = compose([f"model={MODEL}"], folder, own_model)
+        with translated_config(str(model), {}) as model_folder:
+            config = compose([f"model={MODEL}"], folder, model_folder)
     else:
         config = compose([f"model={model}"], folder)
     network = build(config.model.network)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from compiler.networks.candidates import Candidates
+    from compiler.selection.candidates import Candidates
 
 
 class DenseHead(Protocol):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from compiler.networks.candidates import Candidates
     from compiler.networks.detection import DenseHead
+    from compiler.selection.candidates import Candidates
 
 
 class PoseEstimator(nn.Module):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from compiler.artifact import digest, file_digest, read_json, write_json
 from compiler.errors import CompileError
+from compiler.stages.stage import Observations
 
 DONE = "done.json"
 IN_USE_SECONDS = 3600.0
@@ -26,12 +28,19 @@ class Finished:
         cached: Whether it had been made before.
         seconds: How long it took to make.
         detail: What came out, in a few words.
+        read: What was read for it beside its key, by name.
     """
 
     folder: Path
     cached: bool
     seconds: float
     detail: str
+    read: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Of all that the stage depended on: its key, and what was read. The name of its folder says both."""
+        return self.folder.name
 
 
 @dataclass(frozen=True)
@@ -44,24 +53,27 @@ class Cache:
 
     root: Path
 
-    def get(self, stage: str, key: object, make: Callable[[Path], str]) -> Finished:
-        """Return a stage's folder, made by `make(folder)` if it is not there yet.
+    def get(
+        self, stage: str, key: object, make: Callable[[Path], str], observations: Observations | None = None
+    ) -> Finished:
+        """A stage's folder, made by `make(folder)` if it is not there yet.
 
         Args:
             stage: Its name, for whoever looks into the cache.
-            key: Everything that the result depends on; JSON-able.
+            key: Everything that the result is known to depend on; JSON-able.
             make: Fills the empty folder it is given, and says in a few words what came out.
+            observations: What else it looks at while it is made. A result is found again where all that was read
+                for it is the same still; several may be kept for one key.
         """
         from filelock import FileLock
 
         name = f"{stage}-{digest(key)[:32]}"
-        folder = self.root / name
-        found = _whole(folder)
+        found = self._find(name, observations)
         if found is not None:
             return found
         self.root.mkdir(parents=True, exist_ok=True)
         with FileLock(self.root / f"{name}.lock"):
-            return _whole(folder) or self._make(folder, make)
+            return self._find(name, observations) or self._make(name, make, observations)
 
     def trim(self, limit: float) -> None:
         """Remove the stages that were used longest ago, until the others take up at most `limit` bytes.
@@ -75,20 +87,32 @@ class Cache:
             if total > limit and time.time() - _last_use(done) > IN_USE_SECONDS:
                 shutil.rmtree(done.parent, ignore_errors=True)
 
-    def _make(self, folder: Path, make: Callable[[Path], str]) -> Finished:
-        partial = self.root / f"{folder.name}.partial"
-        for leftover in (partial, folder):
-            shutil.rmtree(leftover, ignore_errors=True)
+    def _find(self, name: str, observations: Observations | None) -> Finished | None:
+        if observations is None:
+            return _whole(self.root / name)
+        for folder in sorted(self.root.glob(f"{name}-*")):
+            found = _whole(folder)
+            if found is not None and observations.still_holds(found.read):
+                return found
+        return None
+
+    def _make(self, name: str, make: Callable[[Path], str], observations: Observations | None) -> Finished:
+        partial = self.root / f"{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         start = time.perf_counter()
         try:
             detail = make(partial)
             seconds = time.perf_counter() - start
-            write_json(partial / DONE, {"seconds": seconds, "detail": detail, "files": file_digests(partial)})
+            read = {} if observations is None else dict(observations.read)
+            folder = self.root / (name if observations is None else f"{name}-{digest(read)[:8]}")
+            record = {"version": 1, "seconds": seconds, "detail": detail, "read": read}
+            write_json(partial / DONE, {**record, "files": file_digests(partial)})
+            shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return Finished(folder, cached=False, seconds=seconds, detail=detail)
+        return Finished(folder, cached=False, seconds=seconds, detail=detail, read=read)
 
 
 def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
@@ -101,7 +125,7 @@ def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
 def _whole(folder: Path) -> Finished | None:
     try:
         done = read_json(folder / DONE)
-        finished = Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"])
+        finished = Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"], read=done["read"])
         if file_digests(folder, exclude=(DONE,)) != done["files"]:
             return None
         os.utime(folder / DONE)

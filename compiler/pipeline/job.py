@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from compiler.artifact import file_digest
+from compiler.artifact import OnnxProgram, file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
 from compiler.datasets.calibration import Item, find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
-from compiler.sources import Origin, find_origin
-from compiler.tasks import AnyTask, build_task
+from compiler.proof import AnyProof, proof_of
+from compiler.sources import Checkpoint, Source, Weights, find_source
+from compiler.stages.fingerprint import fingerprint
+from compiler.stages.tools import plug_in_digests, versions
+from compiler.tasks import AnySample, AnyTask, build_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,26 +31,37 @@ class Job:
         task: Pre- and post-processing.
         backend: What builds the engine.
         probe: What the backend can do on this machine.
-        checkpoint: The weights' file; None where they are drawn.
-        checkpoint_digest: Of that file; empty where the weights are drawn.
-        source_path: The real input of the proof.
-        source: What the task looks at: an image, points or arrays.
-        boxes: Where its objects are, [n, 4]; None for the whole source.
-        origin: What makes the network.
-        calibration: The files that int8 is calibrated on; none where that is the source.
+        source: Where the network comes from.
+        weights: What its weights are.
+        sample: What the proof is made on.
+        sample_path: The file that it was read from.
+        calibration: The files that int8 is calibrated on; none where that is the sample.
     """
 
     config: CompileConfig
     task: AnyTask
     backend: Backend
     probe: Probe
-    checkpoint: Path | None
-    checkpoint_digest: str
-    source_path: Path
-    source: Any
-    boxes: NDArray[np.float32] | None
-    origin: Origin
+    source: Source
+    weights: Weights
+    sample: AnySample
+    sample_path: Path
     calibration: tuple[Item, ...]
+
+    @cached_property
+    def proof(self) -> AnyProof:
+        """What the task is proven by."""
+        return proof_of(self.task)
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the backend reads ONNX, which graph rewriters and lower precisions are written into."""
+        return issubclass(self.backend.PROGRAM, OnnxProgram)
+
+    @property
+    def quantizes_by_itself(self) -> bool:
+        """Whether the backend is handed what int8 is calibrated on, and not a Program in int8."""
+        return self.config.precision == "int8" and not (self.has_graph and self.backend.quantization)
 
     @property
     def name(self) -> str:
@@ -61,24 +73,44 @@ class Job:
         """Where the bundle goes: `<output>/<model>/<deploy name>`."""
         return Path(self.config.output) / self.config.model.name / self.name
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """The weights' file; None where there is none."""
+        return self.weights.path if isinstance(self.weights, Checkpoint) else None
+
     @cached_property
-    def calibration_digests(self) -> tuple[str, ...]:
-        """Of the files that int8 is calibrated on."""
-        return tuple(file_digest(item.path) for item in self.calibration)
+    def calibration_items(self) -> tuple[tuple[str, list[list[float]] | None], ...]:
+        """The content of each file that int8 is calibrated on, and where its objects are."""
+        return tuple((file_digest(item.path), item.boxes) for item in self.calibration)
 
     @property
     def cache(self) -> Path:
         """Where finished stages are kept."""
         return cache_folder(self.config)
 
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """All that the whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to tell."""
+        return {
+            "config": fingerprint(self.config),
+            "backend": fingerprint(self.backend),
+            "probe": fingerprint(self.probe),
+            "source": fingerprint(self.source),
+            "weights": fingerprint(self.weights),
+            "sample": fingerprint(self.sample),
+            "calibration": fingerprint(self.calibration_items),
+            "plug-ins": plug_in_digests(),
+            "tools": versions(),
+        }
+
 
 def cache_folder(config: CompileConfig) -> Path:
-    """Return where finished stages are kept."""
+    """Where finished stages are kept."""
     return Path(config.cache) if config.cache else Path(config.output) / ".cache"
 
 
 def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, installed: bool = True) -> Job:
-    """Build the task and the backend, and read the source, the boxes and the checkpoint's digest.
+    """Build the task and the backend, and read the sample and the checkpoint's digest.
 
     Args:
         config: Composed and checked.
@@ -89,34 +121,42 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         UsageError: The network, the processing or the backend is not configured right.
         CompileError: The backend is not installed, or a file is missing or cannot be used.
     """
-    origin = find_origin(config)
-    config = origin.with_inputs(config)
+    source = find_source(config)
+    config = source.with_inputs(config)
     task = build_task(config.model.processing)
     backend = build_backend(config.backend)
     probe = backend.probe()
     if probe.problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
-    source_path = _locate_source(config, task)
-    source = task.read(source_path)
-    boxes = task.read_boxes(config.box, source)
+    sample_path = _locate_sample(config, task)
+    sample = task.read(sample_path, config.box)
     checkpoint = _locate_checkpoint(config, listen)
-    config = origin.with_outputs(config, task, source)
+    config, source = source.with_outputs(config, task, sample)
     return Job(
         config=config,
         task=build_task(config.model.processing),
         backend=backend,
         probe=probe,
-        checkpoint=checkpoint,
-        checkpoint_digest=file_digest(checkpoint) if checkpoint else "",
-        source_path=source_path,
         source=source,
-        boxes=boxes,
-        origin=origin,
+        weights=Checkpoint(file_digest(checkpoint), checkpoint) if checkpoint else source.random_weights(config),
+        sample=sample,
+        sample_path=sample_path,
         calibration=find_items(config, task),
     )
 
 
-def _locate_source(config: CompileConfig, task: AnyTask) -> Path:
+def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
+    """The sample that a bundle was proven on; the task's own where it was left behind."""
+    given = {"image": config.image, "points": config.points, "arrays": config.arrays}[task.source]
+    is_here = given is not None and Path(given).is_file()
+    path = Path(given) if given is not None and is_here else task.sample_source()
+    try:
+        return task.read(path, config.box if is_here or given is None else None)
+    except CompileError:  # the boxes were in a file that is not here
+        return task.read(path)
+
+
+def _locate_sample(config: CompileConfig, task: AnyTask) -> Path:
     given = {"image": config.image, "points": config.points, "arrays": config.arrays}
     for key, file in given.items():
         if file and key != task.source:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compiler.artifact import digest, read_json, write_json
+from compiler.artifact import read_json, write_json
 from compiler.pipeline.cache import file_digests
-from compiler.pipeline.keys import Key
 from compiler.proof import StageProof
 from compiler.report import Report
 
 LOCK_FILE = "lock.json"
 
 
-def write_lock(folder: Path, report: Report, key: Key | None = None) -> None:
+def write_lock(folder: Path, report: Report, key: str | None = None) -> None:
     """Write what was made from what: with it a later run knows that there is nothing to do.
 
     Args:
         folder: Of the bundle, all of it but the lock written.
         report: Of the bundle.
-        key: What the bundle depends on; the one that its lock has already where it is not given.
+        key: The digest of what the bundle depends on; the one that its lock has already where it is not given.
     """
-    known = read_json(folder / LOCK_FILE)["key"] if key is None else digest(key)
     content = {
+        "version": 1,
         "name": report.name,
-        "key": known,
+        "key": read_json(folder / LOCK_FILE)["key"] if key is None else key,
         "versions": report.versions,
         "reached": {proof.stage: _reached(proof) for proof in report.proofs},
         "files": file_digests(folder, exclude=(LOCK_FILE,)),

@@ -16,6 +16,7 @@ from compiler.artifact import Engine, Tensors, recover_folder
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
+from compiler.config.moved import present_config
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
@@ -59,8 +60,7 @@ class Predictor:
         Raises:
             CompileError: The source or a box cannot be used.
         """
-        read = self.task.read(source)
-        prepared = self.task.preprocess(read, self.task.read_boxes(box, read), self.sizes)
+        prepared = self.task.preprocess(self.task.read(source, box), self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -121,4 +121,4 @@ def read_config(folder: Path) -> CompileConfig:
             why=str(error.what),
             fix="compile the bundle again",
         ) from error
-    return config
+    return present_config(config)

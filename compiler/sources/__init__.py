@@ -1,12 +1,6 @@
 """Where the network of a compile comes from: a model of ours, the user's own module, or an ONNX file."""
 
-from compiler.sources.source import Network, Origin, find_origin, first_line, refuse_single_number, with_processing
+from compiler.sources.samples import Samples
+from compiler.sources.source import Checkpoint, Network, RandomWeights, Rewriting, Source, Weights, find_source
 
-__all__ = [
-    "Network",
-    "Origin",
-    "find_origin",
-    "first_line",
-    "refuse_single_number",
-    "with_processing",
-]
+__all__ = ["Checkpoint", "Network", "RandomWeights", "Rewriting", "Samples", "Source", "Weights", "find_source"]

@@ -2,57 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compiler.checkpoint import match, without_training
-from compiler.config.schema import ModelConfig
+from compiler.config import CompileConfig
+from compiler.networks import build
 from compiler.networks.catalogue import models_that_fit
-from compiler.networks.drawn import fill_with_drawn_weights
-from compiler.sources import Origin
-from compiler.sources.torch_network import TorchNetwork, load_weights, made
+from compiler.networks.random_weights import fill_with_drawn_weights
+from compiler.sources.source import RandomWeights, Rewriting, Source, Weights
+from compiler.sources.torch_network import TorchNetwork, save_weights
+from compiler.tasks import AnyTask
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from compiler.pipeline.job import Job
-    from rewriters import Selection
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Models(Origin):
-    """The models in `conf/model/`, and those of the user's that are made of the same parts.
+class ModelNetwork(Source):
+    """The network of a model in `conf/model/`, or of one of the user's that is made of the same parts.
 
     Attributes:
-        model: Describes the network.
+        node: Describes it: see `compiler.networks.build`.
+        is_published: Whether its authors publish a checkpoint, which says nothing about the network.
     """
 
-    model: ModelConfig
+    node: Mapping[str, Any]
+    is_published: bool = field(compare=False)
 
     @property
     def caution(self) -> str:
-        """See `Origin`."""
-        published = ", or checkpoint=official to download the published one" if self.model.official.url else ""
+        """See `Source`."""
+        published = ", or checkpoint=official to download the published one" if self.is_published else ""
         return (
             "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the "
             f"proof do. Give checkpoint=<path>{published}"
         )
 
-    def load(self, job: Job, folder: Path) -> str:
-        """Write the weights: the checkpoint's, checked against the network, or drawn ones."""
-        config = job.config
-        network = made(config.model)
+    def random_weights(self, config: CompileConfig) -> RandomWeights:
+        """Weights that are scaled to the sample that the task ships with."""
+        return RandomWeights(config.model.processing, config.sizes.usual)
 
-        def fill(weights: dict[str, Tensor]) -> list[str]:
-            candidates = partial(models_that_fit, without_training(weights))
-            return match(network, weights, source=str(job.checkpoint), candidates=candidates)
+    def build(self) -> nn.Module:
+        """The network, in evaluation mode, without trained weights."""
+        return build(self.node)
 
-        if job.checkpoint is None:
-            fill_with_drawn_weights(network, config.model.processing, config.sizes.usual)
-        return load_weights(job, folder, network, fill)
+    def load(self, weights: Weights, folder: Path) -> str:
+        """Write the weights: the checkpoint's, checked against the network, or random ones."""
+        network = self.build()
 
-    def network(self, job: Job, selection: Selection, folder: Path) -> TorchNetwork:
-        """Return the network in torch."""
-        return TorchNetwork(job, selection, folder)
+        def fill(tensors: dict[str, Tensor], path: Path) -> list[str]:
+            candidates = partial(models_that_fit, without_training(tensors))
+            return match(network, tensors, source=str(path), candidates=candidates)
+
+        if isinstance(weights, RandomWeights):
+            fill_with_drawn_weights(network, weights.processing, weights.size)
+        return save_weights(network, weights, fill, folder)
+
+    def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:
+        """The network in torch."""
+        return TorchNetwork(self.build, folder, rewriting)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar
 
-from compiler.artifact import Dimension, Tensors
-from compiler.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from compiler.artifact import Dimension, OnnxProgram, Tensors
+from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
-from compiler.export import ONNX_FILE, OnnxModelFile, describe, take_over
-from compiler.proof import Run
-from compiler.sources import Network, Origin, first_line, refuse_single_number, with_processing
+from compiler.export import ONNX_FILE, Comparable, ExportOptions, OnnxModelFile, describe, take_over
+from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.proof import Run, proof_of
 from compiler.sources.onnx_inputs import check_outputs, input_texts
-from compiler.tasks import AnyTask
+from compiler.sources.source import (
+    Network,
+    Rewriting,
+    Source,
+    Weights,
+    refuse_single_number,
+    with_processing,
+)
+from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
-
-if TYPE_CHECKING:
-    from compiler.pipeline.job import Job
 
 ORIGINAL_FILE = "original.onnx"
 STAGE = "file"
@@ -30,31 +35,33 @@ NO_TORCH = "the network is an ONNX file, which has neither modules nor functions
 
 
 @dataclass(frozen=True)
-class OnnxFile(Origin):
+class OnnxFile(Source):
     """What is in an ONNX file.
 
     Attributes:
+        digest: Of its content, wherever it lies.
         file: Read, and whole.
     """
 
-    picture = "output_file.jpg"
-    tools = ("onnx",)
+    PICTURE: ClassVar[str] = "output_file.jpg"
+    TOOLS: ClassVar[tuple[str, ...]] = ("onnx",)
 
-    file: OnnxModelFile
+    digest: str
+    file: OnnxModelFile = field(compare=False)
+
+    @classmethod
+    def of(cls, file: OnnxModelFile) -> OnnxFile:
+        """A file, with its digest."""
+        return cls(file.digest, file)
 
     @property
     def caution(self) -> str:
-        """See `Origin`: a file has its weights."""
+        """See `Source`: a file has its weights."""
         return ""
 
     @property
-    def digest(self) -> str:
-        """See `Origin`: of the file's content, wherever it lies."""
-        return self.file.digest
-
-    @property
-    def weights(self) -> str:
-        """See `Origin`."""
+    def own_weights(self) -> str:
+        """See `Source`."""
         return str(self.file.path)
 
     def with_inputs(self, config: CompileConfig) -> CompileConfig:
@@ -72,32 +79,40 @@ class OnnxFile(Origin):
                 why=f"{self.file.path.name} is of opset {self.file.opset}, and nothing is exported",
                 fix="leave export.exporter and export.opset out",
             )
+        if config.backend_facts.PROGRAM.IR != OnnxProgram.IR:
+            raise UsageError(
+                f"{config.backend['name']} cannot be given an ONNX file",
+                where=f"backend={config.backend['name']} model.file={self.file.path}",
+                why=f"it reads {config.backend_facts.PROGRAM.IR}, which is traced from a network of torch",
+                fix="give the network itself, as model=torch, or choose a backend that reads ONNX",
+            )
         check_outputs(self.file)
         inputs = input_texts(self.file, config)
         model = replace(config.model, inputs=inputs)
         export = replace(config.export, opset=self.file.opset)
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file, and fill in its outputs and whether they count items."""
         self._check_operators()
         session = OnnxRuntimeSession.as_written(self.file.path)
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [self._run(session, task.samples(source, None, count, ()).tensors) for count in counts]
+        proof = proof_of(task)
+        found = [self._run(session, proof.samples(sample, count, ()).tensors) for count in counts]
         for name, array in found[0].items():
             refuse_single_number(name, array.ndim, str(self.file.path))
         counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())
-        return with_processing(config, outputs=list(found[0]), counted=counted)
+        return with_processing(config, outputs=list(found[0]), counted=counted), self
 
     def _run(self, session: OnnxRuntimeSession, tensors: Tensors) -> Tensors:
         try:
             return session.run(tensors)
-        except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+        except CompileError as error:
             shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
             raise CompileError(
                 "the ONNX file fails on its inputs",
                 where=str(self.file.path),
-                why=f"{first_line(error)}, given {shapes}",
+                why=f"{error.why}, given {shapes}",
                 fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
             ) from error
 
@@ -114,37 +129,56 @@ class OnnxFile(Origin):
 
     def rewritable_by(self, selection: Selection) -> Selection:
         """Leave only the graph rewriters."""
-        others = (*selection.functions, *selection.modules)
-        skipped = (skipped_entry(rewriter, NO_TORCH) for rewriter in others)
-        return replace(selection, functions=(), modules=(), entries=(*selection.entries, *skipped))
+        skipped = (skipped_entry(rewriter, NO_TORCH) for rewriter in selection.of_network)
+        return replace(selection, functions=(), modules=(), fusions=(), entries=(*selection.entries, *skipped))
 
-    def load(self, job: Job, folder: Path) -> str:
+    def load(self, weights: Weights, folder: Path) -> str:
         """Write the file with all of its weights in it."""
         (folder / ORIGINAL_FILE).write_bytes(self.file.gathered().SerializeToString())
         return f"{self.file.parameters / 1e6:.1f} M parameters, {self.file.path.name}"
 
-    def network(self, job: Job, selection: Selection, folder: Path) -> FileNetwork:
-        """Return the file, as a network."""
-        return FileNetwork(job, selection, folder)
+    def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> FileNetwork:
+        """The file, as a network."""
+        specs = task.specs  # type: ignore[attr-defined]
+        items: Dimension = rewriting.selection.target.batch or "batch"
+        shapes = {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}
+        return FileNetwork(folder, shapes)
 
 
+@dataclass(frozen=True, eq=False)
 class FileNetwork(Network):
-    """An ONNX file, run as it is: with ONNX Runtime's optimiser off."""
+    """An ONNX file, run as it is: with ONNX Runtime's optimiser off.
 
-    def export(self, folder: Path) -> str:
+    Attributes:
+        folder: Of the load stage.
+        shapes: Of its inputs, by name.
+    """
+
+    folder: Path
+    shapes: Mapping[str, tuple[Dimension, ...]]
+
+    def export(
+        self,
+        kind: str,
+        example: Tensors,
+        others: Iterable[Tensors],
+        options: ExportOptions,
+        comparable: Comparable,
+        folder: Path,
+    ) -> str:
         """Take the file over."""
         import onnx
 
-        model = onnx.load(self.folder / ORIGINAL_FILE)
-        program = take_over(model, self._shapes, folder / ONNX_FILE)
+        program = take_over(onnx.load(self.folder / ORIGINAL_FILE), self.shapes, folder / ONNX_FILE)
+        program.save()
         return f"ONNX opset {program.opset} as it was, {program.nodes} nodes"
 
     def entries(self, tensors: Tensors) -> Iterable[Entry]:
-        """Return nothing: there is no torch to rewrite."""
+        """Nothing: there is no torch to rewrite."""
         return ()
 
     def stages(self) -> list[tuple[str, Run]]:
-        """Return the file alone."""
+        """The file alone."""
         return [(STAGE, self._run)]
 
     def _run(self, tensors: Tensors) -> Tensors:
@@ -153,9 +187,3 @@ class FileNetwork(Network):
     @cached_property
     def _session(self) -> OnnxRuntimeSession:
         return OnnxRuntimeSession.as_written(self.folder / ORIGINAL_FILE)
-
-    @property
-    def _shapes(self) -> Mapping[str, tuple[Dimension, ...]]:
-        items: Dimension = self.job.config.fixed_batch or "batch"
-        specs = self.job.task.specs  # type: ignore[attr-defined]
-        return {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}

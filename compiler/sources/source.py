@@ -1,57 +1,103 @@
-"""Where the network of a compile comes from: a model of ours, the user's own code, or an ONNX file."""
+"""What every source of a network is, and the network that it gives."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from compiler.artifact import Tensors
 from compiler.config import CompileConfig
+from compiler.config.sizes import Size
 from compiler.errors import CompileError
 from compiler.proof import Run
-from compiler.tasks import AnyTask
+from compiler.sources.samples import Samples
+from compiler.tasks import AnySample, AnyTask
 from rewriters import Entry, Selection
 
 if TYPE_CHECKING:
-    from compiler.artifact import Tensors
-    from compiler.pipeline.job import Job
+    from compiler.export import Comparable, ExportOptions
 
 
 @dataclass(frozen=True)
-class Network(ABC):
-    """A loaded network, as the stages behind `load` need it.
+class Checkpoint:
+    """Trained weights.
 
     Attributes:
-        job: Describes it.
-        selection: Rewrites it.
-        folder: Of the load stage.
+        digest: Of the file's content.
+        path: Where it lies; says where, not what.
     """
 
-    job: Job
-    selection: Selection
-    folder: Path
+    digest: str
+    path: Path = field(compare=False)
+
+
+@dataclass(frozen=True)
+class RandomWeights:
+    """Weights that nobody trained, scaled to real input.
+
+    Attributes:
+        processing: The task's node, which prepares the sample that they are scaled to.
+        size: Of the network's input.
+    """
+
+    processing: Mapping[str, Any]
+    size: Size
+
+
+Weights = Checkpoint | RandomWeights | None
+"""What a network's weights are; None for those that it comes with."""
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """What is done to a network before it is exported or compared.
+
+    Attributes:
+        tail: What follows its raw outputs, as a config node; None for nothing.
+        outputs: The names of its outputs, in order.
+        observed: The inputs that it is run on once, for rewriters that look at what is really there.
+        selection: Rewrites it.
+    """
+
+    tail: Mapping[str, Any] | None
+    outputs: tuple[str, ...]
+    observed: Samples
+    selection: Selection = field(compare=False)
+
+
+class Network(ABC):
+    """A loaded network, as the stages behind `load` need it."""
 
     @abstractmethod
-    def export(self, folder: Path) -> str:
-        """Write the Program, and say in a few words what came out."""
+    def export(
+        self,
+        kind: str,
+        example: Tensors,
+        others: Iterable[Tensors],
+        options: ExportOptions,
+        comparable: Comparable,
+        folder: Path,
+    ) -> str:
+        """Write a Program of a kind, with its sidecar, and say in a few words what came out."""
 
     @abstractmethod
     def entries(self, tensors: Tensors) -> Iterable[Entry]:
-        """Return what the function and module rewriters do to these inputs."""
+        """What the function and module rewriters do to these inputs."""
 
     @abstractmethod
     def stages(self) -> list[tuple[str, Run]]:
-        """Return what everything is compared with, and after it what comes before the Program."""
+        """What everything is compared with, and after it what comes before the Program."""
 
 
-class Origin(ABC):
-    """What makes a network."""
+class Source(ABC):
+    """Where a network comes from: a frozen dataclass whose fields are all that the network depends on."""
 
-    picture: ClassVar[str] = "output_pytorch.jpg"
+    PICTURE: ClassVar[str] = "output_pytorch.jpg"
     """The file name of the picture that the network's own results are drawn in."""
-    tools: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+    TOOLS: ClassVar[tuple[str, ...]] = ("torch", "numpy")
     """The libraries that the loaded network depends on."""
 
     @property
@@ -60,17 +106,12 @@ class Origin(ABC):
         """What a user has to know where no checkpoint is given; empty where nothing."""
 
     @property
-    def digest(self) -> str:
-        """The digest of what the user brings; empty where it is nothing."""
-        return ""
-
-    @property
-    def weights(self) -> str:
-        """Where the weights come from without a checkpoint; empty where they are drawn."""
+    def own_weights(self) -> str:
+        """Where the weights come from without a checkpoint; empty where they are random."""
         return ""
 
     def with_inputs(self, config: CompileConfig) -> CompileConfig:
-        """Return the config with what is known about the network before there is any input.
+        """The config with what is known about the network before there is any input.
 
         Raises:
             UsageError: The config and the network contradict each other.
@@ -78,53 +119,59 @@ class Origin(ABC):
         """
         return config
 
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
-        """Return the config with what only running the network can tell.
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, Source]:
+        """The config and the source with what only running the network can tell.
 
         Args:
             config: See `with_inputs`.
             task: As that config has it.
-            source: What the task looks at.
+            sample: What the task looks at.
 
         Raises:
             UsageError: The network cannot be made, or takes other inputs.
             CompileError: It fails on its inputs, or what it returns cannot be the outputs of an engine.
         """
-        return config
+        return config, self
+
+    def random_weights(self, config: CompileConfig) -> RandomWeights | None:
+        """What stands in for a checkpoint; None where the network comes with weights of its own."""
+        return None
 
     def rewritable_by(self, selection: Selection) -> Selection:
-        """Return a selection without the rewriters that have nothing to act on."""
+        """A selection without the rewriters that have nothing to act on."""
         return selection
 
     @abstractmethod
-    def load(self, job: Job, folder: Path) -> str:
+    def load(self, weights: Weights, folder: Path) -> str:
         """Write what the other stages need of the network, and say in a few words what it is."""
 
     @abstractmethod
-    def network(self, job: Job, selection: Selection, folder: Path) -> Network:
-        """Return the network that `load` wrote to a folder; it is built when it is first needed."""
+    def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> Network:
+        """The network that `load` wrote to a folder; it is built when it is first needed."""
 
 
-def find_origin(config: CompileConfig) -> Origin:
-    """Return where a config's network comes from.
+def find_source(config: CompileConfig) -> Source:
+    """Where a config's network comes from.
 
     Raises:
         UsageError: The user's own code or file is not named, or cannot be used.
         CompileError: The file cannot be read.
     """
     from compiler.export import read_onnx_file
-    from compiler.sources.model import Models
+    from compiler.sources.model import ModelNetwork
     from compiler.sources.onnx_file import OnnxFile
-    from compiler.sources.user_module import OwnCode
+    from compiler.sources.user_module import UserModule
 
     model = config.model
     if model.network:
-        return Models(model)
-    return OwnCode(model) if model.file is None else OnnxFile(read_onnx_file(Path(model.file)))
+        return ModelNetwork(model.network, is_published=bool(model.official.url))
+    if model.file is None:
+        return UserModule(model.target, model.inputs, model.kwargs)
+    return OnnxFile.of(read_onnx_file(Path(model.file)))
 
 
 def with_processing(config: CompileConfig, **values: Any) -> CompileConfig:
-    """Return the config with other settings of its task."""
+    """The config with other settings of its task."""
     processing = {**config.model.processing, **values}
     return replace(config, model=replace(config.model, processing=processing))
 
@@ -145,5 +192,5 @@ def refuse_single_number(output: str, dimensions: int, where: str) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of the user's own code, or of a library, says first."""
+    """What an error of the user's own code, or of a library, says first."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

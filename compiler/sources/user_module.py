@@ -2,97 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import Tensors
 from compiler.checkpoint import match
 from compiler.config import CompileConfig
-from compiler.config.schema import ModelConfig
 from compiler.errors import CompileError
-from compiler.sources import Origin, first_line, refuse_single_number, with_processing
-from compiler.sources.torch_network import TorchNetwork, load_weights, made
-from compiler.tasks import AnyTask
+from compiler.proof import proof_of
+from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
+from compiler.sources.torch_network import TorchNetwork, save_weights
+from compiler.tasks import AnySample, AnyTask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compiler.pipeline.job import Job
-    from rewriters import Selection
+    from compiler.networks.torch_module import TorchModule
 
 Outputs = list[tuple[str, "Tensor"]]
 
 
 @dataclass(frozen=True)
-class OwnCode(Origin):
+class UserModule(Source):
     """What the target of a model makes.
 
     Attributes:
-        model: With a `target`.
+        target: `package.module:callable`.
+        inputs: The network's inputs and their shapes.
+        arguments: What the target is called with.
+        code: The digest of the code; known once it has run.
     """
 
-    model: ModelConfig
+    target: str
+    inputs: Mapping[str, str]
+    arguments: Mapping[str, Any]
+    code: str = ""
 
     @property
     def caution(self) -> str:
-        """See `Origin`."""
+        """See `Source`."""
         return (
             "no checkpoint is given: the weights are those that model.target makes, which mean nothing unless it loads "
             "trained ones. Give checkpoint=<path>"
         )
 
-    @cached_property
-    def digest(self) -> str:
-        """The digest of the code; known once it has run."""
+    @property
+    def own_weights(self) -> str:
+        """See `Source`."""
+        return f"as {self.target} makes them"
+
+    def build(self) -> TorchModule:
+        """The module, called by the names of its inputs, in evaluation mode."""
+        from compiler.networks.torch_module import TorchModule
+
+        return TorchModule(self.target, self.inputs, self.arguments).eval().requires_grad_(requires_grad=False)
+
+    def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, UserModule]:
+        """Make the network, run it, and fill in what its outputs are called and whether they count items."""
         from compiler.networks.targets import source_digest_of
 
-        return source_digest_of(self.model.target)
-
-    @property
-    def weights(self) -> str:
-        """See `Origin`."""
-        return f"as {self.model.target} makes them"
-
-    def with_outputs(self, config: CompileConfig, task: AnyTask, source: Any) -> CompileConfig:
-        """Make the network, run it, and fill in what its outputs are called and whether they count items."""
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
-        found = [_outputs(self.model, task.samples(source, None, count, ()).tensors) for count in counts]
+        proof = proof_of(task)
+        found = [self._outputs(proof.samples(sample, count, ()).tensors) for count in counts]
         names = _names(found, set(task.inputs))
         counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
-        return with_processing(config, outputs=names, counted=counted)
+        described = with_processing(config, outputs=names, counted=counted)
+        return described, replace(self, code=source_digest_of(self.target))
 
-    def load(self, job: Job, folder: Path) -> str:
+    def load(self, weights: Weights, folder: Path) -> str:
         """Write the weights: the checkpoint's, which has to fit the user's own network, or those that it came with."""
-        network = made(self.model)
-        fill = partial(match, network.get_submodule("module"), source=str(job.checkpoint))
-        return load_weights(job, folder, network, fill)
+        network = self.build()
+        module = network.get_submodule("module")
 
-    def network(self, job: Job, selection: Selection, folder: Path) -> TorchNetwork:
-        """Return the network in torch."""
-        return TorchNetwork(job, selection, folder)
+        def fill(tensors: dict[str, Tensor], path: Path) -> list[str]:
+            return match(module, tensors, source=str(path))
 
+        return save_weights(network, weights, fill, folder, own=self.own_weights)
 
-def _outputs(model: ModelConfig, tensors: Any) -> Outputs:
-    import torch
+    def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:
+        """The network in torch."""
+        return TorchNetwork(self.build, folder, rewriting)
 
-    from compiler.networks.torch_module import TorchModule
+    def _outputs(self, tensors: Tensors) -> Outputs:
+        import torch
 
-    network = TorchModule(model.target, model.inputs, model.kwargs).eval()
-    shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
-    try:
-        with torch.no_grad():
-            return network.named_outputs(*(torch.from_numpy(tensor) for tensor in tensors.values()))
-    except CompileError:
-        raise
-    except Exception as error:  # whatever the user's forward raises
-        raise CompileError(
-            "the network fails on its inputs",
-            where=f"model.target={model.target}",
-            why=f"{type(error).__name__}: {first_line(error)}, given {shapes}",
-            fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
-        ) from error
+        network = self.build()
+        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
+        try:
+            with torch.no_grad():
+                return network.named_outputs(*(torch.from_numpy(tensor) for tensor in tensors.values()))
+        except CompileError:
+            raise
+        except Exception as error:  # whatever the user's forward raises
+            raise CompileError(
+                "the network fails on its inputs",
+                where=f"model.target={self.target}",
+                why=f"{type(error).__name__}: {first_line(error)}, given {shapes}",
+                fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
+            ) from error
 
 
 def _names(found: Sequence[Outputs], inputs: set[str]) -> list[str]:

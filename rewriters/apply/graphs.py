@@ -13,8 +13,8 @@ from rewriters.errors import RewriterError
 from rewriters.ledger import NEVER_MET, Entry, fired_entry, skipped_entry
 
 if TYPE_CHECKING:
-    from rewriters.conditions import Target
     from rewriters.definition import GraphRewriter
+    from rewriters.target import Target
 
 LARGEST_SHAPE = 1024
 """In numbers: a tensor above this cannot be a shape, an axis or a scale that shape inference reads."""

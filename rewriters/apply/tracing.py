@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from rewriters.apply.networks import Replacement, RewrittenNetwork
+    from rewriters.apply.networks import RewrittenNetwork
+    from rewriters.apply.replacements import Replacement
     from rewriters.definition import FunctionRewriter, Rewriter
     from rewriters.registry import Selection
 
@@ -38,7 +39,7 @@ def rewriting(rewritten: RewrittenNetwork, measure: bool = False) -> Iterator[Le
         The ledger, which fills up while the network runs.
     """
     selection = rewritten.selection
-    ledger = Ledger([*selection.functions, *selection.modules])
+    ledger = Ledger(selection.of_network)
     for replacement in rewritten.replacements:
         ledger.fired(replacement.rewriter, replacement.where)
     for skipped in rewritten.skipped:

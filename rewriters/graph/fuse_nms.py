@@ -152,13 +152,13 @@ def _define(graph: gs.Graph) -> None:
     from onnx.helper import make_opsetid
     from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 
-    from rewriters.onnx_functions import OWN_DOMAIN, TENSORRT_DOMAIN, EfficientNMS_TRT, SelectDetections
+    from rewriters.onnx_functions import DEFINITIONS, DOMAINS
 
     defined = {(function.domain, function.name) for function in graph.functions}
-    functions = [OnnxImporter.import_function(own.to_function_proto()) for own in (SelectDetections, EfficientNMS_TRT)]
+    functions = [OnnxImporter.import_function(own.to_function_proto()) for own in DEFINITIONS]
     graph.functions.extend(own for own in functions if (own.domain, own.name) not in defined)
     imported = {entry.domain for entry in graph.import_domains or ()}
-    missing = sorted({OWN_DOMAIN, TENSORRT_DOMAIN} - imported)
+    missing = sorted(set(DOMAINS) - imported)
     graph.import_domains = [*(graph.import_domains or ()), *(make_opsetid(domain, 1) for domain in missing)]
 
 

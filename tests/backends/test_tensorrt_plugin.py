@@ -8,7 +8,7 @@ from torch import nn
 
 from compiler.backends import build_backend
 from compiler.export import Axis, ExportOptions, describe
-from compiler.networks.layers.nms import nms
+from compiler.selection.operators import nms
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter
 from rewriters.graph.fuse_nms import fuse_nms

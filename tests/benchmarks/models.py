@@ -17,6 +17,7 @@ from compiler import runtime
 from compiler.artifact import Tensors
 from compiler.config import compose
 from compiler.config.sizes import size_text
+from compiler.proof import proof_of
 from tests.benchmarks.measure import Compiled, seconds_in_onnxruntime, timed_compile
 from tests.benchmarks.mmdeploy import MMDEPLOY
 from tests.conftest import CommandLine
@@ -114,5 +115,5 @@ def _usual_size(bundle: Path) -> str:
 def _sample(bundle: Path) -> Tensors:
     predictor = runtime.open(bundle)
     task = predictor.task
-    tensors: Tensors = task.samples(task.read(task.sample_source()), None, 1, predictor.sizes.usual).tensors
+    tensors: Tensors = proof_of(task).samples(task.read(task.sample_source()), 1, predictor.sizes.usual).tensors
     return tensors

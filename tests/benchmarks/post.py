@@ -69,7 +69,7 @@ def _size(name: str) -> Size:
     model = compose([f"model={name}"]).model
     task = build_task(model.processing)
     if task.source == "points":
-        return (len(task.preprocess(task.read(task.sample_source()), None).tensors["voxels"]),)
+        return (len(task.preprocess(task.read(task.sample_source())).tensors["voxels"]),)
     return (PAGE, PAGE) if model.task == "text-detection" else model.input_shape
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from compiler.artifact import Tensors
-from compiler.backends.onnxruntime import OnnxRuntimeSession
-from compiler.proof import Comparison, compare_arrays
+from compiler.graphs.runtime import BESIDE_OTHERS, OnnxRuntimeSession
+from compiler.proof import Comparison, compare_arrays, proof_of
 from compiler.runtime import read_config
 from compiler.tasks import build_task
 from tests.benchmarks.measure import seconds_of, timed_compile
@@ -95,7 +95,9 @@ def _outputs(bundle: Path, tensors: Tensors) -> Tensors:
 
 
 def _milliseconds(bundles: dict[str, Path], tensors: Tensors) -> dict[str, float]:
-    sessions = {name: OnnxRuntimeSession(bundle / "end2end.onnx", spinning=False) for name, bundle in bundles.items()}
+    sessions = {
+        name: OnnxRuntimeSession(bundle / "end2end.onnx", options=BESIDE_OTHERS) for name, bundle in bundles.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(WARM_UP + TURNS):
         for name, session in sessions.items():
@@ -106,5 +108,5 @@ def _milliseconds(bundles: dict[str, Path], tensors: Tensors) -> dict[str, float
 def _sample(bundle: Path) -> Tensors:
     config = read_config(bundle)
     task, usual = build_task(config.model.processing), config.usual_input
-    tensors: Tensors = task.samples(task.read(task.sample_source()), None, usual.batch, usual.size).tensors
+    tensors: Tensors = proof_of(task).samples(task.read(task.sample_source()), usual.batch, usual.size).tensors
     return tensors

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compiler import runtime
+from compiler.tasks import Sample
 from tests.benchmarks.measure import median_and_fastest, seconds_of, timed_compile
 from tests.benchmarks.mmdeploy import MMDEPLOY
 from tests.conftest import NAME, PHOTOGRAPH, CommandLine
@@ -94,11 +95,11 @@ def runtime_table(bundle: Path) -> Table:
 
     for _ in range(TURNS):
         predictor = runtime.open(bundle)
-        prepared = predictor.task.preprocess(image, boxes)
+        prepared = predictor.task.preprocess(Sample(image, boxes))
         tensors = dict(prepared.tensors)
         outputs = predictor.run(tensors)
         measure("predictor, whole", lambda p=predictor: p(image, BOX))
-        measure("  preprocess", lambda p=predictor: p.task.preprocess(image, boxes))
+        measure("  preprocess", lambda p=predictor: p.task.preprocess(Sample(image, boxes)))
         measure("  engine", lambda p=predictor, t=tensors: p.run(t))
         measure("  decode", lambda p=predictor, o=outputs, t=prepared: p.task.decode(o, t))
         del predictor

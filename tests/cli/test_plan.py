@@ -6,22 +6,16 @@ import sys
 
 import pytest
 
-from compiler.backends import Obstacle
-from compiler.cli import plan
 from compiler.config import compose
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import RunStarted, StageFinished
-from compiler.pipeline import plan as find_obstacles
-from compiler.report.console import console
+from compiler.pipeline import find_obstacles
+from tests.cli.running import run_verb
 from tests.compiling import compile_here
 from tests.openmmlab.own_config import CONFIG
 
 POSE = "model=simcc-mobilenetv2"
 DETECTOR = ("model=rtmdet-tiny", "shape=static_320x320")
-TOO_MANY = Obstacle(
-    "TopK", "topk_0, topk_1", "K may be more than 3840", "a measurement", "model.processing.test_cfg.nms_pre=3840"
-)
-UNKNOWN = Obstacle("own::Sort[0]", "sort", "TensorRT has no such operator", "a page")
 
 
 @pytest.fixture
@@ -29,21 +23,10 @@ def planned(tmp_path, shared_cache, capsys):
     """Run the verb; return its exit status and what it printed."""
 
     def run(*overrides):
-        status = plan.run([*overrides, f"output={tmp_path / 'outputs'}", f"cache={shared_cache}"])
+        status = run_verb("plan", *overrides, f"output={tmp_path / 'outputs'}", f"cache={shared_cache}")
         return status, capsys.readouterr().out
 
     return run
-
-
-def test_one_row_for_each_obstacle_says_what_to_do(capsys):
-    plan.print_obstacles(console(), [TOO_MANY, UNKNOWN], "tensorrt")
-    header, first, second, verdict = capsys.readouterr().out.strip().splitlines()
-    assert header.split() == ["operator", "times", "first", "node", "why", "seen", "what", "to", "do"]
-    assert first.split()[:3] == ["TopK", "2", "topk_0"]
-    assert first.rstrip().endswith("model.processing.test_cfg.nms_pre=3840")
-    assert second.split()[:3] == ["own::Sort[0]", "1", "sort"]
-    assert "write a graph rewriter" in second
-    assert verdict.startswith("tensorrt cannot take this Program")
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt", "tensorrt_rtx"])
@@ -121,10 +104,9 @@ def test_a_config_of_openmmlab_is_read(planned, tmp_path):
     assert status == ExitCode.PROVEN, printed
 
 
-@pytest.mark.parametrize("arguments", [["--multirun", "model=rtmpose"], ["--config-dir"]])
-def test_other_flags_are_refused(arguments):
-    with pytest.raises(UsageError, match="no such flag"):
-        plan.run(arguments)
+def test_the_flags_of_compile_are_refused():
+    with pytest.raises(UsageError, match="plan takes no such flag"):
+        run_verb("plan", "--multirun", "model=rtmpose")
 
 
 def test_wrong_usage_is_found_before_anything_is_made(planned, tmp_path):

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from compiler.cli import sweep
+from compiler import pipeline
+from compiler.cli.sweep import sweep
 from compiler.errors import Interrupted
 
 JOBS = "model=rtmpose-t,rtmpose-s", "shape=static_256x192,dynamic_256x192"
@@ -71,7 +72,7 @@ def test_an_interruption_stops_the_sweep_even_where_a_library_hides_it(monkeypat
         finally:
             raise ValueError("a library was left half way")
 
-    monkeypatch.setattr(sweep, "compile", compile)
+    monkeypatch.setattr(pipeline, "compile_bundle", compile)
     with pytest.raises(Interrupted):
-        sweep.sweep(["model=rtmpose-t,rtmpose-s", f"output={tmp_path}"])
+        sweep(["model=rtmpose-t,rtmpose-s", f"output={tmp_path}"])
     assert compiled == ["rtmpose-t"]

@@ -12,6 +12,7 @@ import pytest
 from compiler.config import compose
 from compiler.datasets.calibration import VARIATIONS, Item, batches, find_items
 from compiler.errors import CompileError
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 
 POSE, DETECTOR = "model=rtmpose-t", "model=rtmdet-tiny"
@@ -33,8 +34,8 @@ def found(data: Path, *overrides: str, model: str = POSE) -> list[str]:
 def read(items, *overrides: str, model: str = POSE) -> list[np.ndarray]:
     """Return the one input of each batch."""
     config, task = configured(model, *overrides)
-    source = task.read(task.sample_source())
-    return [tensors["input"] for tensors in batches(items, config, task, source, task.read_boxes(None, source))]
+    sample = task.read(task.sample_source())
+    return [tensors["input"] for tensors in batches(items, config, proof_of(task), sample)]
 
 
 def image(path: Path, grey: int = 128) -> Path:
@@ -280,10 +281,8 @@ def test_a_cloud_of_points_is_one_input(tmp_path):
     config, task = configured("model=pointpillars")
     sample = task.sample_source()
     shutil.copy(sample, tmp_path / "street.bin")
-    source = task.read(sample)
-    boxes = task.read_boxes(None, source)
-    (given,) = batches([Item(tmp_path / "street.bin")], config, task, source, boxes)
-    (varied,) = batches((), config, task, source, boxes)
+    (given,) = batches([Item(tmp_path / "street.bin")], config, proof_of(task), task.read(sample))
+    (varied,) = batches((), config, proof_of(task), task.read(sample))
     assert list(given) == list(varied) == list(task.inputs)
     for name, tensor in given.items():
         np.testing.assert_array_equal(tensor, varied[name])
@@ -293,5 +292,5 @@ def test_arrays_are_given_as_they_are(tmp_path):
     config, task = configured("model=torch", "model.target=nets:build", "model.inputs.x=1x3x8x8")
     values = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
     np.save(tmp_path / "a.npy", values)
-    (given,) = batches([Item(tmp_path / "a.npy")], config, task, {}, None)
+    (given,) = batches([Item(tmp_path / "a.npy")], config, proof_of(task), task.read({}))
     np.testing.assert_array_equal(given["x"], values)

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from compiler.artifact import Program, TensorSpec, TorchExportProgram, TorchScriptProgram
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions, export_onnx, export_traced, open_program, run_network
-from compiler.networks.layers.nms import nms
+from compiler.selection.operators import nms
 from tests.exporting import other_inputs
 
 BATCH = {"input": (Axis(0, "batch"),)}

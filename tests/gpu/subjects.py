@@ -10,10 +10,12 @@ import torch
 from compiler.artifact import Program, Tensors
 from compiler.backends import Backend, BuildRequest, Profile, Session
 from compiler.config import compose
-from compiler.export import describe
+from compiler.pipeline.cache import Cache
+from compiler.pipeline.composition import export_stage, real_input, rewriting_of, selection_for
 from compiler.pipeline.job import read_job
-from compiler.pipeline.stages import select_rewriters
+from compiler.pipeline.line import Line
 from compiler.sources.torch_network import TorchNetwork
+from compiler.stages import Load, LoadedNetwork
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,13 @@ class Subject:
 def subject(folder: Path, *overrides: str) -> Subject:
     """Export a model with drawn weights as a compile with these overrides does."""
     job = read_job(compose(overrides))
-    folder.mkdir()
-    job.origin.load(job, folder)
-    network = job.origin.network(job, select_rewriters(job), folder)
-    network.export(folder)
-    config = job.config
-    sizes = (config.proof_inputs[0], config.usual_input, config.proof_inputs[-1])
-    smallest, usual, largest = (job.task.samples(job.source, job.boxes, one.batch, one.size).tensors for one in sizes)
-    (program,) = folder.glob("*.onnx")
-    return Subject(job.config.model.name, job.backend, network, describe(program), (smallest, usual, largest))
+    line, selection = Line(Cache(folder), lambda event: None), selection_for(job)
+    loaded = line.run(Load(job.source, job.weights))
+    rewriting = rewriting_of(job, selection)
+    exported = line.run_program(export_stage(job, LoadedNetwork(loaded, rewriting, job.source, job.task), selection))
+    given = real_input(job.config, job.proof, job.sample)
+    sizes = (given.inputs[0], given.usual, given.inputs[-1])
+    smallest, usual, largest = (given.prepared(size).tensors for size in sizes)
+    network = job.source.network(loaded.folder, rewriting, job.task)
+    assert isinstance(network, TorchNetwork)
+    return Subject(job.config.model.name, job.backend, network, exported.program, (smallest, usual, largest))

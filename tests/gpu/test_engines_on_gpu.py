@@ -6,9 +6,9 @@ from rich.console import Console
 
 from compiler.backends import build_backend
 from compiler.backends.nvidia.cuda import find_gpus
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.backends.tensorrt_rtx import CAPABILITIES
 from compiler.errors import CompileError
+from compiler.graphs.runtime import OnnxRuntimeSession
 from tests.backends.nvidia import batches, convolution, request
 from tests.gpu.subjects import subject
 from tests.gpu.tables import compare_upsampling, measure, measurement_table, upsampling_table
@@ -57,7 +57,7 @@ def small(backend):
 @pytest.mark.parametrize("model", MODELS)
 def test_an_engine_gives_what_onnx_runtime_and_pytorch_give_at_every_shape(backend, tmp_path, model):
     given = subject(tmp_path / model, f"backend={backend}", f"model={model}", "precision=fp32", *MODELS[model])
-    plain = OnnxRuntimeSession(given.program.path, optimization="disabled")
+    plain = OnnxRuntimeSession.as_written(given.program.path)
     runs = {
         backend: given.engine(tmp_path / "engine").run,
         "ONNX Runtime, CPU": OnnxRuntimeSession(given.program.path).run,
@@ -78,7 +78,7 @@ def test_nearest_upsampling_as_it_is_and_as_bilinear(backend, tmp_path):
             overrides = [f"backend={backend}", f"model={model}", "shape=dynamic_320x320-640x640", override]
             given = subject(tmp_path / f"{model}-{mode}", *overrides)
             engine = given.engine(tmp_path / f"{model}-{mode}-engine")
-            program = OnnxRuntimeSession(given.program.path, optimization="disabled")
+            program = OnnxRuntimeSession.as_written(given.program.path)
             rows.append(compare_upsampling(model, mode, given.inputs[1], engine.run, program.run, given.original))
     Console(width=120).print(upsampling_table(f"upsampling in {backend}: largest error in standard deviations", rows))
     assert {row.model for row in rows if row.mode == "bilinear" and row.engine > TOLERANCE} == set()

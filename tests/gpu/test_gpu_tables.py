@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
+from compiler.graphs.runtime import OnnxRuntimeSession
 from tests.gpu.subjects import subject
 from tests.gpu.tables import compare_upsampling, measure, measurement_table, relative_error, upsampling_table
 
@@ -35,7 +35,7 @@ def test_bilinear_upsampling_changes_the_network_and_nearest_does_not(tmp_path, 
     small = ["shape=dynamic_64x64-128x128", "batch.largest=2", f"rewriters.disable={disable}"]
     given = subject(tmp_path / "model", "backend=tensorrt", "model=dbnet", *small)
     run = OnnxRuntimeSession(given.program.path).run
-    plain = OnnxRuntimeSession(given.program.path, optimization="disabled").run
+    plain = OnnxRuntimeSession.as_written(given.program.path).run
     row = compare_upsampling("dbnet", "a mode", given.inputs[0], run, plain, given.original)
     assert row.engine < TOLERANCE
     assert (row.whole > TOLERANCE) == changes

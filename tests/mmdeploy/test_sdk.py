@@ -24,9 +24,9 @@ import numpy as np
 import pytest
 
 from compiler import runtime
+from compiler.proof.pairing import Detected, pair
 from compiler.runtime.text_spotting import cut_out
-from compiler.tasks.detection.pairing import Detected, pair
-from compiler.tasks.nms import SelectionConfig
+from compiler.selection import SelectionConfig
 from tests.compiling import compile_bundle
 from tests.conftest import PHOTOGRAPH, CommandLine
 from tests.environments import make_environment

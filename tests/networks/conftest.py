@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from compiler.networks.candidates import Candidates
+from compiler.selection.candidates import Candidates
 from tests.networks.parity import PARITY, read_reference
 from tests.parity import weights as deterministic_weights
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions
 from compiler.export.onnx_program import to_onnx
 from compiler.export.operators import LstmNodes
 from compiler.export.program import save_model
+from compiler.graphs.runtime import OnnxRuntimeSession
 from compiler.networks import build
 from compiler.networks.heads.crnn import CRNNDecoder
 from tests.exporting import export
@@ -85,7 +85,7 @@ def test_an_export_with_two_lstm_nodes_is_the_network_at_every_batch_and_width(
     exported = to_onnx(crnn, {"input": weights.image("example", (2, 1, 32, 96))}, options, context)
     assert [node.op_type for node in exported.graph.node].count("LSTM") == 2
     assert not {"Loop", "Scan"} & {node.op_type for node in exported.graph.node}
-    session = OnnxRuntimeSession(save_model(exported, tmp_path / "crnn.onnx").path, optimization="disabled")
+    session = OnnxRuntimeSession.as_written(save_model(exported, tmp_path / "crnn.onnx").path)
     for batch, width in SIZES:
         image = weights.image("other", (batch, 1, 32, width))
         found = session.run({"input": image})["output"]

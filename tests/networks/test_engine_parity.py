@@ -9,11 +9,15 @@ import torch
 from compiler.artifact import Engine
 from compiler.config import compose
 from compiler.config.sizes import size_text
-from compiler.export import ExportOptions, describe, export_onnx
+from compiler.export import as_they_are
 from compiler.networks import build
+from compiler.pipeline.cache import Cache
+from compiler.pipeline.composition import build_stage, export_stage, rewriting_of, selection_for
 from compiler.pipeline.job import read_job
-from compiler.pipeline.stages import build_engine, rewrite, rewritten_program, select_rewriters
-from compiler.sources.torch_network import WEIGHTS_FILE, TorchNetwork, other_inputs, varying_axes
+from compiler.pipeline.line import Line
+from compiler.sources import Samples
+from compiler.sources.torch_network import WEIGHTS_FILE
+from compiler.stages import Artifact, LoadedNetwork, Rewrite, Rewriters
 from tests.networks.parity import MODELS, distance, inputs_of, outputs_of
 
 EXPORTERS = [(name, "auto") for name in MODELS]
@@ -38,19 +42,19 @@ def read_raw_job(name, exporter, size):
 
 def compile_raw(job, weights, inputs, outputs, folder):
     """Run the stages of a compile on given weights, up to the engine."""
-    exported, rewritten, engine = (folder / name for name in ("exported", "rewritten", "engine"))
-    for path in (exported, rewritten, engine):
-        path.mkdir()
-    network = build(job.config.model.network)
-    torch.save(weights.fill(network.state_dict()), folder / WEIGHTS_FILE)
-    networks = TorchNetwork(job, select_rewriters(job), folder)
-    options = ExportOptions(job.config.exporter, job.config.export.opset, varying_axes(job.config, job.task), outputs)
+    loaded = folder / "loaded"
+    loaded.mkdir()
+    torch.save(weights.fill(build(job.config.model.network).state_dict()), loaded / WEIGHTS_FILE)
     if job.task.batched:
         inputs = {name: np.concatenate([tensor, tensor[..., ::-1]]) for name, tensor in inputs.items()}
-    export_onnx(networks.rewritten.network, inputs, other_inputs(job), options, exported, rewriting=networks.rewriting)
-    rewrite(networks, exported, rewritten)
-    build_engine(job, describe(rewritten_program(rewritten)), engine, lambda event: None)
-    return job.backend.open(Engine.load(engine))
+    line, selection = Line(Cache(folder / "cache"), lambda event: None), selection_for(job)
+    network = LoadedNetwork(Artifact("parity", loaded), rewriting_of(job, selection), job.source, job.task)
+    stage = export_stage(job, network, selection)
+    network = replace(network, rewriting=replace(stage.network.rewriting, outputs=outputs))
+    stage = replace(stage, network=network, example=Samples.of(inputs), comparable=as_they_are)
+    rewritten = line.run_program(Rewrite(line.run_program(stage), Rewriters.of_graph(selection)))
+    engine = line.run(build_stage(job, rewritten, lambda event: None))
+    return job.backend.open(Engine.load(engine.folder))
 
 
 @pytest.mark.parametrize(("name", "exporter"), EXPORTERS)

@@ -8,7 +8,7 @@ import torch
 from compiler.networks.layers.pillars import PillarFeatureNet, PointPillarsScatter
 from rewriters import Target, select
 from rewriters.apply import rewritten
-from rewriters.modules.fuse_batch_norm import fuse_batch_norm_in_pillars
+from rewriters.modules.fuse_batch_norm import fuse_batch_norm
 
 SIZE = (0.5, 0.25, 4)
 RANGE = (-2, -1, -3, 2, 1, 1)
@@ -76,7 +76,7 @@ def test_a_pillars_height_is_that_of_the_whole_range():
 
 def test_the_linear_layer_takes_over_the_normalisation():
     network, inputs = feature_net(), pillars_of([9])
-    fused = rewritten(network, select([fuse_batch_norm_in_pillars], Target("onnxruntime"))).network
+    fused = rewritten(network, select([fuse_batch_norm], Target("onnxruntime")), inputs).network
     assert isinstance(fused.pfn_layers[0].norm, torch.nn.Identity)
     torch.testing.assert_close(fused(*inputs), network(*inputs), rtol=0, atol=1e-5)
 

@@ -64,7 +64,7 @@ def test_keypoints_equal_openmmlabs(candidates, references):
     expected = references("decode/yoloxpose_s")["arrays"]
     boxes = candidates.boxes[0].clamp(0, 320)
     found = torch.cdist(torch.from_numpy(expected["decoded.noflip.bboxes"]).float(), boxes).argmin(dim=1)
-    x_y_score = candidates.keypoints[0, found].numpy()
+    x_y_score = candidates.extras["keypoints"][0, found].numpy()
     np.testing.assert_allclose(x_y_score[..., :2], expected["decoded.noflip.keypoints"], rtol=0, atol=1e-3)
     np.testing.assert_allclose(x_y_score[..., 2], expected["decoded.noflip.keypoint_scores"], rtol=0, atol=1e-6)
     np.testing.assert_allclose(candidates.scores[0, found, 0], expected["decoded.noflip.scores"], rtol=0, atol=1e-6)
@@ -73,7 +73,7 @@ def test_keypoints_equal_openmmlabs(candidates, references):
 def test_all_levels_compete_in_one_group(candidates, outputs):
     count = 40 * 40 + 20 * 20 + 10 * 10
     assert (candidates.boxes.shape, candidates.scores.shape) == ((1, count, 4), (1, count, 1))
-    assert candidates.keypoints.shape == (1, count, 17, 3)
+    assert candidates.extras["keypoints"].shape == (1, count, 17, 3)
     assert candidates.factors is None  # the score that candidates are ranked by contains the objectness
     classes, objects = outputs[0][0, 0, 0, 1], outputs[3][0, 0, 0, 1]
     torch.testing.assert_close(candidates.scores[0, 1, 0], classes.sigmoid() * objects.sigmoid())
@@ -93,7 +93,7 @@ def test_boxes_and_keypoints_are_relative_to_a_point_in_units_of_its_stride():
     maps[5][0], maps[7][0] = box, offsets  # the coarser map's only point, at 0, 0
     (group,) = head.decode(tuple(maps), 8, 16)
     torch.testing.assert_close(group.boxes[0, 1:], torch.tensor([[4.0, -14, 20, 18], [-8, -28, 24, 36]]))
-    assert group.keypoints[0, 1:].tolist() == [
+    assert group.extras["keypoints"][0, 1:].tolist() == [
         [[16, -8, 0.5], [12, 16, 0.5]],
         [[16, -16, 0.5], [8, 32, 0.5]],
     ]
@@ -102,7 +102,7 @@ def test_boxes_and_keypoints_are_relative_to_a_point_in_units_of_its_stride():
 def test_items_of_a_batch_are_decoded_apart(network, outputs, candidates):
     (pair,) = network.decode(tuple(torch.cat([output.flip(-1), output]) for output in outputs), 320, 320)
     torch.testing.assert_close(pair.boxes[1:], candidates.boxes)
-    torch.testing.assert_close(pair.keypoints[1:], candidates.keypoints)
+    torch.testing.assert_close(pair.extras["keypoints"][1:], candidates.extras["keypoints"])
     assert not torch.allclose(pair.boxes[:1], candidates.boxes)
 
 

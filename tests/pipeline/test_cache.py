@@ -230,3 +230,45 @@ def test_what_is_no_stage_is_left_alone(cache, make):
 def test_an_empty_cache_has_nothing_to_trim(cache):
     cache.trim(0)
     assert not cache.root.exists()
+
+
+class Batch:
+    """Something that a stage may read while it is made: what it is now, and whether it was read."""
+
+    def __init__(self, size: int, reads: bool = True):
+        self.size, self.reads = size, reads
+        self.read = {}
+
+    def make(self, folder: Path) -> str:
+        if self.reads:
+            self.read["batch"] = self.size
+        (folder / "program.onnx").write_text(f"{self.size}" if self.reads else "any")
+        return ""
+
+    def still_holds(self, read) -> bool:
+        return read.get("batch", self.size) == self.size
+
+
+def get(cache, batch: Batch):
+    return cache.get("export", KEY, batch.make, batch)
+
+
+def test_what_was_read_counts_like_the_key(cache):
+    one, other = get(cache, Batch(1)), get(cache, Batch(2))
+    assert (one.cached, other.cached) == (False, False)
+    assert one.digest != other.digest, "what is made from the one is not made from the other"
+    for batch, made in ((1, one), (2, other)):
+        again = get(cache, Batch(batch))
+        assert (again.cached, again.folder, again.digest) == (True, made.folder, made.digest)
+
+
+def test_what_was_not_read_does_not_count(cache):
+    first, second = get(cache, Batch(1, reads=False)), get(cache, Batch(2, reads=False))
+    assert (second.cached, second.digest) == (True, first.digest)
+
+
+def test_a_damaged_result_is_made_again_and_the_others_stay(cache):
+    one, other = get(cache, Batch(1)), get(cache, Batch(2))
+    damage_content(one.folder)
+    assert not get(cache, Batch(1)).cached
+    assert get(cache, Batch(2)).folder == other.folder

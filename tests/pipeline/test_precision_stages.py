@@ -11,13 +11,13 @@ import onnx
 import pytest
 
 from compiler import runtime
-from compiler.cli import explain
 from compiler.config import compose
 from compiler.errors import ExitCode, UsageError
 from compiler.events import StageFinished
-from compiler.pipeline.precision import proof_tolerance
+from compiler.pipeline.composition import proof_tolerance
 from compiler.proof import Tolerance
 from compiler.report import Report
+from tests.cli.running import run_verb
 from tests.compiling import compile_here
 from tests.conftest import PHOTOGRAPH
 
@@ -216,7 +216,7 @@ def test_each_precision_has_a_tolerance_of_its_own(overrides, expected):
 
 def test_explain_takes_a_bundle_in_a_lower_precision(int8, capsys):
     outcome, _ = int8
-    assert explain.run([str(outcome.bundle)]) == ExitCode.PROVEN
+    assert run_verb("explain", str(outcome.bundle)) == ExitCode.PROVEN
     assert f"simcc-mobilenetv2  {outcome.name}" in capsys.readouterr().out
 
 

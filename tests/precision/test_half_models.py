@@ -11,8 +11,9 @@ from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
 from compiler.networks.backbones.litehrnet import LiteHRNet
-from compiler.networks.drawn import fill_with_drawn_weights
+from compiler.networks.random_weights import fill_with_drawn_weights
 from compiler.precision.half import HalfOptions, to_half
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 from tests.exporting import export
 from tests.networks.test_litehrnet import small_extra
@@ -49,7 +50,7 @@ def deviations(exact, found):
 @pytest.fixture(scope="module")
 def photograph():
     task = build_task(compose(["model=rtmpose-t"]).model.processing)
-    return task.samples(task.read(task.sample_source()), None, 2, SIZE).tensors
+    return proof_of(task).samples(task.read(task.sample_source()), 2, SIZE).tensors
 
 
 @pytest.fixture(scope="module")

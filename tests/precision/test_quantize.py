@@ -7,7 +7,7 @@ import pytest
 from compiler.errors import CompileError, UsageError
 from compiler.precision.int8.calibration import calibrate
 from compiler.precision.int8.quantize import quantize
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT, QuantizationScheme
+from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT, QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable, Range
 from tests.precision.quantizing import cosine, dequantizers, images, model, node, run, sources, table_of, value
 
@@ -30,7 +30,7 @@ SILU = """
     y = Conv <pads = [1, 1, 1, 1]> (s, w2)
 """
 
-both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_CPU, TENSORRT], ids=["onnxruntime", "tensorrt"])
+both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT], ids=["onnxruntime", "tensorrt"])
 
 
 def quantized(graph, scheme, keep=()):
@@ -128,7 +128,7 @@ def test_for_tensorrt_biases_stay_float():
 
 def test_for_onnx_runtime_biases_are_int32_at_the_scale_of_the_product():
     graph = model(CHAIN)
-    result = quantized(graph, ONNX_RUNTIME_CPU).model
+    result = quantized(graph, ONNX_RUNTIME_VNNI).model
     scale = value(result, "b1_scale")
     np.testing.assert_allclose(scale, value(result, "x_scale") * value(result, "w1_scale"), rtol=1e-6)
     assert value(result, "b1_quantized").dtype == np.int32
@@ -197,7 +197,7 @@ def test_for_tensorrt_an_addition_that_no_convolution_feeds_stays_float():
 
 
 def test_for_onnx_runtime_what_lies_between_layers_reads_8_bits_too():
-    result = quantized(model(SILU), ONNX_RUNTIME_CPU)
+    result = quantized(model(SILU), ONNX_RUNTIME_VNNI)
     assert result.layers == ("c1", "g", "s", "y")
     assert node(result.model, "g").input[0] == node(result.model, "s").input[0] == "c1_dequantized"
 
@@ -217,7 +217,7 @@ def test_what_is_joined_keeps_a_scale_for_each_part():
         y = Conv (s, wide)""",
         wide=np.random.default_rng(0).normal(size=(2, 8, 1, 1)).astype(np.float32),
     )
-    result = quantized(graph, ONNX_RUNTIME_CPU)
+    result = quantized(graph, ONNX_RUNTIME_VNNI)
     assert result.layers == ("a", "large", "s", "y")
     assert value(result.model, "large_scale") > 2 * value(result.model, "a_scale")
     assert cosine(run(result.model, images())["y"], run(graph, images())["y"]) > 0.999
@@ -246,8 +246,8 @@ def test_what_moves_values_keeps_their_scale():
         p = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (c1)
         y = Conv (p, w3)"""
     )
-    result = quantized(graph, ONNX_RUNTIME_CPU).model
-    assert "p" in quantized(graph, ONNX_RUNTIME_CPU).layers
+    result = quantized(graph, ONNX_RUNTIME_VNNI).model
+    assert "p" in quantized(graph, ONNX_RUNTIME_VNNI).layers
     np.testing.assert_array_equal(value(result, "p_scale"), value(result, "c1_scale"))
 
 
@@ -259,14 +259,14 @@ def test_what_moves_values_stays_float_where_one_reader_is_float():
         y = Conv (p, w3)""",
         outputs="y e",
     )
-    assert quantized(graph, ONNX_RUNTIME_CPU).layers == ("c1", "y")
+    assert quantized(graph, ONNX_RUNTIME_VNNI).layers == ("c1", "y")
 
 
 def test_cubic_resizing_overshoots_and_stays_float_where_linear_does_not():
     body = 'c1 = Conv (x, w1)  r = Resize <mode = "{}"> (c1, , scales)  y = Conv (r, w3)'
     scales = np.array([1, 1, 2, 2], np.float32)
     linear, cubic = (
-        quantized(model(body.format(mode), scales=scales), ONNX_RUNTIME_CPU) for mode in ("linear", "cubic")
+        quantized(model(body.format(mode), scales=scales), ONNX_RUNTIME_VNNI) for mode in ("linear", "cubic")
     )
     assert "r" in linear.layers
     assert "r" not in cubic.layers

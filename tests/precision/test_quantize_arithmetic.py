@@ -16,11 +16,11 @@ from compiler.precision.int8.affine import (
     quantized_weight,
     weight_parameters,
 )
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT, QuantizationScheme
+from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT, QuantizationScheme
 from compiler.precision.int8.table import Range
 
 SIGNED = QuantizationScheme("int8", symmetric_activations=False)
-SCHEMES = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_CPU, TENSORRT, SIGNED], ids=["uint8", "symmetric", "int8"])
+SCHEMES = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT, SIGNED], ids=["uint8", "symmetric", "int8"])
 
 magnitudes = st.floats(0, 2.0**60, width=32)
 bounds = st.one_of(magnitudes, magnitudes.map(lambda bound: -bound))
@@ -81,12 +81,12 @@ def test_symmetric_parameters_have_no_zero_point(values):
 
 
 def test_what_is_never_negative_uses_all_of_uint8():
-    assert activation_parameters(Range(0.0, 25.5), ONNX_RUNTIME_CPU).zero_point == 0
-    assert activation_parameters(Range(3.0, 25.5), ONNX_RUNTIME_CPU).scale == pytest.approx(0.1)
+    assert activation_parameters(Range(0.0, 25.5), ONNX_RUNTIME_VNNI).zero_point == 0
+    assert activation_parameters(Range(3.0, 25.5), ONNX_RUNTIME_VNNI).scale == pytest.approx(0.1)
 
 
 def test_what_is_never_positive_does_too():
-    parameters = activation_parameters(Range(-25.5, -3.0), ONNX_RUNTIME_CPU)
+    parameters = activation_parameters(Range(-25.5, -3.0), ONNX_RUNTIME_VNNI)
     assert (float(parameters.scale), int(parameters.zero_point)) == (pytest.approx(0.1), 255)
 
 
@@ -96,8 +96,8 @@ def test_what_is_never_positive_does_too():
 )
 def test_a_weight_is_held_to_half_a_step_of_its_channel(weight, axis):
     weight = np.array(weight, np.float32).reshape(2, 3)
-    parameters = weight_parameters(weight, axis)
-    values = quantized_weight(weight, parameters, axis)
+    parameters = weight_parameters(weight, ONNX_RUNTIME_VNNI, axis)
+    values = quantized_weight(weight, ONNX_RUNTIME_VNNI, parameters, axis)
     assert parameters.scale.shape == (() if axis is None else (weight.shape[axis],))
     assert values.min() >= -127
     scale = parameters.scale if axis in (None, 1) else parameters.scale[:, None]
@@ -107,8 +107,8 @@ def test_a_weight_is_held_to_half_a_step_of_its_channel(weight, axis):
 def test_a_bias_that_would_overflow_int32_widens_the_scale_of_its_weight():
     activation, bias = np.float32(1e-6), np.array([3e4, 1e-4], np.float32)
     weight = np.full((2, 4), 1e-3, np.float32)
-    narrow = weight_parameters(weight, 0)
-    wide = weight_parameters(weight, 0, least_weight_scale(bias, activation))
+    narrow = weight_parameters(weight, ONNX_RUNTIME_VNNI, 0)
+    wide = weight_parameters(weight, ONNX_RUNTIME_VNNI, 0, least_weight_scale(bias, activation))
     assert wide.scale[0] > narrow.scale[0]
     assert wide.scale[1] == narrow.scale[1]
     product = activation * wide.scale

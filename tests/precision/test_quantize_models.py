@@ -8,24 +8,25 @@ import pytest
 from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
-from compiler.networks.drawn import fill_with_drawn_weights
+from compiler.networks.random_weights import fill_with_drawn_weights
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT
+from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
 from compiler.precision.int8.sensitivity import auto_quantize, rank
+from compiler.proof import proof_of
 from compiler.tasks import build_task
 from tests.exporting import export
 from tests.precision.quantizing import cosine, dequantizers, node, run, sources
 
 SIZE = (256, 192)
 
-both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_CPU, TENSORRT], ids=["onnxruntime", "tensorrt"])
+both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT], ids=["onnxruntime", "tensorrt"])
 
 
 @pytest.fixture(scope="module")
 def sample():
     task = build_task(compose(["model=rtmpose-t"]).model.processing)
-    return task.samples(task.read(task.sample_source()), None, 4, SIZE).tensors
+    return proof_of(task).samples(task.read(task.sample_source()), 4, SIZE).tensors
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_rtmpose_for_tensorrt_is_symmetric_and_without_int32(rtmpose, table):
 
 def test_every_method_keeps_rtmpose_valid(rtmpose, sample):
     for method in METHODS:
-        result = quantize(rtmpose, calibrate(rtmpose, [sample], method), ONNX_RUNTIME_CPU)
+        result = quantize(rtmpose, calibrate(rtmpose, [sample], method), ONNX_RUNTIME_VNNI)
         assert np.isfinite(run(result.model, sample)["simcc_x"]).all()
 
 

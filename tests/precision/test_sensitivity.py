@@ -7,11 +7,11 @@ from compiler.errors import CompileError
 from compiler.precision.int8 import sensitivity
 from compiler.precision.int8.calibration import calibrate
 from compiler.precision.int8.quantize import quantize
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, TENSORRT
+from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
 from compiler.precision.int8.sensitivity import LayerError, auto_quantize, rank
 from tests.precision.quantizing import cosine, images, model, run, table_of
 
-both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_CPU, TENSORRT], ids=["onnxruntime", "tensorrt"])
+both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT], ids=["onnxruntime", "tensorrt"])
 
 CHAIN = """
     c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)
@@ -94,11 +94,11 @@ def test_no_more_layers_are_ranked_than_asked_for_and_the_noisiest_are():
 def test_the_model_is_opened_once_for_many_layers(monkeypatch):
     opened = []
     graph = model(CHAIN)
-    real = sensitivity.open_model
+    real = sensitivity.OnnxRuntimeSession
     monkeypatch.setattr(
         sensitivity,
-        "open_model",
-        lambda opening, *names: opened.append(len(opening.graph.node)) or real(opening, *names),
+        "OnnxRuntimeSession",
+        lambda opening, *given, **options: opened.append(len(opening.graph.node)) or real(opening, *given, **options),
     )
     rank(graph, table_of(graph), TENSORRT, [images()])
     # Once to disturb it, once to tap it; the rest are single layers, in float and with their two pairs.

@@ -28,7 +28,7 @@ class Batch:
 
 
 class Peak:
-    """A task that looks for the position of the largest value, as key points are found."""
+    """The proof of a task that looks for the position of the largest value, as key points are found."""
 
     def decode(self, outputs, prepared):
         assert len(outputs["heat"]) == len(prepared.tensors["input"])
@@ -42,7 +42,7 @@ class Peak:
 
 
 class BestFirst(Peak):
-    """A task whose items come in the order of their scores."""
+    """The proof of a task whose items come in the order of their scores."""
 
     def comparable(self, outputs, like):
         order = np.abs(outputs["heat"][:, :, None] - like["heat"][:, None]).argmin(axis=1)

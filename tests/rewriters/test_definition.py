@@ -5,7 +5,7 @@ import pytest
 import torch.nn.functional as F
 from torch import nn
 
-from rewriters import Contract, RewriterError, function_rewriter, graph_rewriter, module_rewriter
+from rewriters import Contract, RewriterError, function_rewriter, fusion_rewriter, graph_rewriter, module_rewriter
 
 
 def test_a_decorated_function_is_a_description_of_itself():
@@ -49,13 +49,20 @@ def too_short():
         (lambda: function_rewriter(F.silu, contract=Contract.exact)(undocumented), "no docstring"),
         (lambda: graph_rewriter(contract=Contract.exact)(undocumented), "no docstring"),
         (lambda: function_rewriter(F.silu, contract=Contract.exact)(too_short), r"\(call, \.\.\.\)"),
-        (lambda: module_rewriter("Block", contract=Contract.exact)(too_short), "two arguments"),
+        (lambda: module_rewriter(nn.ReLU, contract=Contract.exact)(too_short), "two arguments"),
+        (lambda: fusion_rewriter([nn.Conv2d], [nn.ReLU], contract=Contract.exact)(too_short), "three arguments"),
+        (lambda: fusion_rewriter(nn.Conv2d, nn.ReLU, contract=Contract.exact), "the classes to fuse"),
+        (lambda: fusion_rewriter([nn.Conv2d], [], contract=Contract.exact), "the classes to fuse"),
         (lambda: graph_rewriter(contract="exact")(lambda call, graph: []), "no docstring"),
         (lambda: graph_rewriter(contract="exact")(exact_by_name), "not a Contract"),
         (lambda: function_rewriter("silu", contract=Contract.exact), "the function to rewrite"),
-        (lambda: module_rewriter("models.Block", contract=Contract.exact), "bare name"),
+        (lambda: module_rewriter("Block", contract=Contract.exact), "a module class"),
         (lambda: graph_rewriter(after="other", contract=Contract.exact), "set of names"),
         (lambda: graph_rewriter(backends="ncnn", contract=Contract.exact), "set of names"),
+        (
+            lambda: graph_rewriter(backend={"ncnn"}, contract=Contract.exact),
+            "no condition 'backend'; there are backends",
+        ),
     ],
 )
 def test_a_badly_written_rewriter_is_an_error_where_it_is_defined(define, message):

@@ -112,11 +112,16 @@ def test_graph_rewriters_that_wait_for_each_other_are_an_error():
 
 
 def test_the_built_in_rewriters_are_found_and_select_without_a_tie():
-    names = [rewriter.name for rewriter in discover()]
+    names = [rewriter.name for rewriter in discover("compiler.networks")]
     assert len(names) == len(set(names))
-    assert {"nearest_to_bilinear", "spp_to_cascaded_pooling", "fold_scalar_multiplications"} <= set(names)
+    assert {"nearest_to_bilinear", "fuse_batch_norm", "fold_scalar_multiplications"} <= set(names)
     for backend in ("onnxruntime", "tensorrt", "openvino", "ncnn"):
-        select(discover(), Target(backend, algo="dbnet"))
+        select(discover("compiler.networks"), Target(backend, algo="dbnet"))
+
+
+def test_those_of_one_network_are_found_beside_it():
+    beside = {rewriter.name for rewriter in discover("compiler.networks")} - {rewriter.name for rewriter in discover()}
+    assert beside == {"spp_to_cascaded_pooling", "fix_number_of_items"}
 
 
 PLUG_IN = '''

@@ -16,6 +16,7 @@ import pytest
 from compiler import runtime
 from compiler.artifact import retired
 from compiler.errors import CompileError, UsageError
+from compiler.tasks import Sample
 from compiler.tasks.pose import Pose
 from tests.conftest import NAME, PHOTOGRAPH, REPOSITORY
 from tests.environments import build_wheel, make_environment
@@ -68,7 +69,7 @@ def test_the_flip_test_averages_with_the_mirror_image(command_line, predictor, s
     assert run.returncode == 0, run.stderr
     flipping = runtime.open(command_line.folder / "outputs/rtmpose" / NAME)
     assert flipping.task.flip_test
-    crop = flipping.task.preprocess(cv2.imread(str(PHOTOGRAPH)), np.array([BOX], np.float32)).tensors
+    crop = flipping.task.preprocess(Sample(cv2.imread(str(PHOTOGRAPH)), np.array([BOX], np.float32))).tensors
     plain, mirrored = predictor.run(crop), predictor.run({"input": crop["input"][..., ::-1].copy()})
     swap = list(flipping.task.keypoints.swap)
     expected = (plain["simcc_x"] + mirrored["simcc_x"][:, swap, ::-1]) / 2

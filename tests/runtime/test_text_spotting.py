@@ -9,7 +9,6 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from compiler import runtime
-from compiler.cli import predict
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.runtime import text_spotting
@@ -17,6 +16,7 @@ from compiler.runtime.text_spotting import TextSpotter, cut_out, reading_order
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_recognition import TextRecognition
 from compiler.tasks.text_recognition.dictionary import Dictionary
+from tests.cli.running import run_verb
 from tests.compiling import compile_bundle
 from tests.conftest import CommandLine
 from tests.tasks import pages
@@ -218,7 +218,7 @@ def opened(monkeypatch, page):
 def test_predict_with_two_bundles_prints_and_draws_the_words(tmp_path, page, capsys):
     source, picture = tmp_path / "page.png", tmp_path / "drawn.png"
     cv2.imwrite(str(source), page[0])
-    assert predict.run(["detector", "recogniser", str(source), f"picture={picture}"]) == 0
+    assert run_verb("predict", "detector", "recogniser", str(source), f"picture={picture}") == 0
     assert [word["text"] for word in json.loads(capsys.readouterr().out)] == list(WORDS)
     assert cv2.imread(str(picture)).shape == page[0].shape
 
@@ -226,7 +226,7 @@ def test_predict_with_two_bundles_prints_and_draws_the_words(tmp_path, page, cap
 @pytest.mark.usefixtures("opened")
 def test_predict_in_the_wrong_order_says_what_each_bundle_does():
     with pytest.raises(CompileError) as error:
-        predict.run(["recogniser", "detector", "page.png"])
+        run_verb("predict", "recogniser", "detector", "page.png")
     assert error.value.why == "they do text-recognition and text-detection"
     assert error.value.fix == "give one for text-detection, and then one for text-recognition"
 
@@ -234,12 +234,12 @@ def test_predict_in_the_wrong_order_says_what_each_bundle_does():
 @pytest.mark.parametrize("arguments", [[], ["one"], ["a", "b", "c", "d"]])
 def test_predict_takes_one_or_two_bundles(arguments):
     with pytest.raises(UsageError, match="predict takes"):
-        predict.run(arguments)
+        run_verb("predict", *arguments)
 
 
 def test_predict_takes_no_box_where_a_detector_finds_them():
     with pytest.raises(UsageError, match="finds the boxes itself"):
-        predict.run(["detector", "recogniser", "page.png", "box=0,0,5,5"])
+        run_verb("predict", "detector", "recogniser", "page.png", "box=0,0,5,5")
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,6 @@ def pose_node(name: str) -> dict[str, Any]:
         return OmegaConf.to_container(compose(f"model/{name}").model.processing, resolve=True)
 
 
-@pytest.fixture(scope="session")
-def parity() -> Path:
-    return ROOT / "tests" / "parity"
-
-
 @pytest.fixture
 def node() -> dict[str, Any]:
     return pose_node("rtmpose")

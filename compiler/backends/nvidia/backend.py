@@ -20,6 +20,7 @@ from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspec
 from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.session import NvidiaSession
 from compiler.errors import CompileError, UsageError
+from compiler.precision.int8 import TENSORRT, QuantizationScheme
 
 ENGINE_FILE = "end2end.engine"
 """The name that MMDeploy's SDK and its users know."""
@@ -53,6 +54,11 @@ class NvidiaBackend(Backend):
     strip_weights: bool = False
     device: int = 0
     profile_batches: tuple[int, ...] = ()
+
+    @property
+    def quantization(self) -> QuantizationScheme:
+        """Symmetric, around the layers that gain."""
+        return TENSORRT
 
     def __post_init__(self) -> None:
         if self.workspace is not None and self.workspace <= 0:

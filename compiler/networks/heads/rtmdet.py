@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from compiler.networks.candidates import Candidates, by_level
 from compiler.networks.layers.boxes import distance2bbox
 from compiler.networks.layers.conv import conv_tower
 from compiler.networks.layers.priors import by_prior
+from compiler.selection.candidates import Candidates, by_level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from compiler.networks.candidates import Candidates
 from compiler.networks.layers.boxes import yolo2bbox
 from compiler.networks.layers.conv import ConvModule
 from compiler.networks.layers.priors import by_prior
+from compiler.selection.candidates import Candidates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from compiler.networks.candidates import Candidates
 from compiler.networks.layers.conv import conv_tower
 from compiler.networks.layers.priors import by_prior
+from compiler.selection.candidates import Candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -142,7 +142,7 @@ class YOLOXPoseHead(nn.Module):
             Candidates(
                 boxes=_decode_boxes(boxes, point, stride),
                 scores=classes.sigmoid() * objects.sigmoid(),
-                keypoints=_decode_keypoints(offsets, visibilities, point, stride),
+                extras={"keypoints": _decode_keypoints(offsets, visibilities, point, stride)},
             ),
         )
 

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from compiler.selection.boxes import clip_boxes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A box is at most this many times as wide or high as its anchor, or as many times smaller (mmdet's wh_ratio_clip).
 _LARGEST_RATIO = 1000 / 16
-
-
-def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Return boxes, `[..., 4]`, with what lies outside of an image of this size cut off."""
-    sides = [torch.scalar_tensor(side, dtype=boxes.dtype, device=boxes.device) for side in (width, height)]
-    return boxes.clamp(min=0).minimum(torch.stack(sides * 2))
 
 
 def distance2bbox(points: Tensor, distance: Tensor, max_shape: tuple[int, int] | None = None) -> Tensor:

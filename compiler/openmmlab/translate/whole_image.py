@@ -15,7 +15,7 @@ _SMALLEST = 320
 def selecting_tail(selection: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     """Return the node of the tail that selects what `selection` says; `${tail}` is left to the command line."""
     return {
-        "_target_": "compiler.networks.tails.DetectionTail",
+        "_target_": "compiler.selection.tail.DetectionTail",
         "kind": "${tail}",
         "test_cfg": dict(selection),
         **options,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.graphs.runtime import AS_WRITTEN, OnnxRuntimeSession, with_outputs
 from compiler.precision.half.intermediates import INTERMEDIATES, intermediate
 from compiler.precision.half.wiring import Wiring
-from compiler.precision.sessions import open_model, untyped_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -82,11 +82,11 @@ def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
     read = sorted({name for index in summing for name in wiring.nodes[index].input if name in wiring.producers})
     watched: list[Tensors] = []
     read = sorted({*read, *divisors, *wiring.watched()} - given)
-    run = open_model(_with_outputs(wiring, sorted(computed), read), as_written=True)
+    session = OnnxRuntimeSession(_measuring(wiring, sorted(computed), read), options=AS_WRITTEN)
     largest: dict[str, float] = dict.fromkeys(sorted(computed | given), 0.0)
     ranges: dict[str | int, Magnitude] = {}
     for sample in samples:
-        found = run(sample)
+        found = session.run(sample)
         watched.append({name: found[name] for name in wiring.watched()})
         reached = {name: float(np.abs(sample[name]).max(initial=0.0)) for name in given}
         reached |= {name: float(found[_largest(name)]) for name in computed}
@@ -110,19 +110,16 @@ def _divisors(wiring: Wiring) -> Iterator[str]:
             yield node.input[DIVIDED_BY[node.op_type]]
 
 
-def _with_outputs(wiring: Wiring, names: Sequence[str], read: Sequence[str]) -> onnx.ModelProto:
+def _measuring(wiring: Wiring, names: Sequence[str], read: Sequence[str]) -> onnx.ModelProto:
     """Return a model that measures itself, so that a whole network's activations need not be in memory at once."""
     import onnx
 
-    model = onnx.ModelProto()
-    model.CopyFrom(wiring.model)
+    model = with_outputs(wiring.model, [*map(_largest, names), *read])
     for name in names:
         model.graph.node.append(onnx.helper.make_node("Abs", [name], [f"{name}__magnitude"]))
         model.graph.node.append(
             onnx.helper.make_node("ReduceMax", [f"{name}__magnitude"], [_largest(name)], keepdims=0)
         )
-    del model.graph.output[:]
-    model.graph.output.extend(untyped_outputs([*map(_largest, names), *read]))
     return model
 
 

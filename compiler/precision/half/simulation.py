@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.graphs.runtime import AS_WRITTEN, OnnxRuntimeSession, with_outputs
 from compiler.precision.half.formats import Format
 from compiler.precision.half.wiring import Wiring
-from compiler.precision.sessions import Run, open_model, untyped_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -56,10 +56,10 @@ class Simulation:
 
     def errors(self, half: Collection[int]) -> dict[str, float]:
         """Return the largest absolute error of each watched tensor, in standard deviations of it."""
-        run = self._open(frozenset(half), self._watched)
+        session = self._open(frozenset(half), self._watched)
         errors = dict.fromkeys(self._watched, 0.0)
         for sample, exact in zip(self._samples, self._exact, strict=True):
-            found = run(sample)
+            found = session.run(sample)
             for name in self._watched:
                 errors[name] = max(errors[name], error_in_deviations(exact[name], found[name]))
         return errors
@@ -69,10 +69,10 @@ class Simulation:
         nodes = self._wiring.nodes
         measured = [name for index in sorted(half) for name in nodes[index].output if name in self._wiring.floats]
         outputs = [output for name in measured for output in _distance_and_variance(name)]
-        run = self._open(frozenset(half), outputs, beside=[*_twin(self._wiring), *_comparisons(measured)])
+        session = self._open(frozenset(half), outputs, beside=[*_twin(self._wiring), *_comparisons(measured)])
         errors = dict.fromkeys(measured, 0.0)
         for sample in self._samples:
-            found = run(sample)
+            found = session.run(sample)
             for name in measured:
                 distance, variance = (float(found[output]) for output in _distance_and_variance(name))
                 errors[name] = max(errors[name], _in_deviations(distance, math.sqrt(variance)))
@@ -81,21 +81,21 @@ class Simulation:
             for index in sorted(half)
         }
 
-    def _open(self, half: frozenset[int], outputs: Sequence[str], beside: Sequence[onnx.NodeProto] = ()) -> Run:
+    def _open(
+        self, half: frozenset[int], outputs: Sequence[str], beside: Sequence[onnx.NodeProto] = ()
+    ) -> OnnxRuntimeSession:
         import onnx
 
-        model = onnx.ModelProto()
-        model.CopyFrom(self._wiring.model)
+        model = with_outputs(self._wiring.model, outputs)
         graph = model.graph
-        del graph.node[:], graph.output[:], graph.value_info[:]
+        del graph.node[:], graph.value_info[:]
         graph.node.extend(_rounding_nodes(self._wiring, half, self._format))
         graph.node.extend(beside)
         graph.initializer.extend(
             onnx.numpy_helper.from_array(self._format.round(self._wiring.weights[name]), _rounded(name))
             for name in sorted(_read_in_half(self._wiring, half) & self._wiring.weights.keys())
         )
-        graph.output.extend(untyped_outputs(outputs))
-        return open_model(model, as_written=True)
+        return OnnxRuntimeSession(model, options=AS_WRITTEN)
 
 
 def error_in_deviations(exact: NDArray[Any], found: NDArray[Any]) -> float:

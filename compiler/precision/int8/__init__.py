@@ -6,14 +6,21 @@ ONNX Runtime, TensorRT and TensorRT-RTX read as they are.
 
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import Quantized, quantize
-from compiler.precision.int8.schemes import ONNX_RUNTIME_CPU, SCHEMES, TENSORRT, QuantizationScheme
+from compiler.precision.int8.schemes import (
+    ONNX_RUNTIME_AVX2,
+    ONNX_RUNTIME_PORTABLE,
+    ONNX_RUNTIME_VNNI,
+    TENSORRT,
+    QuantizationScheme,
+)
 from compiler.precision.int8.sensitivity import LayerError, auto_quantize, rank
 from compiler.precision.int8.table import CalibrationTable, Range
 
 __all__ = [
     "METHODS",
-    "ONNX_RUNTIME_CPU",
-    "SCHEMES",
+    "ONNX_RUNTIME_AVX2",
+    "ONNX_RUNTIME_PORTABLE",
+    "ONNX_RUNTIME_VNNI",
     "TENSORRT",
     "CalibrationTable",
     "LayerError",

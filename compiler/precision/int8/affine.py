@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.precision.int8.schemes import ACTIVATIONS, QuantizationScheme
+from compiler.precision.int8.schemes import ACTIVATIONS, WEIGHT_ZERO_POINTS, QuantizationScheme
 from compiler.precision.int8.table import Range
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 """Below it a float32 loses digits, and engines flush it to zero."""
-LARGEST_WEIGHT = 127
-"""Weights use -127 to 127, so that their integers are symmetric too."""
 LARGEST_BIAS = 2**30
 """Half of what int32 holds: the other half is left to the products that are added to it."""
 
@@ -46,19 +44,22 @@ def activation_parameters(values: Range, scheme: QuantizationScheme) -> Paramete
     return Parameters(scale, zero_point.astype(dtype))
 
 
-def weight_parameters(weight: NDArray[Any], axis: int | None, least: NDArray[Any] | float = 0.0) -> Parameters:
-    """Return the symmetric int8 scales of a weight.
+def weight_parameters(
+    weight: NDArray[Any], scheme: QuantizationScheme, axis: int | None, least: NDArray[Any] | float = 0.0
+) -> Parameters:
+    """The scales of a weight, symmetric around the zero point of its scheme.
 
     Args:
         weight: float32.
+        scheme: Says which integers hold it.
         axis: Of the output channels; None for one scale for the whole weight.
         least: The scales may not be smaller, [] or [channels].
     """
     reduced = tuple(position for position in range(weight.ndim) if position != axis) if axis is not None else None
     magnitudes = np.abs(weight.astype(np.float64)).max(axis=reduced, initial=0.0)
-    scales = np.maximum(magnitudes / LARGEST_WEIGHT, least)
+    scales = np.maximum(magnitudes / scheme.largest_weight, least)
     scale = _scale(np.where(scales > 0.0, scales, 1.0))
-    return Parameters(scale, np.zeros(scale.shape, np.int8))
+    return Parameters(scale, np.full(scale.shape, WEIGHT_ZERO_POINTS[scheme.weights], scheme.weights))
 
 
 def least_weight_scale(bias: NDArray[Any], activation_scale: NDArray[Any]) -> NDArray[np.float64]:
@@ -67,12 +68,15 @@ def least_weight_scale(bias: NDArray[Any], activation_scale: NDArray[Any]) -> ND
     return smallest
 
 
-def quantized_weight(weight: NDArray[Any], parameters: Parameters, axis: int | None) -> NDArray[np.int8]:
-    """Return a weight's int8 values, same shape."""
+def quantized_weight(
+    weight: NDArray[Any], scheme: QuantizationScheme, parameters: Parameters, axis: int | None
+) -> NDArray[Any]:
+    """The integers of a weight, same shape."""
     scale = parameters.scale.astype(np.float64)
     if axis is not None:
         scale = scale.reshape([-1 if position == axis else 1 for position in range(weight.ndim)])
-    return np.clip(np.rint(weight / scale), -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
+    steps = np.clip(np.rint(weight / scale), -scheme.largest_weight, scheme.largest_weight)
+    return (steps + WEIGHT_ZERO_POINTS[scheme.weights]).astype(scheme.weights)
 
 
 def quantized_bias(bias: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.int32]:

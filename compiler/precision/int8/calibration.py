@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError, UsageError, nearest
+from compiler.graphs.runtime import BESIDE_OTHERS, OnnxRuntimeSession
 from compiler.precision.int8.graphs import is_standard
 from compiler.precision.int8.histograms import MagnitudeHistogram, entropy_threshold, percentile_threshold
 from compiler.precision.int8.schemes import CARRIERS, JOINS, WEIGHTED
 from compiler.precision.int8.table import CalibrationTable, Range, model_digest
-from compiler.precision.sessions import open_model
 
 if TYPE_CHECKING:
     import onnx
@@ -44,14 +44,14 @@ def calibrate(model: onnx.ModelProto, batches: Iterable[Tensors], method: str = 
     if method not in METHODS:
         raise UsageError(f"there is no calibration method '{method}'", where="method", fix=nearest(method, METHODS))
     names = _calibrated(model)
-    run = open_model(model, names)
+    session = OnnxRuntimeSession(model, names, BESIDE_OTHERS)
     observed = {name: _Observed(method != "min_max") for name in names}
     data, items = hashlib.sha256(), 0
     for number, batch in enumerate(batches):
         _check(batch, f"batch {number}", "the calibration data holds values that are not numbers")
         _digest(data, batch)
         items += len(next(iter(batch.values())))
-        for name, tensor in _floats(run(batch)):
+        for name, tensor in _floats(session.run(batch)):
             if name in observed:
                 observed[name].add(tensor)
     if not items:

@@ -172,8 +172,8 @@ class _Writer:
         activation = self.pairs[layer.node.input[next(iter(layer.activations))]].scale
         bias = self._bias(node) if self.scheme.quantized_bias else None
         least = 0.0 if bias is None else least_weight_scale(bias, activation)
-        parameters = weight_parameters(weight, axis, least if axis is not None else np.max(least))
-        values = quantized_weight(weight, parameters, axis)
+        parameters = weight_parameters(weight, self.scheme, axis, least if axis is not None else np.max(least))
+        values = quantized_weight(weight, self.scheme, parameters, axis)
         node.input[layer.weight] = yield from self._constant(name, values, parameters, axis)
         if bias is not None:
             product = np.broadcast_to(activation * parameters.scale, bias.shape).astype(np.float32)

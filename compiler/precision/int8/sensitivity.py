@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
+from compiler.graphs.runtime import AS_WRITTEN, BESIDE_OTHERS, OnnxRuntimeSession
 from compiler.precision.int8.graphs import name_of
 from compiler.precision.int8.placement import Layer, place
 from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable
 from compiler.precision.kept import Kept
-from compiler.precision.sessions import Run, open_model
 
 if TYPE_CHECKING:
     import onnx
@@ -75,12 +75,12 @@ def rank(
     layers = [layer for layer in place(model, table, scheme).layers if layer.node.op_type not in scheme.carriers]
     if most is not None and len(layers) > most:
         layers = _noisiest(model, layers, scheme, samples[0], most)
-    run_disturbed = open_model(_disturbable(model, layers), judged)
-    references = [run_disturbed(sample) for sample in samples]
+    disturbed = OnnxRuntimeSession(_disturbable(model, layers), judged, BESIDE_OTHERS)
+    references = [disturbed.run(sample) for sample in samples]
     found: dict[str, list[tuple[float, float]]] = {layer.name: [] for layer in layers}
     for layer, position, _, error in _disturbances(model, layers, scheme, samples):
         reference = references[position]
-        outputs = run_disturbed({**samples[position], _disturbance_name(layer): error})
+        outputs = disturbed.run({**samples[position], _disturbance_name(layer): error})
         found[layer.name].append(_compared(reference, outputs))
     errors = [_layer_error(layer, found[layer.name]) for layer in layers]
     return tuple(sorted(errors, key=lambda error: (error.cosine_similarity, -error.relative_error)))
@@ -173,8 +173,10 @@ def _disturbable(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnx.ModelP
     return copy
 
 
-def _alone(model: onnx.ModelProto, layer: Layer, scheme: QuantizationScheme) -> tuple[Run, Run]:
-    """Return how to run a layer by itself, in float and quantised."""
+def _alone(
+    model: onnx.ModelProto, layer: Layer, scheme: QuantizationScheme
+) -> tuple[OnnxRuntimeSession, OnnxRuntimeSession]:
+    """A layer by itself, in float and quantised; on any processor exactly."""
     import onnx
 
     constants = [entry for entry in model.graph.initializer if entry.name in layer.node.input]
@@ -182,7 +184,9 @@ def _alone(model: onnx.ModelProto, layer: Layer, scheme: QuantizationScheme) -> 
     output = onnx.helper.make_tensor_value_info(layer.node.output[0], onnx.TensorProto.FLOAT, None)
     graph = onnx.helper.make_graph([layer.node], layer.name, inputs, [output], constants)
     single = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    return open_model(single), open_model(with_pairs(single, [layer], scheme))
+    written = (single, with_pairs(single, [layer], scheme))
+    in_float, quantized = (OnnxRuntimeSession(model, options=AS_WRITTEN) for model in written)
+    return in_float, quantized
 
 
 def _read(model: onnx.ModelProto, layer: Layer) -> list[str]:
@@ -196,15 +200,16 @@ def _disturbances(
     """Yield each layer, a sample's position, what the layer gives in float, and what quantising it adds to that."""
     for start in range(0, len(layers), TAPPED_AT_ONCE):
         group = layers[start : start + TAPPED_AT_ONCE]
-        run_tapped = open_model(model, [name for layer in group for name in _read(model, layer)])
+        read = [name for layer in group for name in _read(model, layer)]
+        tapped_model = OnnxRuntimeSession(model, read, BESIDE_OTHERS)
         alone = [(layer, *_alone(model, layer, scheme)) for layer in group]
         for position, sample in enumerate(samples):
-            tapped = run_tapped(sample)
-            for layer, run_float, run_quantized in alone:
-                read = {name: tapped[name] for name in layer.node.input if name in tapped}
+            tapped = tapped_model.run(sample)
+            for layer, in_float, quantized in alone:
+                inputs = {name: tapped[name] for name in layer.node.input if name in tapped}
                 output = layer.node.output[0]
-                expected = run_float(read)[output]
-                yield layer, position, expected, run_quantized(read)[output] - expected
+                expected = in_float.run(inputs)[output]
+                yield layer, position, expected, quantized.run(inputs)[output] - expected
 
 
 def _noisiest(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 TYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
 _GRAMMAR = re.compile(r"(?P<shape>(?:n|\d+)(?:x\d+)*)(?::(?P<dtype>\w+)(?::(?P<low>-?[\d.]+)-(?P<high>-?[\d.]+))?)?")
-_JITTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,19 +65,6 @@ class InputSpec:
         if not self.batched:
             return self._drawn(count)
         return np.stack([self._drawn(index) for index in range(count)])
-
-    def repeat(self, array: NDArray[Any], count: int) -> NDArray[Any]:
-        """Return `count` items out of those given: first as they are, then with a little noise, or rolled if whole."""
-        if not self.batched:
-            return array
-        items = [array[index % len(array)] for index in range(count)]
-        return np.stack([item if index < len(array) else self._varied(item, index) for index, item in enumerate(items)])
-
-    def _varied(self, item: NDArray[Any], index: int) -> NDArray[Any]:
-        if item.dtype.kind != "f":
-            return np.roll(item, index)
-        noise = np.random.default_rng([zlib.crc32(self.name.encode()), index]).standard_normal(item.shape)
-        return np.asarray(item + _JITTER * (float(item.std()) or 1.0) * noise, item.dtype)
 
     def _drawn(self, index: int) -> NDArray[Any]:
         generator = np.random.default_rng([zlib.crc32(self.name.encode()), index])

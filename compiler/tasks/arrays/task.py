@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
-from compiler.tasks import Task
+from compiler.tasks import Sample, Task
 from compiler.tasks.arrays.files import Arrays, read_arrays
 from compiler.tasks.arrays.pictures import tiles
 from compiler.tasks.arrays.spec import InputSpec
@@ -21,7 +21,7 @@ from compiler.tasks.arrays.spec import InputSpec
 if TYPE_CHECKING:
     from os import PathLike
 
-    from compiler.config.sizes import Size, SizeRange
+    from compiler.config.sizes import SizeRange
     from compiler.tasks.images import Image
 
 
@@ -76,7 +76,7 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
     """
 
     name: ClassVar[str] = "tensors"
-    unit: ClassVar[str] = "abs"
+    proof: ClassVar[str] = "compiler.proof.arrays:RawTensorsProof"
     source: ClassVar[str] = "arrays"
     sides: ClassVar[tuple[str, ...]] = ()
 
@@ -106,54 +106,25 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
         """Whether a batch can be taken apart, and its results put together again."""
         return self.counted and all(spec.batched for spec in self.specs)
 
-    def read(self, source: str | PathLike[str] | NDArray[Any] | Arrays) -> Arrays:
-        """Read the inputs; see `read_arrays`."""
-        return read_arrays(source, self.specs)
-
-    def read_boxes(self, box: Any, source: Arrays) -> None:
-        """Refuse boxes: arrays are no images."""
+    def read(self, source: str | PathLike[str] | NDArray[Any] | Arrays, box: Any = None) -> Sample[Arrays]:
+        """The inputs; see `read_arrays`. Boxes are refused: arrays are no images."""
         if box is not None:
             raise CompileError("the model takes arrays as they are, not boxes", where=f"box {box}", fix="give no box")
+        return Sample(read_arrays(source, self.specs))
 
-    def preprocess(
-        self, source: Arrays, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
-    ) -> PreparedArrays:
-        """Return the arrays as they are; one item of noise where there are none."""
-        self.read_boxes(boxes, source)
-        return PreparedArrays({spec.name: source[spec.name] if source else spec.draw(1) for spec in self.specs})
+    def preprocess(self, sample: Sample[Arrays], sizes: SizeRange | None = None) -> PreparedArrays:
+        """The arrays as they are; one item of noise where there are none."""
+        given = sample.source
+        return PreparedArrays({spec.name: given[spec.name] if given else spec.draw(1) for spec in self.specs})
 
     def decode(self, outputs: Tensors, prepared: PreparedArrays) -> list[NamedArray]:
         """Return the outputs, each with its name."""
         return [NamedArray(name, outputs[name]) for name in self.outputs]
 
-    def difference(self, a: Sequence[NamedArray], b: Sequence[NamedArray]) -> float:
-        """Return the largest absolute difference between two numbers in the same place."""
-        if [(one.name, one.array.shape) for one in a] != [(other.name, other.array.shape) for other in b]:
-            return float("inf")
-        pairs = [
-            (one.array.astype(np.float64), other.array.astype(np.float64)) for one, other in zip(a, b, strict=True)
-        ]
-        largest = max((float(np.abs(one - other).max(initial=0.0)) for one, other in pairs), default=0.0)
-        return largest if np.isfinite(largest) else float("inf")
-
-    def draw(self, source: Arrays, results: Sequence[NamedArray]) -> Image:
-        """Return a grey tile for each output; see `tiles`."""
+    def draw(self, sample: Sample[Arrays], results: Sequence[NamedArray]) -> Image:
+        """A grey tile for each output; see `tiles`."""
         return tiles({result.name: result.array for result in results})
 
-    def samples(
-        self, source: Arrays, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size
-    ) -> PreparedArrays:
-        """Return `count` items: those given and variations of them, or noise."""
-        arrays = {s.name: s.repeat(source[s.name], count) if source else s.draw(count) for s in self.specs}
-        return PreparedArrays(arrays)
-
     def sample_source(self) -> Path:
-        """Return a file without arrays, which noise stands in for."""
+        """A file without arrays, which noise stands in for."""
         return Path(__file__).parent / "none.npz"
-
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> None:
-        """Return None: MMDeploy's SDK has no such task."""
-
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return nothing: no OpenMMLab codebase has such a task."""
-        return {}

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.selection import SelectionConfig, output_names
+from compiler.selection.nms import select
 from compiler.tasks import Result
-from compiler.tasks.detection.pairing import Detected, pair
-from compiler.tasks.nms import SelectionConfig, detections
 from compiler.tasks.resizing import Placement
-from compiler.tasks.sdk import pipeline
 from compiler.tasks.whole_image import PreparedImages, WholeImageTask
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class Detector(WholeImageTask[FoundT]):
     """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.
 
     The network's outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`, or with the `host` tail `boxes` `[n, m, 4]`
-    and `scores` `[n, m, c]`; and after them those in `extras`, `[n, max, ...]` or `[n, m, ...]`.
+    and `scores` `[n, m, c]`; and after them the `extras`, `[n, max, ...]` or `[n, m, ...]`, by name.
     """
 
     extras: ClassVar[tuple[str, ...]] = ()
@@ -62,21 +60,30 @@ class Detector(WholeImageTask[FoundT]):
     test_cfg: SelectionConfig
 
     def __post_init__(self) -> None:
-        if self.tail not in ("native", "plugin", "host"):
-            raise ValueError(f"tail is {self.tail}, and must be native, plugin or host")
+        output_names(self.tail, self.extras)  # which refuses another tail
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the network's outputs, in order."""
-        return (*(("boxes", "scores") if self.tail == "host" else ("dets", "labels")), *self.extras)
+        return output_names(self.tail, self.extras)
 
     @abstractmethod
-    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> FoundT:
-        """Return one result; its box, and points among its extras, are in pixels of the image."""
+    def found(self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement) -> FoundT:
+        """One result.
+
+        Args:
+            box: `[4]`, in pixels of the image.
+            score: From 0 to 1.
+            label: Index of its class.
+            item: Which image of the batch it is in.
+            extras: What else was found about it, as the network gives it.
+            placement: Where the image lies in the network's input.
+        """
 
     def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[FoundT]:
         """Return what was found, image by image and the best first; see `Task.decode`."""
-        dets, labels, *extras = self._selected(outputs)
+        found = self.selected(outputs)
+        dets, labels = found["dets"], found["labels"]
         if not len(dets) == len(labels) == len(prepared.placements):
             raise ValueError(f"there are detections for {len(dets)} images, and {len(prepared.placements)} images")
         results = []
@@ -88,143 +95,18 @@ class Detector(WholeImageTask[FoundT]):
                 if (box[2:] <= box[:2]).any():
                     continue  # it lies in the padding
                 score, label = float(dets[item, row, 4]), int(labels[item, row])
-                about = [self.extra_to_image(extra[item, row], placement) for extra in extras]
-                results.append(self.found(box.astype(np.float32), score, label, item, about))
+                extras = {name: found[name][item, row] for name in self.extras}
+                results.append(self.found(box.astype(np.float32), score, label, item, extras, placement))
         return results
 
     def in_input(self, box: Floats, size: Size) -> Floats:
         """Return a box within the network's input of that height and width: an MMDetection head has clipped it."""
         return box
 
-    def extra_to_image(self, extra: Floats, placement: Placement) -> Floats:
-        """Return an extra in pixels of the image."""
-        return extra
-
-    def _selected(self, outputs: Tensors) -> list[NDArray[Any]]:
-        """Return detections, labels and extras, whichever tail the network has."""
-        first, second, *extras = (outputs[name] for name in self.outputs)
+    def selected(self, outputs: Tensors) -> Tensors:
+        """The detections, their labels and extras, by name, whichever tail the network has."""
+        given = {name: outputs[name] for name in self.outputs}
+        first, *_ = given.values()
         if first.ndim != 3 or first.shape[2] != (4 if self.tail == "host" else 5):
             raise ValueError(f"{self.outputs[0]} is {list(first.shape)}, which are no boxes")
-        if self.tail != "host":
-            return [first, second, *extras]
-        config = self.test_cfg
-        dets, labels, indices = detections(first, second, config.iou_threshold, config.max_per_img)
-        images = np.arange(len(dets))[:, None]
-        chosen = [extra[images, indices] for extra in extras]
-        for extra in chosen:
-            extra[indices < 0] = 0
-        return [dets, labels, *chosen]
-
-    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
-        """Return detections in the order of the reference; see `Task.comparable`.
-
-        Scores that are nearly equal may swap places, and where an overlap is just the threshold either box may be kept:
-        a detection of the reference that only rounding decided about counts as found, see `pair`.
-        """
-        found, reference = self._selected(outputs), self._selected(like)
-        images = [
-            self._in_order([tensor[item] for tensor in found], [tensor[item] for tensor in reference])
-            for item in range(len(found[0]))
-        ]
-        dets, labels, *extras = (np.stack(tensors).astype(np.float32) for tensors in zip(*images, strict=True))
-        # What is selected are the best scores among many near zero: alone, their spread would be no measure.
-        scores = np.stack([dets[..., 4], np.zeros_like(dets[..., 4])], axis=-1)
-        return {
-            "boxes": dets[..., :4],
-            "scores": scores,
-            "labels": labels,
-            **dict(zip(self.extras, extras, strict=True)),
-        }
-
-    def _in_order(self, found: list[NDArray[Any]], like: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """Return one image's detections, labels and extras in the order of a reference's."""
-        found, ordered = _padding_last(found), _padding_last(like)
-        detected = [
-            self._detected(dets[labels >= 0, :4], dets[labels >= 0, 4], labels[labels >= 0])
-            for dets, labels, *_ in (found, ordered)
-        ]
-        pairing = pair(detected[0], detected[1], self.test_cfg)
-        left, missing = pairing.unpaired()
-        # What one of them lacks meets what the other has instead, or its padding.
-        rows = [*np.flatnonzero(left), *range(len(left), len(found[0]))]
-        places = [*np.flatnonzero(missing), *range(len(missing), len(ordered[0]))]
-        for row, place in (*pairing.pairs, *zip(rows, places, strict=False)):
-            for tensor, source in zip(ordered, found, strict=True):
-                tensor[place] = source[row]
-        return ordered
-
-    def _detected(self, boxes: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any]) -> Detected:
-        return Detected(boxes, scores, groups, is_full=len(boxes) == self.test_cfg.max_per_img)
-
-    def matched(self, a: Sequence[FoundT], b: Sequence[FoundT]) -> tuple[list[tuple[FoundT, FoundT]], bool]:
-        """Return which results of two lists are the same objects, and whether each list has all of the other's.
-
-        Results that are less than a pixel wide or high are left out, and those that only rounding decided about.
-        """
-        couples, are_complete = [], True
-        for item in {one.item for one in (*a, *b)}:
-            sides = [
-                [one for one in side if one.item == item and (np.ptp(one.box.reshape(2, 2), axis=0) >= 1).all()]
-                for side in (a, b)
-            ]
-            detected = [
-                self._detected(
-                    np.array([one.box for one in side]).reshape(-1, 4),
-                    np.array([one.score for one in side]),
-                    np.array([self.group(one) for one in side]),
-                )
-                for side in sides
-            ]
-            pairing = pair(detected[0], detected[1], self.test_cfg)
-            couples += [(sides[0][one], sides[1][other]) for one, other in pairing.pairs]
-            are_complete &= not any(map(np.any, pairing.unpaired()))
-        return couples, are_complete
-
-    def group(self, result: FoundT) -> int:
-        """Return what tells apart results that do not exclude each other where they overlap."""
-        return 0
-
-    def sdk_pipeline_of(
-        self, transforms: Sequence[Mapping[str, Any]], module: str, component: str, batched: bool
-    ) -> dict[str, Any]:
-        """Return what `pipeline.json` holds, given what turns a read image into a padded and normalised one.
-
-        The engine has selected the detections: what the SDK still drops is padding, whose score is zero.
-        """
-        collect = {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]}
-        steps = [
-            {"type": "LoadImageFromFile", "backend_args": None},
-            *transforms,
-            {"type": "DefaultFormatBundle"},
-            collect,
-        ]
-        config = self.test_cfg
-        params = {
-            "nms_pre": config.nms_pre,
-            "min_bbox_size": 0,
-            # With an objectness, scores are multiplied by it after the threshold, and may fall below it.
-            "score_thr": 0.0 if config.conf_thr else config.score_thr,
-            "nms": {"type": "nms", "iou_threshold": config.iou_threshold},
-            "max_per_img": config.max_per_img,
-        }
-        decoder = {"module": module, "component": component, "params": params}
-        return pipeline(steps, self.sdk_model, decoder, batched)
-
-    def sdk_post_processing(self) -> dict[str, Any]:
-        """Return the `post_processing` of MMDeploy's `detail.json`."""
-        config = self.test_cfg
-        return {
-            "score_threshold": config.score_thr,
-            "confidence_threshold": config.conf_thr,
-            "iou_threshold": config.iou_threshold,
-            "max_output_boxes_per_class": config.max_per_img,
-            "pre_top_k": config.nms_pre,
-            "keep_top_k": config.max_per_img,
-            "background_label_id": -1,
-        }
-
-
-def _padding_last(detections: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Return a copy of one image's detections, labels and extras, with the rows whose label is -1 at the end."""
-    order = np.argsort(detections[1] < 0, kind="stable")
-    return [tensor[order] for tensor in detections]
+        return select(given, self.test_cfg) if self.tail == "host" else given

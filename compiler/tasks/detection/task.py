@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import Tensors
+from compiler.selection import SelectionConfig
+from compiler.tasks import Sample
 from compiler.tasks.classes import Classes, color_of, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
-from compiler.tasks.nms import SelectionConfig, overlaps
 from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
-from compiler.tasks.whole_image import sdk_scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ class ObjectDetection(Detector[Detection]):
         mean: Subtracted from the channels, in the order that the network sees them.
         std: What the channels are then divided by.
         to_rgb: Whether the network sees RGB.
-        tail: Where candidates are selected: `native` or `plugin` in the network, `host` here.
+        tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: Detections that score less are not drawn.
 
     Raises:
@@ -76,9 +77,7 @@ class ObjectDetection(Detector[Detection]):
     """
 
     name: ClassVar[str] = "detection"
-    unit: ClassVar[str] = "1 - IoU"
-    sdk_task: ClassVar[str] = "Detector"
-    sdk_model: ClassVar[str] = "singlestagedetector"
+    proof: ClassVar[str] = "compiler.proof.detection:ObjectDetectionProof"
 
     scale: tuple[int, int]
     classes: Classes
@@ -102,63 +101,32 @@ class ObjectDetection(Detector[Detection]):
         height, width = image.shape[:2]
         largest = (sizes.largest[1], sizes.largest[0]) if sizes else None
         resized, placement = resize(image, scaled_size((width, height), self.scale, largest))
-        padded = self._padded_size(resized.shape[0], resized.shape[1], sizes)
+        padded = self.padded_size(resized.shape[0], resized.shape[1], sizes)
         if self.pad_value is not None:
             resized = np.ascontiguousarray(pad(resized.transpose(2, 0, 1), padded, self.pad_value).transpose(1, 2, 0))
         tensor = to_tensor([resized], self.mean, self.std, self.to_rgb)
         return pad(tensor, padded), placement
 
-    def _padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
+    def padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
+        """Height and width of the network's input for an image that is resized to these."""
         least_width, least_height = self.pad_size or (0, 0)
         padded = [multiple(side, self.pad_divisor) for side in (max(height, least_height), max(width, least_width))]
         return sizes.fit(*padded) if sizes else tuple(padded)
 
-    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> Detection:
-        """Return one detection."""
+    def found(
+        self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement
+    ) -> Detection:
+        """One detection."""
         return Detection(box, score, label, self.classes.names[label], item)
 
-    def difference(self, a: Sequence[Detection], b: Sequence[Detection]) -> float:
-        """Return the largest 1 - IoU between an object in `a` and the same in `b`; 1 where one of them lacks it."""
-        couples, are_complete = self.matched(a, b)
-        if not are_complete:
-            return 1.0
-        return max((float(1 - overlaps(one.box, other.box)) for one, other in couples), default=0.0)
-
-    def group(self, result: Detection) -> int:
-        """Return the label: objects of different classes do not exclude each other."""
-        return result.label
-
-    def draw(self, image: Image, results: Sequence[Detection]) -> Image:
-        """Draw the detections that score at least `score_threshold` on a copy of a BGR image, the best on top."""
-        canvas = image.copy()
+    def draw(self, sample: Sample[Image], results: Sequence[Detection]) -> Image:
+        """The image, and on it the detections that score at least `score_threshold`, the best on top."""
+        canvas = sample.source.copy()
         for one in sorted(results, key=lambda one: one.score):
             if one.score >= self.score_threshold:
                 draw_box(canvas, one.box, f"{one.name} {one.score:.2f}", color_of(one.label))
         return canvas
 
     def sample_source(self) -> Path:
-        """Return a photograph of a cup and a spoon on a table."""
+        """A photograph of a cup and a spoon on a table."""
         return Path(__file__).parents[1] / "photographs" / "coffee.jpg"
-
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
-        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
-        padding: dict[str, Any] = {"size_divisor": max([self.pad_divisor, *(sizes.stride if sizes else ())])}
-        if self.pad_size or (sizes and sizes.fixed):
-            height, width = self._padded_size(0, 0, sizes)
-            padding = {"size": [width, height]}
-        normalize = {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)}
-        steps: list[dict[str, Any]] = [{"type": "Resize", "keep_ratio": True, "size": sdk_scale(self.scale, sizes)}]
-        if self.pad_value is None:
-            steps += [normalize, {"type": "Pad", **padding}]
-        else:
-            steps += [{"type": "Pad", **padding, "pad_val": {"img": [self.pad_value] * 3}}, normalize]
-        return self.sdk_pipeline_of(steps, "mmdet", "ResizeBBox", batched)
-
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {
-            "type": "mmdet",
-            "task": "ObjectDetection",
-            "model_type": "end2end",
-            "post_processing": self.sdk_post_processing(),
-        }

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.selection import SelectionConfig
+from compiler.tasks import Sample
 from compiler.tasks.classes import draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
-from compiler.tasks.nms import SelectionConfig
 from compiler.tasks.pose.keypoints import Keypoints
 from compiler.tasks.resizing import Placement, letterbox
 
@@ -73,14 +74,12 @@ class BottomupPose(Detector[PersonPose]):
         score_threshold: People and points that score less are not drawn.
 
     Raises:
-        ValueError: The tail does not exist or cannot find key points, or a size or deviation is not positive.
+        ValueError: There is no such tail, or a size or deviation is not positive.
     """
 
     name: ClassVar[str] = "pose-detection"
-    unit: ClassVar[str] = "px"
+    proof: ClassVar[str] = "compiler.proof.pose:BottomupPoseProof"
     extras: ClassVar[tuple[str, ...]] = ("keypoints",)
-    sdk_task: ClassVar[str] = "PoseDetector"
-    sdk_model: ClassVar[str] = "bottomupposeestimator"
 
     input_size: tuple[int, int]
     keypoints: Keypoints
@@ -94,18 +93,17 @@ class BottomupPose(Detector[PersonPose]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tail == "plugin":
-            raise ValueError("tail is plugin, which does not tell whose key points to keep; use native or host")
         if min(*self.input_size, *self.std) <= 0:
             raise ValueError("input_size and std must be positive")
 
     def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
         """Lay the image into the middle of the input."""
-        height, width = self._input_shape(sizes)
+        height, width = self.input_shape(sizes)
         laid, placement = letterbox(image, (width, height), self.pad_value)
         return to_tensor([laid], self.mean, self.std, self.to_rgb), placement
 
-    def _input_shape(self, sizes: SizeRange | None) -> Size:
+    def input_shape(self, sizes: SizeRange | None) -> Size:
+        """Height and width of the network's input."""
         width, height = self.input_size
         return sizes.fit(height, width) if sizes else (height, width)
 
@@ -113,37 +111,17 @@ class BottomupPose(Detector[PersonPose]):
         """Return the box without what lies outside the network's input: the head, as MMPose's, has not clipped it."""
         return np.clip(box, 0, np.array((size[1], size[0]) * 2)).astype(np.float32)
 
-    def extra_to_image(self, extra: Floats, placement: Placement) -> Floats:
-        """Return key points, `[k, 3]`, in pixels of the image."""
-        return np.hstack([placement.to_image(extra[None, :, :2])[0], extra[:, 2:]])
+    def found(
+        self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement
+    ) -> PersonPose:
+        """One person; their key points are `[k, 3]` in the network's input."""
+        points = extras["keypoints"]
+        return PersonPose(box, score, placement.to_image(points[None, :, :2])[0], points[:, 2], item)
 
-    def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> PersonPose:
-        """Return one person."""
-        (points,) = extras
-        return PersonPose(box, score, points[:, :2], points[:, 2], item)
-
-    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
-        """Return detections in the order of the reference, their boxes without what lies far outside of the input.
-
-        Sizes are exponentials of what the network gives: one box that is huge would be the measure of all others.
-        """
-        compared = super().comparable(outputs, like)
-        return {**compared, "boxes": np.clip(compared["boxes"], 0, 2 * max(self.input_size))}
-
-    def difference(self, a: Sequence[PersonPose], b: Sequence[PersonPose]) -> float:
-        """Return the largest distance between a key point in `a` and the same in `b`, in pixels of the image.
-
-        Infinity where either list has a person that the other lacks.
-        """
-        couples, are_complete = self.matched(a, b)
-        distances = [np.linalg.norm(one.keypoints - other.keypoints, axis=1).max() for one, other in couples]
-        largest = float(np.max(distances, initial=0.0))
-        return largest if are_complete and np.isfinite(largest) else float("inf")
-
-    def draw(self, image: Image, results: Sequence[PersonPose]) -> Image:
-        """Draw the people, and those of their points, that score at least `score_threshold`, on a copy of an image."""
-        canvas = image.copy()
-        radius = max(1.5, max(image.shape) / 250)
+    def draw(self, sample: Sample[Image], results: Sequence[PersonPose]) -> Image:
+        """The image, and on it the people, and those of their points, that score at least `score_threshold`."""
+        canvas = sample.source.copy()
+        radius = max(1.5, max(canvas.shape) / 250)
         for person in sorted(results, key=lambda one: one.score):
             if person.score >= self.score_threshold:
                 draw_box(canvas, person.box, f"{person.score:.2f}", _BOX_COLOR)
@@ -153,24 +131,5 @@ class BottomupPose(Detector[PersonPose]):
         return canvas
 
     def sample_source(self) -> Path:
-        """Return a photograph of one person, from the head to the waist."""
+        """A photograph of one person, from the head to the waist."""
         return Path(__file__).parents[1] / "photographs" / "grace_hopper.jpg"
-
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
-        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`.
-
-        The SDK maps back by a factor only: it lays the image into the upper left corner, where MMPose lays it into the
-        middle. It has one factor for either orientation, so that it takes no larger an image than a square holds.
-        """
-        height, width = self._input_shape(sizes)
-        side = min(height, width)
-        steps: list[dict[str, Any]] = [
-            {"type": "Resize", "keep_ratio": True, "size": [side, side]},
-            {"type": "Pad", "size": [width, height], "pad_val": {"img": [self.pad_value] * 3}},
-            {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)},
-        ]
-        return self.sdk_pipeline_of(steps, "mmpose", "YOLOXPose", batched)
-
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {"type": "mmpose", "task": "PoseDetection", "post_processing": self.sdk_post_processing()}

@@ -11,24 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.tasks import ImageTask
+from compiler.tasks import ImageTask, Sample
 from compiler.tasks.crops import Crops, crops_around, to_tensor
 from compiler.tasks.pose.codecs import Codec
 from compiler.tasks.pose.keypoints import Keypoints
-from compiler.tasks.sdk import pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from compiler.config.sizes import Size, SizeRange
+    from compiler.config.sizes import SizeRange
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
-
-# What the SDK's decoder is handed beside the network's outputs, as MMDeploy lists it for pose models.
-_SDK_META_KEYS = (
-    "img_shape", "pad_shape", "ori_shape", "img_norm_cfg", "scale_factor", "bbox_score", "center", "scale"
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +85,7 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
     """
 
     name: ClassVar[str] = "pose-detection"
-    unit: ClassVar[str] = "px"
-    sdk_task: ClassVar[str] = "PoseDetector"
-    sdk_model: ClassVar[str] = "topdownposeestimator"
+    proof: ClassVar[str] = "compiler.proof.pose:TopdownPoseProof"
 
     input_size: tuple[int, int]
     codec: Codec
@@ -118,10 +110,9 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         """Names of the network's outputs: the codec's."""
         return self.codec.outputs
 
-    def preprocess(
-        self, image: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
-    ) -> PreparedPoses:
-        """Crop and normalise each box; see `Task.preprocess`. Every crop has the input's one size."""
+    def preprocess(self, sample: Sample[Image], sizes: SizeRange | None = None) -> PreparedPoses:
+        """The crop around each box, normalised; see `Task.preprocess`. Every crop has the input's one size."""
+        image, boxes = sample.source, sample.boxes
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
         height, width = image.shape[:2]
@@ -158,18 +149,10 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         mirrored = self.codec.mirror(flipped_outputs, self.keypoints.swap, self.shift_heatmap)
         return {name: (outputs[name] + mirrored[name]) * np.float32(0.5) for name in self.outputs}
 
-    def difference(self, a: Sequence[Pose], b: Sequence[Pose]) -> float:
-        """Return the largest distance between a key point in `a` and the same in `b`, in pixels of the image."""
-        if len(a) != len(b):
-            return float("inf")
-        distances = [np.linalg.norm(one.keypoints - other.keypoints, axis=1) for one, other in zip(a, b, strict=True)]
-        largest = float(np.max(distances)) if distances else 0.0
-        return largest if np.isfinite(largest) else float("inf")
-
-    def draw(self, image: Image, results: Sequence[Pose]) -> Image:
-        """Draw the boxes, and the points that score at least `score_threshold`, on a copy of a BGR image."""
-        canvas = image.copy()
-        height, width = image.shape[:2]
+    def draw(self, sample: Sample[Image], results: Sequence[Pose]) -> Image:
+        """The image, and on it the boxes, and the points that score at least `score_threshold`."""
+        canvas = sample.source.copy()
+        height, width = canvas.shape[:2]
         radius = max(1.5, max(height, width) / 200)
         thickness = max(1, round(radius / 2))
         for pose in results:
@@ -182,39 +165,6 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
             )
         return canvas
 
-    def samples(self, image: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedPoses:
-        """Prepare `count` crops around the boxes in turn: first as they are, then shifted and scaled a little.
-
-        A batch of equal crops would not show an engine that mixes up its items. Every crop has the input's one size.
-        """
-        first = self.preprocess(image, boxes).boxes
-        chosen = first[np.arange(count) % len(first)].astype(np.float64)
-        sides = np.tile(chosen[:, 2:] - chosen[:, :2], 2)
-        jitter = np.random.default_rng(0).uniform(-0.1, 0.1, chosen.shape)
-        jitter[: len(first)] = 0
-        return self.preprocess(image, chosen + sides * jitter)
-
     def sample_source(self) -> Path:
-        """Return a photograph of one person, from the head to the waist."""
+        """A photograph of one person, from the head to the waist."""
         return Path(__file__).parents[1] / "photographs" / "grace_hopper.jpg"
-
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
-        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
-        size = list(self.input_size)
-        affine = {"type": "TopDownAffine", "image_size": size}
-        transforms: list[dict[str, Any]] = [
-            {"type": "LoadImageFromFile"},
-            {"type": "TopDownGetBboxCenterScale", "padding": self.padding, "image_size": size},
-            {**affine, "use_udp": True} if self.use_udp else affine,
-            {"type": "Normalize", "mean": list(self.mean), "std": list(self.std), "to_rgb": self.to_rgb},
-            {"type": "ImageToTensor", "keys": ["img"]},
-            {"type": "Collect", "keys": ["img"], "meta_keys": list(_SDK_META_KEYS)},
-        ]
-        # The SDK runs a network once on each crop: it cannot flip, whatever this task does.
-        params = {"flip_test": False, **self.codec.sdk_params(self.shift_heatmap), **self.codec.sdk_options}
-        decoder = {"module": "mmpose", "component": self.codec.sdk_component, "params": params}
-        return pipeline(transforms, self.sdk_model, decoder, batched)
-
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {"type": "mmpose", "task": "PoseDetection", **self.codec.sdk_options}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -69,18 +69,6 @@ class DBPostprocessor(Postprocessor):
             if width < self.min_text_width:
                 return None
         return Region(polygon, score) if len(polygon) >= 4 else None
-
-    def sdk_decoder(self) -> dict[str, Any]:
-        """Return the SDK's `DBHead`, which finds rectangles, with corners at whole pixels."""
-        params = {
-            "text_repr_type": "quad",
-            "mask_thr": self.mask_thr,
-            "min_text_score": self.min_text_score,
-            "min_text_width": self.min_text_width - 1,  # the SDK drops what is exactly so wide as well
-            "unclip_ratio": self.unclip_ratio,
-            "max_candidate": self.max_candidates,
-        }
-        return {"component": "DBHead", "params": params}
 
 
 def _mean_inside(maps: Floats, polygon: Integers) -> float:

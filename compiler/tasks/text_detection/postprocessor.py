@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +53,6 @@ class Postprocessor(ABC):
             maps: `[h, w]` or `[c, h, w]`, as the network gives them.
         """
 
-    @abstractmethod
-    def sdk_decoder(self) -> dict[str, Any] | None:
-        """Return the `component` of MMDeploy's SDK, and its `params`, that come nearest to `regions`.
-
-        None where the SDK has none that runs.
-        """
-
 
 class PixelGrouping(Postprocessor):
     """Makes texts of groups of pixels, in maps that are smaller than the network's input.
@@ -105,9 +98,6 @@ class PixelGrouping(Postprocessor):
             if self.is_kept(len(pixels), score)
         ]
         return [region for region in found if len(region.polygon) >= 4]
-
-    def sdk_decoder(self) -> None:
-        """Return None: the SDK's `PSEHead` and `PANHead` end the process that runs them, as of its version 1.3.1."""
 
     def _boundary(self, pixels: Indices, width: int) -> Floats:
         """Return the polygon around pixels, given their flat indices row by row, in a map of that width."""

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.tasks import Sample
 from compiler.tasks.classes import color_of
 from compiler.tasks.crops import to_tensor
-from compiler.tasks.nms import overlaps
 from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
-from compiler.tasks.sdk import pipeline
-from compiler.tasks.text_detection.polygons import overlap, rectangle
 from compiler.tasks.text_detection.postprocessor import Postprocessor
-from compiler.tasks.whole_image import PreparedImages, WholeImageTask, sdk_scale
+from compiler.tasks.whole_image import PreparedImages, WholeImageTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,15 +25,6 @@ if TYPE_CHECKING:
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
-
-SCORE_MARGIN = 1e-4
-"""A score this near to the lowest that is kept, and rounding decides whether it is."""
-
-# What the SDK's decoder is handed beside the network's outputs, as MMDeploy lists it for detectors of text.
-_SDK_META_KEYS = (
-    "ori_filename", "img_path", "flip", "ori_shape", "img_norm_cfg", "img_shape", "filename", "valid_ratio",
-    "flip_direction", "scale_factor", "pad_shape",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +64,7 @@ class TextDetection(WholeImageTask[TextInstance]):
     """
 
     name: ClassVar[str] = "text-detection"
-    unit: ClassVar[str] = "1 - IoU"
-    sdk_task: ClassVar[str] = "TextDetector"
-    sdk_model: ClassVar[str] = "textdetector"
+    proof: ClassVar[str] = "compiler.proof.text_detection:TextDetectionProof"
 
     scale: tuple[int, int]
     postprocessor: Postprocessor
@@ -122,79 +109,17 @@ class TextDetection(WholeImageTask[TextInstance]):
             for region in self.postprocessor.regions(maps[item])
         ]
 
-    def difference(self, a: Sequence[TextInstance], b: Sequence[TextInstance]) -> float:
-        """Return the largest 1 - IoU between a text in `a` and the same in `b`; 1 where one of them lacks it.
-
-        Texts that are less than a pixel wide are left out, and so are those that only one list has where rounding
-        decides whether they score enough.
-        """
-        worst = 0.0
-        for item in {one.item for one in (*a, *b)}:
-            first, second = ([one for one in side if one.item == item and _is_wide(one)] for side in (a, b))
-            pairs = _pairs(first, second)
-            alone = [one for row, one in enumerate(first) if row not in pairs]
-            alone += [one for row, one in enumerate(second) if row not in pairs.values()]
-            missing = any(one.score > self.postprocessor.lowest_score + SCORE_MARGIN for one in alone)
-            apart = (1 - overlap(first[row].polygon, second[other].polygon) for row, other in pairs.items())
-            worst = max(worst, float(missing), *apart)
-        return worst
-
-    def draw(self, source: Image, results: Sequence[TextInstance]) -> Image:
-        """Outline the texts that score at least `score_threshold` on a copy of a BGR image, each in its colour."""
-        canvas = source.copy()
+    def draw(self, sample: Sample[Image], results: Sequence[TextInstance]) -> Image:
+        """The image, and on it the outlines of texts that score at least `score_threshold`, each in its colour."""
+        canvas = sample.source.copy()
         for index, one in enumerate(results):
             if one.score >= self.score_threshold:
                 _draw_text(canvas, one, color_of(index)[::-1])
         return canvas
 
     def sample_source(self) -> Path:
-        """Return a page of printed words, one line of which is askew."""
+        """A page of printed words, one line of which is askew."""
         return Path(__file__).parents[1] / "photographs" / "page.png"
-
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any] | None:
-        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
-        decoder = self.postprocessor.sdk_decoder()
-        if decoder is None:
-            return None
-        padding: dict[str, Any] = {"size_divisor": max([self.pad_divisor, *(sizes.stride if sizes else ())])}
-        if sizes and sizes.fixed:
-            padding = {"size": list(sizes.largest[::-1])}
-        steps: list[dict[str, Any]] = [
-            {"type": "LoadImageFromFile", "color_type": "color_ignore_orientation"},
-            {"type": "Resize", "keep_ratio": True, "size": sdk_scale(self.scale, sizes)},
-            {"type": "Normalize", "to_rgb": self.to_rgb, "mean": list(self.mean), "std": list(self.std)},
-            {"type": "Pad", **padding},
-            {"type": "DefaultFormatBundle"},
-            {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]},
-        ]
-        return pipeline(steps, self.sdk_model, {"module": "mmocr", **decoder}, batched)
-
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {"type": "mmocr", "task": "TextDetection"}
-
-
-def _is_wide(text: TextInstance) -> bool:
-    """Tell whether rounding cannot decide what area a text has."""
-    return rectangle(text.polygon)[1] >= 1
-
-
-def _pairs(first: Sequence[TextInstance], second: Sequence[TextInstance]) -> dict[int, int]:
-    """Return which texts of two lists go together: those whose bounding boxes overlap most, by their indices."""
-    boxes = [
-        np.array([[*one.polygon.min(axis=0), *one.polygon.max(axis=0)] for one in side]).reshape(-1, 4)
-        for side in (first, second)
-    ]
-    ratio = overlaps(boxes[0][:, None], boxes[1][None])
-    rows, others = np.nonzero(ratio)
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for index in np.argsort(-ratio[rows, others], kind="stable"):
-        row, other = int(rows[index]), int(others[index])
-        if row not in pairs and other not in taken:
-            pairs[row] = other
-            taken.add(other)
-    return pairs
 
 
 def _draw_text(canvas: Image, text: TextInstance, color: tuple[int, int, int]) -> None:

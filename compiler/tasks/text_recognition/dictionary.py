@@ -46,13 +46,3 @@ class Dictionary:
         is_new = (best != self.blank) & (best != np.concatenate([[self.blank], best[:-1]]))
         text = "".join(self.characters[index] for index in best[is_new])
         return text, tuple(columns.max(axis=1)[is_new].tolist())
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Return how many characters must be changed, added or removed to make `b` of `a`: Levenshtein's distance."""
-    row = list(range(len(b) + 1))
-    for index, character in enumerate(a, 1):
-        previous, row = row, [index]
-        for column, other in enumerate(b):
-            row.append(min(previous[column] + (character != other), previous[column + 1] + 1, row[column] + 1))
-    return row[-1]

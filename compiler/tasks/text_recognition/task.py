@@ -12,29 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError
-from compiler.tasks import ImageTask
+from compiler.tasks import ImageTask, Sample
 from compiler.tasks.classes import draw_box
 from compiler.tasks.resizing import pad
-from compiler.tasks.sdk import pipeline
-from compiler.tasks.text_recognition.dictionary import Dictionary, edit_distance
+from compiler.tasks.text_recognition.dictionary import Dictionary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from compiler.config.sizes import Size
+    from compiler.config.sizes import SizeRange
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
 
 INK = (25, 90, 190)
 """The colour of boxes in pictures, RGB."""
-# What the SDK's decoder is handed beside the network's output, as MMDeploy lists it for recognisers of text.
-_SDK_META_KEYS = (
-    "filename", "scale_factor", "img_norm_cfg", "flip_direction", "valid_ratio", "img_path", "ori_shape",
-    "ori_filename", "pad_shape", "flip", "img_shape",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +94,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
     """
 
     name: ClassVar[str] = "text-recognition"
-    unit: ClassVar[str] = "characters"
-    sdk_task: ClassVar[str] = "TextRecognizer"
-    sdk_model: ClassVar[str] = "crnn"
+    proof: ClassVar[str] = "compiler.proof.text_recognition:TextRecognitionProof"
 
     dictionary: Dictionary
     height: int
@@ -123,19 +114,18 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         """Names of the network's outputs, in order."""
         return ("output",)
 
-    def preprocess(
-        self, source: Image, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
-    ) -> PreparedTexts:
-        """Crop each box, and prepare the crops as one batch; see `Task.preprocess` and `prepare`.
+    def preprocess(self, sample: Sample[Image], sizes: SizeRange | None = None) -> PreparedTexts:
+        """The crop of each box, prepared as one batch; see `Task.preprocess` and `prepare`.
 
         A box reaches to the outer edges of the pixels that it touches.
         """
+        source, boxes = sample.source, sample.boxes
         if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
             raise ValueError(f"an image is [h, w, 3] of uint8, not {list(source.shape)} of {source.dtype}")
         chosen = _whole(source) if boxes is None else boxes.astype(np.float32)
         if chosen.ndim != 2 or chosen.shape[1] != 4 or not len(chosen):
             raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(chosen.shape)}")
-        return self.prepare([_crop(source, box) for box in chosen], chosen, sizes)
+        return self.prepare([pixels_in(source, box) for box in chosen], chosen, sizes)
 
     def prepare(
         self, crops: Sequence[Image], boxes: NDArray[np.floating[Any]] | None = None, sizes: SizeRange | None = None
@@ -153,7 +143,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         widths = tuple(self.width(crop, sizes) for crop in crops)
         _, widest = sizes.fit(self.height, max(widths)) if sizes else (self.height, max(widths))
         items = [
-            pad(self._normalised(crop, width), (self.height, widest)) for crop, width in zip(crops, widths, strict=True)
+            pad(self.normalised(crop, width), (self.height, widest)) for crop, width in zip(crops, widths, strict=True)
         ]
         places = np.concatenate([_whole(crop) for crop in crops]) if boxes is None else boxes.astype(np.float32)
         return PreparedTexts({"input": np.stack(items)[:, None]}, widths, places)
@@ -163,16 +153,17 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         height, width = crop.shape[:2]
         # In this order, as MMOCR computes it: results agree to the last bit.
         scaled = max(math.ceil(float(self.height) / height * width), self.min_width or 1)
-        rounded: int = round(min(scaled, self._widest(sizes)) / self.width_divisor) * self.width_divisor
+        rounded: int = round(min(scaled, self.widest(sizes)) / self.width_divisor) * self.width_divisor
         if sizes:
             rounded = min(rounded, sizes.largest[1] // self.width_divisor * self.width_divisor)
         return max(rounded, self.width_divisor)
 
-    def _widest(self, sizes: SizeRange | None) -> float:
-        """Return what widths are bounded by, before they are rounded."""
+    def widest(self, sizes: SizeRange | None) -> float:
+        """What widths are bounded by, before they are rounded."""
         return min(self.max_width or math.inf, sizes.largest[1] if sizes else math.inf)
 
-    def _normalised(self, crop: Image, width: int) -> Floats:
+    def normalised(self, crop: Image, width: int) -> Floats:
+        """A crop in grey, stretched to the network's height and a width, `[height, width]`."""
         grey = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (width, self.height), interpolation=cv2.INTER_LINEAR)
         return (grey.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
 
@@ -200,70 +191,16 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
             texts.append(Text(text, float(np.mean(scores)) if scores else 0.0, scores, box, item))
         return texts
 
-    def difference(self, a: Sequence[Text], b: Sequence[Text]) -> float:
-        """Return the most characters by which a text in `a` differs from the same in `b`: their edit distance."""
-        if len(a) != len(b):
-            return float("inf")
-        return float(max((edit_distance(one.text, other.text) for one, other in zip(a, b, strict=True)), default=0))
-
-    def draw(self, source: Image, results: Sequence[Text]) -> Image:
-        """Write the texts above their boxes, on a copy of a BGR image; OpenCV draws what is not ASCII as `?`."""
-        canvas = source.copy()
+    def draw(self, sample: Sample[Image], results: Sequence[Text]) -> Image:
+        """The image, and on it the texts above their boxes; OpenCV draws what is not ASCII as `?`."""
+        canvas = sample.source.copy()
         for one in results:
             draw_box(canvas, one.box, drawable(one.text), INK)
         return canvas
 
-    def samples(self, source: Image, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> PreparedTexts:
-        """Prepare `count` crops around the boxes in turn: first as they are, then a part of each.
-
-        Each is stretched to the whole of `size`, as in training: a batch of padding would prove little.
-        """
-        first = self.preprocess(source, boxes).boxes
-        chosen = first[np.arange(count) % len(first)].astype(np.float64)
-        sides = np.tile(chosen[:, 2:] - chosen[:, :2], 2)
-        inward = np.random.default_rng(0).uniform(0, 0.2, chosen.shape) * [1, 1, -1, -1]
-        inward[: len(first)] = 0
-        chosen += sides * inward
-        _, width = size
-        tensor = np.stack([self._normalised(_crop(source, box), width) for box in chosen])[:, None]
-        return PreparedTexts({"input": tensor}, (width,) * count, chosen.astype(np.float32))
-
     def sample_source(self) -> Path:
-        """Return a picture of one printed word."""
+        """A picture of one printed word."""
         return Path(__file__).parents[1] / "photographs" / "word.png"
-
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
-        """Return the content of MMDeploy's `pipeline.json` for this task; see `Task.sdk_pipeline`."""
-        widest = self._widest(sizes)
-        rescale = {
-            "type": "RescaleToHeight",
-            "height": self.height,
-            "min_width": self.min_width,
-            "max_width": widest if math.isfinite(widest) else None,
-            "width_divisor": self.width_divisor,
-        }
-        padding: dict[str, Any] = {"size": list(sizes.largest[::-1])} if sizes and sizes.fixed else {"size_divisor": 1}
-        steps: list[dict[str, Any]] = [
-            {"type": "LoadImageFromFile", "color_type": "grayscale"},
-            rescale,
-            {"type": "Normalize", "to_rgb": False, "mean": [self.mean], "std": [self.std]},
-            {"type": "Pad", **padding},
-            {"type": "DefaultFormatBundle"},
-            {"type": "Collect", "meta_keys": list(_SDK_META_KEYS), "keys": ["img"]},
-        ]
-        # The characters themselves, in place of a file of them: a bundle then needs no file beside those it has.
-        params = {
-            "type": "Dictionary",
-            "dict_list": list(self.dictionary.characters),
-            "with_padding": True,
-            "ignore_chars": ["padding"],
-        }
-        decoder = {"module": "mmocr", "component": "CTCConvertor", "params": params}
-        return pipeline(steps, self.sdk_model, decoder, batched)
-
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {"type": "mmocr", "task": "TextRecognition"}
 
 
 def drawable(text: str) -> str:
@@ -276,8 +213,8 @@ def _whole(image: Image) -> Floats:
     return np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
 
 
-def _crop(image: Image, box: NDArray[np.floating[Any]]) -> Image:
-    """Return the pixels of an image that a box touches, at least one."""
+def pixels_in(image: Image, box: NDArray[np.floating[Any]]) -> Image:
+    """The pixels of an image that a box touches, at least one."""
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(box[:2]), 0, (width - 1, height - 1)).astype(int)
     right, bottom = np.clip(np.ceil(box[2:]), (left + 1, top + 1), (width, height)).astype(int)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.tasks.nms import suppress
+from compiler.selection.nms import suppress
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, Floats, concatenate
 from compiler.tasks.voxel_detection.decoder import Decoder, best, sigmoid
 from compiler.tasks.voxel_detection.nms import rotated_nms, rotated_overlaps

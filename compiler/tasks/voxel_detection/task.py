@@ -12,21 +12,18 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
-from compiler.tasks import Task
+from compiler.tasks import Sample, Task
 from compiler.tasks.classes import Classes, color_of
 from compiler.tasks.points import Points, read_points
 from compiler.tasks.voxel_detection.birdseye import BirdsEye, Marked
-from compiler.tasks.voxel_detection.boxes3d import Boxes3D
 from compiler.tasks.voxel_detection.decoder import Decoder
-from compiler.tasks.voxel_detection.pairing import corner_distance, pair
-from compiler.tasks.voxel_detection.variations import exactly, padded, variation
-from compiler.tasks.voxel_detection.voxelization import Voxelization, Voxels
+from compiler.tasks.voxel_detection.voxelization import Voxelization, Voxels, padded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from compiler.config.sizes import Size, SizeRange
+    from compiler.config.sizes import SizeRange
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
@@ -63,6 +60,11 @@ class Detection3D:
     def center(self) -> Floats:
         """`[3]`, the middle of the box, in metres."""
         return self.bottom + np.array([0, 0, self.size[2] / 2], np.float32)
+
+    @property
+    def box(self) -> Floats:
+        """`[7]`: `bottom`, `size` and `yaw`, as a `Boxes3D` has them."""
+        return np.array([*self.bottom, *self.size, self.yaw], np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the detection as JSON can hold it: its fields, with arrays as lists."""
@@ -108,7 +110,7 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
     """
 
     name: ClassVar[str] = "voxel-detection"
-    unit: ClassVar[str] = "m"
+    proof: ClassVar[str] = "compiler.proof.voxel_detection:VoxelDetectionProof"
     source: ClassVar[str] = "points"
     sides: ClassVar[tuple[str, ...]] = ("voxels",)
     axes: ClassVar[Mapping[str, Mapping[int, str]]] = {
@@ -116,8 +118,6 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         "num_points": {0: "voxels"},
         "coors": {0: "voxels"},
     }
-    sdk_task: ClassVar[str] = "VoxelDetection"
-    sdk_model: ClassVar[str] = "voxeldetection"
 
     voxelization: Voxelization
     point_dimensions: int
@@ -136,34 +136,28 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         """Names of the network's outputs: the decoder's."""
         return self.decoder.outputs
 
-    def read(self, source: str | PathLike[str] | NDArray[Any]) -> Points:
-        """Read a point cloud, `[n, used_dimensions]`; see `read_points`."""
-        return read_points(source, self.point_dimensions, self.used_dimensions)
-
-    def read_boxes(self, box: Any, source: Points) -> None:
-        """Refuse boxes: the task looks at the whole cloud."""
+    def read(self, source: str | PathLike[str] | NDArray[Any], box: Any = None) -> Sample[Points]:
+        """A point cloud, `[n, used_dimensions]`; see `read_points`. Boxes are refused: it looks at whole clouds."""
         if box is not None:
             raise CompileError(
                 "a voxel detector looks at the whole point cloud",
                 where=f"box {box}",
                 fix="give no box; to search a part of a cloud, leave out the points of the rest",
             )
+        return Sample(read_points(source, self.point_dimensions, self.used_dimensions))
 
-    def preprocess(
-        self, source: Points, boxes: NDArray[np.floating[Any]] | None, sizes: SizeRange | None = None
-    ) -> PreparedVoxels:
-        """Sort the points of a cloud into voxels; see `Task.preprocess`.
+    def preprocess(self, sample: Sample[Points], sizes: SizeRange | None = None) -> PreparedVoxels:
+        """The points of a cloud, sorted into voxels; see `Task.preprocess`.
 
         Those that the engine cannot take are left out; where it needs more, the last is repeated.
         """
-        self.read_boxes(boxes, source)
-        voxels = self._voxels(source)
+        voxels = self.voxels(sample.source)
         if sizes:
             voxels = padded(voxels, *sizes.fit(len(voxels.voxels)))
-        return _prepared([voxels])
+        return prepared_clouds([voxels])
 
-    def _voxels(self, points: Points) -> Voxels:
-        """Return the voxels of a cloud, of which there is at least one."""
+    def voxels(self, points: Points) -> Voxels:
+        """The voxels of a cloud, of which there is at least one."""
         if points.ndim != 2 or points.shape[1] != self.used_dimensions:
             raise ValueError(f"points are [n, {self.used_dimensions}], not {list(points.shape)}")
         voxels = self.voxelization(points)
@@ -193,76 +187,23 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
                 )
         return results
 
-    def difference(self, a: Sequence[Detection3D], b: Sequence[Detection3D]) -> float:
-        """Return how far corners of an object's box in `a` are from the same in `b` at most, in metres.
-
-        Infinity where one of them lacks an object, unless only rounding decided about it; see `pair`.
-        """
-        distances = [0.0]
-        for item in {one.item for one in (*a, *b)}:
-            first, second = (_as_boxes([one for one in side if one.item == item]) for side in (a, b))
-            pairing = pair(first, second, self.decoder)
-            if any(map(np.any, pairing.unpaired())):
-                return float("inf")
-            distances += [
-                corner_distance(first.boxes[one], second.boxes[other], self.voxelization.point_cloud_range)
-                for one, other in pairing.pairs
-            ]
-        largest = float(np.max(distances))
-        return largest if np.isfinite(largest) else float("inf")
-
-    def draw(self, source: Points, results: Sequence[Detection3D]) -> Image:
-        """Draw the cloud from above, and on it the detections that score at least `score_threshold`."""
+    def draw(self, sample: Sample[Points], results: Sequence[Detection3D]) -> Image:
+        """The cloud from above, and on it the detections that score at least `score_threshold`."""
         marks = [
-            Marked(_as_boxes([one]).boxes[0], f"{one.name} {one.score:.2f}", color_of(one.label))
+            Marked(one.box, f"{one.name} {one.score:.2f}", color_of(one.label))
             for one in sorted(results, key=lambda one: one.score)
             if one.score >= self.score_threshold
         ]
-        return BirdsEye(self.voxelization.point_cloud_range).draw(source, marks)
-
-    def samples(
-        self, source: Points, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size
-    ) -> PreparedVoxels:
-        """Prepare a cloud, and then others that are like it, which together have exactly as many voxels as `size` says.
-
-        A batch of equal clouds would not show an engine that mixes up its items, and equal voxels none that mixes up
-        those.
-
-        Raises:
-            ValueError: There are more clouds than voxels.
-        """
-        self.read_boxes(boxes, source)
-        (total,) = size
-        if count > total:
-            raise ValueError(f"{count} clouds cannot share {total} voxels")
-        self._voxels(source)
-        shares = [total // count + (index < total % count) for index in range(count)]
-        clouds = []
-        for index, share in enumerate(shares):
-            varied = variation(source, index)
-            in_range = (self.voxelization.cells(varied) >= 0).any()
-            clouds.append(exactly(varied if in_range else source, self.voxelization, share))
-        return _prepared(clouds)
-
-    def other_samples(self, source: Points, boxes: NDArray[np.floating[Any]] | None, count: int, size: Size) -> Tensors:
-        """Return the inputs of a batch of other clouds; see `Task.other_samples`."""
-        return self.samples(variation(source, count), boxes, count, size).tensors
+        return BirdsEye(self.voxelization.point_cloud_range).draw(sample.source, marks)
 
     def sample_source(self) -> Path:
-        """Return a simulated scan of a street, with the columns that the model's dataset has."""
+        """A simulated scan of a street, with the columns that the model's dataset has."""
         name = "kitti.bin" if self.point_dimensions == _KITTI_COLUMNS else "nuscenes.bin"
         return Path(__file__).parents[1] / "pointclouds" / name
 
-    def sdk_pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> None:
-        """Return nothing: MMDeploy's SDK finds no objects in point clouds."""
 
-    def sdk_codebase(self) -> dict[str, Any]:
-        """Return the `codebase_config` of MMDeploy's `detail.json`; see `Task.sdk_codebase`."""
-        return {"type": "mmdet3d", "task": "VoxelDetection", "model_type": "end2end"}
-
-
-def _prepared(clouds: Sequence[Voxels]) -> PreparedVoxels:
-    """Return the voxels of several clouds one after the other."""
+def prepared_clouds(clouds: Sequence[Voxels]) -> PreparedVoxels:
+    """The voxels of several clouds, one after the other."""
     coors = [np.insert(cloud.coors, 0, index, axis=1) for index, cloud in enumerate(clouds)]
     tensors: dict[str, NDArray[Any]] = {
         "voxels": np.concatenate([cloud.voxels for cloud in clouds]),
@@ -270,16 +211,6 @@ def _prepared(clouds: Sequence[Voxels]) -> PreparedVoxels:
         "coors": np.concatenate(coors),
     }
     return PreparedVoxels(tensors, len(clouds))
-
-
-def _as_boxes(detections: Sequence[Detection3D]) -> Boxes3D:
-    """Return detections as arrays, without their velocities."""
-    boxes = [np.array([*one.bottom, *one.size, one.yaw], np.float32) for one in detections]
-    return Boxes3D(
-        np.array(boxes, np.float32).reshape(-1, _BOX),
-        np.array([one.score for one in detections], np.float32),
-        np.array([one.label for one in detections], np.int64),
-    )
 
 
 def _rounded(numbers: Floats) -> list[float]:

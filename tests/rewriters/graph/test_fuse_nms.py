@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from compiler.export import Axis, ExportOptions
-from compiler.networks.layers.nms import nms
+from compiler.selection.operators import nms
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter
 from rewriters.graph.fuse_nms import fuse_nms

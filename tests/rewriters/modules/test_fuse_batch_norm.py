@@ -1,147 +1,166 @@
+"""A normalisation is fused where it takes what a layer returns and nothing else does, however the two are called."""
+
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from compiler.networks.backbones.resnet import BasicBlock as OurBasicBlock
+from compiler.networks.backbones.resnet import Bottleneck as OurBottleneck
+from compiler.networks.layers.conv import ConvModule as OurConvModule
+from compiler.networks.layers.pillars import PFNLayer as OurPFNLayer
 from rewriters import Target, select
 from rewriters.apply import rewriting, rewritten
-from rewriters.modules.fuse_batch_norm import (
-    fuse_batch_norm,
-    fuse_batch_norm_in_basic_block,
-    fuse_batch_norm_in_bottleneck,
-    fuse_batch_norm_in_pillars,
-    fuse_batch_norm_in_sequence,
+from rewriters.modules.fuse_batch_norm import CONVOLUTIONS, fuse_batch_norm
+
+SELECTION = select([fuse_batch_norm], Target("onnxruntime"))
+IMAGE = torch.randn(2, 4, 9, 7, generator=torch.Generator().manual_seed(0))
+NO_LAYER = (
+    "its input is not the output of a Linear, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d or "
+    "ConvTranspose3d"
 )
-
-SELECTION = select(
-    [
-        fuse_batch_norm,
-        fuse_batch_norm_in_basic_block,
-        fuse_batch_norm_in_bottleneck,
-        fuse_batch_norm_in_pillars,
-        fuse_batch_norm_in_sequence,
-    ],
-    Target("onnxruntime"),
-)
+READ_ELSEWHERE = "something else reads its input too"
 
 
-class ConvModule(nn.Module):
-    def __init__(self, conv, bn):
-        super().__init__()
-        self.conv = conv
-        self.bn = bn
-        self.activate = nn.SiLU()
-
-    def forward(self, x):
-        return self.activate(self.bn(self.conv(x)))
-
-
-class BasicBlock(nn.Module):
-    def __init__(self, channels, downsample=None):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False), normalisation(channels)
-        self.conv2, self.bn2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False), normalisation(channels)
-        self.relu = nn.ReLU()
-        self.downsample = downsample or nn.Identity()
-
-    def forward(self, x):
-        transformed = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(transformed + self.downsample(x))
-
-
-class Bottleneck(BasicBlock):
-    def __init__(self, channels):
-        super().__init__(channels)
-        self.conv3, self.bn3 = nn.Conv2d(channels, channels, 1, bias=False), normalisation(channels)
-
-    def forward(self, x):
-        transformed = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
-        return self.relu(self.bn3(self.conv3(transformed)) + self.downsample(x))
-
-
-class PFNLayer(nn.Module):
-    def __init__(self, linear, norm):
-        super().__init__()
-        self.norm, self.linear = norm, linear
-
-    def forward(self, points):
-        return self.norm(self.linear(points).flatten(0, 1)).unflatten(0, points.shape[:2]).amax(dim=1)
-
-
-class Backwards(nn.Sequential):
-    def forward(self, x):
-        for module in reversed(self):
-            x = module(x)
-        return x
-
-
-class Standardised(nn.Conv2d):
-    def forward(self, x):
-        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
-
-
-def normalisation(channels, kind=nn.BatchNorm2d):
-    layer = kind(channels)
-    layer.running_mean.uniform_(-1, 1)
-    layer.running_var.uniform_(0.1, 2)
-    nn.init.uniform_(layer.weight, 0.5, 1.5)
-    nn.init.uniform_(layer.bias, -1, 1)
+def normalisation(channels, kind=nn.BatchNorm2d, **options):
+    layer = kind(channels, **options)
+    if layer.running_mean is not None:
+        layer.running_mean.uniform_(-1, 1)
+        layer.running_var.uniform_(0.1, 2)
+    if layer.affine:
+        nn.init.uniform_(layer.weight, 0.5, 1.5)
+        nn.init.uniform_(layer.bias, -1, 1)
     return layer
 
 
-def names(module):
-    return [type(child).__name__ for child in module.children()]
+def with_uneven_normalisations(network):
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.load_state_dict(normalisation(module.num_features, type(module)).state_dict())
+    return network.eval()
 
 
-def assert_contract_holds(network, input):
-    """Run the network with and without its rewriters; return the ledger's entries of those that fired."""
-    applied = rewritten(network, SELECTION)
+def normalisations(network):
+    return sum(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) for module in network.modules())
+
+
+def assert_contract_holds(network, *inputs):
+    """Run the network with and without its rewriter; return where it fired, and the reasons where it did not."""
+    applied = rewritten(network, SELECTION, inputs)
     with torch.no_grad(), rewriting(applied, measure=True) as ledger:
-        output = applied.network(input)
-        torch.testing.assert_close(output, network(input), atol=1e-4, rtol=0)
+        output, expected = applied.network(*inputs), network(*inputs)
+    torch.testing.assert_close(output, expected, atol=1e-4, rtol=0)
     fired = [entry for entry in ledger.entries() if entry.status == "fired"]
     assert all(entry.holds and entry.max_absolute_error < 1e-4 for entry in fired)
-    return {entry.name: entry.times for entry in fired}
+    assert normalisations(network) - normalisations(applied.network) == sum(entry.times for entry in fired)
+    skipped = {entry.reason for entry in ledger.entries() if entry.status == "skipped"}
+    return {place for entry in fired for place in entry.where}, skipped
+
+
+class PreActivation(nn.Module):
+    """A block that normalises, and then convolves (arXiv:1603.05027): the attributes' names are those of ResNet's."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(4, 4, 3, padding=1, bias=False), normalisation(4)
+        self.conv2, self.bn2 = nn.Conv2d(4, 4, 3, padding=1, bias=False), normalisation(4)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        out = self.conv1(self.relu(self.bn1(x)))
+        return x + self.conv2(self.relu(self.bn2(out * 0.5)))
+
+
+def named(name, base):
+    return type(name, (base,), {})
+
+
+@pytest.mark.parametrize(
+    ("network", "places"),
+    [
+        (OurConvModule(4, 4, 3, padding=1, norm_cfg={"type": "BN"}), {"bn"}),
+        (OurBasicBlock(4, 4), {"bn1", "bn2"}),
+        (OurBottleneck(4, 4), {"bn1", "bn2", "bn3"}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_our_blocks_are_fused(network, places):
+    assert assert_contract_holds(with_uneven_normalisations(network), IMAGE) == (places, set())
+
+
+@pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck", "ConvModule", "PFNLayer"])
+def test_a_pre_activation_block_of_the_same_name_is_left_alone(name):
+    network = named(name, PreActivation)().eval()
+    applied = rewritten(network, SELECTION, [IMAGE])
+    assert applied.replacements == ()
+    expected, output = network(IMAGE).flatten(), applied.network(IMAGE).flatten()
+    assert torch.equal(output, expected)
+    assert F.cosine_similarity(output, expected, dim=0).item() == pytest.approx(1)
+    assert {skipped.reason for skipped in applied.skipped} == {NO_LAYER}
+
+
+class Renamed(nn.Module):
+    """Holds its modules in another order than it runs them, under names that say nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = normalisation(4), nn.ReLU(), nn.ModuleDict({"d": nn.Conv2d(4, 4, 1)})
+
+    def forward(self, x):
+        return self.b(self.a(input=self.c["d"](x)))
+
+
+def test_neither_names_nor_the_order_of_attributes_matter():
+    assert assert_contract_holds(Renamed().eval(), IMAGE) == ({"a"}, set())
 
 
 def test_the_normalisation_disappears_and_the_original_keeps_its_own():
-    network = ConvModule(nn.Conv2d(3, 4, 1, bias=False), normalisation(4)).eval()
-    applied = rewritten(network, SELECTION)
-    assert isinstance(applied.network.bn, nn.Identity)
-    assert applied.network.conv.bias is not None
-    assert isinstance(network.bn, nn.BatchNorm2d)
-    assert network.conv.bias is None
+    network = nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), normalisation(4)).eval()
+    applied = rewritten(network, SELECTION, [IMAGE])
+    assert isinstance(applied.network[1], nn.Identity)
+    assert applied.network[0].bias is not None
+    assert isinstance(network[1], nn.BatchNorm2d)
+    assert network[0].bias is None
+
+
+CONVOLUTION_OPTIONS = {
+    "kind": st.sampled_from(CONVOLUTIONS),
+    "groups": st.sampled_from([1, 2, 4]),
+    "kernel": st.sampled_from([1, 2, 3]),
+    "bias": st.booleans(),
+    "affine": st.booleans(),
+    "seed": st.integers(0, 99),
+}
 
 
 @settings(deadline=None)
-@given(
-    groups=st.sampled_from([1, 2, 4]),
-    kernel=st.sampled_from([1, 3, 5]),
-    bias=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_the_contract_holds_for_every_kind_of_convolution(groups, kernel, bias, seed):
+@given(**CONVOLUTION_OPTIONS)
+def test_the_contract_holds_for_every_kind_of_convolution(kind, groups, kernel, bias, affine, seed):
     torch.manual_seed(seed)
-    convolution = nn.Conv2d(4, 8, kernel, padding=kernel // 2, groups=groups, bias=bias)
-    network = ConvModule(convolution, normalisation(8)).eval()
-    assert assert_contract_holds(network, torch.randn(2, 4, 9, 7)) == {"fuse_batch_norm": 1}
-
-
-@settings(deadline=None)
-@given(kernel=st.sampled_from([2, 3, 4]), bias=st.booleans(), seed=st.integers(0, 99))
-def test_the_contract_holds_for_a_transposed_convolution(kernel, bias, seed):
-    torch.manual_seed(seed)
-    network = nn.Sequential(nn.ConvTranspose2d(4, 6, kernel, stride=2, bias=bias), normalisation(6), nn.ReLU()).eval()
-    assert assert_contract_holds(network, torch.randn(2, 4, 5, 7)) == {"fuse_batch_norm_in_sequence": 1}
+    axes = int(kind.__name__[-2])
+    convolution = kind(4, 8, kernel, stride=2, padding=kernel // 2, groups=groups, bias=bias)
+    follower = normalisation(8, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[axes - 1], affine=affine)
+    network = nn.Sequential(convolution, follower, nn.ReLU()).eval()
+    assert assert_contract_holds(network, torch.randn(2, 4, *(7, 6, 5)[:axes])) == ({"1"}, set())
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_pillar_feature_net_is_fused_into_its_linear_layer(bias):
+def test_a_linear_layer_takes_over_what_normalises_its_outputs(bias):
     torch.manual_seed(0)
-    network = PFNLayer(nn.Linear(5, 4, bias=bias), normalisation(4, nn.BatchNorm1d)).eval()
-    assert assert_contract_holds(network, torch.randn(7, 3, 5)) == {"fuse_batch_norm_in_pillars": 1}
-    fused = rewritten(network, SELECTION).network
+    network = nn.Sequential(nn.Linear(5, 4, bias=bias), normalisation(4, nn.BatchNorm1d)).eval()
+    assert assert_contract_holds(network, torch.randn(7, 5)) == ({"1"}, set())
+
+
+def test_a_pillar_feature_net_is_fused_into_its_linear_layer():
+    torch.manual_seed(0)
+    network = with_uneven_normalisations(OurPFNLayer(5, 4, norm_cfg={"type": "BN1d"}))
+    points = torch.randn(7, 3, 5)
+    assert assert_contract_holds(network, points) == ({"norm"}, set())
+    fused = rewritten(network, SELECTION, [points]).network
     assert isinstance(fused.norm, nn.Identity)
     assert fused.linear.bias is not None
     assert isinstance(network.norm, nn.BatchNorm1d)
@@ -150,93 +169,231 @@ def test_a_pillar_feature_net_is_fused_into_its_linear_layer(bias):
 def test_a_sequence_keeps_the_places_of_its_modules():
     torch.manual_seed(0)
     network = nn.Sequential(
-        nn.Conv2d(3, 4, 3, bias=False), normalisation(4), nn.Conv2d(4, 5, 1), nn.ReLU(), normalisation(5)
+        nn.Conv2d(4, 4, 3, bias=False), normalisation(4), nn.Conv2d(4, 5, 1), nn.ReLU(), normalisation(5)
     ).eval()
-    fused = rewritten(network, SELECTION).network
+    fused = rewritten(network, SELECTION, [IMAGE]).network
     # The last normalisation follows an activation.
-    assert names(fused) == ["Conv2d", "Identity", "Conv2d", "ReLU", "BatchNorm2d"]
+    kinds = [type(child).__name__ for child in fused.children()]
+    assert kinds == ["Conv2d", "Identity", "Conv2d", "ReLU", "BatchNorm2d"]
     assert [*fused.state_dict()][:2] == ["0.weight", "0.bias"]
     assert fused[2].weight is network[2].weight
-    assert_contract_holds(network, torch.randn(2, 3, 8, 8))
+    assert assert_contract_holds(network, IMAGE) == ({"1"}, {NO_LAYER})
 
 
-def test_residual_blocks_are_fused_by_number():
-    torch.manual_seed(0)
-    shortcut = nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), normalisation(4))
-    network = nn.Sequential(BasicBlock(4, shortcut), Bottleneck(4)).eval()
-    fired = assert_contract_holds(network, torch.randn(2, 4, 8, 8))
-    assert fired == {
-        "fuse_batch_norm_in_basic_block": 1,
-        "fuse_batch_norm_in_bottleneck": 1,
-        "fuse_batch_norm_in_sequence": 1,
-    }
-    fused = rewritten(network, SELECTION).network
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
-    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == 6
+class Block(nn.Module):
+    def __init__(self, conv, bn):
+        super().__init__()
+        self.conv, self.bn = conv, bn
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
 
 
 def test_a_convolution_shared_by_several_normalisations_takes_over_each_of_them():
     torch.manual_seed(0)
     shared = nn.Conv2d(4, 4, 3, padding=1, bias=False)
-    network = nn.Sequential(ConvModule(shared, normalisation(4)), ConvModule(shared, normalisation(4))).eval()
+    network = nn.Sequential(Block(shared, normalisation(4)), Block(shared, normalisation(4))).eval()
     weight = shared.weight.clone()
-    assert assert_contract_holds(network, torch.randn(2, 4, 8, 8)) == {"fuse_batch_norm": 2}
+    assert assert_contract_holds(network, IMAGE) == ({"0.bn", "1.bn"}, set())
     assert torch.equal(shared.weight, weight)
-    first, second = rewritten(network, SELECTION).network
+    first, second = rewritten(network, SELECTION, [IMAGE]).network
     assert not torch.equal(first.conv.weight, second.conv.weight)
 
 
+class Pyramid(nn.Module):
+    """Runs one block on several sizes, as the heads of detectors do."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = Block(nn.Conv2d(4, 4, 3), normalisation(4))
+
+    def forward(self, x):
+        return self.block(x).mean() + self.block(x[..., ::2, ::2]).mean()
+
+
+def test_two_modules_that_are_used_twice_together_are_fused_once():
+    assert assert_contract_holds(Pyramid().eval(), IMAGE) == ({"block.bn"}, set())
+
+
+def test_a_block_under_two_names_stays_one_block():
+    shared = Block(nn.Conv2d(4, 4, 1), normalisation(4))
+    network = nn.Sequential(shared, shared).eval()
+    assert assert_contract_holds(network, IMAGE) == ({"0.bn"}, set())
+    fused = rewritten(network, SELECTION, [IMAGE]).network
+    assert fused[0] is fused[1]
+
+
+class Uses(nn.Module):
+    """A convolution, a normalisation, and what a test does with them."""
+
+    def __init__(self, use, conv=None, bn=None):
+        super().__init__()
+        self.conv = conv or nn.Conv2d(4, 4, 3, padding=1)
+        self.bn = bn or normalisation(4)
+        self.other = nn.Conv2d(4, 4, 3, padding=1)
+        self.use = use
+
+    def forward(self, x):
+        return self.use(self, x)
+
+
+def twice(module, x):
+    convolved = module.conv(x)
+    return module.bn(convolved) + convolved
+
+
+def read_through_a_part(module, x):
+    convolved = module.conv(x)
+    return module.bn(convolved) + convolved[:, :, :1]
+
+
+def read_in_another_shape(module, x):
+    convolved = module.conv(x)
+    return module.bn(convolved) + convolved.flatten(1).mean()
+
+
+def changed_in_place(module, x):
+    convolved = module.conv(x)
+    convolved.relu_()
+    return module.bn(convolved)
+
+
+def also_returned(module, x):
+    convolved = module.conv(x)
+    return module.bn(convolved), convolved
+
+
+def normalised_twice(module, x):
+    convolved = module.conv(x)
+    return module.bn(convolved) + module.bn(convolved)
+
+
+def once_without(module, x):
+    return module.bn(module.conv(x)) + module.conv(x)
+
+
+def of_two(module, x):
+    return module.bn(module.conv(x)) + module.bn(module.other(x))
+
+
+def of_another_too(module, x):
+    return module.bn(module.conv(x)) + module.bn(x)
+
+
+def by_hand(module, x):
+    return F.batch_norm(module.conv(x), module.bn.running_mean, module.bn.running_var)
+
+
+def weight_read(module, x):
+    return module.bn(module.conv(x)) + F.conv2d(x, module.conv.weight, padding=1)
+
+
+def scale_read(module, x):
+    return module.bn(module.conv(x)) * module.bn.weight.mean()
+
+
+def in_order(module, x):
+    return module.bn(module.conv(x))
+
+
+def transposed(module, x):
+    return module.bn(module.conv(x).transpose(2, 3))
+
+
 @pytest.mark.parametrize(
-    ("module", "reason"),
+    ("use", "reason"),
     [
-        (ConvModule(nn.Conv2d(3, 4, 1), nn.Identity()).eval(), "it has no batch normalisation"),
-        (ConvModule(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4)).eval(), "it has no batch normalisation"),
-        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval(), "it has no batch normalisation"),
-        (
-            nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), normalisation(4)).eval(),
-            "what it normalises does not come from a plain Conv2d or ConvTranspose2d",
-        ),
-        (
-            nn.Sequential(nn.Conv1d(3, 4, 1), normalisation(4)).eval(),
-            "what it normalises does not come from a plain Conv2d or ConvTranspose2d",
-        ),
-        (
-            # Of three axes, as a linear layer may give, the normalisation takes the second for the channels.
-            nn.Sequential(nn.Linear(4, 4), normalisation(4, nn.BatchNorm1d)).eval(),
-            "it has no batch normalisation",
-        ),
-        (
-            PFNLayer(nn.Identity(), normalisation(4, nn.BatchNorm1d)).eval(),
-            "what it normalises does not come from a plain Linear",
-        ),
-        (PFNLayer(nn.Linear(3, 4), normalisation(4, nn.BatchNorm1d)), "the normalisation depends on the batch"),
-        (PFNLayer(nn.Linear(3, 4), nn.LayerNorm(4)).eval(), "it has no batch normalisation"),
-        (
-            nn.Sequential(Standardised(3, 4, 1), normalisation(4)).eval(),
-            "what it normalises does not come from a plain Conv2d or ConvTranspose2d",
-        ),
-        (
-            nn.Sequential(nn.ConvTranspose2d(4, 4, 1, groups=2), normalisation(4)).eval(),
-            "the transposed convolution has groups",
-        ),
-        (
-            Backwards(nn.Conv2d(3, 4, 1), normalisation(4)).eval(),
-            "it does not run its modules one after the other",
-        ),
-        (ConvModule(nn.Conv2d(3, 4, 1), normalisation(4)), "the normalisation depends on the batch"),
-        (
-            ConvModule(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)).eval(),
-            "the normalisation depends on the batch",
-        ),
+        (twice, READ_ELSEWHERE),
+        (read_through_a_part, READ_ELSEWHERE),
+        (read_in_another_shape, READ_ELSEWHERE),
+        (changed_in_place, READ_ELSEWHERE),
+        (also_returned, READ_ELSEWHERE),
+        (normalised_twice, READ_ELSEWHERE),
+        (once_without, READ_ELSEWHERE),
+        (of_two, "its input is the output of several modules"),
+        (of_another_too, NO_LAYER),
+        (by_hand, "the network does not call it"),
+        (transposed, NO_LAYER),
+        (weight_read, "the weights of conv are read elsewhere too"),
+        (scale_read, "the weights of bn are read elsewhere too"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_the_network_uses_otherwise_is_left_alone(use, reason):
+    assert assert_contract_holds(Uses(use).eval(), IMAGE) == (set(), {reason})
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+
+
+class Clipped(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x).clamp(max=1)
+
+
+def hooked(module):
+    module.register_forward_hook(lambda module, args, output: output * 2)
+    return module
+
+
+def with_another_forward(module):
+    module.forward = lambda x: F.relu(F.conv2d(x, module.weight, module.bias, padding=1))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("conv", "bn", "reasons"),
+    [
+        (Standardised(4, 4, 1), None, {NO_LAYER}),
+        (None, normalisation(4, Clipped), set()),
+        (hooked(nn.Conv2d(4, 4, 1)), None, {"conv has hooks"}),
+        (None, hooked(normalisation(4)), {"bn has hooks"}),
+        (with_another_forward(nn.Conv2d(4, 4, 3)), None, {"conv has a forward of its own"}),
+        (nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1)), None, {NO_LAYER}),
+        (None, nn.BatchNorm2d(4, track_running_stats=False), {"the normalisation depends on the batch"}),
+        (None, nn.GroupNorm(2, 4), set()),
+        (nn.Identity(), None, {NO_LAYER}),
     ],
 )
-def test_anything_else_is_skipped_with_a_reason(module, reason):
-    applied = rewritten(module, SELECTION)
-    assert applied.replacements == ()
-    assert [skipped.reason for skipped in applied.skipped] == [reason]
+def test_what_is_no_plain_layer_or_normalisation_is_left_alone(conv, bn, reasons):
+    fired, skipped = assert_contract_holds(Uses(in_order, conv, bn).eval(), IMAGE)
+    assert not fired
+    assert skipped == (reasons or {"the network has no such modules"})
 
 
-def test_a_namesake_without_convolutions_is_skipped():
-    namesake = type("BasicBlock", (nn.Identity,), {})()
-    (skipped,) = rewritten(namesake, SELECTION).skipped
-    assert skipped.reason == "it has no batch normalisation"
+def test_a_normalisation_that_is_trained_is_left_alone_and_not_trained_by_looking():
+    network = nn.Sequential(nn.Conv2d(4, 4, 1), normalisation(4)).train()
+    before = copy.deepcopy(network.state_dict())
+    applied = rewritten(network, SELECTION, [IMAGE])
+    assert [skipped.reason for skipped in applied.skipped] == ["the normalisation depends on the batch"]
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_of_three_axes_a_normalisation_takes_the_second_which_a_linear_layer_does_not_give():
+    network = nn.Sequential(nn.Linear(4, 4), normalisation(4, nn.BatchNorm1d)).eval()
+    reason = "it normalises another axis than that of the linear layer's outputs"
+    assert assert_contract_holds(network, torch.randn(2, 4, 4)) == (set(), {reason})
+
+
+def test_a_convolution_that_is_flattened_has_other_channels():
+    network = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Flatten(), normalisation(4 * 63, nn.BatchNorm1d)).eval()
+    assert assert_contract_holds(network, IMAGE) == (set(), {"the output of the convolution is reshaped before"})
+
+
+def test_which_of_several_places_is_meant_has_to_be_seen():
+    shared = nn.Conv2d(4, 4, 1)
+    network = Uses(lambda module, x: module.bn(module.convs[1](x)), bn=normalisation(4))
+    network.convs = nn.ModuleList([shared, shared])
+    (reason,) = assert_contract_holds(network.eval(), IMAGE)[1]
+    assert reason.startswith("its input is the output of a module in several places")
+
+
+def test_a_network_without_normalisations_is_not_run():
+    def never(module, args):
+        raise AssertionError
+
+    network = nn.Sequential(nn.Conv2d(4, 4, 1))
+    network.register_forward_pre_hook(never)
+    assert rewritten(network, SELECTION, [IMAGE]).skipped == ()

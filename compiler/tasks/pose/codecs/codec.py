@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,6 @@ class Codec(ABC):
 
     outputs: ClassVar[tuple[str, ...]]
     """Names of the network's outputs that hold the coordinates, in order. The axes of each are items, then points."""
-    sdk_component: ClassVar[str]
-    """What MMDeploy's SDK calls the decoder."""
-    sdk_options: ClassVar[Mapping[str, Any]] = {}
-    """What MMDeploy tells of its own exporter, to the decoder and in `codebase_config`."""
     input_size: tuple[int, int]
     """Width and height of the network's input, in pixels."""
 
@@ -47,7 +43,3 @@ class Codec(ABC):
             shift_heatmap: Move heat maps one column to the right, where the network's heat maps are a fraction of a
                 column off the mirror's axis. Other outputs stay as they are.
         """
-
-    @abstractmethod
-    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
-        """Return the `params` that make the decoder of MMDeploy's SDK decode like this codec."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,7 +27,6 @@ class HeatmapCodec(Codec):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("output",)
-    sdk_component: ClassVar[str] = "TopdownHeatmapSimpleHeadDecode"
 
     input_size: tuple[int, int]
     heatmap_size: tuple[int, int]
@@ -62,16 +61,6 @@ class HeatmapCodec(Codec):
             heatmaps = np.concatenate([heatmaps[..., :1], heatmaps[..., :-1]], axis=-1)
         return {"output": heatmaps}
 
-    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
-        """Return the sizes and the way of flipping as MMDeploy writes them; see `Codec.sdk_params`."""
-        return {
-            "flip_mode": "heatmap",
-            "shift_heatmap": shift_heatmap,
-            "type": type(self).__name__,
-            "input_size": list(self.input_size),
-            "heatmap_size": list(self.heatmap_size),
-        }
-
 
 @dataclass(frozen=True)
 class MSRAHeatmap(HeatmapCodec):
@@ -104,13 +93,6 @@ class MSRAHeatmap(HeatmapCodec):
         else:
             points += peaks.quarter_offset(heatmaps, points)
         return self.to_input(points), scores
-
-    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
-        """Return the codec as MMDeploy writes it; see `Codec.sdk_params`."""
-        params = {**super().sdk_params(shift_heatmap), "sigma": self.sigma, "post_process": "default"}
-        if not self.unbiased:
-            return params
-        return {**params, "unbiased": True, "post_process": "unbiased", "modulate_kernel": self.blur_kernel_size}
 
 
 @dataclass(frozen=True)
@@ -150,16 +132,6 @@ class UDPHeatmap(HeatmapCodec):
         steps = np.array(self.heatmap_size) - 1
         return np.asarray(points / steps * np.array(self.input_size), np.float32)
 
-    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
-        """Return the codec as MMDeploy writes it; see `Codec.sdk_params`."""
-        return {
-            **super().sdk_params(shift_heatmap),
-            "sigma": self.sigma,
-            "post_process": "default",
-            "use_udp": True,
-            "modulate_kernel": self.blur_kernel_size,
-        }
-
 
 @dataclass(frozen=True)
 class MegviiHeatmap(HeatmapCodec):
@@ -189,15 +161,6 @@ class MegviiHeatmap(HeatmapCodec):
         inside = peaks.away_from_edges(heatmaps, points, before=2, after=1)
         points += inside[..., None] * (peaks.quarter_offset(heatmaps, points) + np.float32(0.5))
         return self.to_input(points), values / np.float32(255) + np.float32(0.5)
-
-    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
-        """Return the codec as MMDeploy writes it; see `Codec.sdk_params`."""
-        return {
-            **super().sdk_params(shift_heatmap),
-            "kernel_size": self.kernel_size,
-            "post_process": "megvii",
-            "modulate_kernel": self.kernel_size,
-        }
 
 
 def _check_gaussian(sigma: float) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -32,8 +32,6 @@ class SimCCLabel(Codec):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("simcc_x", "simcc_y")
-    sdk_component: ClassVar[str] = "SimCCLabelDecode"
-    sdk_options: ClassVar[Mapping[str, Any]] = {"export_postprocess": False}
 
     input_size: tuple[int, int]
     sigma: tuple[float, float] = (6.0, 6.0)
@@ -81,17 +79,6 @@ class SimCCLabel(Codec):
         """Swap left and right points, and reverse columns; rows stay. See `Codec.mirror`."""
         simcc_x, simcc_y = (outputs[name][:, list(swap)] for name in self.outputs)
         return {"simcc_x": simcc_x[..., ::-1], "simcc_y": simcc_y}
-
-    def sdk_params(self, shift_heatmap: bool) -> dict[str, Any]:
-        """Return the codec as MMDeploy writes it; see `Codec.sdk_params`."""
-        return {
-            "type": "SimCCLabel",
-            "input_size": list(self.input_size),
-            "sigma": list(self.sigma),
-            "simcc_split_ratio": self.simcc_split_ratio,
-            "normalize": self.normalize,
-            "use_dark": self.use_dark,
-        }
 
 
 def _blur_size(sigma: float) -> int:

@@ -1,0 +1,105 @@
+"""The arguments of a verb: places and flags as argparse has them, and options that are spelt `key=value`."""
+
+from __future__ import annotations
+
+import re
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from compiler.errors import UsageError, nearest
+
+COMMAND = "python -m compiler"
+_OPTION = re.compile(r"([A-Za-z]\w*)=(.*)", re.DOTALL)
+
+
+class Parser(ArgumentParser):
+    """The parser of one verb. What it cannot take is a UsageError; it prints nothing, and never ends the process.
+
+    Args:
+        verb: The verb's name.
+        usage: What follows the verb on a command line.
+        takes: The same in the words of a message, such as "one bundle".
+        description: What the verb does.
+        examples: Command lines, without `python -m compiler`.
+    """
+
+    def __init__(self, verb: str, usage: str, takes: str, description: str, examples: Sequence[str]) -> None:
+        super().__init__(
+            usage=f"{COMMAND} {verb} {usage}",
+            description=description,
+            epilog="\n".join(["examples:", *(f"  {COMMAND} {example}" for example in examples)]),
+            formatter_class=RawDescriptionHelpFormatter,
+            add_help=False,
+            allow_abbrev=False,
+        )
+        self.verb = verb
+        self.takes = takes
+        self.flags: list[str] = []
+        self.options: list[str] = []
+        self._spellings = self.add_argument_group("given as name=value")  # argparse leaves it out while it is empty
+        self.add_argument("--help", "-h", action="store_true", help="show this")
+
+    def add_argument(self, *names: Any, **settings: Any) -> Action:
+        """Add a place or a flag, as argparse does."""
+        action = super().add_argument(*names, **settings)
+        self.flags.extend(action.option_strings)
+        return action
+
+    def add_option(self, *names: str, spelling: str, text: str) -> None:
+        """Add an option that is spelt `name=value`, or one that goes by several names."""
+        self.options.extend(names)
+        self._spellings.description = f"{self._spellings.description or ''}{spelling}\n    {text}\n"
+
+    def parsed(self, words: Sequence[str]) -> Namespace:
+        """What the words say; `options` holds the values of those that are spelt `name=value`.
+
+        Raises:
+            UsageError: One of them is unknown, or one is missing.
+        """
+        found = [_OPTION.fullmatch(word) if self.options else None for word in words]
+        options = {match[1]: match[2] for match in found if match}
+        rest = [word for word, match in zip(words, found, strict=True) if not match]
+        self._refuse_unknown(options, rest)
+        given, surplus = self.parse_known_intermixed_args(rest)
+        if surplus:
+            raise self._refused(f"{self.verb} takes {self.takes}", surplus[0])
+        given.options = options
+        return given
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse what argparse cannot take: something is missing, or has no value."""
+        raise UsageError(f"{self.verb} takes {self.takes}", where="command line", why=message, fix=str(self.usage))
+
+    def _refuse_unknown(self, options: dict[str, str], rest: Sequence[str]) -> None:
+        for name, value in options.items():
+            if name not in self.options:
+                raise self._refused(f"{self.verb} takes no option '{name}'", f"{name}={value}", name)
+            if not value:
+                raise UsageError(f"the option '{name}' has no value", where=f"{name}=", fix=str(self.usage))
+        for word in rest:
+            flag = word.partition("=")[0]
+            if word.startswith("-") and flag not in self.flags:
+                raise self._refused(f"{self.verb} takes no such flag", flag)
+
+    def _refused(self, what: str, where: str, name: str = "") -> UsageError:
+        choice = nearest(name or where, self.options if name else [*self.flags, *self.options])
+        return UsageError(what, where=where, fix=f"{choice} ({self.usage})")
+
+
+def one_of(flag: str, choices: Sequence[str]) -> Callable[[str], str]:
+    """The type of a flag's value that is one of a few words; argparse's own `choices` names no nearest."""
+
+    def chosen(word: str) -> str:
+        if word not in choices:
+            raise UsageError(f"{flag} takes no '{word}'", where=f"{flag} {word}", fix=nearest(word, choices))
+        return word
+
+    return chosen
+
+
+def add_config_dir(parser: Parser) -> None:
+    """Add `--config-dir`, to verbs that compose a config or list what can be composed."""
+    text = "a config folder of your own, with your own model/ and backend/ files in it"
+    parser.add_argument("--config-dir", "-cd", type=Path, metavar="DIR", help=text)

@@ -1,0 +1,50 @@
+"""What the verbs share that compose a config from overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.cli.arguments import Parser, add_config_dir
+from compiler.config import CompileConfig, compose
+from compiler.config.search import config_loader
+from compiler.openmmlab.translated_model import translated_model
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
+DEPLOY_NAME = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"
+
+
+def add_overrides(parser: Parser) -> None:
+    """Add the overrides of a config, and where else its choices are found."""
+    text = "group=option chooses, key=value sets what `compile --cfg job` shows; a leading + is allowed"
+    parser.add_argument("overrides", nargs="*", metavar="override", help=text)
+    add_config_dir(parser)
+
+
+def composed(overrides: Sequence[str], config_dir: Path | None) -> CompileConfig:
+    """The config of a run; a model of OpenMMLab's is translated for it.
+
+    Raises:
+        CompileError: It cannot be composed, or the model cannot be translated.
+    """
+    with translated_model(overrides) as folder:
+        return compose(overrides, config_dir, folder)
+
+
+def choices(config_dir: Path | None) -> str:
+    """What can be composed, a line for each group."""
+    loader = config_loader(config_dir)
+    options = {group: loader.get_group_options(group) for group in sorted(_groups(loader))}
+    lines = [f"{group}: {', '.join(sorted(names))}" for group, names in options.items() if names]
+    return "\n  ".join(["choices (group=option):", *lines, f"deploy: {DEPLOY_NAME}"]) + "\n"
+
+
+def _groups(loader: ConfigLoader, parent: str = "") -> Iterator[str]:
+    for name in loader.list_groups(parent):
+        group = f"{parent}/{name}" if parent else name
+        if group != "hydra":
+            yield group
+            yield from _groups(loader, group)

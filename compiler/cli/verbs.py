@@ -1,0 +1,48 @@
+"""The verbs, and which of them a command line means."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from compiler.cli.build import VERB as BUILD
+from compiler.cli.compile import VERB as COMPILE
+from compiler.cli.doctor import VERB as DOCTOR
+from compiler.cli.explain import VERB as EXPLAIN
+from compiler.cli.help import VERB as HELP
+from compiler.cli.import_config import VERB as IMPORT
+from compiler.cli.plan import VERB as PLAN
+from compiler.cli.predict import VERB as PREDICT
+from compiler.cli.verb import Verb
+from compiler.errors import UsageError, nearest
+
+VERBS = {verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, IMPORT, DOCTOR, HELP)}
+
+
+def verb_named(name: str) -> Verb:
+    """The verb of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in VERBS:
+        raise UsageError(f"there is no verb '{name}'", where="command line", fix=nearest(name, VERBS))
+    return VERBS[name]
+
+
+def understood(words: Sequence[str]) -> tuple[Verb, Namespace]:
+    """The verb that a command line means, and its arguments. No verb means compile.
+
+    Raises:
+        UsageError: There is no such verb, or it takes no such arguments.
+    """
+    name, rest = (None, words) if not words or _is_argument(words[0]) else (words[0], words[1:])
+    verb = COMPILE if name is None else verb_named(name)
+    if "--help" in rest or "-h" in rest:
+        flags, _ = HELP.parser().parse_known_args(list(rest))
+        return HELP, Namespace(verb=name, config_dir=flags.config_dir)
+    return verb, verb.parser().parsed(rest)
+
+
+def _is_argument(word: str) -> bool:
+    return "=" in word or word.startswith(("-", "+", "~"))

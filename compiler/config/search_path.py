@@ -1,0 +1,54 @@
+"""Where Hydra looks for configs beside ours, told through its plugin interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from compiler.errors import UsageError
+
+# Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
+_FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", default=(None, None))
+
+
+class Folders(SearchPathPlugin):
+    """A translated model before our configs, and a folder of the user's after them."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add the folders of `searched`."""
+        config_dir, model_folder = _FOLDERS.get()
+        if config_dir is not None:
+            search_path.append("command-line", f"file://{config_dir.resolve()}")
+        if model_folder is not None:
+            search_path.prepend("translated-model", f"file://{model_folder}", "main")
+
+
+@contextmanager
+def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[None]:
+    """Let what Hydra composes within this block come from these folders too.
+
+    Args:
+        config_dir: A folder of the user's, searched after ours.
+        model_folder: A folder that holds a translated model, searched before ours.
+
+    Raises:
+        UsageError: The user's folder does not exist.
+    """
+    if config_dir is not None and not config_dir.is_dir():
+        raise UsageError(
+            f"the config folder {config_dir} does not exist",
+            where="--config-dir",
+            fix="name a folder that holds model/ or backend/ files",
+        )
+    Plugins.instance().register(Folders)
+    token = _FOLDERS.set((config_dir, model_folder))
+    try:
+        yield
+    finally:
+        _FOLDERS.reset(token)

@@ -1,0 +1,1 @@
+"""ONNX graphs, and the runtime that says what they compute."""

@@ -1,0 +1,177 @@
+"""ONNX Runtime on the CPU: the one place that opens it. It runs engines, and it is the reference of every proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compiler.artifact import Tensors
+from compiler.errors import CompileError, UsageError, nearest
+
+if TYPE_CHECKING:
+    import onnx
+
+OPTIMIZATIONS = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "disabled": "ORT_DISABLE_ALL",
+}
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How a graph is run.
+
+    Attributes:
+        optimization: Of the graph, when it is opened: one of `OPTIMIZATIONS`.
+        threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
+        spinning: Whether threads wait actively for work: fastest alone, slow beside another session in one process.
+        unsigned_weights: Whether 8-bit weights are taken as unsigned where sums of signed ones saturate (see
+            `sums_saturate`). ONNX Runtime refuses a model in which two nodes read one such weight then.
+    """
+
+    optimization: str = "all"
+    threads: int | None = None
+    spinning: bool = True
+    unsigned_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimization not in OPTIMIZATIONS:
+            raise UsageError(
+                f"there is no optimization level '{self.optimization}'",
+                where="backend.optimization",
+                fix=nearest(self.optimization, OPTIMIZATIONS),
+            )
+
+
+BESIDE_OTHERS = RuntimeOptions(spinning=False)
+"""Many sessions are open at once: threads that wait actively would take the cores from each other."""
+AS_WRITTEN = RuntimeOptions("disabled", spinning=False)
+"""Every node is run as the graph says, in float where it is dequantised: the proof compares graphs as they are."""
+
+
+class OnnxRuntimeSession:
+    """A model, open on the CPU.
+
+    Args:
+        model: A file, or what is in memory; not changed.
+        outputs: The tensors to return, graph inputs included; without any, the model's own outputs.
+        options: How it is run.
+
+    Raises:
+        CompileError: ONNX Runtime is not installed, or refuses the model.
+    """
+
+    def __init__(
+        self,
+        model: Path | onnx.ModelProto,
+        outputs: Sequence[str] = (),
+        options: RuntimeOptions = RuntimeOptions(),
+    ) -> None:
+        self._session, inputs = _open(model, outputs, options)
+        self._computed = [output.name for output in self._session.get_outputs()]
+        self._passed = [name for name in outputs if name in inputs]
+
+    @classmethod
+    def as_written(cls, path: Path) -> OnnxRuntimeSession:
+        """A file that is run as it is, beside others.
+
+        Raises:
+            CompileError: See the class.
+        """
+        return cls(path, options=AS_WRITTEN)
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """The outputs by name, for inputs by name.
+
+        Raises:
+            CompileError: ONNX Runtime refuses the input.
+        """
+        try:
+            found = self._session.run(self._computed, dict(tensors))
+        except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+            raise CompileError(
+                "the Program does not run on this input",
+                why=" ".join(str(error).split()),
+                fix="prove the Program in fp32 first: precision=fp32",
+            ) from error
+        passed = {name: tensors[name] for name in self._passed}
+        return {**passed, **dict(zip(self._computed, found, strict=True))}
+
+
+@cache
+def sums_saturate() -> bool:
+    """Whether this machine's kernels lose what pairs of 8-bit products exceed 16 bits by.
+
+    Those for unsigned activations and signed weights do on x86-64 without VNNI. Measured, since no operating system
+    says it in one way: two products of 255 and 127 are added, 32 times.
+    """
+    import onnx.parser
+    import onnxruntime
+
+    text = """<ir_version: 8, opset_import: ["": 13]>
+        g (uint8[1, 64] a, int8[64, 16] b) => (int32[1, 16] y) { y = MatMulInteger (a, b) }"""
+    session = onnxruntime.InferenceSession(
+        onnx.parser.parse_model(text).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (sums,) = session.run(None, {"a": np.full((1, 64), 255, np.uint8), "b": np.full((64, 16), 127, np.int8)})
+    return bool((sums != 64 * 255 * 127).any())
+
+
+def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: RuntimeOptions) -> tuple[Any, set[str]]:
+    """A session of ONNX Runtime's own, and the names of the model's inputs where outputs are asked for."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise CompileError(
+            "ONNX Runtime is not installed", where=_name(model), fix="pip install onnxruntime"
+        ) from error
+    inputs: set[str] = set()
+    if not isinstance(model, Path):
+        inputs = {value.name for value in model.graph.input}
+        computed = [name for name in outputs if name not in inputs]
+        model = with_outputs(model, computed) if computed else model
+    try:
+        source = model if isinstance(model, Path) else model.SerializeToString()
+        session = onnxruntime.InferenceSession(source, _session_options(options), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+        raise CompileError(
+            f"ONNX Runtime refuses {_name(model)}",
+            where=str(model) if isinstance(model, Path) else "",
+            why=str(error).strip().splitlines()[0],
+            fix="run python -m compiler doctor, and compile again with this version of ONNX Runtime",
+        ) from error
+    return session, inputs
+
+
+def _session_options(options: RuntimeOptions) -> Any:
+    import onnxruntime
+
+    given = onnxruntime.SessionOptions()
+    given.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATIONS[options.optimization])
+    given.intra_op_num_threads = options.threads or 0
+    given.add_session_config_entry("session.intra_op.allow_spinning", "1" if options.spinning else "0")
+    given.add_session_config_entry("session.x64quantprecision", "1" if options.unsigned_weights else "0")
+    given.log_severity_level = 4  # what is wrong is raised
+    return given
+
+
+def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+    """A copy of a model that gives these tensors, whose types ONNX Runtime infers, and no others."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.output[:]
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return copy
+
+
+def _name(model: Path | onnx.ModelProto) -> str:
+    return model.name if isinstance(model, Path) else "the Program"

@@ -1,0 +1,59 @@
+"""Deterministic weights that make a network behave as a trained one does, for use without a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from compiler.checkpoint import draw_weights
+from compiler.proof import proof_of
+from compiler.tasks import build_task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.utils.hooks import RemovableHandle
+
+    from compiler.config.sizes import Size
+
+
+def fill_with_drawn_weights(network: nn.Module, processing: Mapping[str, Any], size: Size) -> None:
+    """Draw a network's weights, and scale its batch normalisations to real input, as training would.
+
+    Without the second step what a deep network adds up grows from block to block, by orders of magnitude, and absolute
+    errors would be no measure of a trained network's.
+
+    Args:
+        network: Filled in place; raw outputs, without a tail.
+        processing: The task's node, which prepares the sample that ships with it.
+        size: Of the network's input.
+    """
+    import torch
+
+    network.load_state_dict(draw_weights(network.state_dict()))
+    task = build_task(processing)
+    sample = proof_of(task).samples(task.read(task.sample_source()), 1, size)
+    with _scaling(network), torch.no_grad():
+        network(*(torch.from_numpy(tensor) for tensor in sample.tensors.values()))
+
+
+@contextmanager
+def _scaling(network: nn.Module) -> Iterator[None]:
+    """Scale the statistics of batch normalisations to the first input that each of them is given."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    hooks: dict[nn.Module, RemovableHandle] = {}
+
+    def scale(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        # One factor for all channels: a mean of each would be taken from what little differs between two inputs.
+        power = inputs[0].square().mean()
+        module.get_buffer("running_mean").mul_(power.sqrt())
+        module.get_buffer("running_var").mul_(power)
+        hooks.pop(module).remove()
+
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            hooks[module] = module.register_forward_pre_hook(scale)
+    yield
+    for hook in hooks.values():
+        hook.remove()

@@ -1,0 +1,291 @@
+"""From a job to its stages: one function a stage, which says what of the job the stage depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from operator import add
+from pathlib import Path
+
+from compiler.artifact import Tensors
+from compiler.backends import Backend, Profile
+from compiler.config import CompileConfig
+from compiler.config.sizes import Size
+from compiler.events import Listener, StageProgressed
+from compiler.export import Axis
+from compiler.pipeline.job import Job, cache_folder
+from compiler.pipeline.line import Line
+from compiler.precision.int8.schemes import QuantizationScheme
+from compiler.proof import AnyProof, Tolerance
+from compiler.sources import Rewriting, Samples
+from compiler.stages import (
+    Artifact,
+    Build,
+    Calibrate,
+    CalibrationData,
+    Export,
+    Load,
+    LoadedNetwork,
+    Pictures,
+    ProgramArtifact,
+    Quantize,
+    RealInput,
+    ReduceToHalf,
+    Rewrite,
+    Rewriters,
+    Verify,
+    select_rewriters,
+)
+from compiler.stages.tools import versions
+from compiler.tasks import AnySample, AnyTask
+from rewriters import Selection, Target
+
+EXPORT_BATCH = 2
+"""Exporters freeze a dimension of one."""
+MEASUREMENTS_FOLDER = "timing"
+"""Within the cache: what builders measured."""
+REDUCED_TOLERANCES = {"fp16": 0.1, "bf16": 1.0, "int8": None}
+"""The largest absolute error in standard deviations of an output, where the config says nothing; None for no limit."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What was made on the way to a Program that a backend can build.
+
+    Attributes:
+        network: The original, and what is done to it.
+        selection: The rewriters of the run.
+        exported: The Program as it was exported.
+        rewritten: After the graph rewriters; None where there is no graph.
+        reduced: In a lower precision; None in fp32, and where the backend lowers it by itself.
+    """
+
+    network: LoadedNetwork
+    selection: Selection
+    exported: ProgramArtifact
+    rewritten: ProgramArtifact | None = None
+    reduced: ProgramArtifact | None = None
+
+    @property
+    def program(self) -> ProgramArtifact:
+        """What an engine is built from."""
+        return self.reduced or self.rewritten or self.exported
+
+
+def make_program(job: Job, line: Line) -> Steps:
+    """Run the stages from the network to the Program that an engine is built from."""
+    selection = selection_for(job)
+    loaded = line.run(Load(job.source, job.weights))
+    network = LoadedNetwork(loaded, rewriting_of(job, selection), job.source, job.task)
+    exported = line.run_program(export_stage(job, network, selection))
+    if not job.has_graph:
+        return Steps(network, selection, exported)
+    rewritten = line.run_program(Rewrite(exported, Rewriters.of_graph(selection)))
+    return Steps(network, selection, exported, rewritten, reduced_program(job, rewritten, line))
+
+
+def reduced_program(job: Job, program: ProgramArtifact, line: Line) -> ProgramArtifact | None:
+    """The Program in a lower precision; None in fp32, and where the backend quantises by itself."""
+    match job.config.precision:
+        case "fp32":
+            return None
+        case "int8":
+            scheme = job.backend.quantization
+            if scheme is None:
+                return None
+            table = line.run(Calibrate(program, job.config.calibration.method, calibration_data(job)))
+            return line.run_program(quantize_stage(job, program, table, scheme))
+        case _:
+            return line.run_program(half_stage(job, program))
+
+
+def selection_for(job: Job) -> Selection:
+    """The rewriters of a run.
+
+    Raises:
+        UsageError: The config names one that does not exist, cannot be used here, or rivals another.
+    """
+    config = job.config
+    target = Target(
+        backend=job.backend.name,
+        ir=job.backend.PROGRAM.IR,
+        precision=config.precision,
+        algo=config.model.algo,
+        opset=config.export.opset,
+        batch=config.fixed_batch,
+        versions={**versions(), job.backend.name: job.probe.version},
+    )
+    return job.source.rewritable_by(select_rewriters(target, config.rewriters.disable, config.rewriters.require))
+
+
+def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Export:
+    """The export, traced with what the proof is made on."""
+    config, task = job.config, job.task
+    batch = config.fixed_batch or EXPORT_BATCH
+    rewriters = Rewriters.of_network(selection)
+    return Export(
+        network=LoadedNetwork(network.loaded, rewriting_of(job, rewriters.selection), job.source, task),
+        example=Samples.of(_tensors(job, batch, config.sizes.usual)),
+        others=tuple(map(Samples.of, _other_inputs(job))),
+        kind=job.backend.PROGRAM.IR,
+        exporter=config.exporter,
+        opset=config.export.opset,
+        axes=_varying_axes(config, task),
+        rewriters=rewriters,
+        comparable=job.proof.comparable,
+    )
+
+
+def calibration_data(job: Job) -> CalibrationData:
+    """What int8 takes its ranges from."""
+    return CalibrationData(
+        items=job.calibration_items,
+        proof=job.proof,
+        usual=job.config.usual_input,
+        sample=None if job.calibration else job.sample,
+        files=job.calibration,
+    )
+
+
+def quantize_stage(job: Job, program: ProgramArtifact, table: Artifact, scheme: QuantizationScheme) -> Quantize:
+    """The Program in int8."""
+    return Quantize(
+        program=program,
+        table=table,
+        scheme=scheme,
+        keep_fp32=job.config.keep_fp32,
+        judge=job.backend.simulation if job.config.calibration.auto else None,
+        tolerance=proof_tolerance(job.config),
+        usual=_usual(job),
+    )
+
+
+def half_stage(job: Job, program: ProgramArtifact) -> ReduceToHalf:
+    """The Program in 16 bits."""
+    config = job.config
+    return ReduceToHalf(program, config.precision, config.keep_fp32, config.verify.reduced_tolerance, _usual(job))
+
+
+def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
+    """The engine."""
+    return Build(
+        program=program,
+        backend=job.backend,
+        probe=job.probe,
+        precision=job.config.precision,
+        profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
+        calibration=calibration_data(job) if job.quantizes_by_itself else None,
+        measurements=job.cache / MEASUREMENTS_FOLDER,
+        progress=progress_to(listen),
+    )
+
+
+def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
+    """The proof."""
+    config = job.config
+    rewriters = Rewriters.of_both(steps.selection)
+    return Verify(
+        network=LoadedNetwork(steps.network.loaded, rewriting_of(job, rewriters.selection), job.source, job.task),
+        rewriters=rewriters,
+        skipped=steps.selection.entries,
+        required=config.rewriters.require,
+        exported=steps.exported,
+        rewritten=steps.rewritten,
+        reduced=steps.reduced,
+        precision=config.precision,
+        engine=engine,
+        backend=None if job.probe.run_problem else job.backend,
+        given=real_input(config, job.proof, job.sample),
+        tolerance=Tolerance(config.verify.tolerance, config.verify.decoded_tolerance),
+        reduced_tolerance=proof_tolerance(config),
+        pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+    )
+
+
+def real_input(config: CompileConfig, proof: AnyProof, sample: AnySample) -> RealInput:
+    """What a proof is made on."""
+    return RealInput(proof, sample, config.proof_inputs, config.usual_input, config.sizes, config.batch.largest)
+
+
+def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sample: AnySample) -> tuple[Profile, ...]:
+    """The shapes of the smallest, the usual and the largest input; none where the backend does not ask for them."""
+    if not backend.PROFILED:
+        return ()
+    inputs = config.proof_inputs
+    shapes = []
+    for size in (inputs[0], config.usual_input, inputs[-1]):
+        tensors = proof.samples(sample, size.batch, size.size).tensors
+        shapes.append({name: tensor.shape for name, tensor in tensors.items()})
+    return (Profile(*shapes),)
+
+
+def engine_picture(backend: str, run_problem: str) -> str:
+    """The file name of the picture of the engine's results; of the Program's, where no engine can be run."""
+    return f"output_{'program' if run_problem else backend}.jpg"
+
+
+def proof_tolerance(config: CompileConfig) -> Tolerance:
+    """What a Program in a config's precision, and its engine, are held to."""
+    verify, precision = config.verify, config.precision
+    if precision == "fp32":
+        return Tolerance(verify.tolerance, verify.decoded_tolerance)
+    relative = REDUCED_TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance
+    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine)
+
+
+def progress_to(listen: Listener) -> Callable[[float, str], None]:
+    """What a builder tells its progress to."""
+    return lambda share, phase: listen(StageProgressed(share, phase))
+
+
+def measurements_folder(config: CompileConfig) -> Path:
+    """Where builders keep what they measured."""
+    return cache_folder(config) / MEASUREMENTS_FOLDER
+
+
+def rewriting_of(job: Job, selection: Selection) -> Rewriting:
+    """What is done to the network before it is exported or compared."""
+    smallest = job.config.proof_inputs[0]
+    observed = Samples.of(_tensors(job, smallest.batch, smallest.size))
+    return Rewriting(job.config.model.tail, job.task.outputs, observed, selection)
+
+
+def _usual(job: Job) -> Samples:
+    usual = job.config.usual_input
+    return Samples.of(_tensors(job, usual.batch, usual.size))
+
+
+def _tensors(job: Job, batch: int, size: Size) -> Tensors:
+    tensors: Tensors = job.proof.samples(job.sample, batch, size).tensors
+    return tensors
+
+
+def _varying_axes(config: CompileConfig, task: AnyTask) -> Mapping[str, tuple[Axis, ...]]:
+    """The dimensions of each input that vary: the batch, and the sides of which there are several lengths."""
+    if not config.resolved_shape.dynamic:
+        return dict.fromkeys(task.inputs, ())
+    sizes = config.sizes
+    bounds = zip(task.sides, sizes.stride, sizes.smallest, sizes.largest, strict=True)
+    varying = {
+        name: partial(Axis, name=name, stride=step, smallest=low, largest=high)
+        for name, step, low, high in bounds
+        if low < high
+    }
+    varying["batch"] = partial(Axis, name="batch")
+    return {
+        name: tuple(varying[axis](position) for position, axis in axes.items() if axis in varying)
+        for name, axes in task.axes.items()
+    }
+
+
+def _other_inputs(job: Job) -> Iterator[Tensors]:
+    """Yield inputs with other values; where sizes vary, of the smallest, and of one that differs along every side."""
+    config, sizes = job.config, job.config.sizes
+    if config.resolved_shape.dynamic:
+        steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
+        between = map(min, map(add, sizes.smallest, steps), sizes.largest)
+        for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
+            yield _tensors(job, batch, size)
+    else:
+        yield job.proof.other_samples(job.sample, config.batch.usual, sizes.usual)

@@ -1,0 +1,65 @@
+"""How raw tensors are proven: on the arrays that are given, or on noise."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.proof.task_proof import TaskProof
+from compiler.tasks import Sample
+from compiler.tasks.arrays.files import Arrays
+from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks.arrays.task import NamedArray, PreparedArrays, RawTensors
+
+if TYPE_CHECKING:
+    from compiler.config.sizes import Size
+
+JITTER = 0.1
+"""Of the noise that tells items apart, in deviations of an item."""
+
+
+@dataclass(frozen=True)
+class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
+    """Whole outputs, compared number by number."""
+
+    unit: ClassVar[str] = "abs"
+
+    task: RawTensors
+
+    def samples(self, sample: Sample[Arrays], count: int, size: Size) -> PreparedArrays:
+        """Items that are given, and variations of them; or noise."""
+        given = sample.source
+        specs = self.task.specs
+        return PreparedArrays(
+            {spec.name: repeated(given[spec.name], spec, count) if given else spec.draw(count) for spec in specs}
+        )
+
+    def difference(self, a: Sequence[NamedArray], b: Sequence[NamedArray]) -> float:
+        """The largest absolute difference between two numbers in the same place."""
+        if [(one.name, one.array.shape) for one in a] != [(other.name, other.array.shape) for other in b]:
+            return float("inf")
+        pairs = [
+            (one.array.astype(np.float64), other.array.astype(np.float64)) for one, other in zip(a, b, strict=True)
+        ]
+        largest = max((float(np.abs(one - other).max(initial=0.0)) for one, other in pairs), default=0.0)
+        return largest if np.isfinite(largest) else float("inf")
+
+
+def repeated(array: NDArray[Any], spec: InputSpec, count: int) -> NDArray[Any]:
+    """`count` items out of those given: first as they are, then with a little noise, or rolled if whole."""
+    if not spec.batched:
+        return array
+    items = [array[index % len(array)] for index in range(count)]
+    return np.stack([item if index < len(array) else _varied(item, spec, index) for index, item in enumerate(items)])
+
+
+def _varied(item: NDArray[Any], spec: InputSpec, index: int) -> NDArray[Any]:
+    if item.dtype.kind != "f":
+        return np.roll(item, index)
+    noise = np.random.default_rng([zlib.crc32(spec.name.encode()), index]).standard_normal(item.shape)
+    return np.asarray(item + JITTER * (float(item.std()) or 1.0) * noise, item.dtype)

@@ -1,0 +1,90 @@
+"""What a task's results are compared by: samples to run every stage on, and differences of what comes out."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from compiler.artifact import Tensors
+from compiler.errors import CompileError
+from compiler.tasks import AnyTask, Sample, Task
+from compiler.tasks.sample import SourceT
+from compiler.tasks.task import PreparedT, ResultT
+
+if TYPE_CHECKING:
+    from compiler.config.sizes import Size
+
+TaskT = TypeVar("TaskT", bound=AnyTask)
+
+
+@dataclass(frozen=True)
+class TaskProof(ABC, Generic[SourceT, PreparedT, ResultT]):
+    """How one task is proven. A task names its own class of these, `Task.proof`.
+
+    Attributes:
+        task: What is proven.
+    """
+
+    unit: ClassVar[str]
+    """Of what `difference` returns."""
+
+    task: Task[SourceT, PreparedT, ResultT]
+
+    @abstractmethod
+    def samples(self, sample: Sample[SourceT], count: int, size: Size) -> PreparedT:
+        """A batch of `count` distinct items of `size`, made out of one sample; the same arguments, the same batch."""
+
+    def other_samples(self, sample: Sample[SourceT], count: int, size: Size) -> Tensors:
+        """The inputs of a batch as `samples` makes it, of other items."""
+        more, axes = self.samples(sample, count + 1, size).tensors, self.task.axes
+        return {name: tensor[1:] if axes[name].get(0) == "batch" else tensor for name, tensor in more.items()}
+
+    def decode(self, outputs: Tensors, prepared: PreparedT) -> list[ResultT]:
+        """The task's results in raw outputs."""
+        return self.task.decode(outputs, prepared)
+
+    def comparable(self, outputs: Tensors, like: Tensors) -> Tensors:
+        """Raw outputs in the form in which they are compared.
+
+        Args:
+            outputs: What a stage gave.
+            like: What the reference gave: where rounding may change the order of items, they are put in its order.
+        """
+        return outputs
+
+    @abstractmethod
+    def difference(self, a: Sequence[ResultT], b: Sequence[ResultT]) -> float:
+        """How far two lists of results for one input are apart, in `unit`; infinity if they cannot be paired."""
+
+
+AnyProof = TaskProof[Any, Any, Any]
+"""The proof of a task whose kind does not matter to the caller."""
+
+
+def proof_of(task: AnyTask) -> AnyProof:
+    """What a task is proven by, as its class names it.
+
+    Raises:
+        CompileError: The class names nothing, or something else than a `TaskProof`.
+    """
+    kind, entry = type(task), getattr(task, "proof", "")
+    module, _, name = entry.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise _unproven(kind, entry, str(error)) from error
+    if not (isinstance(found, type) and issubclass(found, TaskProof)):
+        raise _unproven(kind, entry, "it is no compiler.proof.TaskProof")
+    return found(task)
+
+
+def _unproven(kind: type, entry: str, why: str) -> CompileError:
+    return CompileError(
+        f"the task {kind.__name__} does not say how it is proven",
+        where=f"{kind.__module__}.{kind.__qualname__}.proof = {entry!r}",
+        why=why,
+        fix="name a class that derives from compiler.proof.TaskProof there: package.module:Class; see docs/tasks.md",
+    )

@@ -1,0 +1,119 @@
+"""The end of a detector's network: what chooses the best of its candidates, within the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+from compiler.selection.boxes import clip_boxes
+from compiler.selection.candidates import Candidates, found_rows, joined
+from compiler.selection.config import SelectionConfig
+from compiler.selection.operators import select
+from compiler.selection.outputs import output_names
+
+
+class DetectingNetwork(Protocol):
+    """A network whose raw outputs it can decode itself, such as `SingleStageDetector`."""
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Raw outputs."""
+
+    def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
+        """Candidates."""
+
+
+class DetectionTail(nn.Module):
+    """Selects the best candidates as OpenMMLab's detectors do, and suppresses those that overlap a better one.
+
+    What is selected is the same for either kind; they differ in where the suppression runs:
+
+    - `native`: in the graph. Gives `dets` `[b, max_per_img, 5]` and `labels` `[b, max_per_img]`.
+    - `host`: after the engine, in NumPy. Gives `boxes` `[b, n, 4]` and `scores` `[b, n, c]`, zero where not selected.
+
+    What else the network finds about each box follows, by name: `[b, max_per_img, ...]`, or `[b, n, ...]` for `host`.
+
+    Args:
+        network: A detector: gives raw outputs for images `[b, 3, h, w]`, and decodes them to candidates.
+        kind: `native` or `host`.
+        test_cfg: What `SelectionConfig` takes.
+        clip: Clip the boxes of detections to the image, where the network has not clipped its candidates.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+
+    def __init__(
+        self, network: DetectingNetwork, kind: str, test_cfg: Mapping[str, Any], *, clip: bool = False
+    ) -> None:
+        super().__init__()
+        output_names(kind)  # which refuses another kind
+        self.network = network
+        self.kind = kind
+        self.config = SelectionConfig(**test_cfg)
+        self.clip = clip
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The detections, or the selected candidates, of normalised images `[b, 3, h, w]`."""
+        height, width = images.shape[-2:]
+        found = self.select(self.network.decode(self.network(images), height, width))
+        if self.clip and self.kind == "native":
+            dets = found["dets"]
+            found["dets"] = torch.cat([clip_boxes(dets[..., :4], height, width), dets[..., 4:]], dim=-1)
+        return tuple(found.values())
+
+    def select(self, groups: Sequence[Candidates]) -> dict[str, Tensor]:
+        """The detections, or the selected candidates, of all groups together: the network's outputs, in order."""
+        candidates = joined([self._best(group) for group in groups])
+        boxes, scores, extras = candidates.boxes, self._thresholded(candidates), candidates.extras
+        found = {"boxes": boxes, "scores": scores, **extras}
+        if self.kind == "native":
+            dets, labels, indices = select(boxes, scores, self.config.iou_threshold, self.config.max_per_img)
+            kept = {name: found_rows(tensor, indices) for name, tensor in extras.items()}
+            found = {"dets": dets, "labels": labels, **kept}
+        return {name: found[name] for name in output_names(self.kind, extras)}
+
+    def _best(self, group: Candidates) -> Candidates:
+        """Keep the boxes of the `nms_pre` best pairs of a box and a class; the scores of other pairs become zero."""
+        limit = self.config.nms_pre
+        if group.factors is not None and self.config.conf_thr > 0:
+            scores = group.scores.where(group.factors[..., None] >= self.config.conf_thr, 0.0)
+            group = replace(group, scores=scores)
+        if _may_exceed(group.scores.shape[1], limit):
+            # A pair among the best has a box that is among the best by its best class.
+            best = group.scores.amax(dim=2)
+            group = group.at(best.topk(_at_most(limit, best)).indices)
+        batch, boxes, classes = group.scores.shape
+        if _may_exceed(boxes * classes, limit):
+            pairs = group.scores.reshape(batch, 1, boxes * classes)
+            # Only the last of the best is looked at, and to sort tens of thousands takes longer than to find them.
+            last = pairs.topk(_at_most(limit, pairs), sorted=False).values.amin(dim=2, keepdim=True)
+            group = replace(group, scores=group.scores.where(group.scores >= last, 0.0))
+        return group
+
+    def _thresholded(self, candidates: Candidates) -> Tensor:
+        """The scores; those that are too low, or of boxes that are too small or inverted, are zero."""
+        scores = candidates.scores
+        is_candidate = scores > self.config.score_thr
+        if self.config.min_bbox_size >= 0:
+            upper_left, lower_right = candidates.boxes.chunk(2, dim=2)
+            smaller_side = (lower_right - upper_left).amin(dim=2, keepdim=True)
+            is_candidate = is_candidate & (smaller_side > self.config.min_bbox_size)
+        if candidates.factors is not None:
+            scores = scores * candidates.factors[..., None]
+        return scores.where(is_candidate, 0.0)
+
+
+def _may_exceed(count: int | torch.SymInt, limit: int) -> bool:
+    """Whether there may be more than a limit; a limit below 1 is none."""
+    return limit > 0 and not statically_known_true(count <= limit)
+
+
+def _at_most(limit: int, values: Tensor) -> int:
+    """The limit, or how many values there are in each row where they are fewer."""
+    count: int = torch.sym_min(limit, values.shape[-1])  # type: ignore[no-untyped-call]
+    return count

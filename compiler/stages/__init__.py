@@ -1,0 +1,38 @@
+"""The stages of a compile: frozen dataclasses whose fields are all that their results depend on."""
+
+from compiler.stages.build import Build, check_plan
+from compiler.stages.calibrate import Calibrate, CalibrationData
+from compiler.stages.export import Export
+from compiler.stages.load import Load, LoadedNetwork
+from compiler.stages.package import Package
+from compiler.stages.programs import ProgramArtifact
+from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
+from compiler.stages.rewrite import Rewrite
+from compiler.stages.rewriters import Rewriters, select_rewriters
+from compiler.stages.stage import Artifact, Stage
+from compiler.stages.verify import Pictures, RealInput, Verify, VerifyEngine, read_proof
+
+__all__ = [
+    "Artifact",
+    "Build",
+    "Calibrate",
+    "CalibrationData",
+    "Export",
+    "Load",
+    "LoadedNetwork",
+    "Package",
+    "Pictures",
+    "ProgramArtifact",
+    "Quantize",
+    "RealInput",
+    "ReduceToHalf",
+    "Rewrite",
+    "Rewriters",
+    "Stage",
+    "Verify",
+    "VerifyEngine",
+    "check_plan",
+    "read_proof",
+    "read_reduced",
+    "select_rewriters",
+]

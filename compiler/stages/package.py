@@ -1,0 +1,61 @@
+"""The bundle: a folder that stands on its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from compiler.artifact import Engine, write_text
+from compiler.config import CompileConfig
+from compiler.mmdeploy import write_sdk_files
+from compiler.report import Report, write_report
+from compiler.runtime import CONFIG_FILE
+from compiler.stages.stage import Artifact, Stage
+from compiler.tasks import AnyTask
+
+LOG_FILE = "compile.log"
+
+
+@dataclass(frozen=True)
+class Package(Stage):
+    """Everything that opening, running and judging an engine needs, in one folder.
+
+    Attributes:
+        config: What was compiled; written in full.
+        task: Pre- and post-processing.
+        engine: What was built.
+        proof: The proof, with its pictures.
+        report: What the run found out.
+        log: Of the run.
+    """
+
+    NAME: ClassVar[str] = "package"
+
+    config: CompileConfig
+    task: AnyTask
+    engine: Artifact
+    proof: Artifact
+    report: Report
+    log: Path = field(compare=False)
+
+    def run(self, folder: Path) -> str:
+        """Write the bundle, all of it but the lock."""
+        ignored = shutil.ignore_patterns("done.json")
+        shutil.copytree(self.engine.folder, folder, dirs_exist_ok=True, ignore=ignored)
+        write_text(folder / CONFIG_FILE, config_yaml(self.config))
+        write_sdk_files(folder, self.config, self.task, Engine.load(self.engine.folder))
+        for picture in self.report.pictures:
+            shutil.copyfile(self.proof.folder / picture, folder / picture)
+        write_report(folder, self.report)
+        shutil.copyfile(self.log, folder / LOG_FILE)
+        return f"{sum(1 for path in folder.rglob('*') if path.is_file())} files"
+
+
+def config_yaml(config: CompileConfig) -> str:
+    """The whole config as YAML, every interpolation resolved."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(asdict(config)))))

@@ -1,0 +1,141 @@
+"""The Program in a lower precision: fp16, bf16 or int8, written into the graph."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from compiler.artifact import Tensors, read_json, write_json
+from compiler.export import save_model
+from compiler.graphs.runtime import OnnxRuntimeSession, RuntimeOptions
+from compiler.precision.int8.schemes import QuantizationScheme
+from compiler.proof import Tolerance, compare_arrays
+from compiler.report import Reduced
+from compiler.sources import Samples
+from compiler.stages.calibrate import TABLE_FILE
+from compiler.stages.programs import ProgramArtifact
+from compiler.stages.stage import Artifact, Stage
+
+if TYPE_CHECKING:
+    import onnx
+
+    from compiler.precision.int8 import CalibrationTable, Quantized
+
+REDUCED_FILE = "reduced.onnx"
+PRECISION_FILE = "precision.json"
+RANKED = 512
+"""Layers that `calibration.auto` looks at: each costs a run of the network."""
+
+
+@dataclass(frozen=True)
+class ReduceToHalf(Stage):
+    """The Program in 16 bits, but for what does not bear them.
+
+    Attributes:
+        program: After the graph rewriters.
+        precision: `fp16` or `bf16`.
+        keep_fp32: What stays in fp32 whatever is measured.
+        tolerance: The largest error, in standard deviations of an output; None for the format's own.
+        usual: What it is measured on.
+    """
+
+    NAME: ClassVar[str] = "precision"
+
+    program: ProgramArtifact
+    precision: str
+    keep_fp32: tuple[str, ...]
+    tolerance: float | None
+    usual: Samples
+
+    def run(self, folder: Path) -> str:
+        """Write the Program, and what stays in fp32 and why."""
+        import onnx
+
+        from compiler.precision.half import HalfOptions, to_half
+
+        model = onnx.load(self.program.path)
+        options = HalfOptions(self.precision, self.keep_fp32, self.tolerance)
+        result = to_half(model, [self.usual.tensors], options)
+        kept = tuple(map(asdict, result.kept))
+        reduced = Reduced(self.precision, result.half, len(model.graph.node), kept)
+        return _leave(folder, result.model, reduced)
+
+
+@dataclass(frozen=True)
+class Quantize(Stage):
+    """The Program in int8, but for what is left out.
+
+    Attributes:
+        program: After the graph rewriters.
+        table: What `Calibrate` found.
+        scheme: How the backend wants int8.
+        keep_fp32: What stays in fp32.
+        judge: What runs a Program in place of the engine, where the layers that lose most are left out too, as few as
+            the tolerance needs; None where they are not.
+        tolerance: That the Program has to keep on the usual input.
+        usual: That input.
+    """
+
+    NAME: ClassVar[str] = "precision"
+
+    program: ProgramArtifact
+    table: Artifact
+    scheme: QuantizationScheme
+    keep_fp32: tuple[str, ...]
+    judge: RuntimeOptions | None
+    tolerance: Tolerance
+    usual: Samples
+
+    def run(self, folder: Path) -> str:
+        """Write the Program, and what stays in fp32 and why."""
+        import onnx
+
+        from compiler.precision.int8 import CalibrationTable, quantize
+
+        model = onnx.load(self.program.path)
+        table = CalibrationTable.load(self.table.folder / TABLE_FILE)
+        if self.judge:
+            result = self._as_far_as_proven(model, table, self.judge)
+        else:
+            result = quantize(model, table, self.scheme, self.keep_fp32)
+        kept = tuple(map(asdict, result.kept))
+        return _leave(folder, result.model, Reduced("int8", len(result.layers), len(model.graph.node), kept))
+
+    def _as_far_as_proven(self, model: onnx.ModelProto, table: CalibrationTable, judge: RuntimeOptions) -> Quantized:
+        """Leave out the layers that lose most, as few as the tolerance on the usual input needs.
+
+        A detector is judged by what it selects from: among near-equals, the least rounding changes which are selected.
+        """
+        from compiler.precision.int8 import auto_quantize, rank
+        from compiler.precision.selection import before_selection
+
+        usual, judged = self.usual.tensors, before_selection(model)
+
+        def run(candidate: onnx.ModelProto) -> Tensors:
+            found = OnnxRuntimeSession(candidate, judged, judge).run(usual)
+            return {name: array for name, array in found.items() if array.dtype == np.float32}
+
+        def passes(candidate: onnx.ModelProto) -> bool:
+            found = run(candidate)
+            holds = self.tolerance.holds
+            return all(holds(compare_arrays(name, array, found[name])) for name, array in reference.items())
+
+        reference = run(model)
+        ranked = partial(rank, model, table, self.scheme, [usual], judged, RANKED)
+        return auto_quantize(model, table, self.scheme, ranked, passes, self.keep_fp32)
+
+
+def read_reduced(folder: Path) -> Reduced:
+    """What is in a lower precision, and what is not."""
+    return Reduced.from_dict(read_json(folder / PRECISION_FILE))
+
+
+def _leave(folder: Path, model: onnx.ModelProto, reduced: Reduced) -> str:
+    save_model(model, folder / REDUCED_FILE).save()
+    write_json(folder / PRECISION_FILE, {"version": 1, **asdict(reduced)})
+    kept = f", {len(reduced.kept)} kept in fp32" if reduced.kept else ""
+    return f"{reduced.changed} of {reduced.nodes} nodes in {reduced.precision}{kept}"

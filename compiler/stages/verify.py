@@ -1,0 +1,268 @@
+"""The proof: every step and the engine, compared with the original network on real input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
+
+from compiler.artifact import Engine, Tensors, read_json, write_json
+from compiler.backends import Backend
+from compiler.config.sizes import InputSize, SizeRange
+from compiler.errors import CompileError
+from compiler.export import open_program
+from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
+from compiler.runtime import batch_runner
+from compiler.stages.load import LoadedNetwork
+from compiler.stages.programs import ProgramArtifact
+from compiler.stages.rewrite import read_ledger, step_file
+from compiler.stages.rewriters import Rewriters
+from compiler.stages.stage import Artifact, Stage
+from compiler.tasks import AnySample, Prepared
+from compiler.tasks.images import write_image
+from rewriters import Entry, GraphRewriter, Selection, unfired, with_measurement
+
+PROOF_FILE = "proof.json"
+PROGRAM = "program"
+
+
+@dataclass(frozen=True)
+class RealInput:
+    """What a proof is made on.
+
+    Attributes:
+        proof: Prepares it, and compares what comes out.
+        sample: What the task looks at.
+        inputs: The batches and sizes that are proven, the smallest first.
+        usual: The one that an engine is best at.
+        sizes: What an engine takes.
+        largest_batch: How many items an engine is given at once.
+    """
+
+    proof: AnyProof
+    sample: AnySample
+    inputs: tuple[InputSize, ...]
+    usual: InputSize
+    sizes: SizeRange
+    largest_batch: int
+
+    def prepared(self, size: InputSize) -> Prepared:
+        """A batch of one size, as the task prepares it."""
+        prepared: Prepared = self.proof.samples(self.sample, size.batch, size.size)
+        return prepared
+
+    def all_prepared(self) -> dict[str, Prepared]:
+        """Every batch that is proven, by its size."""
+        return {str(size): self.prepared(size) for size in self.inputs}
+
+    def draw(self, engine: Engine, run: Run, path: Path) -> None:
+        """Write a picture of what a run of the network or the engine finds."""
+        task = self.proof.task
+        prepared = task.preprocess(self.sample, self.sizes)
+        outputs = task.infer(batch_runner(task, run, engine, self.largest_batch), prepared.tensors)
+        write_image(path, task.draw(self.sample, task.decode(outputs, prepared)))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """File names of the pictures of the results: of the network's, and of the engine's or the last step's before it."""
+
+    network: str
+    engine: str
+
+
+@dataclass(frozen=True)
+class Verify(Stage):
+    """The proof of a compile: the comparisons, the ledger with what every rewriter did, and two pictures.
+
+    Attributes:
+        network: What everything is compared with.
+        rewriters: All that were chosen.
+        skipped: The entries of those that were not.
+        required: Those that have to have fired.
+        exported: The Program as it was exported.
+        rewritten: After the graph rewriters; None where there is no graph.
+        reduced: In a lower precision; None in fp32.
+        precision: That precision.
+        engine: What was built.
+        backend: Opens it; None where it cannot be run here.
+        given: What the proof is made on.
+        tolerance: What the steps in fp32 are held to.
+        reduced_tolerance: What those in a lower precision are held to.
+        pictures: Their names.
+    """
+
+    NAME: ClassVar[str] = "verify"
+
+    network: LoadedNetwork
+    rewriters: Rewriters
+    skipped: tuple[Entry, ...]
+    required: tuple[str, ...]
+    exported: ProgramArtifact
+    rewritten: ProgramArtifact | None
+    reduced: ProgramArtifact | None
+    precision: str
+    engine: Artifact
+    backend: Backend | None
+    given: RealInput
+    tolerance: Tolerance
+    reduced_tolerance: Tolerance
+    pictures: Pictures
+
+    @property
+    def observations(self) -> Rewriters:
+        """What the rewriters read of the target."""
+        return self.rewriters
+
+    def run(self, folder: Path) -> str:
+        """Write the proof, the ledger and the pictures."""
+        network, given = self.network.open(), self.given
+        samples = given.all_prepared()
+        usual = samples[str(given.usual)].tensors
+        programs = self._programs()
+        ledger = [*network.entries(usual), *self._graph_entries(programs, usual), *self.skipped]
+        ledger.sort(key=lambda entry: entry.status != "fired")
+        _check_required(self.required, ledger)
+        behind = self._behind_the_rewriters()
+        stages = [*network.stages(), *programs, *behind]
+        reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
+        lossy = _lossy_fired(self.rewriters.selection, ledger)
+        proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced)
+        engine = Engine.load(self.engine.folder)
+        given.draw(engine, stages[0][1], folder / self.pictures.network)
+        given.draw(engine, stages[-1][1], folder / self.pictures.engine)
+        write_proof(folder, proofs, ledger)
+        last = proofs[-1]
+        return (
+            f"{last.stage} within {last.worst.relative_error:.1e} σ of the {stages[0][0]}, input {', '.join(samples)}"
+        )
+
+    def _programs(self) -> list[tuple[str, Run]]:
+        """Open the Program, and the Program after each graph rewriter, each as it is written."""
+        programs = [(PROGRAM, _once(open_program(self.exported.program).run))]
+        if self.rewritten is None:
+            return programs
+        steps = [(rewriter.name, self.rewritten.folder / step_file(rewriter.name)) for rewriter in self._graphs]
+        fired = [(f"after {name}", path) for name, path in steps if path.is_file()]
+        return [*programs, *((name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in fired)]
+
+    @property
+    def _graphs(self) -> tuple[GraphRewriter, ...]:
+        return self.rewriters.selection.graphs
+
+    def _behind_the_rewriters(self) -> list[tuple[str, Run]]:
+        """Open the Program in its lower precision, and the engine where it can be run here."""
+        stages: list[tuple[str, Run]] = []
+        if self.reduced:
+            session = OnnxRuntimeSession.as_written(self.reduced.path)
+            stages.append((self.precision, _once(session.run)))
+        if self.backend:
+            stages.append((engine_stage(self.backend.name), self.backend.open(Engine.load(self.engine.folder)).run))
+        return stages
+
+    def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
+        """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
+        if self.rewritten is None:
+            return
+        contracts = {rewriter.name: rewriter.contract for rewriter in self._graphs}
+        steps = iter(programs)
+        _, run_before = next(steps)
+        before = run_before(tensors)
+        for entry in read_ledger(self.rewritten.folder):
+            if entry.status != "fired":
+                yield entry
+                continue
+            _, run_after = next(steps)
+            after = run_after(tensors)
+            error = max(comparison.max_absolute_error for comparison in compare(before, after, self.given.proof))
+            yield with_measurement(entry, contracts[entry.name], error)
+            before = after
+
+
+@dataclass(frozen=True)
+class VerifyEngine(Stage):
+    """The proof of an engine that was built from a bundle: against the Program in it, which the compile has proven.
+
+    Attributes:
+        program: In the bundle.
+        engine: Built from it.
+        backend: Opens it.
+        given: What the proof is made on.
+        tolerance: What the engine is held to.
+        picture: Of what it finds.
+    """
+
+    NAME: ClassVar[str] = "verify"
+
+    program: ProgramArtifact
+    engine: Artifact
+    backend: Backend
+    given: RealInput
+    tolerance: Tolerance
+    picture: str
+
+    def run(self, folder: Path) -> str:
+        """Write the proof, with an empty ledger, and the picture."""
+        import onnx
+
+        from rewriters.onnx_functions import with_definitions
+
+        engine = Engine.load(self.engine.folder)
+        run = self.backend.open(engine).run
+        with TemporaryDirectory() as temporary:
+            runnable = Path(temporary) / "program.onnx"
+            model = with_definitions(onnx.load(self.program.path))
+            runnable.write_bytes(model.SerializeToString())
+            stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (engine_stage(self.backend.name), run)]
+            (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
+        self.given.draw(engine, run, folder / self.picture)
+        write_proof(folder, [proof], [])
+        return f"{proof.stage} within {proof.worst.relative_error:.1e} σ of the {PROGRAM}"
+
+
+def engine_stage(backend: str) -> str:
+    """The engine, as a step of the proof."""
+    return f"engine ({backend})"
+
+
+def write_proof(folder: Path, proofs: Sequence[StageProof], ledger: Sequence[Entry]) -> None:
+    """Write the comparisons and the ledger."""
+    evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
+    write_json(folder / PROOF_FILE, {"version": 1, **evidence})
+
+
+def read_proof(folder: Path) -> tuple[tuple[StageProof, ...], tuple[Entry, ...]]:
+    """The comparisons and the ledger that a stage wrote."""
+    evidence = read_json(folder / PROOF_FILE)
+    return tuple(map(StageProof.from_dict, evidence["proofs"])), tuple(map(Entry.from_dict, evidence["ledger"]))
+
+
+def _once(run: Run) -> Run:
+    """A way to run a stage that runs it once on each input: the ledger and the proof ask for the same."""
+    results: dict[int, Tensors] = {}
+
+    def remembered(tensors: Tensors) -> Tensors:
+        if id(tensors) not in results:
+            results[id(tensors)] = run(tensors)
+        return results[id(tensors)]
+
+    return remembered
+
+
+def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
+    missing = unfired(required, ledger)
+    if missing:
+        raise CompileError(
+            f"the rewriter {' and '.join(missing)} was asked for and did not fire",
+            where=f"rewriters.require=[{', '.join(required)}]",
+            why="; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+            fix="leave it out of rewriters.require, or see docs/rewriters.md for what makes one fire",
+        )
+
+
+def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
+    lossy = {rewriter.name for rewriter in selection.of_network if rewriter.contract.kind == "lossy"}
+    return any(entry.status == "fired" and entry.name in lossy for entry in ledger)

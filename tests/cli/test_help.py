@@ -1,0 +1,73 @@
+"""The help: all verbs and all choices, or what one verb takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.cli.verbs import VERBS
+from compiler.errors import UsageError
+from tests.cli.running import run_verb
+
+
+def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_line):
+    run = command_line("--help", PYTHONPROFILEIMPORTTIME="1")
+    assert run.returncode == 0
+    assert all(verb in run.stdout for verb in VERBS)
+    assert "backend: onnxruntime, tensorrt, tensorrt_rtx" in run.stdout
+    assert "model: centerpoint, centerpoint-pillar02-circlenms" in run.stdout
+    assert "rtmpose, rtmpose-l" in run.stdout
+    assert "+backend=onnxruntime +model=rtmpose" in run.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not imported & {"torch", "onnx", "onnxruntime", "cv2"}
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_answers_with_its_usage_its_arguments_and_an_example(capsys, verb, flag):
+    assert run_verb(verb, flag) == 0
+    page = capsys.readouterr().out
+    assert page.startswith(f"usage: python -m compiler {verb} ")
+    assert VERBS[verb].help in page
+    assert "examples:\n  python -m compiler " in page
+    assert run_verb("help", verb) == 0
+    assert capsys.readouterr().out == page
+
+
+@pytest.mark.parametrize("words", [["--help"], ["help"], ["help", "compile"], ["model=rtmpose", "-h"]])
+def test_what_can_be_composed_is_told_where_no_verb_is_named(capsys, words):
+    run_verb(*words)
+    page = capsys.readouterr().out
+    assert "usage: python -m compiler compile [override ...] [flags]" in page
+    assert "\n  backend: onnxruntime, tensorrt, tensorrt_rtx\n" in page
+    assert "--multirun, -m" in page
+    assert "--cfg PART" in page
+
+
+def test_the_choices_of_a_users_folder_are_told_wherever_the_flag_stands(capsys, tmp_path):
+    (tmp_path / "model/mine").mkdir(parents=True)
+    (tmp_path / "model/mine/small.yaml").write_text("defaults: [/model/rtmpose-t, _self_]\n")
+    for words in (["--help", "--config-dir", str(tmp_path)], ["--config-dir", str(tmp_path), "--help"]):
+        run_verb("plan", "model=rtmpose", *words)
+        assert "\n  model/mine: small\n" in capsys.readouterr().out
+    run_verb("plan", "--help")
+    assert "mine" not in capsys.readouterr().out
+
+
+def test_hydras_own_groups_are_no_choices(capsys):
+    run_verb("--help")
+    assert "hydra/" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["help", "explian"], ["explian", "--help"], ["explian", "somewhere"]])
+def test_an_unknown_verb_is_refused_with_the_nearest(words):
+    with pytest.raises(UsageError, match="there is no verb 'explian'") as caught:
+        run_verb(*words)
+    assert caught.value.fix == "did you mean explain or plan?"
+
+
+def test_the_help_of_a_verb_that_runs_bundles_needs_no_hydra(command_line):
+    run = command_line("predict", "--help", PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & {"hydra", "numpy", "cv2", "rich"}

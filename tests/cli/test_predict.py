@@ -1,0 +1,38 @@
+"""The verb `predict`: a bundle's results as JSON, and as a picture."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import pytest
+
+from compiler.errors import CompileError, UsageError
+from tests.cli.running import run_verb
+from tests.conftest import PHOTOGRAPH
+
+
+def test_results_are_printed_and_drawn(bundle, tmp_path, capsys):
+    picture = tmp_path / "drawn.png"
+    assert run_verb("predict", str(bundle), str(PHOTOGRAPH), "box=80,20,310,460", f"picture={picture}") == 0
+    (person,) = json.loads(capsys.readouterr().out)
+    assert len(person["keypoints"]) == 17
+    assert cv2.imread(str(picture)).shape == cv2.imread(str(PHOTOGRAPH)).shape
+
+
+def test_a_model_that_gives_results_gives_no_arrays(bundle, tmp_path):
+    with pytest.raises(UsageError, match="the model gives results, not arrays"):
+        run_verb("predict", str(bundle), str(PHOTOGRAPH), f"arrays={tmp_path / 'out.npz'}")
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_an_option_is_not_mistaken_for_an_image(bundle):
+    with pytest.raises(UsageError, match="predict takes no option 'pictur'") as caught:
+        run_verb("predict", str(bundle), str(PHOTOGRAPH), "pictur=drawn.png")
+    assert caught.value.fix.startswith("did you mean picture?")
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(CompileError) as caught:
+        run_verb("predict", str(tmp_path), str(PHOTOGRAPH))
+    assert "name the folder that python -m compiler printed" in caught.value.fix

@@ -1,0 +1,112 @@
+"""What Hydra shows of a config: `--cfg`, `--info`, `--hydra-help` and shell completion."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compiler.errors import UsageError
+from tests.cli.running import run_verb
+from tests.conftest import NAME
+
+
+def test_cfg_prints_the_composed_config_whatever_the_spelling(command_line):
+    spelt = command_line("--cfg", "job", "+backend=onnxruntime", "+model=rtmpose-s")
+    named = command_line("--cfg", "job", f"+deploy={NAME.replace('simcc', 'rtmpose-s')}")
+    assert spelt.returncode == named.returncode == 0
+    assert "name: rtmpose-s" in spelt.stdout
+    assert named.stdout.replace("dynamic_256x192", "dynamic") == spelt.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["deploy-compiler", "model=rtmpose-"], "model=rtmpose-s"),
+        (["deploy-compiler", "backe"], "backend="),
+        (["deploy-compiler", "batch."], "batch.largest="),
+    ],
+)
+def test_bash_completes_choices_and_keys(command_line, words, expected):
+    # The `deploy-compiler` command stands beside the interpreter.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = (
+        'eval "$(deploy-compiler -sc install=bash)"; '
+        f'COMP_LINE="{" ".join(words)}"; COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; '
+        'hydra_bash_completion; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    run = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": path},
+        cwd=command_line.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert expected in run.stdout.split(), run.stderr
+
+
+@pytest.fixture
+def shown(capsys):
+    """Run the verb `compile`; return what it printed."""
+
+    def run(*words):
+        assert run_verb("compile", *words) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_part_of_the_config_is_printed_with_its_references_or_their_values(shown):
+    detector = ("--cfg", "job", "--package", "tail", "backend=tensorrt_rtx", "model=rtmdet-tiny")
+    assert shown(*detector).strip() == shown(*detector, "--resolve").strip() == "host"
+    assert "tail: ${oc.select:backend.tail,native}" in shown("--cfg", "job")
+    assert "tail: native" in shown("--cfg", "job", "--resolve")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cfg", "hydra"], "\n  job:\n"),
+        (["--info", "searchpath", "--config-dir", "."], "command-line"),
+        (["--info", "defaults", "model=rtmpose-s"], "model/rtmpose-s"),
+        (["--info", "model=rtmpose-s"], "--info takes no 'model=rtmpose-s'"),
+        (["model=rtmpose-s", "--info"], "name: rtmpose-s"),
+        (["--hydra-help"], "See https://hydra.cc"),
+    ],
+)
+def test_hydras_settings_and_how_the_config_is_composed_are_shown(command_line, words, said):
+    run = command_line(*words)
+    assert said in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "said"),
+    [
+        (["--cfg", "jop"], "--cfg takes no 'jop'", "did you mean job?"),
+        (["--info", "serchpath"], "--info takes no 'serchpath'", "did you mean searchpath?"),
+        (["--cfg", "job", "--packge", "model"], "compile takes no such flag", "did you mean --package"),
+        (["--cfg", "job", "--package", "nowhere"], "Hydra cannot show this", "package 'nowhere' not found"),
+        (["--cfg", "job", "-m"], "these flags ask for different things", "--cfg --multirun"),
+        (["--resolve"], "say how a config is printed", "add --cfg job"),
+        (["--cfg", "job", "model=rtmpos"], "there is no model 'rtmpos'", "did you mean rtmpose"),
+        (["-sc", "instal=bash"], "Hydra cannot show this", "Expecting one subcommand"),
+        (["--info", "--config-dir", "nowhere"], "the config folder nowhere does not exist", "--config-dir"),
+        (["--config-dir"], "compile takes overrides and flags", "--config-dir/-cd: expected one argument"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_in_one_message(capfd, words, what, said):
+    with pytest.raises(UsageError) as caught:
+        run_verb("compile", *words)
+    assert what in caught.value.what
+    assert said in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_arguments_of_the_process_are_as_they_were(shown):
+    before = list(sys.argv)
+    shown("--cfg", "job")
+    assert sys.argv == before

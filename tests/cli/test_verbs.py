@@ -1,0 +1,80 @@
+"""Which verb a command line means, and what each verb refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.cli.verbs import VERBS, understood
+from compiler.errors import ExitCode, UsageError
+from tests.cli.running import run_verb
+
+
+@pytest.mark.parametrize(
+    ("words", "verb", "overrides"),
+    [
+        ([], "compile", []),
+        (["+model=rtmpose"], "compile", ["+model=rtmpose"]),
+        (["~image"], "compile", ["~image"]),
+        (["-m", "model=rtmpose"], "compile", ["model=rtmpose"]),
+        (["compile", "model=rtmpose"], "compile", ["model=rtmpose"]),
+        (["plan", "model=rtmpose"], "plan", ["model=rtmpose"]),
+        (["compile", "a=1", "--config-dir", "conf", "b=2"], "compile", ["a=1", "b=2"]),
+    ],
+)
+def test_without_a_verb_a_command_line_means_compile(words, verb, overrides):
+    meant, given = understood(words)
+    assert (meant.name, given.overrides) == (verb, overrides)
+
+
+NEAREST = {
+    "compile": ("--multrun", "did you mean --multirun?"),
+    "plan": ("--confg-dir", "did you mean --config-dir?"),
+    "build": ("--hepl", "did you mean --help?"),
+    "explain": ("--hepl", "did you mean --help?"),
+    "predict": ("--hepl", "did you mean --help?"),
+    "import": ("--hepl", "did you mean --help?"),
+    "doctor": ("--config-dri", "did you mean --config-dir?"),
+    "help": ("--config-dri", "did you mean --config-dir?"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_unknown_flag_is_refused_with_the_nearest_and_the_usage(verb):
+    flag, said = NEAREST[verb]
+    with pytest.raises(UsageError, match=f"{verb} takes no such flag") as caught:
+        run_verb(verb, flag)
+    assert caught.value.where == flag
+    assert caught.value.fix.startswith(said)
+    assert f"python -m compiler {verb} " in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["build"], "build takes one bundle"),
+        (["build", "a", "b"], "build takes one bundle"),
+        (["explain"], "explain takes one bundle"),
+        (["explain", "a", "b"], "explain takes one bundle"),
+        (["predict", "a"], "predict takes a bundle"),
+        (["predict", "a", "b", "c", "d"], "predict takes a bundle"),
+        (["import"], "import takes one config"),
+        (["import", "a.py", "b.py"], "import takes one config"),
+        (["doctor", "x"], "doctor takes --config-dir"),
+        (["help", "plan", "build"], "help takes a verb"),
+        (["plan", "--config-dir"], "plan takes overrides"),
+    ],
+)
+def test_too_little_and_too_much_are_refused_with_the_usage(words, what):
+    with pytest.raises(UsageError) as caught:
+        run_verb(*words)
+    assert caught.value.what.startswith(what)
+    assert f"python -m compiler {words[0]} " in caught.value.fix
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_mistake_is_one_message_and_nothing_of_argparse(command_line, verb):
+    run = command_line(verb, "--nonsense")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(f"error: {verb} takes no such flag\n")
+    assert "usage:" not in run.stderr

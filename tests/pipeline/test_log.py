@@ -1,0 +1,62 @@
+"""The log of a run holds that run, and no other that goes on beside it."""
+
+import logging
+import threading
+import warnings
+
+import pytest
+
+from compiler.events import Warned
+from compiler.pipeline.log import LIBRARY_LOGGERS, LOGGER, logged
+
+
+def lines(path) -> list[str]:
+    return [line.partition(": ")[2] for line in path.read_text().splitlines()]
+
+
+def test_events_and_the_warnings_of_libraries_are_written(tmp_path):
+    heard = []
+    with logged(tmp_path / "run.log", heard.append) as listen:
+        listen(Warned("one"))
+        logging.getLogger("torch").warning("two")
+        warnings.warn("three", stacklevel=1)
+    written = lines(tmp_path / "run.log")
+    assert heard == [Warned("one")]
+    assert written[:2] == ["one", "two"]
+    assert any("three" in line for line in written[2:])
+
+
+def test_two_runs_in_one_process_do_not_mix(tmp_path):
+    both_run = threading.Barrier(2)
+
+    def run(name: str) -> None:
+        with logged(tmp_path / f"{name}.log", lambda event: None) as listen:
+            both_run.wait(10)
+            listen(Warned(f"event of {name}"))
+            logging.getLogger("torch").warning("library in %s", name)
+            both_run.wait(10)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("first", "second")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in ("first", "second"):
+        assert lines(tmp_path / f"{name}.log") == [f"event of {name}", f"library in {name}"]
+
+
+def test_the_end_of_one_run_leaves_the_other_its_warnings(tmp_path):
+    with logged(tmp_path / "outer.log", lambda event: None):
+        with logged(tmp_path / "inner.log", lambda event: None):
+            pass
+        warnings.warn("after the inner one", stacklevel=1)
+    assert "after the inner one" in (tmp_path / "outer.log").read_text()
+
+
+def test_nothing_stays_behind(tmp_path):
+    loggers = (LOGGER, *map(logging.getLogger, LIBRARY_LOGGERS))
+    before = [list(logger.handlers) for logger in loggers]
+    with pytest.raises(RuntimeError), logged(tmp_path / "run.log", lambda event: None):
+        raise RuntimeError("it failed")
+    assert [list(logger.handlers) for logger in loggers] == before
+    assert "RuntimeError: it failed" in (tmp_path / "run.log").read_text(), "with its traceback"

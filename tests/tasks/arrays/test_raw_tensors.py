@@ -1,0 +1,186 @@
+"""Arrays as they are: what a config writes of an input, files that are read, items that are made, and what is shown."""
+
+import numpy as np
+import pytest
+
+from compiler.config.sizes import SizeRange
+from compiler.errors import CompileError, UsageError
+from compiler.tasks import Sample, build_task
+from compiler.tasks.arrays.files import read_arrays
+from compiler.tasks.arrays.pictures import CAPTION, TILE, tiles
+from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks.arrays.task import NamedArray, RawTensors
+
+NO_SIZE = SizeRange.exactly(())
+
+
+def task(outputs=("output",), **shapes) -> RawTensors:
+    return RawTensors(shapes or {"x": "1x2x3"}, outputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("1x3x224x224", InputSpec("x", (3, 224, 224), True, "float32")),
+        ("nx3", InputSpec("x", (3,), True, "float32")),
+        ("1", InputSpec("x", (), True, "float32")),
+        ("5x2", InputSpec("x", (5, 2), False, "float32")),
+        ("1x77:int64", InputSpec("x", (77,), True, "int64")),
+        ("1x77:int64:0-999", InputSpec("x", (77,), True, "int64", 0, 999)),
+        ("1x2:float16:-1.5--0.5", InputSpec("x", (2,), True, "float16", -1.5, -0.5)),
+    ],
+)
+def test_an_input_is_a_shape_a_type_and_a_range(text, spec):
+    assert InputSpec.parse("x", text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "a shape is written"),
+        ("x3", "a shape is written"),
+        ("1x-3", "a shape is written"),
+        ("1x3:", "a shape is written"),
+        ("1x3:int64:5", "a shape is written"),
+        ("1x3:float8", "none of float32"),
+        ("1x0x3", "length 0"),
+        ("1x3:int64:9-2", "upside down"),
+    ],
+)
+def test_what_is_no_input_is_refused(text, why):
+    with pytest.raises(UsageError, match="contradict") as caught:
+        build_task({"_target_": "compiler.tasks.arrays.task.RawTensors", "shapes": {"x": text}})
+    assert why in caught.value.why
+    assert "inputs.x" in caught.value.why
+
+
+def test_a_network_without_inputs_is_refused():
+    with pytest.raises(UsageError) as caught:
+        build_task({"_target_": "compiler.tasks.arrays.task.RawTensors", "shapes": {}})
+    assert "model.inputs.x=1x3x224x224" in caught.value.why
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"])
+def test_an_item_is_drawn_the_same_whatever_the_batch(dtype):
+    spec = InputSpec.parse("x", f"1x50:{dtype}")
+    three, two = spec.draw(3), spec.draw(2)
+    assert (three.dtype, three.shape) == (dtype, (3, 50))
+    assert np.array_equal(three[:2], two)
+    assert not np.array_equal(three[0], three[1])
+
+
+def test_a_range_holds_all_that_is_drawn_and_is_used_to_its_ends():
+    drawn = InputSpec.parse("ids", "1x1000:int64:3-5").draw(1)
+    assert set(drawn.ravel()) == {3, 4, 5}
+
+
+def test_an_input_that_does_not_count_items_stays_one_and_differs_with_their_number():
+    spec = InputSpec.parse("x", "5x2")
+    assert spec.draw(3).shape == spec.draw(1).shape == (5, 2)
+    assert not np.array_equal(spec.draw(3), spec.draw(1))
+
+
+def test_a_file_holds_the_inputs_by_name(tmp_path):
+    two = task(x="1x2", ids="1x3:int64")
+    np.savez(tmp_path / "inputs.npz", ids=np.ones((4, 3), np.int32), x=np.ones((4, 2)))
+    arrays = two.read(tmp_path / "inputs.npz").source
+    assert {name: (array.dtype, array.shape) for name, array in arrays.items()} == {
+        "x": (np.float32, (4, 2)),
+        "ids": (np.int64, (4, 3)),
+    }
+
+
+def test_one_array_is_enough_for_one_input_and_one_item_needs_no_first_axis(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 3)))
+    assert task().read(tmp_path / "x.npy").source["x"].shape == (1, 2, 3)
+    assert task().read(np.ones((7, 2, 3))).source["x"].shape == (7, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"y": np.ones((1, 2))}, "no input 'y'"),
+        ({"x": np.ones((1, 2))}, "the input 'ids' is missing"),
+        ({"x": np.ones((1, 3)), "ids": np.ones((1, 3), int)}, "the input 'x' has another shape"),
+        ({"x": np.ones((0, 2)), "ids": np.ones((1, 3), int)}, "the input 'x' has another shape"),
+        ({"x": np.ones((1, 2)), "ids": np.ones((1, 3))}, "the input 'ids' has another type"),
+        ({"x": np.array([["a", "b"]]), "ids": np.ones((1, 3), int)}, "the input 'x' has another type"),
+        ({"x": np.full((1, 2), np.nan), "ids": np.ones((1, 3), int)}, "the input 'x' is not finite"),
+        ({"x": np.full((1, 2), 1e300), "ids": np.ones((1, 3), int)}, "the input 'x' is not finite"),
+        ({"x": np.ones((1, 2)), "ids": np.ones((2, 3), int)}, "different numbers of items"),
+        (np.ones((1, 2)), "one array is given for several inputs"),
+    ],
+)
+def test_arrays_that_the_network_cannot_take_are_refused(given, what):
+    with pytest.raises(CompileError, match=what):
+        task(x="1x2", ids="1x3:int64").read(given)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"not arrays", None])
+def test_a_file_that_holds_no_arrays_is_refused(tmp_path, content):
+    path = tmp_path / "x.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CompileError, match="cannot be read|do not exist") as caught:
+        task().read(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_pickle_in_a_file_is_not_opened(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}]), allow_pickle=True)
+    with pytest.raises(CompileError, match="cannot be read"):
+        task().read(tmp_path / "x.npy")
+
+
+def test_without_a_file_there_is_noise():
+    arrays = read_arrays(task().sample_source(), task().specs)
+    assert arrays == {}
+    assert task().preprocess(Sample(arrays), NO_SIZE).tensors["x"].shape == (1, 2, 3)
+
+
+def test_boxes_are_refused():
+    with pytest.raises(CompileError, match="not boxes"):
+        task().read({}, [0, 0, 1, 1])
+
+
+def test_only_what_counts_items_varies():
+    mixed = task(x="1x2", anchors="5x2")
+    assert mixed.axes == {"x": {0: "batch"}, "anchors": {}}
+    assert mixed.inputs == ("x", "anchors")
+    assert not mixed.batched
+    assert task(x="1x2").batched
+
+
+def results(**arrays):
+    return [NamedArray(name, np.asarray(array, np.float32)) for name, array in arrays.items()]
+
+
+def test_a_result_is_summed_up():
+    (result,) = task().decode({"output": np.array([[1.0, 3.0]], np.float32)}, None)
+    assert result.to_dict() == {
+        "name": "output",
+        "shape": [1, 2],
+        "dtype": "float32",
+        "smallest": 1.0,
+        "largest": 3.0,
+        "mean": 2.0,
+        "deviation": 1.0,
+    }
+
+
+def test_what_json_cannot_hold_is_left_out_of_the_sum():
+    (result,) = results(x=[[np.nan, 1]])
+    assert result.to_dict()["mean"] is None
+    assert results(x=[])[0].to_dict()["mean"] is None
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (2, 10), (3,), (1, 0), (1, 2, 3, 4, 5)])
+def test_an_output_of_any_shape_has_a_picture(shape):
+    assert tiles({"x": np.ones(shape)}).shape == (TILE + CAPTION, TILE, 3)
+
+
+def test_a_picture_runs_from_black_to_white_and_pictures_fill_rows():
+    picture = tiles({"x": np.array([[0.0, 1.0]])})
+    assert (picture[-1, 0, 0], picture[-1, -1, 0]) == (0, 255)
+    assert tiles({f"x{index}": np.ones((1, 2)) for index in range(5)}).shape == (2 * (TILE + CAPTION), 4 * TILE, 3)
+    assert tiles({"x": np.array([[np.nan, np.inf]])}).shape == (TILE + CAPTION, TILE, 3)
