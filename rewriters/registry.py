@@ -148,7 +148,11 @@ def _check_names(rewriters: Iterable[Rewriter], disable: Collection[str], requir
 
 
 def _excluded(rewriter: Rewriter, target: Target, disable: Collection[str]) -> str:
-    return "disabled by the config" if rewriter.name in disable else rewriter.conditions.unmet(target)
+    if rewriter.name in disable:
+        return "disabled by the config"
+    if isinstance(rewriter, GraphRewriter) and target.ir != "onnx":
+        return f"the Program is in {target.ir}, and has no ONNX graph"
+    return rewriter.conditions.unmet(target)
 
 
 def _rivals(rewriters: Iterable[Rewriter]) -> Iterator[list[Rewriter]]:

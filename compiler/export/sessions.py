@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -84,7 +85,9 @@ def _refusing(program: TracedProgram) -> Iterator[None]:
     before = logger.disabled
     logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except ImportError as error:
         raise CompileError("torch is not installed", where=str(program.path), fix="pip install torch") from error
     except Exception as error:  # torch has no common base class for what can be wrong with an archive

@@ -36,7 +36,6 @@ from compiler.stages import (
     Rewriters,
     Verify,
     select_rewriters,
-    without_graphs,
 )
 from compiler.stages.tools import versions
 from compiler.tasks import AnySample, AnyTask
@@ -118,8 +117,7 @@ def selection_for(job: Job) -> Selection:
         batch=config.fixed_batch,
         versions={**versions(), job.backend.name: job.probe.version},
     )
-    selection = job.source.rewritable_by(select_rewriters(target, config.rewriters.disable, config.rewriters.require))
-    return selection if job.has_graph else without_graphs(selection)
+    return job.source.rewritable_by(select_rewriters(target, config.rewriters.disable, config.rewriters.require))
 
 
 def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Export:

@@ -8,7 +8,7 @@ from compiler.stages.package import Package
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
 from compiler.stages.rewrite import Rewrite
-from compiler.stages.rewriters import Rewriters, select_rewriters, without_graphs
+from compiler.stages.rewriters import Rewriters, select_rewriters
 from compiler.stages.stage import Artifact, Stage
 from compiler.stages.verify import Pictures, RealInput, Verify, VerifyEngine, read_proof
 
@@ -35,5 +35,4 @@ __all__ = [
     "read_proof",
     "read_reduced",
     "select_rewriters",
-    "without_graphs",
 ]

@@ -9,7 +9,6 @@ from typing import Any
 from compiler.errors import UsageError
 from compiler.stages.tools import module_digest
 from rewriters import Rewriter, RewriterError, Selection, Target, discover, select
-from rewriters.ledger import skipped_entry
 from rewriters.target import RecordedTarget
 
 
@@ -68,9 +67,3 @@ def select_rewriters(target: Target, disable: Iterable[str], require: Iterable[s
         return select(discover("compiler.networks"), target, tuple(disable), tuple(require))
     except RewriterError as error:
         raise UsageError("the rewriters cannot be chosen", where="rewriters", why=str(error)) from error
-
-
-def without_graphs(selection: Selection) -> Selection:
-    """A selection for a Program that has no graph: the graph rewriters have nothing to act on."""
-    skipped = (skipped_entry(rewriter, f"{selection.target.ir} is no graph of ONNX") for rewriter in selection.graphs)
-    return replace(selection, graphs=(), entries=(*selection.entries, *skipped))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from compiler.artifact import Engine, OnnxProgram, TensorSpec
-from compiler.backends import PROGRAM_FILE, BuildRequest, build_backend, run_in_batches
+from compiler.artifact import Engine, OnnxProgram, TensorSpec, TorchScriptProgram, read_json, write_json
+from compiler.backends import PROGRAM_FILE, BuildRequest, backend_of, build_backend, run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.errors import CompileError, UsageError
 from compiler.export import describe
@@ -78,6 +78,34 @@ def test_an_engine_is_found_again_by_its_folder(backend, program, tmp_path):
     again = build_backend(loaded.backend)
     assert again == backend
     np.testing.assert_array_equal(again.open(loaded).run({"input": VALUES})["output"], -VALUES)
+
+
+RETIRED = {"precisions": ["fp32"], "ir": "onnx", "exporter": "auto", "tail": "native", "quantization": "asymmetric"}
+
+
+def test_an_engine_of_the_first_layout_opens(backend, program, tmp_path):
+    engine = built(backend, program(apply("Neg")), tmp_path)
+    first = {"file": PROGRAM_FILE, "backend": {**NODE, **RETIRED, "threads": 1}}
+    sidecar = {**read_json(engine.folder / Engine.SIDECAR), **first}
+    del sidecar["version"], sidecar["files"]
+    write_json(engine.folder / Engine.SIDECAR, sidecar)
+    loaded = Engine.load(engine.folder)
+    again = backend_of(loaded)
+    assert (again.threads, again.name) == (1, "onnxruntime")
+    np.testing.assert_array_equal(again.open(loaded).run({"input": VALUES})["output"], -VALUES)
+
+
+def test_other_keys_that_an_engine_should_not_have_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="there is no key 'backend.precision'"):
+        backend_of(Engine(tmp_path, (PROGRAM_FILE,), {**NODE, "precision": "fp32"}, (), ()))
+
+
+def test_a_program_of_another_kind_is_refused(backend, tmp_path):
+    traced = TorchScriptProgram(tmp_path / "program.pt", (), ())
+    with pytest.raises(CompileError, match="a Program in torchscript is not what is read here"):
+        backend.plan(traced)
+    with pytest.raises(CompileError, match="a Program in torchscript is not what is read here"):
+        backend.build(BuildRequest(traced, tmp_path, "fp32", (), tmp_path, lambda share, phase: None))
 
 
 @pytest.mark.parametrize("optimization", OPTIMIZATIONS)

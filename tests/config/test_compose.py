@@ -181,7 +181,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["~model.name"], "model.name", "is missing"),
         (["~backend.name"], "backend.name", "'backend.name' must be a text"),
         (["~backend._target_"], "backend._target_", "'backend._target_' must be a text"),
-        (["backend._target_=compiler.backends.onnxruntime.Onnx"], "backend._target_", "did you mean OnnxRuntime"),
+        (["backend._target_=compiler.backends.onnxruntime.Onnx"], "backend._target_", "choose one of: OnnxRuntime"),
         (["backend._target_=compiler.errors.UsageError"], "backend._target_", "is not a Backend"),
         (["~backend"], "backend", "'backend' is missing"),
         (["model.task=???"], "model.task", "Missing mandatory value"),

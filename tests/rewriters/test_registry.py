@@ -54,6 +54,15 @@ def test_the_most_specific_wins_whatever_the_order(rewriters):
     assert reasons(selection) == {"silu_anywhere": f"less specific than {silu_on_tensorrt}"}
 
 
+@pytest.mark.parametrize("ir", ["torch_export", "torchscript"])
+def test_graph_rewriters_act_on_onnx_alone(ir):
+    rewriters = (silu_anywhere, graph("drop"))
+    traced = select(rewriters, Target("tensorrt", ir=ir))
+    assert (traced.functions, traced.graphs) == ((silu_anywhere,), ())
+    assert reasons(traced) == {"drop": f"the Program is in {ir}, and has no ONNX graph"}
+    assert len(select(rewriters, Target("tensorrt")).graphs) == 1
+
+
 def test_the_less_specific_serves_where_the_other_does_not_apply():
     assert select([silu_anywhere, silu_on_tensorrt], Target("onnxruntime")).functions == (silu_anywhere,)
 

@@ -1,0 +1,58 @@
+"""A bundle opens and runs in a process in which torch cannot be imported, and one of an earlier layout opens too."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from compiler import runtime
+from tests.conftest import PHOTOGRAPH
+
+WITHOUT_TORCH = """
+import json, sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ImportError(f"{name} was imported")
+
+sys.meta_path.insert(0, Refusing())
+from compiler import runtime
+print(json.dumps([pose.to_dict() for pose in runtime.open(sys.argv[1])(sys.argv[2])]))
+"""
+
+
+def without_torch(code, *arguments):
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_bundle_of_the_first_layout_opens(bundle, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    sidecar = json.loads((folder / "engine.json").read_text())
+    assert sidecar.pop("version") == 2
+    (sidecar["file"],) = sidecar.pop("files")
+    retired = {"precisions": ["fp32"], "ir": "onnx", "exporter": "auto", "tail": "native", "quantization": "asymmetric"}
+    sidecar["backend"] |= retired
+    (folder / "engine.json").write_text(json.dumps(sidecar))
+    config = OmegaConf.load(folder / "config.yaml")
+    config.backend = {**config.backend, **retired}
+    OmegaConf.save(config, folder / "config.yaml")
+    (found,), (expected,) = runtime.open(folder)(PHOTOGRAPH), runtime.open(bundle)(PHOTOGRAPH)
+    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+
+
+def test_torch_really_cannot_be_imported_there():
+    run = without_torch(WITHOUT_TORCH.replace("from compiler import runtime", "import torch"))
+    assert "ImportError: torch was imported" in run.stderr
+
+
+def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch(bundle):
+    run = without_torch(WITHOUT_TORCH, bundle, PHOTOGRAPH)
+    assert run.returncode == 0, run.stderr
+    (found,), (expected,) = json.loads(run.stdout), runtime.open(bundle)(PHOTOGRAPH)
+    np.testing.assert_allclose(found["keypoints"], expected.to_dict()["keypoints"])
