@@ -44,7 +44,7 @@ OTHER_VALUES: dict[str, Any] = {
     "shape": "static_256x192",
     "precision": "fp16",
     "export.exporter": "torchscript",
-    "export.opset": 17,
+    "export.opset": 19,
     "keep_fp32": ("MatMul",),
     "rewriters.disable": ("fuse_batch_norm",),
     "rewriters.require": ("fuse_batch_norm",),
