@@ -65,14 +65,14 @@ def test_an_output_that_cannot_be_written_is_told_once_for_each_job_and_for_the_
 def test_an_interruption_stops_the_sweep_even_where_a_library_hides_it(monkeypatch, tmp_path):
     compiled = []
 
-    def compile(config, listen):
+    def interrupted(config, listen):
         compiled.append(config.model.name)
         try:
             raise Interrupted
         finally:
             raise ValueError("a library was left half way")
 
-    monkeypatch.setattr(pipeline, "compile_bundle", compile)
+    monkeypatch.setattr(pipeline, "compile_bundle", interrupted)
     with pytest.raises(Interrupted):
         sweep(["model=rtmpose-t,rtmpose-s", f"output={tmp_path}"])
     assert compiled == ["rtmpose-t"]
