@@ -11,6 +11,7 @@ from pathlib import Path
 from compiler.artifact import Engine, Program, digest, read_json, recover_folder, replace_folder
 from compiler.backends import Obstacle
 from compiler.config import CompileConfig
+from compiler.config.moved import hints
 from compiler.errors import CompileError
 from compiler.events import Listener, RunStarted, StageFinished, StageStarted, Warned
 from compiler.export import describe
@@ -47,7 +48,7 @@ def compile(config: CompileConfig, listen: Listener = lambda event: None) -> Out
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
-        for hint in config.hints:
+        for hint in hints(config):
             listen(Warned(hint))
         if job.checkpoint is None and job.origin.caution:
             listen(Warned(job.origin.caution))
@@ -89,7 +90,7 @@ def plan(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    for hint in config.hints:
+    for hint in hints(config):
         listen(Warned(hint))
     job = read_job(config, listen, installed=False)
     with writable(job.cache / "plan"):
