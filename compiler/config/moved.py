@@ -71,6 +71,19 @@ def present_config(config: CompileConfig) -> CompileConfig:
     )
 
 
+def hints(config: CompileConfig) -> tuple[str, ...]:
+    """What a user should know of how a config that says things as before was understood."""
+    if config.tail != PLUGIN or not config.model.tail:
+        return ()
+    fused = "makes it the one node EfficientNMS_TRT"
+    if config.backend["name"] == PLUGIN_BACKEND:
+        today = f"tail=native with rewriters.require=[{PLUGIN_REWRITER}], which {fused}"
+    else:
+        other = f"{config.backend['name']} is given the native tail as it is"
+        today = f"tail=native, and only backend={PLUGIN_BACKEND} {fused}: {other}"
+    return (f"tail={PLUGIN} is now called {today}",)
+
+
 def _native(node: Node, key: str) -> Node:
     return {**node, key: "native"} if node and node.get(key) == PLUGIN else node
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
-from compiler.config.moved import PLUGIN, PLUGIN_BACKEND, PLUGIN_REWRITER
+from compiler.config.moved import PLUGIN
 from compiler.config.sizes import InputSize, Size, SizeRange, size_text
 from compiler.errors import UsageError, nearest
 
@@ -236,22 +236,6 @@ class CompileConfig:
         facts = self.backend_facts
         wishes = (self.export.exporter, facts.PROGRAM.EXPORTER, facts.EXPORTER, self.model.exporter)
         return next((wish for wish in wishes if wish != "auto"), "dynamo")
-
-    @property
-    def hints(self) -> tuple[str, ...]:
-        """What a user should know of how their words were understood."""
-        if self.tail != PLUGIN or not self.model.tail:
-            return ()
-        if self.backend["name"] == PLUGIN_BACKEND:
-            today = (
-                f"tail=native with rewriters.require=[{PLUGIN_REWRITER}], which makes it the one node EfficientNMS_TRT"
-            )
-        else:
-            today = (
-                f"tail=native, and only backend={PLUGIN_BACKEND} makes it the one node EfficientNMS_TRT: "
-                f"{self.backend['name']} is given NonMaxSuppression"
-            )
-        return (f"tail={PLUGIN} is now called {today}",)
 
     def check(self) -> None:
         """Refuse what is typed correctly and still cannot be.

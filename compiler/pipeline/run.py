@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from compiler.artifact import Engine, digest, read_json, recover_folder, replace_folder
 from compiler.backends import PROGRAM_FILE, Backend, Obstacle, Probe, backend_of
 from compiler.config import CompileConfig
+from compiler.config.moved import hints
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache, file_digests
@@ -61,7 +62,7 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
-        for hint in config.hints:
+        for hint in hints(config):
             listen(Warned(hint))
         if job.checkpoint is None and job.source.caution:
             listen(Warned(job.source.caution))
@@ -83,7 +84,7 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    for hint in config.hints:
+    for hint in hints(config):
         listen(Warned(hint))
     job = read_job(config, listen, installed=False)
     with writable(job.cache / "plan"):

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from compiler.config import compose
-from compiler.config.moved import MOVED, PLUGIN_BACKEND, PLUGIN_REWRITER, present_target
+from compiler.config.moved import MOVED, PLUGIN_BACKEND, PLUGIN_REWRITER, hints, present_target
 from compiler.config.search import config_loader
 from compiler.networks import with_tail
 from compiler.runtime import read_config
@@ -42,9 +42,9 @@ def test_with_tensorrt_the_plugin_is_the_native_tail_and_the_rewriter_that_must_
     named, native = compose([DETECTOR, backend, PLUGIN]), compose([DETECTOR, backend, "tail=native"])
     assert named.model == native.model
     assert named.rewriters.require == (PLUGIN_REWRITER,)
-    (hint,) = named.hints
+    (hint,) = hints(named)
     assert hint.startswith("tail=plugin is now called tail=native with rewriters.require=[fuse_nms]")
-    assert native.hints == native.rewriters.require == ()
+    assert hints(native) == native.rewriters.require == ()
 
 
 def test_a_rewriter_that_is_required_already_is_required_once():
@@ -57,9 +57,9 @@ def test_elsewhere_it_is_the_native_tail_and_the_hint_says_that_there_is_no_such
     named = compose([DETECTOR, f"backend={backend}", PLUGIN])
     native = compose([DETECTOR, f"backend={backend}", "tail=native"])
     assert (named.model, named.rewriters) == (native.model, native.rewriters)
-    (hint,) = named.hints
+    (hint,) = hints(named)
     assert f"only backend={PLUGIN_BACKEND} makes it the one node EfficientNMS_TRT" in hint
-    assert f"{backend} is given NonMaxSuppression" in hint
+    assert f"{backend} is given the native tail as it is" in hint
 
 
 def test_the_rewriter_is_for_that_backend_and_no_other():
@@ -71,7 +71,7 @@ def test_the_rewriter_is_for_that_backend_and_no_other():
 
 def test_a_network_without_a_detectors_tail_is_asked_for_no_plugin():
     config = compose(["model=rtmpose", f"backend={PLUGIN_BACKEND}", PLUGIN])
-    assert config.hints == config.rewriters.require == ()
+    assert hints(config) == config.rewriters.require == ()
 
 
 def test_a_bundle_that_was_compiled_with_the_plugin_opens(tmp_path):

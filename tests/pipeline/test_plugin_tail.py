@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compiler.config import compose
+from compiler.config.moved import hints
 from compiler.events import StageFinished, Warned
 from compiler.pipeline import plan
 
@@ -13,6 +14,6 @@ def test_who_names_the_plugin_gets_its_node_and_a_hint(tmp_path, shared_cache):
     config = compose([*detector, f"output={tmp_path}", f"cache={shared_cache}"])
     assert plan(config, heard.append) == ()
     (hint,) = [event.message for event in heard if isinstance(event, Warned) and "tail=" in event.message]
-    assert (hint,) == config.hints
+    assert (hint,) == hints(config)
     (rewritten,) = [event for event in heard if isinstance(event, StageFinished) and event.stage == "rewrite"]
     assert "fuse_nms" in rewritten.detail
