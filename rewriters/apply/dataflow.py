@@ -113,6 +113,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.read_elsewhere: set[nn.Module] = set()
         self.untold: set[nn.Module] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here, and to keep its compiler out torch would import it, which takes seconds.
+        return False
+
     def hooks(self) -> ExitStack:
         """See the calls of modules, within a `with` block."""
         stack = ExitStack()
