@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rewriters.apply.measure import detached_copy
 from rewriters.definition import names_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def handovers(network: nn.Module, example: Sequence[Any], first: Classes, second
 
     Args:
         network: Stays as it is: a copy runs.
-        example: Its arguments.
+        example: Its arguments, which stay as they are too.
         first: Exactly these classes; of a subclass nobody knows what it does.
         second: As for the first.
     """
@@ -54,7 +55,7 @@ def handovers(network: nn.Module, example: Sequence[Any], first: Classes, second
     run = copy.deepcopy(network, memo={id(parameter): parameter for parameter in network.parameters()})
     watch = _Watch(run, first, second)
     with torch.no_grad(), watch.hooks(), watch:
-        outputs = run(*example)
+        outputs = run(*detached_copy(tuple(example)))
     watch.read(outputs)
     return {place: _told(run, watch, place, first) for place in found}
 
@@ -112,6 +113,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.taken: dict[str, list[tuple[_Returned | None, Shape]]] = defaultdict(list)
         self.read_elsewhere: set[nn.Module] = set()
         self.untold: set[nn.Module] = set()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here, and to keep its compiler out torch would import it, which takes seconds.
+        return False
 
     def hooks(self) -> ExitStack:
         """See the calls of modules, within a `with` block."""

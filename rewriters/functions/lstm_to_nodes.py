@@ -20,11 +20,13 @@ TORCH_GATES = (0, 2, 3, 1)
 """Of ONNX's gates, those of torch: input, forget, cell, output."""
 
 
-@function_rewriter(torch.lstm, irs={"onnx"}, contract=Contract.close(1e-5))
+@function_rewriter(torch.lstm, contract=Contract.close(1e-5))
 def lstm_to_nodes(
     call: FunctionCall, input: Tensor, states: Sequence[Tensor], parameters: Sequence[Tensor], *options: Any
 ) -> States | Skip:
     """Torch's exporter unrolls an LSTM at the length of its example, and ONNX has a node that takes any."""
+    if call.target.ir != "onnx":
+        return call.skip(f"{call.target.ir} has an LSTM of its own")
     if call.target.exporter != "dynamo":
         return call.skip(f"the exporter {call.target.exporter} writes that node itself")
     if isinstance(states, Tensor):

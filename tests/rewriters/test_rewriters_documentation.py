@@ -35,6 +35,14 @@ def test_the_module_example_replaces_global_pooling_only():
     assert [skipped.reason for skipped in applied.skipped] == ["the output is 2, not one pixel"]
 
 
+def test_the_fusion_example_needs_the_one_to_feed_the_other():
+    selection = select([examples()["drop_relu_before_relu6"]], Target("tinychip"))
+    fed = rewritten(nn.Sequential(nn.ReLU(), nn.ReLU6()), selection, [torch.randn(2, 3)])
+    assert [replacement.where for replacement in fed.replacements] == ["1"]
+    apart = rewritten(nn.Sequential(nn.ReLU(), nn.Tanh(), nn.ReLU6()), selection, [torch.randn(2, 3)])
+    assert [skipped.reason for skipped in apart.skipped] == ["its input is not the output of a ReLU"]
+
+
 def test_the_graph_example_drops_the_relu(export, operators):
     model = export(nn.Sequential(nn.Sigmoid(), nn.ReLU()), torch.randn(2, 3))
     changed, entry = apply_graph_rewriter(model, examples()["drop_relu_after_sigmoid"], Target("tinychip"))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from rewriters import Contract, RewriterError, Target, module_rewriter, select
+from rewriters import Contract, RewriterError, Target, fusion_rewriter, module_rewriter, select
 from rewriters.apply import rewriting, rewritten
 
 TARGET = Target("onnxruntime")
@@ -42,6 +42,12 @@ def relu_to_clamp(call, module):
     if call.where == "keep":
         return call.skip("asked to keep it")
     return nn.Hardtanh(0, float("inf"))
+
+
+@fusion_rewriter([nn.ReLU], [nn.Hardtanh], contract=Contract.exact)
+def relu_before_clamp(call, first, second):
+    """A clamp at zero needs no ReLU before it."""
+    return second if second.min_val == 0 else call.skip(f"it lets pass what is above {second.min_val}")
 
 
 def apply(network, *rewriters):
@@ -145,3 +151,82 @@ def test_measuring_survives_a_forward_in_place():
         output = applied.network(torch.tensor([-1.0, 2.0]))
     assert output.tolist() == [0.0, 2.0]
     assert ledger.entries()[0].holds
+
+
+INPUT = torch.linspace(-2, 2, 8).reshape(2, 4)
+
+
+def fused(network, rewriter=relu_before_clamp, input=INPUT):
+    return rewritten(network, select([rewriter], TARGET), [input])
+
+
+def test_two_modules_become_one_in_the_place_of_the_first_and_are_measured_together():
+    network = nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1), nn.ReLU(), nn.Hardtanh(-1, 1))
+    applied = fused(network)
+    assert [type(module).__name__ for module in applied.network] == ["Hardtanh", "Identity", "ReLU", "Hardtanh"]
+    with rewriting(applied, measure=True) as ledger:
+        assert torch.equal(applied.network(INPUT), network(INPUT))
+    fired, skipped = ledger.entries()
+    assert (fired.kind, fired.where, fired.max_absolute_error) == ("fusion", ("1",), 0)
+    assert (skipped.where, skipped.reason) == (("3",), "it lets pass what is above -1")
+
+
+def test_a_wrong_fusion_is_caught_by_its_contract():
+    @fusion_rewriter([nn.ReLU], [nn.Hardtanh], contract=Contract.exact)
+    def first_alone(call, first, second):
+        """Wrong on purpose: it forgets the second."""
+        return first
+
+    applied = fused(nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1)), first_alone)
+    with rewriting(applied, measure=True) as ledger:
+        applied.network(INPUT)
+    (entry,) = ledger.entries()
+    assert (entry.max_absolute_error, entry.holds) == (1, False)
+
+
+def test_a_reshape_in_between_is_told_and_measured():
+    shapes = []
+
+    @fusion_rewriter([nn.ReLU], [nn.Hardtanh], contract=Contract.exact)
+    def whatever_the_shape(call, first, second):
+        """A clamp looks at each number alone."""
+        shapes.append((call.shapes, call.is_reshaped))
+        return second
+
+    applied = fused(nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Hardtanh(0, 1)), whatever_the_shape, INPUT.view(2, 2, 2))
+    assert shapes == [((((2, 2, 2), (2, 4)),), True)]
+    with rewriting(applied, measure=True) as ledger:
+        applied.network(INPUT.view(2, 2, 2))
+    assert ledger.entries()[0].max_absolute_error == 0
+
+
+def test_neither_the_network_nor_the_example_is_changed_by_looking_at_what_runs():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.ReLU(inplace=True), nn.Hardtanh(0, 1))
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x):
+            self.calls += 1
+            return self.body(x)
+
+    network, input = Counting(), INPUT.clone()
+    fused(network, input=input)
+    assert network.calls == 0
+    assert torch.equal(input, INPUT)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+def test_a_fusion_needs_an_example():
+    with pytest.raises(RewriterError, match=r"relu_before_clamp.*needs an example"):
+        apply(nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1)), relu_before_clamp)
+
+
+def test_a_fusion_has_to_return_a_module():
+    @fusion_rewriter([nn.ReLU], [nn.Hardtanh], contract=Contract.exact)
+    def forgetful(call, first, second):
+        """Forgets to return."""
+
+    with pytest.raises(RewriterError, match=r"forgetful.*returned NoneType for 1"):
+        fused(nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1)), forgetful)
