@@ -108,12 +108,14 @@ class DetectionTail(nn.Module):
         return scores.where(is_candidate, 0.0)
 
 
-def _may_exceed(count: int | torch.SymInt, limit: int) -> bool:
-    """Whether there may be more than a limit; a limit below 1 is none."""
-    return limit > 0 and not statically_known_true(count <= limit)
+def _may_exceed(count: int | torch.SymInt | Tensor, limit: int) -> bool:
+    """Whether there may be more than a limit; a limit below 1 is none. To TorchScript any length may be another."""
+    return limit > 0 and (isinstance(count, Tensor) or not statically_known_true(count <= limit))
 
 
 def _at_most(limit: int, values: Tensor) -> int:
     """The limit, or how many values there are in each row where they are fewer."""
-    count: int = torch.sym_min(limit, values.shape[-1])  # type: ignore[no-untyped-call]
+    length: Any = values.shape[-1]
+    traced = isinstance(length, Tensor)  # by TorchScript, which follows lengths as tensors
+    count: int = torch.minimum(length, torch.tensor(limit)) if traced else torch.sym_min(limit, length)  # type: ignore[no-untyped-call,assignment]
     return count

@@ -131,7 +131,8 @@ class Quantize(Stage):
 
 def read_reduced(folder: Path) -> Reduced:
     """What is in a lower precision, and what is not."""
-    return Reduced.from_dict(read_json(folder / PRECISION_FILE))
+    values = read_json(folder / PRECISION_FILE)
+    return Reduced.from_dict({name: value for name, value in values.items() if name != "version"})
 
 
 def _leave(folder: Path, model: onnx.ModelProto, reduced: Reduced) -> str:

@@ -48,7 +48,7 @@ def config(with_tensorrt):
     return told
 
 
-def test_where_it_is_not_installed_the_engine_is_built_later(monkeypatch, tmp_path):
+def test_where_it_is_not_installed_the_engine_is_left_to_build(monkeypatch, tmp_path):
     monkeypatch.setattr(adapter.importlib.util, "find_spec", lambda name: None)
     backend = build_backend(NODE)
     probe = backend.probe()
@@ -60,7 +60,7 @@ def test_where_it_is_not_installed_the_engine_is_built_later(monkeypatch, tmp_pa
     assert not list((tmp_path / "engine").iterdir())
 
 
-def test_without_a_gpu_the_engine_is_built_later(with_tensorrt, monkeypatch):
+def test_without_a_gpu_the_engine_is_left_to_build(with_tensorrt, monkeypatch):
     monkeypatch.setattr(adapter, "find_gpus", lambda: Gpus(problem="no GPU: there is no NVIDIA driver"))
     probe = build_backend(NODE).probe()
     assert not probe.problem

@@ -46,7 +46,7 @@ def test_it_builds_here_and_runs_where_there_is_a_gpu(backend, no_gpu):
     assert "no GPU" in probe.run_problem
 
 
-def test_where_it_is_not_installed_the_engine_is_built_later(backend, monkeypatch):
+def test_where_it_is_not_installed_the_engine_is_left_to_build(backend, monkeypatch):
     monkeypatch.setattr(adapter.importlib.util, "find_spec", lambda name: None)
     probe = backend.probe()
     assert not probe.problem

@@ -10,7 +10,7 @@ from torch import nn
 from compiler.backends import build_backend
 from compiler.config import compose
 from compiler.config.schema import TAILS
-from compiler.export import Axis, ExportOptions
+from compiler.export import Axis, ExportOptions, export_traced
 from compiler.selection import SelectionConfig
 from compiler.selection.candidates import Candidates
 from compiler.selection.tail import DetectionTail
@@ -196,3 +196,32 @@ def test_a_tail_that_suppresses_nothing_needs_no_operator_of_our_own(tmp_path):
     options = ExportOptions("torchscript", 18, dict.fromkeys(example, (Axis(0, "batch"),)), ("dets", "labels"))
     tail = Native({"nms_pre": 0, "iou_threshold": None})
     export(tail.eval(), example, options, tmp_path)
+
+
+def test_torchscript_traces_a_tail_that_keeps_the_best(tmp_path):
+    """TorchScript follows lengths as tensors, and holds for other numbers of boxes than it was traced with."""
+
+    class Host(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tail = DetectionTail(nn.Identity(), "host", {"nms_pre": 20})
+
+        def forward(self, boxes, scores):
+            return tuple(self.tail.select([Candidates(boxes, scores)]).values())
+
+    generator = np.random.default_rng(0)
+    axes = {name: (Axis(0, "batch"), Axis(1, "count", smallest=12)) for name in ("boxes", "scores")}
+    options = ExportOptions("torchscript", 18, axes, ("boxes", "scores"))
+    example, *others = (
+        {
+            "boxes": generator.random((batch, count, 4), "f4"),
+            "scores": generator.permutation(np.linspace(0, 1, batch * count * 3, dtype="f4")).reshape(batch, count, 3),
+        }
+        for batch, count in ((2, 36), (1, 12), (3, 50))
+    )
+
+    def in_any_order(outputs, like):
+        return {name: np.sort(array, axis=1) for name, array in outputs.items()}
+
+    program = export_traced(Host().eval(), example, others, options, tmp_path, comparable=in_any_order)
+    assert [spec.shape for spec in program.outputs] == [("batch", "boxes_1", 4), ("batch", "scores_1", 3)]
