@@ -10,7 +10,8 @@ from compiler.artifact import file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
-from compiler.datasets.calibration import Item, find_items
+from compiler.datasets import Item
+from compiler.datasets.calibration import find_items
 from compiler.errors import CompileError
 from compiler.events import Listener, StageStarted
 from compiler.proof import AnyProof, proof_of

@@ -152,7 +152,7 @@ def _input(job: Job) -> Key:
     return {"source": file_digest(job.source_path), "boxes": boxes}
 
 
-def _calibration(job: Job) -> list[tuple[str, list[list[float]] | None]]:
+def _calibration(job: Job) -> list[tuple[str, tuple[tuple[float, ...], ...] | None]]:
     return [(file, item.boxes) for file, item in zip(job.calibration_digests, job.calibration, strict=True)]
 
 
