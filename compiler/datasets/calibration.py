@@ -21,7 +21,7 @@ VARIATIONS = 8
 
 
 def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
-    """Return what a config says to calibrate on, at most `calibration.limit` items; nothing where it says nothing.
+    """What a config says to calibrate on, at most `calibration.limit` items; nothing where it says nothing.
 
     Raises:
         CompileError: The data is not there, holds nothing that the task looks at, or is no list of files.

@@ -44,7 +44,7 @@ class Detection:
     item: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the detection as JSON can hold it: its fields, with `box` as a list."""
+        """The detection as JSON can hold it: its fields, with `box` as a list."""
         return {
             "box": self.box.tolist(),
             "score": self.score,
@@ -113,7 +113,7 @@ class ObjectDetection(Detector[Detection]):
         return sizes.fit(*padded) if sizes else tuple(padded)
 
     def found(self, box: Floats, score: float, label: int, item: int, extras: list[Floats]) -> Detection:
-        """Return one detection."""
+        """One detection."""
         return Detection(box, score, label, self.classes.names[label], item)
 
     def draw(self, sample: Sample[Image], results: Sequence[Detection]) -> Image:
