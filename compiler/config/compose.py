@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import explain, explain_omegaconf
@@ -78,7 +78,7 @@ def to_config(node: DictConfig) -> CompileConfig:
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise explain_omegaconf(error) from error
-    config = instantiate(with_present_keys(cast("dict[str, Any]", values)), CompileConfig)
+    config = instantiate(with_present_keys(values), CompileConfig)
     _facts(config.backend)
     config = present_config(config)
     config.check()

@@ -98,13 +98,15 @@ def present_backend(node: Mapping[str, Any], options: Collection[str]) -> dict[s
     return {key: value for key, value in node.items() if key in options or key not in RETIRED_BACKEND_KEYS}
 
 
-def with_present_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+def with_present_keys(values: Any) -> dict[str, Any]:
     """The values of a config by the keys of today: what an alias names is the `input`, of that `input_kind`.
 
     Raises:
-        UsageError: Two inputs are named.
+        UsageError: It is no group of keys, or two inputs are named.
     """
-    present = {key: value for key, value in values.items() if key not in INPUT_ALIASES}
+    if not isinstance(values, Mapping):
+        raise UsageError("the config is not a group of keys", why=f"it is {values!r:.60}")
+    present = {str(key): value for key, value in values.items() if key not in INPUT_ALIASES}
     given = {key: values[key] for key in ("input", *INPUT_ALIASES) if values.get(key) is not None}
     if len(given) > 1:
         where = " ".join(f"{key}={file}" for key, file in given.items())

@@ -1,1 +1,28 @@
 """Data sets: what is calibrated, evaluated and tuned on."""
+
+from compiler.datasets.coco import read_coco
+from compiler.datasets.dataset import Dataset, GroundTruth, Item, KeypointTruth, ObjectTruth, SolidTruth, TextTruth
+from compiler.datasets.icdar import read_icdar, read_icdar_words
+from compiler.datasets.kitti import read_kitti
+from compiler.datasets.lists import read_folder, read_list
+from compiler.datasets.mmocr import read_mmocr, read_mmocr_lines
+from compiler.datasets.nuscenes import read_nuscenes
+
+__all__ = [
+    "Dataset",
+    "GroundTruth",
+    "Item",
+    "KeypointTruth",
+    "ObjectTruth",
+    "SolidTruth",
+    "TextTruth",
+    "read_coco",
+    "read_folder",
+    "read_icdar",
+    "read_icdar_words",
+    "read_kitti",
+    "read_list",
+    "read_mmocr",
+    "read_mmocr_lines",
+    "read_nuscenes",
+]

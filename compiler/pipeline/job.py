@@ -12,7 +12,8 @@ from compiler.artifact import OnnxProgram, file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
-from compiler.datasets.calibration import Item, find_items
+from compiler.datasets import Item
+from compiler.datasets.calibration import find_items
 from compiler.errors import CompileError
 from compiler.events import Listener, StageStarted
 from compiler.proof import AnyProof, proof_of
@@ -80,7 +81,7 @@ class Job:
         return self.weights.path if isinstance(self.weights, Checkpoint) else None
 
     @cached_property
-    def calibration_items(self) -> tuple[tuple[str, list[list[float]] | None], ...]:
+    def calibration_items(self) -> tuple[tuple[str, tuple[tuple[float, ...], ...] | None], ...]:
         """The content of each file that int8 is calibrated on, and where its objects are."""
         return tuple((file_digest(item.path), item.boxes) for item in self.calibration)
 

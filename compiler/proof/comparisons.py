@@ -29,7 +29,7 @@ class Tolerance:
     cosine: float | None = None
 
     def holds(self, comparison: Comparison) -> bool:
-        """Tell whether a raw output is within it."""
+        """Whether a raw output is within it."""
         is_near = self.relative is None or comparison.relative_error <= self.relative
         is_parallel = self.cosine is None or comparison.cosine_similarity >= self.cosine
         return is_near and is_parallel

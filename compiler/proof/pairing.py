@@ -1,4 +1,4 @@
-"""Tell which detections of two lists are the same object, and which of them only rounding decided about."""
+"""Which detections of two lists are the same object, and which of them only rounding decided about."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def pair(first: Detected, second: Detected, config: SelectionConfig) -> Pairing:
 
 
 def _pairs(first: Detected, second: Detected) -> list[tuple[int, int]]:
-    """Return who overlaps whom most; the nearest score decides between equal overlaps."""
+    """Who overlaps whom most; the nearest score decides between equal overlaps."""
     ratio = overlaps(_at_least_a_pixel(first.boxes)[:, None], _at_least_a_pixel(second.boxes)[None])
     ones, others = np.nonzero((ratio > SAME) & (first.groups[:, None] == second.groups[None]))
     apart = np.abs(first.scores[ones] - second.scores[others])
@@ -126,7 +126,7 @@ def _pairs(first: Detected, second: Detected) -> list[tuple[int, int]]:
 
 
 def _margins(first: Detected, second: Detected, pairs: list[tuple[int, int]]) -> tuple[float, float]:
-    """Return how near scores and overlaps have to be for rounding to decide: twice what it does to one detection."""
+    """How near scores and overlaps have to be for rounding to decide: twice what it does to one detection."""
     if not pairs:
         return SCORE_MARGIN, OVERLAP_MARGIN
     ones, others = np.transpose(pairs)
@@ -137,11 +137,11 @@ def _margins(first: Detected, second: Detected, pairs: list[tuple[int, int]]) ->
 
 
 def _lowest(detected: Detected, config: SelectionConfig) -> float:
-    """Return the score below which a list has no room."""
+    """The score below which a list has no room."""
     return float(detected.scores.min()) if detected.is_full and len(detected.scores) else config.score_thr
 
 
 def _at_least_a_pixel(boxes: Array) -> Array:
-    """Return boxes with the sides of slivers moved apart: rounding decides whether two slivers overlap."""
+    """Boxes with the sides of slivers moved apart: rounding decides whether two slivers overlap."""
     center, sides = (boxes[:, 2:] + boxes[:, :2]) / 2, np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     return np.hstack([center - sides / 2, center + sides / 2])

@@ -44,7 +44,7 @@ class StageProof:
         return max(self.comparisons, key=lambda comparison: _rank(comparison.relative_error))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able form."""
+        """A JSON-able form."""
         return asdict(self)
 
     @classmethod
@@ -104,7 +104,7 @@ def prove(
 
 
 def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
-    """Return the first stage that is beyond its tolerance."""
+    """The first stage that is beyond its tolerance."""
     return next((proof for proof in proofs if not proof.within), None)
 
 

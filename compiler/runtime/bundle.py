@@ -112,8 +112,8 @@ def read_config(folder: Path) -> CompileConfig:
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     try:
-        values = OmegaConf.to_container(OmegaConf.load(config_file))
-        config = instantiate(with_present_keys(values), CompileConfig)  # type: ignore[arg-type]
+        values = with_present_keys(OmegaConf.to_container(OmegaConf.load(config_file)))
+        config = instantiate(values, CompileConfig)
         _ = config.sizes
     except UsageError as error:
         raise CompileError(

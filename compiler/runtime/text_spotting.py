@@ -78,8 +78,7 @@ class TextSpotter:
     recognizer: Predictor
 
     def __post_init__(self) -> None:
-        pairs = ((self.detector, TextDetection), (self.recognizer, TextRecognition))
-        if not all(isinstance(predictor.task, kind) for predictor, kind in pairs):
+        if (self.detector.task.name, self.recognizer.task.name) != (TextDetection.name, TextRecognition.name):
             raise CompileError(
                 "two bundles read text only if the first finds it and the second recognises it",
                 where="bundles",

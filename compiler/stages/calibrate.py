@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from compiler.artifact import Tensors
 from compiler.config.sizes import InputSize
-from compiler.datasets.calibration import Item, batches
+from compiler.datasets import Item
+from compiler.datasets.calibration import batches
 from compiler.proof import AnyProof
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.stage import Stage
@@ -30,7 +31,7 @@ class CalibrationData:
         files: Where the items lie.
     """
 
-    items: tuple[tuple[str, list[list[float]] | None], ...]
+    items: tuple[tuple[str, tuple[tuple[float, ...], ...] | None], ...]
     proof: AnyProof
     usual: InputSize
     sample: AnySample | None

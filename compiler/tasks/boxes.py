@@ -21,7 +21,7 @@ _FORMS = (
 
 
 def read_boxes(spec: object, image_size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return boxes as `[n, 4]`: x1, y1, x2, y2 in pixels, n at least 1.
+    """Boxes as `[n, 4]`: x1, y1, x2, y2 in pixels, n at least 1.
 
     Args:
         spec: None for the whole image; four numbers as a list or as the text `x1,y1,x2,y2`; several boxes as a list of
@@ -46,7 +46,7 @@ def read_boxes(spec: object, image_size: tuple[int, int]) -> NDArray[np.float32]
 
 
 def _numbers_in_text(text: str) -> list[float]:
-    """Return the four numbers in a text such as `10,20,30,40`, or nothing if it is something else."""
+    """The four numbers in a text such as `10,20,30,40`, or nothing if it is something else."""
     parts = text.strip("[]() ").split(",")
     try:
         return [float(part) for part in parts] if len(parts) == 4 else []
@@ -69,7 +69,7 @@ def _read_json(path: Path) -> object:
 
 
 def _rows(data: object, where: str) -> list[list[float]]:
-    """Return the boxes in any of the accepted forms as rows of x1, y1, x2, y2."""
+    """The boxes in any of the accepted forms as rows of x1, y1, x2, y2."""
     if isinstance(data, Mapping) and "boxes" in data:
         data = data["boxes"]
     if not isinstance(data, Sequence) or isinstance(data, str):

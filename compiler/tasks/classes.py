@@ -37,7 +37,7 @@ class Classes:
 
 
 def color_of(number: int) -> Colour:
-    """Return the colour of a class or thing as RGB: hues turn by the golden ratio, so that near numbers differ most."""
+    """The colour of a class or thing as RGB: hues turn by the golden ratio, so that near numbers differ most."""
     red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN_RATIO % 1, 0.85, 0.95 if number % 2 else 0.75)
     return round(red * 255), round(green * 255), round(blue * 255)
 

@@ -35,7 +35,7 @@ class Crops:
     use_udp: bool = False
 
     def warp(self, image: Image) -> list[Image]:
-        """Return the regions as `[height, width, 3]` images; what lies outside the image is black."""
+        """The regions as `[height, width, 3]` images; what lies outside the image is black."""
         return [
             np.asarray(cv2.warpAffine(image, matrix, self.size, flags=cv2.INTER_LINEAR), np.uint8)
             for matrix in self.matrices()
@@ -53,7 +53,7 @@ class Crops:
         ]
 
     def _unbiased_matrices(self) -> list[NDArray[np.float64]]:
-        """Return the matrices that scale each region by the steps between pixels, one fewer than the pixels."""
+        """The matrices that scale each region by the steps between pixels, one fewer than the pixels."""
         matrices = np.zeros((len(self.centers), 2, 3), np.float32)
         # In single precision and in this order, as MMPose does it: matrices agree to the last bit.
         factors = (np.array(self.size, np.float32) - 1) / self.scales
@@ -74,7 +74,7 @@ class Crops:
 def crops_around(
     boxes: NDArray[np.floating[Any]], size: tuple[int, int], padding: float, use_udp: bool = False
 ) -> Crops:
-    """Return the regions around boxes, enlarged by `padding` and then widened or heightened to the aspect of `size`.
+    """The regions around boxes, enlarged by `padding` and then widened or heightened to the aspect of `size`.
 
     Args:
         boxes: `[n, 4]`, x1, y1, x2, y2 in pixels of the image.
@@ -92,7 +92,7 @@ def crops_around(
 
 
 def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[float], to_rgb: bool) -> Floats:
-    """Return equally large BGR images as one normalised `[n, 3, h, w]` tensor.
+    """Equally large BGR images as one normalised `[n, 3, h, w]` tensor.
 
     Args:
         images: At least one.
@@ -106,7 +106,7 @@ def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[floa
 
 
 def _three_points(center: Floats, width: float) -> Floats:
-    """Return the centre, the middle of the left edge, and that edge's end if the region were square: `[3, 2]`.
+    """The centre, the middle of the left edge, and that edge's end if the region were square: `[3, 2]`.
 
     Three points fix an affine map. These, in single precision, are MMPose's, and hence so are the map's last bits.
     """

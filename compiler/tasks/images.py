@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]
 
 
 def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
-    """Return an image as `[h, w, 3]` uint8 BGR.
+    """An image as `[h, w, 3]` uint8 BGR.
 
     Args:
         source: A file that OpenCV can decode, turned upright as its EXIF orientation says; or an array `[h, w]`,
@@ -83,7 +83,7 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
 
 
 def _from_array(array: NDArray[Any]) -> Image:
-    """Return an array as `[h, w, 3]` uint8 BGR."""
+    """An array as `[h, w, 3]` uint8 BGR."""
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
     if array.size == 0 or channels not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
         raise CompileError(

@@ -30,7 +30,7 @@ _OTHER_FORMATS = {
 
 
 def read_points(source: str | os.PathLike[str] | NDArray[Any], columns: int, used: int) -> Points:
-    """Return a point cloud as `[n, used]` float32, n at least 1.
+    """A point cloud as `[n, used]` float32, n at least 1.
 
     Args:
         source: A file as KITTI and nuScenes have it: rows of `columns` little-endian float32 numbers and nothing else.
@@ -69,7 +69,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _rows(data: bytes, columns: int, where: str) -> NDArray[np.float32]:
-    """Return the rows of a file."""
+    """The rows of a file."""
     if not data:
         raise CompileError("the point cloud is empty", where=where, why="the file has 0 bytes", fix="copy it again")
     for beginning, kind in _OTHER_FORMATS.items():

@@ -46,7 +46,7 @@ class Scaled:
 def scaled_size(
     size: tuple[int, int], scale: tuple[int, int], largest: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """Return the width and height to which MMDetection's `Resize` brings an image and keeps its aspect ratio.
+    """The width and height to which MMDetection's `Resize` brings an image and keeps its aspect ratio.
 
     Args:
         size: The image's width and height.
@@ -62,7 +62,7 @@ def scaled_size(
 
 
 def resize(image: Image, size: tuple[int, int]) -> tuple[Image, Scaled]:
-    """Return an image at another width and height, and where it lies then."""
+    """An image at another width and height, and where it lies then."""
     height, width = image.shape[:2]
     resized = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return resized, Scaled((size[0] / width, size[1] / height))
@@ -103,5 +103,5 @@ def letterbox(image: Image, size: tuple[int, int], value: int) -> tuple[Image, C
 
 
 def multiple(side: int, divisor: int) -> int:
-    """Return the smallest multiple of `divisor` that is at least `side`."""
+    """The smallest multiple of `divisor` that is at least `side`."""
     return math.ceil(side / divisor) * divisor

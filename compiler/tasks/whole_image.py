@@ -43,7 +43,7 @@ class WholeImageTask(ImageTask[PreparedImages, ResultT]):
 
     @abstractmethod
     def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
-        """Return the network's input for one image, `[1, 3, h, w]`, and where the image lies in it."""
+        """The network's input for one image, `[1, 3, h, w]`, and where the image lies in it."""
 
     def preprocess(self, sample: Sample[Image], sizes: SizeRange | None = None) -> PreparedImages:
         """The image resized, normalised and padded; see `Task.preprocess`."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from compiler.config import compose
-from compiler.datasets.calibration import VARIATIONS, Item, batches, find_items
+from compiler.datasets import Item, ObjectTruth
+from compiler.datasets.calibration import VARIATIONS, batches, find_items
 from compiler.errors import CompileError
 from compiler.proof import proof_of
 from compiler.tasks import build_task
@@ -97,8 +98,8 @@ def test_annotations_give_each_image_its_boxes(tmp_path):
         {"image_id": 7, "bbox": [0, 0, 4, 4]},  # of an image that is not there
     )
     first, second = find_items(*configured(POSE, f"calibration.data={data}"))
-    assert first == Item(tmp_path / "a.png", [[5, 6, 25, 16], [0, 0, 10, 10]])
-    assert second == Item(tmp_path / "images/b.png", None), "an image without annotations is looked at as a whole"
+    assert (first.path, first.boxes) == (tmp_path / "a.png", ((5, 6, 25, 16), (0, 0, 10, 10)))
+    assert second == Item(tmp_path / "images/b.png"), "an image without annotations is looked at as a whole"
 
 
 CONFIG = """
@@ -118,7 +119,7 @@ def test_a_config_of_openmmlab_is_read_for_what_it_validates_on(tmp_path, monkey
     (tmp_path / "work_dirs/mine.py").write_text(CONFIG.format(dataset=dataset))
     monkeypatch.chdir(tmp_path)
     first, second = find_items(*configured(POSE, "calibration.data=work_dirs/mine.py"))
-    assert first == Item(Path("data/street/a.png"), [[5, 6, 25, 16]])
+    assert (first.path, first.boxes) == (Path("data/street/a.png"), ((5, 6, 25, 16),))
     assert second.path.is_file()
 
 
@@ -130,7 +131,8 @@ def test_words_of_mmocrs_annotations_are_read_whole(tmp_path, monkeypatch):
         "test_dataloader = dict(dataset=dict(type='OCRDataset', data_root='words', ann_file='test.json'))"
     )
     monkeypatch.chdir(tmp_path)
-    assert find_items(*configured("model=crnn", "calibration.data=crnn.py")) == (Item(Path("words/images/one.png")),)
+    (word,) = find_items(*configured("model=crnn", "calibration.data=crnn.py"))
+    assert (word.path, word.boxes) == (Path("words/images/one.png"), None)
     assert find_items(*configured("model=crnn", "calibration.data=words/test.json"))[0].path.is_file()
 
 
@@ -209,12 +211,12 @@ def json_with_a_short_box(folder: Path) -> Path:
         (empty, "holds nothing that the model looks at", "reads .bmp, .jpeg, .jpg, .png"),
         (of_another_task, "holds nothing that the model looks at", "OpenMMLab config (.py)"),
         (empty_list, "holds nothing that the model looks at", "a list of them"),
-        (binary_list, "the list of calibration data cannot be read", "codec can't decode"),
+        (binary_list, "the list of files cannot be read", "codec can't decode"),
         (list_of_a_missing_file, "names a file that does not exist", "gone.png"),
         (broken_json, "holds no COCO annotations", "JSONDecodeError"),
         (other_json, "holds no COCO annotations", "file_name and id"),
         (json_without_images, "holds no COCO annotations", "KeyError: 'images'"),
-        (config_of_pickled_annotations, "infos.pkl holds no COCO annotations", "UnicodeDecodeError"),
+        (config_of_pickled_annotations, "infos.pkl is a pickle", "data from strangers runs nothing"),
         (config_of_annotations_elsewhere, "a.json holds no COCO annotations", "nowhere/a.json"),
         (json_with_a_short_box, "holds no COCO annotations", "ValueError: not enough values"),
     ],
@@ -249,14 +251,14 @@ def test_each_file_is_one_batch_of_the_usual_size(tmp_path):
 
 
 def test_every_box_of_an_image_is_looked_at(tmp_path):
-    boxes = [[0.0, 0.0, 30.0, 40.0], [30.0, 0.0, 60.0, 40.0]]
-    left, right = read([Item(image(tmp_path / "a.png"), boxes)])
+    truth = ObjectTruth((0.0, 0.0, 30.0, 40.0)), ObjectTruth((30.0, 0.0, 60.0, 40.0))
+    left, right = read([Item(image(tmp_path / "a.png"), truth)])
     assert left.shape == right.shape == (1, 3, 256, 192)
 
 
 @pytest.mark.parametrize(("boxes", "expected"), [(1, 1), (3, 1), (5, 1), (6, 2)])
 def test_a_static_batch_is_given_whole_batches(tmp_path, boxes, expected):
-    item = Item(image(tmp_path / "a.png"), [[0.0, 0.0, 30.0 + index, 40.0] for index in range(boxes)])
+    item = Item(image(tmp_path / "a.png"), tuple(ObjectTruth((0.0, 0.0, 30.0 + index, 40.0)) for index in range(boxes)))
     given = read([item], "shape=static", "batch.usual=3")
     assert [tensor.shape for tensor in given] == [(3, 3, 256, 192)] * expected
 
@@ -271,7 +273,7 @@ def test_without_data_the_input_of_the_proof_is_varied():
 
 def test_a_detector_ignores_the_boxes_and_looks_at_the_whole_image(tmp_path):
     photograph = image(tmp_path / "a.png")
-    (with_boxes,) = read([Item(photograph, [[0.0, 0.0, 9.0, 9.0]])], model=DETECTOR)
+    (with_boxes,) = read([Item(photograph, (ObjectTruth((0.0, 0.0, 9.0, 9.0)),))], model=DETECTOR)
     (without,) = read([Item(photograph)], model=DETECTOR)
     np.testing.assert_array_equal(with_boxes, without)
     assert with_boxes.shape == (1, 3, 640, 640)

@@ -91,6 +91,18 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path, kind):
         runtime.open(folder)
 
 
+def test_a_bundle_from_before_there_was_one_key_for_the_input_opens(bundle, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    config = (folder / "config.yaml").read_text()
+    assert "input: null\ninput_kind: null\n" in config
+    old = config.replace("input: null\ninput_kind: null\n", "image: street.jpg\npoints: null\narrays: null\n")
+    (folder / "config.yaml").write_text(old)
+    assert runtime.open(folder)(PHOTOGRAPH)
+    read = runtime.read_config(folder)
+    assert (read.input, read.input_kind) == ("street.jpg", "image")
+
+
 @pytest.mark.parametrize("content", ["model: {}\n", "[]\n", "batch: 3\n"])
 def test_a_bundle_with_a_foreign_config_is_refused(bundle, tmp_path, content):
     folder = tmp_path / "bundle"

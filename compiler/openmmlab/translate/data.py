@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.openmmlab.loaders import DatasetNode, dataset_chains
 from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, refuse
 
+LOADERS = ("test_dataloader", "val_dataloader")
 UNCHANGED = Part(dropped=("*",))
 """A step that leaves the input as it is."""
 
@@ -58,36 +60,33 @@ def test_data(config: Mapping[str, Any]) -> TestData:
     Raises:
         CompileError: There is no pipeline in the config.
     """
-    sets = list(_nested(config))
-    pipelines = [(one.get("pipeline"), f"{where}.pipeline") for one, where in sets]
+    sets = _datasets(config)
+    pipelines = [(one.node.get("pipeline"), f"{one.where}.pipeline") for one in sets]
     pipelines += [(config.get(name), name) for name in ("test_pipeline", "val_pipeline")]
     pipeline, where = next(((found, where) for found, where in pipelines if found), ((), ""))
     if not pipeline:
         refuse("the config does not say what happens to an input", "test_dataloader.dataset.pipeline")
     if not isinstance(pipeline, list | tuple) or not all(isinstance(step, Mapping) for step in pipeline):
         refuse("the pipeline is no list of steps", where, why=f"it is {pipeline!r:.60}")
-    metainfo = next((one["metainfo"] for one, _ in sets if one.get("metainfo")), config.get("metainfo") or {})
+    metainfo = next((one.node["metainfo"] for one in sets if one.node.get("metainfo")), config.get("metainfo") or {})
     if not isinstance(metainfo, Mapping):
         refuse("metainfo is no mapping of names to values", "metainfo", why=f"it is {metainfo!r:.60}")
-    kind = str(sets[-1][0].get("type", "")) if sets else str(config.get("dataset_type", ""))
+    kind = str(sets[-1].node.get("type", "")) if sets else str(config.get("dataset_type", ""))
     return TestData(bare(kind), metainfo, tuple(pipeline), where)
 
 
-def _nested(config: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield the data set of the test and, where it wraps others, the first of each; outermost first."""
-    where = next((name for name in ("test_dataloader", "val_dataloader") if config.get(name)), "")
+def _datasets(config: Mapping[str, Any]) -> tuple[DatasetNode, ...]:
+    """The data set of the test and, where it wraps others, the first of each; outermost first.
+
+    Raises:
+        CompileError: The loader is no mapping.
+    """
+    where = next((name for name in LOADERS if config.get(name)), "")
     loader = config.get(where) or {}
-    if isinstance(loader, list | tuple):
-        loader, where = loader[0], f"{where}[0]"
-    if not isinstance(loader, Mapping):
-        refuse(f"{where} is no mapping of names to values", where, why=f"it is {loader!r:.60}")
-    dataset, where = loader.get("dataset"), f"{where}.dataset"
-    while isinstance(dataset, Mapping):
-        yield dataset, where
-        if dataset.get("datasets"):
-            dataset, where = dataset["datasets"][0], f"{where}.datasets[0]"
-        else:
-            dataset, where = dataset.get("dataset"), f"{where}.dataset"
+    for one in loader if isinstance(loader, list | tuple) else [loader]:
+        if not isinstance(one, Mapping):
+            refuse(f"{where} is no mapping of names to values", where, why=f"it is {one!r:.60}")
+    return next(dataset_chains(config, LOADERS), ())
 
 
 def preprocessor(config: Mapping[str, Any], part: Part) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tell which boxes of two lists are the same object, and which of them only rounding decided about."""
+"""Which boxes of two lists are the same object, and which of them only rounding decided about."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pair(first: Boxes3D, second: Boxes3D, decoder: Decoder) -> Pairing:
 
 
 def corner_distance(a: NDArray[np.float32], b: NDArray[np.float32], bounds: tuple[float, ...]) -> float:
-    """Return how far corners of box `a` `[7]` are from the same corners of `b` at most, in metres.
+    """How far corners of box `a` `[7]` are from the same corners of `b` at most, in metres.
 
     A box that faces the other way covers the same: where the two directions score the same, rounding decides.
 
@@ -63,7 +63,7 @@ def corner_distance(a: NDArray[np.float32], b: NDArray[np.float32], bounds: tupl
 
 
 def _pairs(first: Boxes3D, second: Boxes3D) -> list[tuple[int, int]]:
-    """Return who is nearest to whom; the nearest score decides between equal distances."""
+    """Who is nearest to whom; the nearest score decides between equal distances."""
     apart = np.linalg.norm(_middles(first)[:, None] - _middles(second)[None], axis=-1)
     ones, others = np.nonzero((apart < SAME) & (first.labels[:, None] == second.labels[None]))
     scores = np.abs(first.scores[ones] - second.scores[others])

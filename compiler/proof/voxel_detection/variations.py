@@ -17,7 +17,7 @@ _ROUNDS = 12
 
 
 def variation(points: Points, index: int) -> Points:
-    """Return a cloud `[n, d]` turned about z and thinned out, every other time mirrored; at index 0 as it is."""
+    """A cloud `[n, d]` turned about z and thinned out, every other time mirrored; at index 0 as it is."""
     if index == 0:
         return points
     generator = np.random.default_rng(index)
@@ -31,7 +31,7 @@ def variation(points: Points, index: int) -> Points:
 
 
 def exactly(points: Points, voxelization: Voxelization, voxels: int) -> Voxels:
-    """Return exactly that many voxels of a cloud `[n, d]`, at least one of whose points is in range.
+    """Exactly that many voxels of a cloud `[n, d]`, at least one of whose points is in range.
 
     Where the cloud fills fewer, its points are scattered around themselves, farther and farther, until they do. Where
     even that does not fill as many, the last voxel is repeated.

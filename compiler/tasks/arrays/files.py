@@ -19,7 +19,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def read_arrays(source: str | os.PathLike[str] | NDArray[Any] | Arrays, specs: Sequence[InputSpec]) -> Arrays:
-    """Return a network's inputs, checked against what it takes, each as `[n, ...]` where its first axis counts items.
+    """A network's inputs, checked against what it takes, each as `[n, ...]` where its first axis counts items.
 
     Args:
         source: A .npz with the inputs by name, or a .npy or an array where there is one input. Of one item, the first

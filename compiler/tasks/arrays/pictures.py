@@ -20,7 +20,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def tiles(arrays: Mapping[str, NDArray[Any]]) -> Image:
-    """Return a BGR picture with one tile for each array: its first item, from black for the smallest to white."""
+    """A BGR picture with one tile for each array: its first item, from black for the smallest to white."""
     drawn = [_tile(name, array) for name, array in arrays.items()]
     drawn += [np.zeros_like(drawn[0])] * (-len(drawn) % min(len(drawn), COLUMNS))
     width = min(len(drawn), COLUMNS)
@@ -42,7 +42,7 @@ def _tile(name: str, array: NDArray[Any]) -> Image:
 
 
 def _as_map(array: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the first item as rows and columns: the mean over what lies before the last two axes."""
+    """The first item as rows and columns: the mean over what lies before the last two axes."""
     item = np.asarray(array[0] if array.ndim else array, np.float64)
     if not item.size:
         return np.zeros((1, 1))

@@ -61,7 +61,7 @@ class InputSpec:
         return f"{self.name} {self.dtype}[{', '.join(['n'] * self.batched + list(map(str, self.shape)))}]"
 
     def draw(self, count: int) -> NDArray[Any]:
-        """Return `count` drawn items, each the same whatever the count; or one input that differs with the count."""
+        """`count` drawn items, each the same whatever the count; or one input that differs with the count."""
         if not self.batched:
             return self._drawn(count)
         return np.stack([self._drawn(index) for index in range(count)])

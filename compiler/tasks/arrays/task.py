@@ -39,7 +39,7 @@ class NamedArray:
     array: NDArray[Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what sums the array up: `name`, `shape`, `dtype`, and `smallest`, `largest`, `mean`, `deviation`,
+        """What sums the array up: `name`, `shape`, `dtype`, and `smallest`, `largest`, `mean`, `deviation`,
         each None where it is not finite."""
         values = self.array.astype(np.float64)
         numbers = (values.min(), values.max(), values.mean(), values.std()) if values.size else (None,) * 4
@@ -48,7 +48,7 @@ class NamedArray:
 
 
 def _json_number(number: np.float64 | None) -> float | None:
-    """Return a number as strict JSON can hold it: infinities and not-a-numbers are none."""
+    """A number as strict JSON can hold it: infinities and not-a-numbers are none."""
     return float(number) if number is not None and np.isfinite(number) else None
 
 
@@ -119,7 +119,7 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
         return PreparedArrays({spec.name: given[spec.name] if given else spec.draw(1) for spec in self.specs})
 
     def decode(self, outputs: Tensors, prepared: PreparedArrays) -> list[NamedArray]:
-        """Return the outputs, each with its name."""
+        """The outputs, each with its name."""
         return [NamedArray(name, outputs[name]) for name in self.outputs]
 
     def draw(self, sample: Sample[Arrays], results: Sequence[NamedArray]) -> Image:

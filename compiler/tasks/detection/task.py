@@ -45,7 +45,7 @@ class Detection:
     item: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the detection as JSON can hold it: its fields, with `box` as a list."""
+        """The detection as JSON can hold it: its fields, with `box` as a list."""
         return {
             "box": self.box.tolist(),
             "score": self.score,

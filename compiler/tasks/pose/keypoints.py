@@ -90,6 +90,6 @@ class Keypoints:
 
 
 def _fixed(point: NDArray[np.float32]) -> tuple[int, int]:
-    """Return a point as OpenCV's fixed-point coordinates."""
+    """A point as OpenCV's fixed-point coordinates."""
     x, y = np.rint(point.astype(np.float64) * 2**_FRACTION_BITS)
     return int(x), int(y)

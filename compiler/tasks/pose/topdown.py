@@ -40,7 +40,7 @@ class Pose:
     box: Floats
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the pose as JSON can hold it: `box`, `keypoints` and `scores` as lists."""
+        """The pose as JSON can hold it: `box`, `keypoints` and `scores` as lists."""
         return {
             "box": self.box.tolist(),
             "keypoints": self.keypoints.tolist(),
@@ -124,7 +124,7 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         return PreparedPoses({"input": tensor}, chosen, crops)
 
     def decode(self, outputs: Tensors, prepared: PreparedPoses) -> list[Pose]:
-        """Return one pose for each box, in their order; see `Task.decode`."""
+        """One pose for each box, in their order; see `Task.decode`."""
         shape = (len(prepared.boxes), len(self.keypoints.names))
         for name in self.outputs:
             if outputs[name].shape[:2] != shape:
@@ -136,7 +136,7 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         return [Pose(*fields) for fields in zip(located, scores, prepared.boxes, strict=True)]
 
     def infer(self, run: Callable[[Tensors], Tensors], tensors: Tensors) -> Tensors:
-        """Return the outputs of `run`, averaged with those of the mirrored crops where `flip_test` is set."""
+        """The outputs of `run`, averaged with those of the mirrored crops where `flip_test` is set."""
         outputs = run(tensors)
         return self.merge_flipped(outputs, run(self.flip(tensors))) if self.flip_test else outputs
 

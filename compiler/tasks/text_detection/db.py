@@ -48,14 +48,14 @@ class DBPostprocessor(Postprocessor):
         return self.min_text_score
 
     def regions(self, maps: Floats) -> list[Region]:
-        """Return the texts of one image; see `Postprocessor.regions`."""
+        """The texts of one image; see `Postprocessor.regions`."""
         mask = (maps > self.mask_thr).astype(np.uint8)
         contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
         found = (self._region(maps, np.asarray(contour, np.int32)) for contour in contours[: self.max_candidates + 1])
         return [region for region in found if region]
 
     def _region(self, maps: Floats, contour: Integers) -> Region | None:
-        """Return the text that a contour in the map stands for, if it is one."""
+        """The text that a contour in the map stands for, if it is one."""
         epsilon = self.epsilon_ratio * cv2.arcLength(contour, True)
         simple = np.asarray(cv2.approxPolyDP(contour, epsilon, True), np.int32).reshape(-1, 2)
         if len(simple) < 4:
@@ -72,7 +72,7 @@ class DBPostprocessor(Postprocessor):
 
 
 def _mean_inside(maps: Floats, polygon: Integers) -> float:
-    """Return the mean of a map within a polygon, its edge included."""
+    """The mean of a map within a polygon, its edge included."""
     left, top, width, height = cv2.boundingRect(polygon)
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [polygon - (left, top)], (1,))

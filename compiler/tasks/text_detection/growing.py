@@ -53,13 +53,13 @@ def spread(labels: Labels, mask: Booleans, steps: tuple[Step, ...], accepts: Acc
 
 
 def bordered(maps: NDArray[ScalarT]) -> NDArray[ScalarT]:
-    """Return maps, `[..., h, w]`, with a border of zeros, and flattened: `[..., (h + 2) * (w + 2)]`."""
+    """Maps, `[..., h, w]`, with a border of zeros, and flattened: `[..., (h + 2) * (w + 2)]`."""
     wider = np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [(1, 1)] * 2)
     return wider.reshape(*maps.shape[:-2], -1)
 
 
 def members(labels: Labels) -> list[Indices]:
-    """Return the flat indices, row by row, of the pixels with each label that occurs, from 1 on."""
+    """The flat indices, row by row, of the pixels with each label that occurs, from 1 on."""
     inside = np.flatnonzero(labels)
     own = labels.reshape(-1)[inside]
     order = np.argsort(own, kind="stable")

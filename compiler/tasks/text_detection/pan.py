@@ -48,7 +48,7 @@ class PANPostprocessor(PixelGrouping):
     downsample_ratio: float = 0.25
 
     def labels(self, maps: Floats) -> tuple[Labels, Floats]:
-        """Return which text each pixel is in, and how probable text is there; see `PixelGrouping.labels`."""
+        """Which text each pixel is in, and how probable text is there; see `PixelGrouping.labels`."""
         scores, kernel_scores = sigmoid(maps[:2])
         text = scores > self.min_text_confidence
         kernels = (kernel_scores > self.min_kernel_confidence) & text
@@ -56,16 +56,16 @@ class PANPostprocessor(PixelGrouping):
         return aggregated(np.asarray(labels, np.int32), text, maps[2:], self.distance_threshold), scores
 
     def score(self, probabilities: Floats) -> float:
-        """Return the mean, added up pixel by pixel in single precision, as MMCV does it."""
+        """The mean, added up pixel by pixel in single precision, as MMCV does it."""
         return float(np.cumsum(probabilities)[-1] / np.float32(len(probabilities)))
 
     def is_kept(self, area: int, score: float) -> bool:
-        """Tell whether a text is large and sure enough."""
+        """Whether a text is large and sure enough."""
         return area >= self.min_text_area and score > self.score_threshold
 
 
 def aggregated(labels: Labels, text: Booleans, embeddings: Floats, distance: float) -> Labels:
-    """Return labels that have spread over the text around them: MMCV's `pixel_group`.
+    """Labels that have spread over the text around them: MMCV's `pixel_group`.
 
     Args:
         labels: `[h, w]`, the kernels, which are 4-connected and lie in the text; 0 elsewhere.
@@ -78,7 +78,7 @@ def aggregated(labels: Labels, text: Booleans, embeddings: Floats, distance: flo
 
 
 def _resembles(labels: Labels, embeddings: Floats, distance: np.float32) -> Accepts:
-    """Return what tells whether pixels' embeddings are near to the mean of the kernel that reaches for them.
+    """What tells whether pixels' embeddings are near to the mean of the kernel that reaches for them.
 
     Precisions are those of MMCV, so that borders lie at the same pixels.
 

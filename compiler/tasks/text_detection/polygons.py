@@ -37,7 +37,7 @@ def grown(polygon: Integers, ratio: float) -> Floats:
 
 
 def rectangle(points: NDArray[np.int32 | np.float32]) -> tuple[Floats, float]:
-    """Return the smallest rectangle around points, and its shorter side.
+    """The smallest rectangle around points, and its shorter side.
 
     Its corners, `[4, 2]`, go clockwise from the leftmost, or of two that are leftmost from the lower: OpenCV 4 begins
     there as well, unless the rectangle is upright, and OpenCV 5 elsewhere.
@@ -50,7 +50,7 @@ def rectangle(points: NDArray[np.int32 | np.float32]) -> tuple[Floats, float]:
 
 
 def outline(points: Integers) -> Floats:
-    """Return the outline of connected pixels, `[k, 2]`; straight runs have their ends only.
+    """The outline of connected pixels, `[k, 2]`; straight runs have their ends only.
 
     Args:
         points: `[n, 2]`, x and y of each pixel.
@@ -64,7 +64,7 @@ def outline(points: Integers) -> Floats:
 
 
 def overlap(first: Floats, second: Floats) -> float:
-    """Return the intersection of two polygons by their union, to a 1024th of a pixel; 0 where one has no area."""
+    """The intersection of two polygons by their union, to a 1024th of a pixel; 0 where one has no area."""
     clipper = pyclipper.Pyclipper()
     try:
         for polygon, part in ((first, pyclipper.PT_SUBJECT), (second, pyclipper.PT_CLIP)):

@@ -47,7 +47,7 @@ class Postprocessor(ABC):
 
     @abstractmethod
     def regions(self, maps: Floats) -> list[Region]:
-        """Return the texts of one image, in MMOCR's order.
+        """The texts of one image, in MMOCR's order.
 
         Args:
             maps: `[h, w]` or `[c, h, w]`, as the network gives them.
@@ -78,18 +78,18 @@ class PixelGrouping(Postprocessor):
 
     @abstractmethod
     def labels(self, maps: Floats) -> tuple[Labels, Floats]:
-        """Return which text each pixel is in, counted from 1, and how probable text is there: both `[h, w]`."""
+        """Which text each pixel is in, counted from 1, and how probable text is there: both `[h, w]`."""
 
     @abstractmethod
     def score(self, probabilities: Floats) -> float:
-        """Return how sure the network is of a text, given the probabilities of its pixels, row by row."""
+        """How sure the network is of a text, given the probabilities of its pixels, row by row."""
 
     @abstractmethod
     def is_kept(self, area: int, score: float) -> bool:
-        """Tell whether a text of so many pixels and that score is not dropped."""
+        """Whether a text of so many pixels and that score is not dropped."""
 
     def regions(self, maps: Floats) -> list[Region]:
-        """Return the texts of one image; see `Postprocessor.regions`."""
+        """The texts of one image; see `Postprocessor.regions`."""
         labels, probabilities = self.labels(maps)
         groups = ((pixels, self.score(probabilities.reshape(-1)[pixels])) for pixels in members(labels))
         found = [
@@ -100,13 +100,13 @@ class PixelGrouping(Postprocessor):
         return [region for region in found if len(region.polygon) >= 4]
 
     def _boundary(self, pixels: Indices, width: int) -> Floats:
-        """Return the polygon around pixels, given their flat indices row by row, in a map of that width."""
+        """The polygon around pixels, given their flat indices row by row, in a map of that width."""
         points = np.stack([pixels % width, pixels // width], axis=-1).astype(np.int32)
         polygon = rectangle(points)[0] if self.text_repr_type == "quad" else outline(points)
         return np.asarray(polygon / np.float32(self.downsample_ratio), np.float32)
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """Return probabilities, in single precision."""
+    """Probabilities, in single precision."""
     with np.errstate(over="ignore"):  # the exponential of a large number is infinite, and its inverse 0
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)

@@ -36,7 +36,7 @@ class PSEPostprocessor(PixelGrouping):
     downsample_ratio: float = 0.25
 
     def labels(self, maps: Floats) -> tuple[Labels, Floats]:
-        """Return which text each pixel is in, and how probable text is there; see `PixelGrouping.labels`."""
+        """Which text each pixel is in, and how probable text is there; see `PixelGrouping.labels`."""
         scores, kernel_scores = sigmoid(maps[[0, -1]])
         text = scores > self.min_kernel_confidence
         kernels = (kernel_scores > self.min_kernel_confidence) & text
@@ -44,16 +44,16 @@ class PSEPostprocessor(PixelGrouping):
         return expanded(np.asarray(labels, np.int32), text, self.min_kernel_area), scores
 
     def score(self, probabilities: Floats) -> float:
-        """Return the mean."""
+        """The mean."""
         return float(np.mean(probabilities))
 
     def is_kept(self, area: int, score: float) -> bool:
-        """Tell whether a text is large or sure enough."""
+        """Whether a text is large or sure enough."""
         return area >= self.min_text_area or score > self.score_threshold
 
 
 def expanded(labels: Labels, text: Booleans, min_area: int) -> Labels:
-    """Return labels that have spread over the text around them: MMCV's `contour_expand`.
+    """Labels that have spread over the text around them: MMCV's `contour_expand`.
 
     As the paper has it they would fill each of the kernels between first. MMCV means to, but looks at the largest one,
     which is the text, in every round: so does MMDeploy's SDK, and so the models were measured.

@@ -42,7 +42,7 @@ class TextInstance:
     item: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the text as JSON can hold it: its fields, with `polygon` as a list."""
+        """The text as JSON can hold it: its fields, with `polygon` as a list."""
         return {"polygon": self.polygon.tolist(), "score": self.score, "item": self.item}
 
 
@@ -96,7 +96,7 @@ class TextDetection(WholeImageTask[TextInstance]):
         return sizes.fit(*padded) if sizes else padded
 
     def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[TextInstance]:
-        """Return the texts of each image in MMOCR's order; see `Task.decode`."""
+        """The texts of each image in MMOCR's order; see `Task.decode`."""
         maps = np.asarray(outputs["output"], np.float32)
         rank = self.postprocessor.rank
         if maps.ndim != rank + 1:

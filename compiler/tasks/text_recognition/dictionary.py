@@ -37,7 +37,7 @@ class Dictionary:
         return len(self.characters) + 1
 
     def read(self, columns: NDArray[np.floating[Any]]) -> tuple[str, tuple[float, ...]]:
-        """Return the text in columns of probabilities, and how sure each character is, where one first occurs.
+        """The text in columns of probabilities, and how sure each character is, where one first occurs.
 
         Args:
             columns: `[t, num_classes]`.

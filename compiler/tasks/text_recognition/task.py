@@ -49,7 +49,7 @@ class Text:
     item: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the text as JSON can hold it: its fields, with `character_scores` and `box` as lists."""
+        """The text as JSON can hold it: its fields, with `character_scores` and `box` as lists."""
         return {
             "text": self.text,
             "score": self.score,
@@ -149,7 +149,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         return PreparedTexts({"input": np.stack(items)[:, None]}, widths, places)
 
     def width(self, crop: Image, sizes: SizeRange | None = None) -> int:
-        """Return how wide a crop becomes when it is brought to the network's height: MMOCR's `RescaleToHeight`."""
+        """How wide a crop becomes when it is brought to the network's height: MMOCR's `RescaleToHeight`."""
         height, width = crop.shape[:2]
         # In this order, as MMOCR computes it: results agree to the last bit.
         scaled = max(math.ceil(float(self.height) / height * width), self.min_width or 1)
@@ -168,7 +168,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         return (grey.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
 
     def decode(self, outputs: Tensors, prepared: PreparedTexts) -> list[Text]:
-        """Return one text for each box, in their order; see `Task.decode`.
+        """One text for each box, in their order; see `Task.decode`.
 
         Raises:
             CompileError: The network has another number of classes than the dictionary.
@@ -204,12 +204,12 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
 
 
 def drawable(text: str) -> str:
-    """Return a text as OpenCV's fonts can draw it: with a `?` for each character that is not ASCII."""
+    """A text as OpenCV's fonts can draw it: with a `?` for each character that is not ASCII."""
     return text.encode("ascii", "replace").decode()
 
 
 def _whole(image: Image) -> Floats:
-    """Return the box around a whole image, `[1, 4]`."""
+    """The box around a whole image, `[1, 4]`."""
     return np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
 
 

@@ -47,7 +47,7 @@ class AnchorGenerator:
         return len(self.sizes) * len(self.rotations)
 
     def anchors(self, indices: Integers, height: int, width: int) -> Floats:
-        """Return some of the anchors of a map, `[n, 7]` as boxes are.
+        """Some of the anchors of a map, `[n, 7]` as boxes are.
 
         Args:
             indices: `[n]`, counted by rotation, then size, then column, then row.
@@ -115,7 +115,7 @@ class AnchorDecoder(Decoder):
         return names if self.use_direction_classifier else names[:2]
 
     def decode(self, outputs: Tensors, item: int, classes: int) -> Boxes3D:
-        """Return the boxes of one item; see `Decoder.decode`."""
+        """The boxes of one item; see `Decoder.decode`."""
         count = self.anchor_generator.anchors_per_place
         maps = [outputs[name][item] for name in self.outputs]
         per_anchor = [len(one) // count for one in maps]
@@ -132,7 +132,7 @@ class AnchorDecoder(Decoder):
         return self._selected(boxes, sigmoid(logits[at]), facing)
 
     def _selected(self, boxes: Floats, scores: Floats, facing: list[Integers]) -> Boxes3D:
-        """Return the boxes of all classes that are kept, given `[n, 7]` candidates and their scores `[n, classes]`."""
+        """The boxes of all classes that are kept, given `[n, 7]` candidates and their scores `[n, classes]`."""
         config = self.test_cfg
         turned = self._facing(boxes, *facing) if facing else boxes
         kept = []
@@ -152,7 +152,7 @@ class AnchorDecoder(Decoder):
         return suppress(np.hstack([center - half, center + half]), scores, config.nms_thr, len(boxes))
 
     def _facing(self, boxes: Floats, directions: Integers) -> Floats:
-        """Return boxes turned by half turns, so that each faces the one of two directions that the network says."""
+        """Boxes turned by half turns, so that each faces the one of two directions that the network says."""
         angles = boxes[:, 6] - self.dir_offset
         within = angles - np.floor(angles / np.pi + self.dir_limit_offset) * np.pi
         turned = boxes.copy()
@@ -160,18 +160,18 @@ class AnchorDecoder(Decoder):
         return turned
 
     def exclusion(self, a: Boxes3D, b: Boxes3D) -> NDArray[np.float64]:
-        """Return the overlaps of boxes of one class, over the threshold; see `Decoder.exclusion`."""
+        """The overlaps of boxes of one class, over the threshold; see `Decoder.exclusion`."""
         same = a.labels[:, None] == b.labels[None]
         overlaps = rotated_overlaps(a.rectangles, b.rectangles) * same
         return np.asarray(overlaps / max(self.test_cfg.nms_thr, _SMALL))
 
     def lowest(self, boxes: Boxes3D, label: int) -> float:
-        """Return the threshold, or of a full list the lowest score; see `Decoder.lowest`."""
+        """The threshold, or of a full list the lowest score; see `Decoder.lowest`."""
         return float(boxes.scores.min()) if len(boxes) == self.test_cfg.max_num else self.test_cfg.score_thr
 
 
 def _moved(anchors: Floats, deltas: NDArray[np.floating[Any]]) -> Floats:
-    """Return the boxes that deviate from anchors `[n, 7]` by `[n, 7 or more]`; what follows is the velocity."""
+    """The boxes that deviate from anchors `[n, 7]` by `[n, 7 or more]`; what follows is the velocity."""
     place, size, angle = anchors[:, :3], anchors[:, 3:6], anchors[:, 6:]
     diagonal = np.hypot(size[:, :1], size[:, 1:2])
     sizes = np.exp(deltas[:, 3:6]) * size

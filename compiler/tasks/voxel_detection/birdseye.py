@@ -61,7 +61,7 @@ class BirdsEye:
         return _LONGER_SIDE / max(x2 - x1, y2 - y1)
 
     def draw(self, points: Points, marks: Sequence[Marked]) -> Image:
-        """Return a BGR picture of points `[n, d]` and boxes, of which later ones lie on top."""
+        """A BGR picture of points `[n, d]` and boxes, of which later ones lie on top."""
         marks = [mark for mark in marks if np.isfinite(mark.box).all()]
         canvas = self._ground()
         self._draw_points(canvas, points)
@@ -74,22 +74,22 @@ class BirdsEye:
         return picture
 
     def pixels(self, ground: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return where x and y in metres, `[..., 2]`, are in the picture."""
+        """Where x and y in metres, `[..., 2]`, are in the picture."""
         x1, _, _, _, y2, _ = self.point_cloud_range
         metres = np.asarray(ground, np.float64)
         return np.stack([metres[..., 0] - x1, y2 - metres[..., 1]], axis=-1) * self.scale + _MARGIN
 
     def _fine(self, ground: NDArray[np.floating]) -> NDArray[np.int32]:
-        """Return pixels on the larger canvas that is drawn on first."""
+        """Pixels on the larger canvas that is drawn on first."""
         return np.rint(np.clip(self.pixels(ground) * _OVERSAMPLING, -_FARTHEST, _FARTHEST)).astype(np.int32)
 
     def _step(self) -> float:
-        """Return how far apart, in metres, the lines of the grid are."""
+        """How far apart, in metres, the lines of the grid are."""
         x1, y1, _, x2, y2, _ = self.point_cloud_range
         return next((step for step in _STEPS if max(x2 - x1, y2 - y1) / step <= 12), _STEPS[-1])
 
     def _ground(self) -> Image:
-        """Return the range, with a grid and a border around it, on the larger canvas."""
+        """The range, with a grid and a border around it, on the larger canvas."""
         x1, y1, _, x2, y2, _ = self.point_cloud_range
         corners = self._fine(np.array([[x1, y2], [x2, y1]]))
         width, height = (corners[1] + _MARGIN * _OVERSAMPLING).tolist()
@@ -176,6 +176,6 @@ class BirdsEye:
 
 
 def _bright(color: Colour) -> Colour:
-    """Return an RGB colour as BGR, nearer to white: it shall stand out from a dark ground."""
+    """An RGB colour as BGR, nearer to white: it shall stand out from a dark ground."""
     blue, green, red = (round(channel + (255 - channel) * 0.35) for channel in color[::-1])
     return blue, green, red

@@ -43,12 +43,12 @@ class Boxes3D:
 
 
 def concatenate(parts: list[Boxes3D]) -> Boxes3D:
-    """Return all boxes of several lists, of which there is at least one."""
+    """All boxes of several lists, of which there is at least one."""
     return Boxes3D(*(np.concatenate([getattr(part, name) for part in parts]) for name in Boxes3D.__annotations__))
 
 
 def rectangle_corners(rectangles: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the corners of rectangles `[..., 5]` as `[..., 4, 2]`, from the front left one counter-clockwise."""
+    """The corners of rectangles `[..., 5]` as `[..., 4, 2]`, from the front left one counter-clockwise."""
     center, sides, angle = np.split(np.asarray(rectangles, np.float64)[..., None, :], [2, 4], axis=-1)
     along, across = np.split(_UNIT_SQUARE * sides, 2, axis=-1)
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -57,7 +57,7 @@ def rectangle_corners(rectangles: NDArray[np.floating[Any]]) -> NDArray[np.float
 
 
 def box_corners(boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the corners of boxes `[..., 7 or more]` as `[..., 8, 3]`: those of the bottom, then those of the top."""
+    """The corners of boxes `[..., 7 or more]` as `[..., 8, 3]`: those of the bottom, then those of the top."""
     ground = rectangle_corners(boxes[..., _SEEN_FROM_ABOVE])
     bottom = np.broadcast_to(np.asarray(boxes[..., 2, None, None], np.float64), (*ground.shape[:-1], 1))
     top = bottom + boxes[..., 5, None, None]

@@ -128,7 +128,7 @@ class CenterDecoder(Decoder):
         return tuple(f"{name}_{index}" for index in range(len(self.tasks)) for name in (*self.maps, "heatmap"))
 
     def decode(self, outputs: Tensors, item: int, classes: int) -> Boxes3D:
-        """Return the boxes of one item; see `Decoder.decode`."""
+        """The boxes of one item; see `Decoder.decode`."""
         ends = np.cumsum([len(task.class_names) for task in self.tasks]).tolist()
         if ends[-1] != classes:
             raise ValueError(f"there are {classes} classes, and {ends[-1]} in the tasks")
@@ -149,7 +149,7 @@ class CenterDecoder(Decoder):
         return together
 
     def _boxes(self, maps: dict[str, Array]) -> Boxes3D:
-        """Return the boxes around the best peaks of a task, with the z of their middle, and labels within the task."""
+        """The boxes around the best peaks of a task, with the z of their middle, and labels within the task."""
         coder, heat = self.bbox_coder, maps["heatmap"]
         chosen = best(heat.ravel(), coder.max_num)
         labels, rows, columns = np.unravel_index(chosen, heat.shape)
@@ -163,7 +163,7 @@ class CenterDecoder(Decoder):
         return boxes[(boxes.scores > coder.score_threshold) & _within(boxes.boxes, coder.post_center_range)]
 
     def _kept(self, boxes: Boxes3D, task: int) -> NDArray[np.int64]:
-        """Return which boxes of a task are kept, the best first."""
+        """Which boxes of a task are kept, the best first."""
         config = self.test_cfg
         if config.nms_type == "circle":
             return circle_nms(boxes.boxes[:, :2], boxes.scores, config.min_radius[task])[: config.post_max_size]
@@ -177,7 +177,7 @@ class CenterDecoder(Decoder):
         return np.repeat(np.arange(len(self.tasks)), [len(task.class_names) for task in self.tasks])[labels]
 
     def exclusion(self, a: Boxes3D, b: Boxes3D) -> NDArray[np.float64]:
-        """Return overlaps or nearness of boxes of one task, over the threshold; see `Decoder.exclusion`."""
+        """Overlaps or nearness of boxes of one task, over the threshold; see `Decoder.exclusion`."""
         tasks = self._task_of(a.labels)
         same = tasks[:, None] == self._task_of(b.labels)[None]
         if self.test_cfg.nms_type == "rotate":
@@ -187,7 +187,7 @@ class CenterDecoder(Decoder):
         return np.asarray(same * np.array(self.test_cfg.min_radius)[tasks][:, None] / np.maximum(apart, _SMALL))
 
     def lowest(self, boxes: Boxes3D, label: int) -> float:
-        """Return the threshold, or the lowest score of a task that is full; see `Decoder.lowest`."""
+        """The threshold, or the lowest score of a task that is full; see `Decoder.lowest`."""
         alike = self._task_of(boxes.labels) == self._task_of(np.array([label]))
         is_full = alike.sum() == self.test_cfg.post_max_size
         return float(boxes.scores[alike].min()) if is_full else self.bbox_coder.score_threshold

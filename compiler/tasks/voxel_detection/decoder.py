@@ -22,7 +22,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def decode(self, outputs: Tensors, item: int, classes: int) -> Boxes3D:
-        """Return the boxes of one item of the batch, of that many classes, in the order of MMDetection3D.
+        """The boxes of one item of the batch, of that many classes, in the order of MMDetection3D.
 
         Raises:
             ValueError: The outputs do not have the shapes that the settings call for.
@@ -30,21 +30,21 @@ class Decoder(ABC):
 
     @abstractmethod
     def exclusion(self, a: Boxes3D, b: Boxes3D) -> NDArray[np.float64]:
-        """Return how strongly each of `a` and each of `b` exclude each other, `[n, m]`: they do where it is above 1."""
+        """How strongly each of `a` and each of `b` exclude each other, `[n, m]`: they do where it is above 1."""
 
     @abstractmethod
     def lowest(self, boxes: Boxes3D, label: int) -> float:
-        """Return the score at which it is decided whether a box of that class is still among `boxes`."""
+        """The score at which it is decided whether a box of that class is still among `boxes`."""
 
 
 def sigmoid(logits: NDArray[np.floating[Any]]) -> Floats:
-    """Return 1 / (1 + exp(-x)) in single precision, without overflow."""
+    """1 / (1 + exp(-x)) in single precision, without overflow."""
     with np.errstate(over="ignore"):  # exp(-x) may become infinite, and its inverse is then rightly 0
         return np.asarray(1 / (1 + np.exp(-logits.astype(np.float32))), np.float32)
 
 
 def best(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
-    """Return the indices of the `count` largest of `values`, the largest first, and among equals the first."""
+    """The indices of the `count` largest of `values`, the largest first, and among equals the first."""
     if 0 < count < len(values):
         threshold = np.partition(values, len(values) - count)[len(values) - count]
         (candidates,) = np.nonzero(values >= threshold)

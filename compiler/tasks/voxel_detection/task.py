@@ -68,7 +68,7 @@ class Detection3D:
         return np.array([*self.bottom, *self.size, self.yaw], np.float32)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the detection as JSON can hold it: its fields, with arrays as lists."""
+        """The detection as JSON can hold it: its fields, with arrays as lists."""
         return {
             "bottom": self.bottom.tolist(),
             "size": self.size.tolist(),
@@ -173,7 +173,7 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         return voxels
 
     def decode(self, outputs: Tensors, prepared: PreparedVoxels) -> list[Detection3D]:
-        """Return what was found, cloud by cloud and the best first; see `Task.decode`."""
+        """What was found, cloud by cloud and the best first; see `Task.decode`."""
         results = []
         for item in range(min(prepared.clouds, len(outputs[self.outputs[0]]))):
             found = self.decoder.decode(outputs, item, len(self.classes))

@@ -60,7 +60,7 @@ class Voxelization:
         return x, y, z
 
     def cells(self, points: Points) -> NDArray[np.int64]:
-        """Return the place of each point in the grid, `[n, 3]` as z, y, x; -1 thrice for those outside."""
+        """The place of each point in the grid, `[n, 3]` as z, y, x; -1 thrice for those outside."""
         low, size = np.array(self.point_cloud_range[:3], np.float32), np.array(self.voxel_size, np.float32)
         # In single precision, as the original: which of two voxels a point on their border is in depends on it.
         places = np.floor((points[:, :3].astype(np.float32, copy=False) - low) / size)

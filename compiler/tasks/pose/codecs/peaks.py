@@ -34,13 +34,13 @@ def highest(heatmaps: Floats) -> tuple[Floats, Floats]:
 
 
 def away_from_edges(heatmaps: Floats, points: Floats, before: int, after: int) -> NDArray[np.bool_]:
-    """Tell which points have `before` pixels to the left and above, and `after` to the right and below: `[n, k]`."""
+    """Which points have `before` pixels to the left and above, and `after` to the right and below: `[n, k]`."""
     last = np.array(heatmaps.shape[:1:-1]) - 1
     return np.asarray(((points >= before) & (points <= last - after)).all(axis=-1))
 
 
 def quarter_offset(heatmaps: Floats, points: Floats) -> Floats:
-    """Return a quarter of a pixel towards the higher neighbour along x and y, `[n, k, 2]`.
+    """A quarter of a pixel towards the higher neighbour along x and y, `[n, k, 2]`.
 
     It is zero along an axis where the point is one of the first two or the last of its line, and along both where one
     of its coordinates is 0.
@@ -53,7 +53,7 @@ def quarter_offset(heatmaps: Floats, points: Floats) -> Floats:
 
 
 def dark_offset(heatmaps: Floats, points: Floats, kernel: int) -> Doubles:
-    """Return the way from each highest pixel to the peak of the Gaussian around it, `[n, k, 2]` (arXiv:1910.06278).
+    """The way from each highest pixel to the peak of the Gaussian around it, `[n, k, 2]` (arXiv:1910.06278).
 
     Derivatives reach two pixels; it is zero for points that are nearer to an edge.
     """
@@ -70,7 +70,7 @@ def dark_offset(heatmaps: Floats, points: Floats, kernel: int) -> Doubles:
 
 
 def udp_offset(heatmaps: Floats, points: Floats, kernel: int) -> Doubles:
-    """Return the same as `dark_offset` with the derivatives of UDP (arXiv:1911.07524), which reach one pixel.
+    """The same as `dark_offset` with the derivatives of UDP (arXiv:1911.07524), which reach one pixel.
 
     At an edge the map is continued by its last values. Points that are nowhere stay there.
     """
@@ -103,7 +103,7 @@ def blurred(heatmaps: Floats, kernel: int) -> Floats:
 
 
 def _samples(heatmaps: Floats, points: Floats) -> Samples:
-    """Return a look-up around whole points, `[n, k, 2]`; beyond an edge lies what lies on it."""
+    """A look-up around whole points, `[n, k, 2]`; beyond an edge lies what lies on it."""
     count, maps, height, width = heatmaps.shape
     flat = heatmaps.reshape(count, maps, height * width)
     columns, rows = np.moveaxis(points.astype(np.int64), -1, 0)
@@ -116,7 +116,7 @@ def _samples(heatmaps: Floats, points: Floats) -> Samples:
 
 
 def _newton_step(dx: Floats, dy: Floats, dxx: Floats, dxy: Floats, dyy: Floats, damping: float = 0.0) -> Doubles:
-    """Return the way to the extremum of a paraboloid, `[n, k, 2]`, given its derivatives, each `[n, k]`.
+    """The way to the extremum of a paraboloid, `[n, k, 2]`, given its derivatives, each `[n, k]`.
 
     It is zero where there is none, or more than one. `damping` is added to the curvatures along the axes.
     """

@@ -82,13 +82,13 @@ class SimCCLabel(Codec):
 
 
 def _blur_size(sigma: float) -> int:
-    """Return the odd kernel size, in bins, that suits labels of spread `sigma`."""
+    """The odd kernel size, in bins, that suits labels of spread `sigma`."""
     size = int((sigma * 20 - 7) // 3)
     return size if size % 2 else size - 1
 
 
 def _curvature_offset(simcc: Floats, bins: Floats, kernel: int) -> Floats:
-    """Return how far each best bin lies above the peak of a parabola through the logarithm of the blurred scores.
+    """How far each best bin lies above the peak of a parabola through the logarithm of the blurred scores.
 
     Args:
         simcc: `[n, k, b]`, scores.

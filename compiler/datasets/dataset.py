@@ -1,0 +1,136 @@
+"""A data set, whatever format it was read from: files, and what is true of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels."""
+Point = tuple[float, float]
+"""x, y in pixels."""
+Vector = tuple[float, float, float]
+"""x, y, z in metres."""
+
+
+@dataclass(frozen=True)
+class KeypointTruth:
+    """Where a key point is.
+
+    Attributes:
+        x: In pixels.
+        y: In pixels.
+        visibility: 0 where it is not labelled, 1 where it is hidden, 2 where it is seen.
+    """
+
+    x: float
+    y: float
+    visibility: int
+
+
+@dataclass(frozen=True)
+class ObjectTruth:
+    """One object in an image.
+
+    Attributes:
+        box: Around it.
+        label: Name of its class; empty where classes are not told apart.
+        ignore: Whether an evaluation leaves it out: a crowd, say.
+        area: Of what is seen of it, in square pixels.
+        keypoints: In the order of `Dataset.keypoints`; none where they are not labelled.
+    """
+
+    box: Box
+    label: str = ""
+    ignore: bool = False
+    area: float = 0.0
+    keypoints: tuple[KeypointTruth, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextTruth:
+    """One word or line of text in an image.
+
+    Attributes:
+        text: Its characters; None where they are not told.
+        polygon: Around it; no point where it is the whole image.
+        ignore: Whether an evaluation leaves it out: it cannot be read.
+    """
+
+    text: str | None
+    polygon: tuple[Point, ...] = ()
+    ignore: bool = False
+
+    @property
+    def box(self) -> Box | None:
+        """Around the polygon; None for the whole image."""
+        if not self.polygon:
+            return None
+        xs, ys = zip(*self.polygon, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True)
+class SolidTruth:
+    """One object in a point cloud, in the frame of its points.
+
+    Attributes:
+        bottom: The middle of its box's bottom.
+        size: Length along x, width along y and height before it is turned, in metres.
+        yaw: Angle in radians by which it is turned about z, from x towards y.
+        label: Name of its class.
+        ignore: Whether an evaluation leaves it out: a class that is not looked for, or an object that no point hits.
+        image_box: Around it in the image of the camera; None where there is none.
+        truncation: The share of it that lies outside of that image.
+        occlusion: 0 where it is all seen, 1 where partly, 2 where largely hidden, 3 where that is not known.
+    """
+
+    bottom: Vector
+    size: Vector
+    yaw: float
+    label: str
+    ignore: bool = False
+    image_box: Box | None = None
+    truncation: float = 0.0
+    occlusion: int = 0
+
+    @property
+    def box(self) -> None:
+        """None: clouds are looked at as a whole."""
+
+
+GroundTruth = ObjectTruth | TextTruth | SolidTruth
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file of a data set.
+
+    Attributes:
+        path: The file.
+        truth: What is to be found in it; nothing where that is not told.
+    """
+
+    path: Path
+    truth: tuple[GroundTruth, ...] = ()
+
+    @property
+    def boxes(self) -> tuple[Box, ...] | None:
+        """Of what is to be found and not ignored, where it has an area; None for the whole file."""
+        boxes = [one.box for one in self.truth if one.box is not None and not one.ignore]
+        return tuple(box for box in boxes if box[2] > box[0] and box[3] > box[1]) or None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Files, and what is true of each.
+
+    Attributes:
+        items: In the order in which the data set lists them.
+        classes: Names of the classes, in its order; none where they are not told apart.
+        keypoints: Names of the key points of an object, in its order; none where there are none.
+    """
+
+    items: tuple[Item, ...]
+    classes: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()

@@ -1,0 +1,45 @@
+"""Read the files of data sets: data from strangers, which runs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compiler.errors import CompileError
+
+
+@contextmanager
+def expected(path: Path, kind: str, form: str) -> Iterator[None]:
+    """Say what a file should hold wherever reading it fails.
+
+    Args:
+        path: The file.
+        kind: What it should hold, such as `COCO annotations`.
+        form: What those are made of.
+
+    Raises:
+        CompileError: It cannot be read, or holds something else.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise CompileError(f"{path.name} holds no {kind}", where=str(path), why=why, fix=form) from error
+
+
+def read_json(path: Path) -> Any:
+    """What is in a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty, without what surrounds them."""
+    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+
+
+def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files below a folder whose suffix is one of these, in small letters; sorted."""
+    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]

@@ -1,0 +1,27 @@
+"""Data sets without labels: a folder, or a list of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compiler.datasets.dataset import Dataset, Item
+from compiler.datasets.files import find_files, read_lines
+from compiler.errors import CompileError
+
+
+def read_folder(folder: Path, suffixes: tuple[str, ...]) -> Dataset:
+    """All files of some suffixes below a folder."""
+    return Dataset(tuple(map(Item, find_files(folder, suffixes))))
+
+
+def read_list(path: Path) -> Dataset:
+    """The files that a text file names, one a line, seen from its folder; a line that begins with # is a comment.
+
+    Raises:
+        CompileError: The file cannot be read.
+    """
+    try:
+        lines = read_lines(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompileError("the list of files cannot be read", where=str(path), why=str(error)) from error
+    return Dataset(tuple(Item(path.parent / line) for line in lines if not line.startswith("#")))
