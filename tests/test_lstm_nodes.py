@@ -8,8 +8,7 @@ from torch import nn
 from compiler.errors import CompileError
 from compiler.export.exporters import Axis, ExportOptions, to_onnx
 from compiler.export.operators import LstmNodes, with_constant_weights
-from compiler.export.program import save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession, save_model
 
 CHANNELS, HIDDEN = 3, 4
 

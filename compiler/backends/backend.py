@@ -15,7 +15,7 @@ from compiler.artifact import Engine, Program, Tensors
 from compiler.config.instantiate import instantiate
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
-from compiler.graphs.runtime import AS_WRITTEN, RuntimeOptions
+from compiler.graphs import AS_WRITTEN, RuntimeOptions
 from compiler.precision.int8.schemes import QuantizationScheme
 
 PROGRAM_FILE = "end2end.onnx"

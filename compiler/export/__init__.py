@@ -13,27 +13,18 @@ from compiler.artifact import Program, Tensors
 from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.exporters import Axis, ExportOptions, Rewriting, to_onnx
-from compiler.export.onnx_files import OnnxModelFile, read_onnx_file, take_over
-from compiler.export.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import ONNX_FILE, OnnxRuntimeSession, portable, save_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "NEWEST_IR_VERSION",
-    "ONNX_FILE",
     "Axis",
     "Comparable",
     "ExportOptions",
-    "OnnxModelFile",
     "as_they_are",
-    "describe",
     "export",
-    "read_onnx_file",
     "run_network",
-    "save_model",
-    "take_over",
 ]
 
 SAME_SHAPE_TOLERANCE = 1e-2

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.export import ONNX_FILE, Axis, Comparable, ExportOptions
+from compiler.export import Axis, Comparable, ExportOptions
+from compiler.graphs import ONNX_FILE
 from compiler.sources import Samples
 from compiler.stages.load import LoadedNetwork
 from compiler.stages.programs import leave_program

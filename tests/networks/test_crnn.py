@@ -11,8 +11,7 @@ from torch import nn
 from compiler.errors import CompileError
 from compiler.export.exporters import Axis, ExportOptions, to_onnx
 from compiler.export.operators import LstmNodes
-from compiler.export.program import save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession, save_model
 from compiler.networks import build
 from compiler.networks.heads.crnn import CRNNDecoder
 from tests.exporting import export
