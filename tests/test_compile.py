@@ -17,7 +17,7 @@ import torch
 
 from compiler import build_network
 from compiler.artifact import file_digest
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from tests.conftest import NAME, REPOSITORY, CommandLine
 from tests.parity import weights
 

@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from compiler.artifact import Program, TensorSpec
 from compiler.errors import CompileError
-from compiler.export import NEWEST_IR_VERSION, ONNX_FILE, Axis, ExportOptions, describe, run_network, save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.export import Axis, ExportOptions, run_network
+from compiler.graphs import NEWEST_IR_VERSION, ONNX_FILE, OnnxRuntimeSession, describe, save_model
 from tests.exporting import export
 
 BATCH = (Axis(0, "batch"),)

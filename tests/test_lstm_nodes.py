@@ -9,8 +9,7 @@ from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions
 from compiler.export.onnx_program import to_onnx
 from compiler.export.operators import with_constant_weights
-from compiler.export.program import save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession, save_model
 from rewriters import Target, select
 from rewriters.apply import rewriting, rewritten
 from rewriters.functions.lstm_to_nodes import lstm_to_nodes

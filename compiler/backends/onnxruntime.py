@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import UsageError, nearest
-from compiler.graphs.runtime import OnnxRuntimeSession, RuntimeOptions, sums_saturate
+from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
 from compiler.precision.int8 import (
     ONNX_RUNTIME_AVX2,
     ONNX_RUNTIME_PORTABLE,
@@ -96,7 +96,7 @@ class OnnxRuntime(Backend):
         local = {(function.domain, function.name) for function in model.functions}
         refused: dict[str, list[str]] = {}
         for node in model.graph.node:
-            domain = _domain(node.domain)
+            domain = schema_domain(node.domain)
             known = (domain, node.op_type) in kernels | local
             if not known and not _has_definition(node.op_type, domain, program.opset):
                 operator = f"{domain}::{node.op_type}" if domain else node.op_type
@@ -119,16 +119,12 @@ class OnnxRuntime(Backend):
         return OnnxRuntimeSession(engine.path, options=self.simulation)
 
 
-def _domain(domain: str) -> str:
-    return "" if domain == "ai.onnx" else domain
-
-
 def _has_definition(operator: str, domain: str, opset: int) -> bool:
     """Tell whether the ONNX standard defines an operator in terms of others, which ONNX Runtime then runs instead."""
     import onnx.defs
 
     try:
-        schema: Any = onnx.defs.get_schema(operator, opset, _domain(domain))
+        schema: Any = onnx.defs.get_schema(operator, opset, domain)
     except onnx.defs.SchemaError:
         return False
     return bool(schema.has_function or schema.has_context_dependent_function)

@@ -12,9 +12,8 @@ from compiler.artifact import OnnxProgram, Tensors
 from compiler.errors import CompileError
 from compiler.export.frozen import check_not_frozen, expected_outputs
 from compiler.export.options import Comparable, ExportOptions, Rewriting, as_they_are
-from compiler.export.program import ONNX_FILE, portable, save_model
 from compiler.export.tracing import exported, exporting, traced_arguments
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import ONNX_FILE, OnnxRuntimeSession, portable, save_model
 
 if TYPE_CHECKING:
     import onnx

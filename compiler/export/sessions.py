@@ -13,7 +13,7 @@ from compiler.artifact import OnnxProgram, Program, Tensors, TorchExportProgram,
 from compiler.backends.backend import Session
 from compiler.errors import CompileError
 from compiler.export.frozen import run_network
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,1 +1,44 @@
-"""ONNX graphs, and the runtime that says what they compute."""
+"""ONNX graphs: read, written, walked and wired, where they select, and the runtime that says what they compute."""
+
+from compiler.graphs.onnx_files import OnnxModelFile, read_onnx_file, take_over
+from compiler.graphs.passes import with_lifted_constants, without_unused
+from compiler.graphs.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
+from compiler.graphs.runtime import (
+    AS_WRITTEN,
+    BESIDE_OTHERS,
+    OnnxRuntimeSession,
+    RuntimeOptions,
+    sums_saturate,
+    with_outputs,
+)
+from compiler.graphs.selection import after_selection, before_selection
+from compiler.graphs.walk import attribute_of, bodies, default_opset, is_standard, name_of, schema_domain
+from compiler.graphs.wiring import Wiring
+
+__all__ = [
+    "AS_WRITTEN",
+    "BESIDE_OTHERS",
+    "NEWEST_IR_VERSION",
+    "ONNX_FILE",
+    "OnnxModelFile",
+    "OnnxRuntimeSession",
+    "RuntimeOptions",
+    "Wiring",
+    "after_selection",
+    "attribute_of",
+    "before_selection",
+    "bodies",
+    "default_opset",
+    "describe",
+    "is_standard",
+    "name_of",
+    "portable",
+    "read_onnx_file",
+    "save_model",
+    "schema_domain",
+    "sums_saturate",
+    "take_over",
+    "with_lifted_constants",
+    "with_outputs",
+    "without_unused",
+]

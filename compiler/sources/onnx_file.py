@@ -13,8 +13,8 @@ from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
-from compiler.export import ONNX_FILE, Comparable, ExportOptions, OnnxModelFile, describe, take_over
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.export import Comparable, ExportOptions
+from compiler.graphs import ONNX_FILE, OnnxModelFile, OnnxRuntimeSession, describe, take_over
 from compiler.proof import Run, proof_of
 from compiler.sources.onnx_inputs import check_outputs, input_texts
 from compiler.sources.source import (

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.artifact import Dimension
 from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError, nearest
-from compiler.export import OnnxModelFile
+from compiler.graphs import OnnxModelFile
 from compiler.tasks.arrays.spec import TYPES, InputSpec
 
 if TYPE_CHECKING:

@@ -157,7 +157,7 @@ def find_source(config: CompileConfig) -> Source:
         UsageError: The user's own code or file is not named, or cannot be used.
         CompileError: The file cannot be read.
     """
-    from compiler.export import read_onnx_file
+    from compiler.graphs import read_onnx_file
     from compiler.sources.model import ModelNetwork
     from compiler.sources.onnx_file import OnnxFile
     from compiler.sources.user_module import UserModule

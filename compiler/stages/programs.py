@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.artifact import Program, file_digest
-from compiler.export import describe
+from compiler.graphs import describe
 from compiler.stages.stage import Artifact
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compiler.artifact import Tensors, read_json, write_json
-from compiler.export import save_model
-from compiler.graphs.runtime import OnnxRuntimeSession, RuntimeOptions
+from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, save_model
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.proof import Tolerance, compare_arrays
 from compiler.report import Reduced
@@ -60,7 +59,7 @@ class ReduceToHalf(Stage):
         model = onnx.load(self.program.path)
         options = HalfOptions(self.precision, self.keep_fp32, self.tolerance)
         result = to_half(model, [self.usual.tensors], options)
-        kept = tuple(map(asdict, result.kept))
+        kept = tuple(map(asdict, result.excluded))
         reduced = Reduced(self.precision, result.half, len(model.graph.node), kept)
         return _leave(folder, result.model, reduced)
 
@@ -102,7 +101,7 @@ class Quantize(Stage):
             result = self._as_far_as_proven(model, table, self.judge)
         else:
             result = quantize(model, table, self.scheme, self.keep_fp32)
-        kept = tuple(map(asdict, result.kept))
+        kept = tuple(map(asdict, result.excluded))
         return _leave(folder, result.model, Reduced("int8", len(result.layers), len(model.graph.node), kept))
 
     def _as_far_as_proven(self, model: onnx.ModelProto, table: CalibrationTable, judge: RuntimeOptions) -> Quantized:
@@ -110,8 +109,8 @@ class Quantize(Stage):
 
         A detector is judged by what it selects from: among near-equals, the least rounding changes which are selected.
         """
+        from compiler.graphs import before_selection
         from compiler.precision.int8 import auto_quantize, rank
-        from compiler.precision.selection import before_selection
 
         usual, judged = self.usual.tensors, before_selection(model)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.artifact import read_json, write_json
-from compiler.export import ONNX_FILE, describe, save_model
+from compiler.graphs import ONNX_FILE, describe, save_model
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Stage

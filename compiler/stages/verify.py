@@ -13,7 +13,7 @@ from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import CompileError
 from compiler.export import open_program
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
 from compiler.stages.load import LoadedNetwork

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compiler.artifact import OnnxProgram
 from compiler.backends import BuildRequest, Profile
-from compiler.export import describe
+from compiler.graphs import describe
 
 CHANNELS, SIDE = 3, 8
 

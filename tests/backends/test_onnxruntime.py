@@ -11,7 +11,7 @@ from compiler.artifact import Engine, OnnxProgram, TensorSpec, TorchScriptProgra
 from compiler.backends import PROGRAM_FILE, BuildRequest, backend_of, build_backend, run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.errors import CompileError, UsageError
-from compiler.export import describe
+from compiler.graphs import describe
 from compiler.graphs.runtime import OPTIMIZATIONS, OnnxRuntimeSession
 
 NODE = {"_target_": "compiler.backends.onnxruntime.OnnxRuntime", "name": "onnxruntime"}

@@ -7,7 +7,8 @@ import pytest
 from torch import nn
 
 from compiler.backends import build_backend
-from compiler.export import Axis, ExportOptions, describe
+from compiler.export import Axis, ExportOptions
+from compiler.graphs import describe
 from compiler.selection.operators import nms
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter

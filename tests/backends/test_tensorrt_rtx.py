@@ -15,7 +15,7 @@ from compiler.backends.nvidia.cuda import Gpu, Gpus
 from compiler.backends.nvidia.session import new_runtime
 from compiler.backends.tensorrt_rtx import AMPERE_AND_LATER, CAPABILITIES
 from compiler.errors import CompileError, UsageError
-from compiler.export import describe
+from compiler.graphs import describe
 from tests.backends.nvidia import batches, convolution, matrix_product, request, written
 from tests.gpu.subjects import subject
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compiler.artifact import Tensors
-from compiler.graphs.runtime import BESIDE_OTHERS, OnnxRuntimeSession
+from compiler.graphs import BESIDE_OTHERS, OnnxRuntimeSession
 from compiler.proof import Comparison, compare_arrays, proof_of
 from compiler.runtime import read_config
 from compiler.tasks import build_task

@@ -8,7 +8,7 @@ from compiler.backends import build_backend
 from compiler.backends.nvidia.cuda import find_gpus
 from compiler.backends.tensorrt_rtx import CAPABILITIES
 from compiler.errors import CompileError
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from tests.backends.nvidia import batches, convolution, request
 from tests.gpu.subjects import subject
 from tests.gpu.tables import compare_upsampling, measure, measurement_table, upsampling_table

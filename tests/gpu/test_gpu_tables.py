@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from tests.gpu.subjects import subject
 from tests.gpu.tables import compare_upsampling, measure, measurement_table, relative_error, upsampling_table
 

@@ -10,8 +10,7 @@ from torch import nn
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions
 from compiler.export.onnx_program import to_onnx
-from compiler.export.program import save_model
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession, save_model
 from compiler.networks import build
 from compiler.networks.heads.crnn import CRNNDecoder
 from rewriters import Target, select

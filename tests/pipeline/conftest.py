@@ -11,7 +11,7 @@ from compiler.backends import PROGRAM_FILE
 from compiler.backends.nvidia import backend as nvidia
 from compiler.backends.nvidia.cuda import Gpu, Gpus
 from compiler.backends.tensorrt import TensorRT
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from tests.backends.nvidia import write_alias
 
 NO_DRIVER = "no GPU: there is no NVIDIA driver"

@@ -15,7 +15,7 @@ from compiler.backends.tensorrt import TensorRT
 from compiler.cli.sweep import sweep
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import StageFinished, StageProgressed
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from compiler.pipeline import build_bundle as build
 from compiler.pipeline.cache import file_digests
 from compiler.report import Report

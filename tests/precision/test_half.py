@@ -46,7 +46,7 @@ def operators(model):
 
 
 def reasons(result):
-    return {kept.operator: kept.why.partition(":")[0] for kept in result.kept}
+    return {kept.operator: kept.why.partition(":")[0] for kept in result.excluded}
 
 
 def types(model):
@@ -72,7 +72,7 @@ class TestRanges:
         assert np.isinf(squares).any(), "in fp16 throughout it is broken"
         result = half(scale_norm(), large)
         assert reasons(result)["ReduceL2"] == "overflows"
-        assert "inside" in next(kept.why for kept in result.kept if kept.operator == "ReduceL2")
+        assert "inside" in next(kept.why for kept in result.excluded if kept.operator == "ReduceL2")
         assert np.allclose(run(result.model, large[0]), run(scale_norm(), large[0]), atol=2e-3)
 
     def test_a_norm_whose_squares_vanish_stays(self):
@@ -81,19 +81,19 @@ class TestRanges:
 
     def test_a_norm_of_usual_values_is_converted(self):
         result = half(scale_norm(), samples())
-        assert result.kept == ()
+        assert result.excluded == ()
         assert result.half == 3
 
     def test_a_sum_of_exponentials_that_overflows_stays(self):
         body = graph("e = Exp(x)  sum = ReduceSum <keepdims = 1> (e)  y = Div(e, sum)")
         assert reasons(half(model(body), samples(offset=7)))["ReduceSum"] == "overflows"
-        assert half(model(body), samples()).kept == ()
+        assert half(model(body), samples()).excluded == ()
 
     def test_a_normalisation_of_large_values_stays(self):
         body = graph("y = LayerNormalization <axis = -1> (x, scale, bias)")
         weights = {"scale": np.ones(64), "bias": np.zeros(64)}
         assert reasons(half(model(body, **weights), samples(scale=100))) == {"LayerNormalization": "overflows"}
-        assert half(model(body, **weights), samples()).kept == ()
+        assert half(model(body, **weights), samples()).excluded == ()
 
     def test_an_output_that_overflows_stays_with_what_reads_it(self):
         body = graph("s = Mul(x, x)  r = Sqrt(s)  y = Sin(r)")
@@ -101,7 +101,7 @@ class TestRanges:
 
     def test_headroom_is_what_is_left_for_other_input(self):
         body, reached = graph("y = Mul(x, ten)"), [{"x": np.full((3, 64), 3000, np.float32)}]
-        assert half(model(body, ten=10), reached, headroom=1.0).kept == ()
+        assert half(model(body, ten=10), reached, headroom=1.0).excluded == ()
         assert reasons(half(model(body, ten=10), reached, headroom=4.0)) == {"Mul": "overflows"}
 
     def test_an_epsilon_that_would_vanish_stays_with_the_division_that_it_guards(self):
@@ -111,17 +111,17 @@ class TestRanges:
         result = half(model(body, epsilon=1e-8), zeros)
         assert reasons(result) == {"Add": "underflows", "Div": "underflows"}
         assert np.array_equal(run(result.model, zeros[0]), zeros[0]["x"])
-        assert half(model(body, epsilon=1e-3), zeros).kept == ()
+        assert half(model(body, epsilon=1e-3), zeros).excluded == ()
 
     def test_a_constant_that_does_not_fit_is_not_clipped(self):
         body = graph("y = Min(x, bound)")
         result = half(model(body, bound=3e38), samples())
         assert reasons(result) == {"Min": "overflows"}
         assert [t.data_type for t in result.model.graph.initializer] == [TensorProto.FLOAT]
-        assert half(model(body, bound=np.inf), samples()).kept == ()
+        assert half(model(body, bound=np.inf), samples()).excluded == ()
 
     def test_bf16_has_the_range_of_fp32(self):
-        assert half(scale_norm(), samples(scale=200), "bf16").kept == ()
+        assert half(scale_norm(), samples(scale=200), "bf16").excluded == ()
 
 
 def chain(length, before="x0 = Identity(x)", **constants):
@@ -142,7 +142,7 @@ class TestErrors:
         assert max(result.errors.values()) <= 0.1
 
     def test_a_difference_of_small_numbers_is_converted(self):
-        assert half(model(self.CANCELLING, offset=2), samples()).kept == ()
+        assert half(model(self.CANCELLING, offset=2), samples()).excluded == ()
 
     @pytest.mark.parametrize(("kind", "tolerance", "converted"), [("fp16", 0.01, 4), ("bf16", 0.01, 0)])
     def test_bf16_cancels_where_fp16_does_not(self, kind, tolerance, converted):
@@ -159,19 +159,19 @@ class TestErrors:
 
     def test_an_error_that_is_everywhere_sends_nothing_back_and_is_reported(self):
         result = half(chain(40), samples(), tolerance=1e-4)
-        assert result.kept == ()
+        assert result.excluded == ()
         assert 1e-4 < max(result.errors.values()) < 0.1
 
     def test_a_cancellation_within_it_still_goes_back(self):
         cancelling = "large = Add(x, offset)  moved = Identity(large)  x0 = Sub(moved, offset)"
         result = half(chain(40, before=cancelling, offset=10000), samples(), tolerance=1e-4)
-        assert [kept.operator for kept in result.kept] == ["Add", "Identity", "Sub"]
+        assert [kept.operator for kept in result.excluded] == ["Add", "Identity", "Sub"]
         assert 1e-4 < max(result.errors.values()) < 0.1
 
     def test_where_it_can_be_brought_within_the_tolerance_it_is(self):
         cancelling = "large = Add(x, offset)  moved = Identity(large)  x0 = Sub(moved, offset)"
         result = half(chain(40, before=cancelling, offset=10000), samples(), tolerance=0.1)
-        assert [kept.operator for kept in result.kept] == ["Add", "Identity", "Sub"]
+        assert [kept.operator for kept in result.excluded] == ["Add", "Identity", "Sub"]
         assert max(result.errors.values()) <= 0.1
 
     def test_the_simulated_error_is_that_of_the_model(self):
@@ -203,7 +203,7 @@ class TestGraph:
 
     def test_a_constant_that_both_precisions_read_is_there_in_both(self):
         body = graph("a = Mul(x, w)  b = Sin(a)  y = Add(b, w)")
-        result = half(model(body, w=np.ones(64)), samples(), keep=("Add",))
+        result = half(model(body, w=np.ones(64)), samples(), exclude=("Add",))
         assert sorted(t.data_type for t in result.model.graph.initializer) == [TensorProto.FLOAT, TensorProto.FLOAT16]
 
     def test_no_cast_follows_another(self):
@@ -292,12 +292,12 @@ class TestAskedFor:
     def test_a_node_is_kept_by_its_type_its_name_or_a_pattern(self, pattern):
         original = model(graph("a = Relu(x)  y = Neg(a)"))
         original.graph.node[0].name = "first"
-        result = half(original, samples(), keep=(pattern,))
+        result = half(original, samples(), exclude=(pattern,))
         assert reasons(result) == {"Relu": "asked for"}
 
     def test_a_pattern_that_matches_nothing_is_an_error(self):
         with pytest.raises(UsageError, match="did you mean Relu"):
-            half(model(graph("y = Relu(x)")), samples(), keep=("Rellu",))
+            half(model(graph("y = Relu(x)")), samples(), exclude=("Rellu",))
 
     def test_an_unknown_format_is_an_error(self):
         with pytest.raises(UsageError, match="did you mean fp16"):
@@ -345,7 +345,7 @@ def test_any_graph_is_valid_and_within_the_tolerance_or_says_what_it_kept(nodes,
     result = half(original, [x], kind)
     onnx.checker.check_model(result.model, full_check=True)
     floating = [node for node in original.graph.node if node.op_type != "Cast"]
-    assert result.half + len(result.kept) == len(floating)
+    assert result.half + len(result.excluded) == len(floating)
     assert max(result.errors.values()) <= 0.1
     if kind == "fp16":
         exact = run(original, x)

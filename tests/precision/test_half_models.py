@@ -40,7 +40,7 @@ def nodes(model, operator):
 
 
 def reasons(result):
-    return {kept.node: kept.why for kept in result.kept}
+    return {kept.node: kept.why for kept in result.excluded}
 
 
 def deviations(exact, found):
@@ -101,7 +101,7 @@ def test_rtmpose_is_half_as_large_and_takes_any_batch(rtmpose, photograph):
 
 def test_rtmpose_in_bf16_keeps_its_convolutions_in_it(rtmpose, photograph):
     result = to_half(rtmpose, [photograph], HalfOptions("bf16", tolerance=1.0))
-    kept = {kept.operator for kept in result.kept}
+    kept = {kept.operator for kept in result.excluded}
     assert "Conv" not in kept
     assert max(result.errors.values()) < 1.0
 
@@ -127,4 +127,4 @@ def test_litehrnets_averages_overflow_in_fp16_and_stay(photograph):
     result = to_half(original, [bright], HalfOptions("fp16"))
     assert overflowing <= reasons(result).keys()
     assert deviations(run(original, bright), run(result.model, bright)) < 0.1
-    assert not to_half(original, [photograph], HalfOptions("fp16")).kept
+    assert not to_half(original, [photograph], HalfOptions("fp16")).excluded

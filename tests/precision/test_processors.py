@@ -8,7 +8,7 @@ from compiler.artifact import Engine, Program
 from compiler.backends import BuildRequest, build_backend
 from compiler.backends.onnxruntime import PROCESSORS
 from compiler.errors import UsageError
-from compiler.export import describe
+from compiler.graphs import describe
 from compiler.graphs.runtime import AS_WRITTEN, OnnxRuntimeSession, RuntimeOptions, sums_saturate
 from compiler.precision.int8.calibration import calibrate
 from compiler.precision.int8.quantize import quantize

@@ -150,7 +150,7 @@ def test_a_layer_that_is_left_out_reads_and_multiplies_floats(scheme):
     result = quantized(graph, scheme, ["c2"])
     assert node(result.model, "c2").input[:] == node(graph, "c2").input[:] == ["c1", "w2"]
     assert "c2" not in result.layers
-    assert ("c2", "asked for by 'c2'") in [(entry.node, entry.why) for entry in result.kept]
+    assert ("c2", "asked for by 'c2'") in [(entry.node, entry.why) for entry in result.excluded]
 
 
 @both
@@ -270,7 +270,7 @@ def test_cubic_resizing_overshoots_and_stays_float_where_linear_does_not():
     )
     assert "r" in linear.layers
     assert "r" not in cubic.layers
-    assert [(entry.node, entry.why) for entry in cubic.kept] == [("r", "it leaves the range of its input")]
+    assert [(entry.node, entry.why) for entry in cubic.excluded] == [("r", "it leaves the range of its input")]
 
 
 @both
@@ -279,7 +279,7 @@ def test_a_layer_that_only_ever_read_zeros_stays_float(scheme):
     graph = model("c1 = Conv (x, w1)  n = Abs (x)  z = Neg (n)  r = Relu (z)  y = Conv (r, w1, b1)", outputs="c1 y")
     result = quantized(graph, scheme)
     assert result.layers == ("c1",)
-    assert [(entry.node, entry.why) for entry in result.kept] == [("y", "it reads nothing but zeros")]
+    assert [(entry.node, entry.why) for entry in result.excluded] == [("y", "it reads nothing but zeros")]
 
 
 @both
@@ -288,7 +288,9 @@ def test_a_layer_that_reads_infinity_stays_float(scheme):
     table = calibrate(graph, [{"x": np.ones((1, 3, 8, 8), np.float32)}])
     result = quantize(graph, table, scheme)
     assert result.layers == ("c1",)
-    assert [(entry.node, entry.operator, entry.why) for entry in result.kept] == [("y", "Conv", "i reaches infinity")]
+    assert [(entry.node, entry.operator, entry.why) for entry in result.excluded] == [
+        ("y", "Conv", "i reaches infinity")
+    ]
 
 
 @both
@@ -296,7 +298,7 @@ def test_weights_that_are_computed_stay_float(scheme):
     graph = model("a = Neg (w1)  c1 = Conv (x, a)  y = Conv (c1, w3)")
     result = quantized(graph, scheme)
     assert result.layers == ("y",)
-    assert result.kept[0].why == "its weight is computed"
+    assert result.excluded[0].why == "its weight is computed"
 
 
 @both

@@ -113,8 +113,8 @@ def test_auto_leaves_out_exactly_the_layer_that_was_made_bad(scheme):
     assert not is_close(graph)(quantize(graph, table, scheme).model)
     found = auto_quantize(graph, table, scheme, lambda: ranking, is_close(graph))
     assert is_close(graph)(found.model)
-    assert [entry.node for entry in found.kept] == ["c2"]
-    assert found.kept[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} σ"
+    assert [entry.node for entry in found.excluded] == ["c2"]
+    assert found.excluded[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} σ"
 
 
 @both
@@ -122,7 +122,7 @@ def test_auto_leaves_out_nothing_where_the_proof_holds_at_once(scheme):
     graph = model(CHAIN)
     calls = []
     found = auto_quantize(graph, table_of(graph), scheme, list, lambda candidate: calls.append(candidate) or True)
-    assert found.kept == ()
+    assert found.excluded == ()
     assert len(calls) == 1
 
 
@@ -130,8 +130,8 @@ def test_auto_keeps_what_was_left_out_anyway():
     graph = with_an_outlier()
     table = table_of(graph)
     ranking = rank(graph, table, TENSORRT, [images()])
-    found = auto_quantize(graph, table, TENSORRT, lambda: ranking, is_close(graph), keep=["y"])
-    assert {entry.node: entry.why[:5] for entry in found.kept} == {"c2": "alone", "y": "asked"}
+    found = auto_quantize(graph, table, TENSORRT, lambda: ranking, is_close(graph), exclude=["y"])
+    assert {entry.node: entry.why[:5] for entry in found.excluded} == {"c2": "alone", "y": "asked"}
 
 
 @pytest.mark.parametrize("needed", range(1, 20))
@@ -147,7 +147,7 @@ def test_auto_finds_the_fewest_in_few_proofs(needed):
         return floats >= needed
 
     found = auto_quantize(graph, table_of(graph), TENSORRT, lambda: ranking, passes)
-    assert len(found.kept) == needed
+    assert len(found.excluded) == needed
     assert len(calls) <= 7
 
 

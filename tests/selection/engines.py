@@ -5,7 +5,7 @@ import torch
 
 from compiler.config.schema import TAILS
 from compiler.export import ExportOptions
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from compiler.selection import output_names
 from compiler.selection.nms import select
 from tests.exporting import export

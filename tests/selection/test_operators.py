@@ -8,7 +8,7 @@ from torch import nn
 
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions, export_onnx
-from compiler.graphs.runtime import OnnxRuntimeSession
+from compiler.graphs import OnnxRuntimeSession
 from compiler.selection.operators import nms, select, top_k
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter

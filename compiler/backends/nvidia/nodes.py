@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from compiler.graphs import bodies, default_opset, is_standard, name_of, with_lifted_constants
+
 if TYPE_CHECKING:
     import onnx
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
@@ -32,7 +34,7 @@ class Scope:
 
     Attributes:
         types: Element type and rank of each tensor; None for an unknown rank.
-        constants: Initialisers, and the values of nodes `Constant`.
+        constants: Initializers.
         makers: The node that makes a tensor.
         fixed_inputs: The inputs of the whole graph that hold integers and have one shape.
     """
@@ -44,18 +46,17 @@ class Scope:
 
     def entered(self, graph: GraphProto) -> Scope:
         """Return what is known within a graph that stands here."""
-        made = {name: node for node in graph.node for name in node.output}
-        values = {name: _value(node) for name, node in made.items() if node.op_type == "Constant"}
+        makers = {name: node for node in graph.node for name in node.output}
         ports = (*graph.input, *graph.output, *graph.value_info)
         weights = {weight.name: weight for weight in graph.initializer}
         types = {port.name: _type(port) for port in ports}
         types |= {weight.name: (_type_name(weight.data_type), len(weight.dims)) for weight in graph.initializer}
-        constants = {
-            **self.constants,
-            **weights,
-            **{name: value for name, value in values.items() if value is not None},
-        }
-        return replace(self, types={**self.types, **types}, constants=constants, makers={**self.makers, **made})
+        return replace(
+            self,
+            types={**self.types, **types},
+            constants={**self.constants, **weights},
+            makers={**self.makers, **makers},
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Place:
     @property
     def name(self) -> str:
         """Its name, or that of its first output."""
-        return self.node.name or next(filter(None, self.node.output), self.operator)
+        return name_of(self.node)
 
     @cached_property
     def types(self) -> frozenset[str]:
@@ -147,24 +148,25 @@ class Place:
         return self.node.input[index] if index < len(self.node.input) else ""
 
 
-def places(model: ModelProto, kept: Collection[str]) -> Iterator[Place]:
+def places(model: ModelProto, plugins: Collection[str]) -> Iterator[Place]:
     """Yield every node, those of the bodies of control flow too; local functions are replaced by what they consist of.
 
     Args:
         model: Any ONNX model; large weights are taken out of it.
-        kept: Operators, as `domain::type`, that stay as they are although the model defines them.
+        plugins: Operators, as `domain::type`, that stay as they are although the model defines them.
     """
     import onnx
     from onnx import inliner
 
     functions = [(function.domain, function.name) for function in model.functions]
-    excluded = [(domain, name) for domain, name in functions if f"{domain}::{name}" in kept]
+    excluded = [(domain, name) for domain, name in functions if f"{domain}::{name}" in plugins]
     if len(excluded) < len(functions):
         model = inliner.inline_selected_functions(model, excluded, exclude=True)
+    model = with_lifted_constants(model)
     weights = {weight.name: weight for weight in model.graph.initializer}
     _take_out_large(model.graph)
     model = onnx.shape_inference.infer_shapes(model)
-    opset = next((entry.version for entry in model.opset_import if is_standard(entry.domain)), 0)
+    opset = default_opset(model)
     fixed = frozenset(port.name for port in model.graph.input if port.name not in weights and _is_of_fixed_size(port))
     yield from _in_graph(model.graph, opset, Scope({}, weights, {}, fixed))
 
@@ -182,18 +184,12 @@ def _take_out_large(graph: GraphProto) -> None:
             graph.initializer.append(weight)
 
 
-def is_standard(domain: str) -> bool:
-    """Tell whether a domain is ONNX's own."""
-    return domain in ("", "ai.onnx")
-
-
 def _in_graph(graph: GraphProto, opset: int, around: Scope) -> Iterator[Place]:
     scope = around.entered(graph)
     for node in graph.node:
         yield Place(node, opset if is_standard(node.domain) else 0, scope)
-        for attribute in node.attribute:
-            for body in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else ())):
-                yield from _in_graph(body, opset, scope)
+        for body in bodies(node):
+            yield from _in_graph(body, opset, scope)
 
 
 def _bound(name: str, scope: Scope) -> float:
@@ -210,19 +206,6 @@ def _bound(name: str, scope: Scope) -> float:
         bounds = [_bound(each, scope) for each in maker.input]
         return min((bound for bound in bounds if bound > UNKNOWN), default=UNKNOWN)
     return UNKNOWN
-
-
-def _value(node: NodeProto) -> TensorProto | None:
-    """Return what a node `Constant` holds; None for what is no tensor."""
-    import numpy as np
-    from onnx import helper, numpy_helper
-
-    attribute: AttributeProto = node.attribute[0]
-    if attribute.name == "value":
-        return attribute.t
-    value = helper.get_attribute_value(attribute)
-    dtypes = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
-    return numpy_helper.from_array(np.array(value, dtypes[attribute.name])) if attribute.name in dtypes else None
 
 
 def _type(port: onnx.ValueInfoProto) -> tuple[str, int | None]:

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
+from compiler.precision.excluded import Excluded, asked_for
 from compiler.precision.half.formats import find_format
 from compiler.precision.half.magnitudes import measure
-from compiler.precision.half.rules import asked_for, by_operator, by_range
+from compiler.precision.half.rules import by_operator, by_range
 from compiler.precision.half.search import too_inaccurate
 from compiler.precision.half.simulation import Simulation
 from compiler.precision.half.wiring import wire
 from compiler.precision.half.write import write
-from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
@@ -41,13 +41,13 @@ class HalfOptions:
 
     Attributes:
         kind: `fp16` or `bf16`.
-        keep: What stays in fp32: names of nodes, operator types, or glob patterns of either.
+        exclude: What stays in fp32: names of nodes, operator types, or glob patterns of either.
         tolerance: The largest absolute error of an output, in standard deviations of it; None for the format's own.
         headroom: How many times larger than on the samples values may become on other input.
     """
 
     kind: str = "fp16"
-    keep: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     tolerance: float | None = None
     headroom: float = 4.0
 
@@ -59,14 +59,14 @@ class HalfResult:
     Attributes:
         model: Its inputs and outputs are in fp32.
         half: How many of its nodes are in 16 bits.
-        kept: The nodes with fp32 tensors that are not, in the order they run in.
+        excluded: The nodes with fp32 tensors that are not, in the order they run in.
         errors: The largest absolute error of each output in standard deviations of it, as simulated on the samples. For
             outputs that follow a selection (top-k, NMS), of what that reads.
     """
 
     model: onnx.ModelProto
     half: int
-    kept: tuple[Kept, ...]
+    excluded: tuple[Excluded, ...]
     errors: Mapping[str, float]
 
 
@@ -80,7 +80,7 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
         options: The format, and how accurate it must be.
 
     Raises:
-        UsageError: There is no such format, or a pattern to keep matches nothing.
+        UsageError: There is no such format, or a pattern to exclude matches nothing.
         CompileError: There are no samples, the model's operator set is too old, or ONNX Runtime does not run it.
     """
     if not samples:
@@ -90,21 +90,21 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
     format = find_format(options.kind)
     wiring = wire(model, format)
     magnitudes = measure(wiring, samples)
-    kept = by_range(wiring, magnitudes, format, options.headroom)
-    kept |= by_operator(wiring, format)
-    kept |= asked_for(wiring, options.keep)
-    half = frozenset(index for index in range(len(wiring.nodes)) if wiring.can_be_half(index)) - kept.keys()
+    excluded = by_range(wiring, magnitudes, format, options.headroom)
+    excluded |= by_operator(wiring, format)
+    excluded |= dict.fromkeys(asked_for(wiring.nodes, options.exclude), "asked for")
+    half = frozenset(index for index in range(len(wiring.nodes)) if wiring.can_be_half(index)) - excluded.keys()
     simulation = Simulation(wiring, format, samples, magnitudes.watched)
     tolerance = format.tolerance if options.tolerance is None else options.tolerance
     inaccurate, errors = too_inaccurate(wiring, simulation, half, tolerance)
-    kept |= inaccurate
+    excluded |= inaccurate
     half -= inaccurate.keys()
     return HalfResult(
         model=write(wiring, half, format),
         half=len(half),
-        kept=tuple(
-            Kept(wiring.nodes[index].name, wiring.nodes[index].op_type, why)
-            for index, why in sorted(kept.items())
+        excluded=tuple(
+            Excluded(wiring.nodes[index].name, wiring.nodes[index].op_type, why)
+            for index, why in sorted(excluded.items())
             if wiring.reads_or_gives_floats(index) and wiring.nodes[index].op_type != "Cast"
         ),
         errors=errors,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.graphs.runtime import AS_WRITTEN, OnnxRuntimeSession, with_outputs
+from compiler.graphs import AS_WRITTEN, OnnxRuntimeSession, with_outputs
 from compiler.precision.half.intermediates import INTERMEDIATES, intermediate
-from compiler.precision.half.wiring import Wiring
+from compiler.precision.half.wiring import HalfWiring
 
 if TYPE_CHECKING:
     import onnx
@@ -63,7 +63,7 @@ class Magnitudes:
     watched: tuple[Tensors, ...]
 
 
-def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
+def measure(wiring: HalfWiring, samples: Iterable[Tensors]) -> Magnitudes:
     """Run the fp32 model on real input. What follows a selection is left out: it stays in fp32, and may be empty.
 
     Args:
@@ -73,7 +73,7 @@ def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
     Raises:
         CompileError: ONNX Runtime does not run the model.
     """
-    nodes = sorted(set(range(len(wiring.nodes))) - wiring.after_selecting())
+    nodes = sorted(set(range(len(wiring.nodes))) - wiring.following)
     computed = {name for index in nodes for name in wiring.nodes[index].output if name in wiring.floats}
     given = {value.name for value in wiring.model.graph.input if value.name in wiring.floats}
     summing = [index for index in nodes if wiring.nodes[index].op_type in INTERMEDIATES and wiring.can_be_half(index)]
@@ -81,13 +81,13 @@ def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
     # The inputs of the few nodes that are looked into come out whole; of all other tensors, a number.
     read = sorted({name for index in summing for name in wiring.nodes[index].input if name in wiring.producers})
     watched: list[Tensors] = []
-    read = sorted({*read, *divisors, *wiring.watched()} - given)
+    read = sorted({*read, *divisors, *wiring.watched} - given)
     session = OnnxRuntimeSession(_measuring(wiring, sorted(computed), read), options=AS_WRITTEN)
     largest: dict[str, float] = dict.fromkeys(sorted(computed | given), 0.0)
     ranges: dict[str | int, Magnitude] = {}
     for sample in samples:
         found = session.run(sample)
-        watched.append({name: found[name] for name in wiring.watched()})
+        watched.append({name: found[name] for name in wiring.watched})
         reached = {name: float(np.abs(sample[name]).max(initial=0.0)) for name in given}
         reached |= {name: float(found[_largest(name)]) for name in computed}
         largest = {name: max(before, reached[name]) for name, before in largest.items()}
@@ -104,13 +104,13 @@ def measure(wiring: Wiring, samples: Iterable[Tensors]) -> Magnitudes:
     )
 
 
-def _divisors(wiring: Wiring) -> Iterator[str]:
+def _divisors(wiring: HalfWiring) -> Iterator[str]:
     for node in wiring.nodes:
         if node.op_type in DIVIDED_BY:
             yield node.input[DIVIDED_BY[node.op_type]]
 
 
-def _measuring(wiring: Wiring, names: Sequence[str], read: Sequence[str]) -> onnx.ModelProto:
+def _measuring(wiring: HalfWiring, names: Sequence[str], read: Sequence[str]) -> onnx.ModelProto:
     """Return a model that measures itself, so that a whole network's activations need not be in memory at once."""
     import onnx
 
@@ -127,11 +127,11 @@ def _largest(name: str) -> str:
     return f"{name}__largest"
 
 
-def _value(name: str, wiring: Wiring, computed: Tensors) -> NDArray[Any]:
+def _value(name: str, wiring: HalfWiring, computed: Tensors) -> NDArray[Any]:
     """Return the value of a node's input, also where that is a constant, or left out."""
     import onnx
 
     if name in computed:
         return computed[name]
-    constant = next((tensor for tensor in wiring.model.graph.initializer if tensor.name == name), None)
+    constant = wiring.initializers.get(name)
     return np.empty(0, np.int64) if constant is None else onnx.numpy_helper.to_array(constant)

@@ -7,7 +7,7 @@ from functools import cache
 
 from compiler.precision.half.rules import MULTIPLYING
 from compiler.precision.half.simulation import Growth, Simulation
-from compiler.precision.half.wiring import Wiring
+from compiler.precision.half.wiring import HalfWiring
 
 MOVING = {
     "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
@@ -25,7 +25,7 @@ FEW = 16
 
 
 def too_inaccurate(
-    wiring: Wiring, simulation: Simulation, half: frozenset[int], tolerance: float
+    wiring: HalfWiring, simulation: Simulation, half: frozenset[int], tolerance: float
 ) -> tuple[dict[int, str], dict[str, float]]:
     """Return the nodes to keep in fp32, and the error that is left.
 
@@ -43,7 +43,7 @@ def too_inaccurate(
         tolerance: The largest absolute error of any watched tensor, in standard deviations of it.
 
     Returns:
-        Why a node is kept, by its position; and the error of every watched tensor in standard deviations.
+        Why a node is excluded, by its position; and the error of every watched tensor in standard deviations.
     """
     errors = simulation.errors(half)
     if _worst(errors) <= tolerance:
@@ -51,21 +51,23 @@ def too_inaccurate(
     growth = simulation.growth(half)
     ranked = sorted(half, key=lambda index: (-growth[index].factor(tolerance / 10), index))
 
-    def kept_with(count: int) -> dict[int, str]:
-        kept: dict[int, str] = {}
+    def excluded_with(count: int) -> dict[int, str]:
+        excluded: dict[int, str] = {}
         for index in ranked[:count]:
-            kept[index] = _why(growth[index])
+            excluded[index] = _why(growth[index])
             for neighbour in _region(wiring, index) & half:
-                kept.setdefault(neighbour, f"leads to or reads {wiring.nodes[index].name}")
-        return kept
+                excluded.setdefault(neighbour, f"leads to or reads {wiring.nodes[index].name}")
+        return excluded
 
     @cache
     def errors_with(count: int) -> dict[str, float]:
-        return simulation.errors(half - kept_with(count).keys()) if count else errors
+        return simulation.errors(half - excluded_with(count).keys()) if count else errors
 
     most = max(MOST * len(half), FEW)
-    enough = _fewest(lambda count: len(kept_with(count)) <= most, lambda count: _worst(errors_with(count)), tolerance)
-    return kept_with(enough), errors_with(enough)
+    enough = _fewest(
+        lambda count: len(excluded_with(count)) <= most, lambda count: _worst(errors_with(count)), tolerance
+    )
+    return excluded_with(enough), errors_with(enough)
 
 
 def _fewest(is_allowed: Callable[[int], bool], error_with: Callable[[int], float], tolerance: float) -> int:
@@ -92,7 +94,7 @@ def _why(growth: Growth) -> str:
     return f"{verb}: error {growth.after:.2g} σ behind it, {growth.before:.2g} σ in front of it"
 
 
-def _region(wiring: Wiring, index: int) -> set[int]:
+def _region(wiring: HalfWiring, index: int) -> set[int]:
     """Return the node, what leads to it from the last multiplication of matrices on, and what reads it.
 
     Nodes that only move values are passed through: what is rounded on the border of fp32 is rounded all the same.

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.graphs.runtime import AS_WRITTEN, OnnxRuntimeSession, with_outputs
+from compiler.graphs import AS_WRITTEN, OnnxRuntimeSession, bodies, with_outputs
 from compiler.precision.half.formats import Format
-from compiler.precision.half.wiring import Wiring
+from compiler.precision.half.wiring import HalfWiring
 
 if TYPE_CHECKING:
     import onnx
@@ -47,11 +47,13 @@ class Simulation:
         exact: The watched tensors in fp32, for each sample.
     """
 
-    def __init__(self, wiring: Wiring, format: Format, samples: Sequence[Tensors], exact: Sequence[Tensors]) -> None:
+    def __init__(
+        self, wiring: HalfWiring, format: Format, samples: Sequence[Tensors], exact: Sequence[Tensors]
+    ) -> None:
         self._wiring = wiring
         self._format = format
         self._samples = samples
-        self._watched = wiring.watched()
+        self._watched = wiring.watched
         self._exact = exact
 
     def errors(self, half: Collection[int]) -> dict[str, float]:
@@ -115,18 +117,18 @@ def _worst(errors: Mapping[str, float], names: Collection[str]) -> float:
     return max((errors[name] for name in names if name in errors), default=0.0)
 
 
-def _rounding_nodes(wiring: Wiring, half: frozenset[int], format: Format) -> Iterator[onnx.NodeProto]:
+def _rounding_nodes(wiring: HalfWiring, half: frozenset[int], format: Format) -> Iterator[onnx.NodeProto]:
     """Yield the graph with everything rounded that a node in 16 bits reads or makes."""
     import onnx
 
-    made = {wiring.nodes[index].output[position] for index in half for position in wiring.slots[index].outputs}
-    rounded = made | wiring.weights.keys()
+    produced = {wiring.nodes[index].output[position] for index in half for position in wiring.slots[index].outputs}
+    rounded = produced | wiring.weights.keys()
     for index, node in enumerate(wiring.nodes):
         copied = onnx.NodeProto()
         copied.CopyFrom(node)
         for position in sorted(wiring.slots[index].inputs) if index in half else ():
             name = node.input[position]
-            if name in made:
+            if name in produced:
                 continue
             if name not in rounded:
                 rounded.add(name)
@@ -146,18 +148,18 @@ def _round(name: str, result: str, format: Format) -> Iterator[onnx.NodeProto]:
     yield onnx.helper.make_node("Cast", [f"{result}__short"], [result], to=onnx.TensorProto.FLOAT)
 
 
-def _read_in_half(wiring: Wiring, half: Collection[int]) -> set[str]:
+def _read_in_half(wiring: HalfWiring, half: Collection[int]) -> set[str]:
     return {wiring.nodes[index].input[position] for index in half for position in wiring.slots[index].inputs}
 
 
-def _twin(wiring: Wiring) -> Iterator[onnx.NodeProto]:
+def _twin(wiring: HalfWiring) -> Iterator[onnx.NodeProto]:
     """Yield the exact network under other names; a body reads the names that it was written with."""
     import onnx
 
     renamed: dict[str, str] = {}
-    following = wiring.after_selecting()
+    following = wiring.following
     for index, node in enumerate(wiring.nodes):
-        if index in following or any(attribute.HasField("g") for attribute in node.attribute):
+        if index in following or any(bodies(node)):
             continue
         renamed |= {name: _exact(name) for name in node.output if name}
         twin = onnx.NodeProto()

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.errors import CompileError
+from compiler.graphs import without_unused
 from compiler.precision.half.formats import Format
-from compiler.precision.half.wiring import Wiring
+from compiler.precision.half.wiring import HalfWiring
 
 if TYPE_CHECKING:
     import onnx
 
 
-def write(wiring: Wiring, half: Collection[int], format: Format) -> onnx.ModelProto:
+def write(wiring: HalfWiring, half: Collection[int], format: Format) -> onnx.ModelProto:
     """Return the model with some of its nodes in 16 bits; its inputs and outputs stay in fp32.
 
     Args:
@@ -30,23 +31,21 @@ def write(wiring: Wiring, half: Collection[int], format: Format) -> onnx.ModelPr
     import onnx
 
     writer = _Writer(wiring, frozenset(half), format)
-    nodes = list(writer.nodes())
     model = onnx.ModelProto()
     model.CopyFrom(wiring.model)
     graph = model.graph
     del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.node.extend(_needed(nodes, writer.kept_names()))
-    read = {name for node in graph.node for name in node.input} | wiring.captured | writer.kept_names()
-    graph.initializer.extend(tensor for tensor in writer.initializers() if tensor.name in read)
+    graph.node.extend(writer.nodes())
+    graph.initializer.extend(writer.initializers())
     graph.value_info.extend(writer.value_infos())
     try:
-        model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+        model = onnx.shape_inference.infer_shapes(without_unused(model), check_type=True, strict_mode=True)
         onnx.checker.check_model(model, full_check=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise CompileError(
             f"the Program is not valid in {format.name}",
             why=str(error).strip().splitlines()[0],
-            fix="this is a defect in the compiler; precision.keep leaves the node named above in fp32",
+            fix="this is a defect in the compiler; keep_fp32 leaves the node named above in fp32",
         ) from error
     return model
 
@@ -54,11 +53,10 @@ def write(wiring: Wiring, half: Collection[int], format: Format) -> onnx.ModelPr
 class _Writer:
     """Rewires nodes, and makes each cast and each constant in 16 bits once."""
 
-    def __init__(self, wiring: Wiring, half: frozenset[int], format: Format) -> None:
+    def __init__(self, wiring: HalfWiring, half: frozenset[int], format: Format) -> None:
         self._wiring = wiring
         self._half = half
         self._format = format
-        self._outputs = {value.name for value in wiring.model.graph.output}
         self._born_half = {
             wiring.nodes[index].output[position] for index in half for position in wiring.slots[index].outputs
         }
@@ -81,12 +79,8 @@ class _Writer:
                 rewired.output[position] = self._short(node.output[position])
             yield rewired
             for name in node.output:
-                if name in self._outputs | self._wiring.captured:
+                if name in self._wiring.read_elsewhere:
                     yield from self._casts(name, is_half=False)
-
-    def kept_names(self) -> set[str]:
-        """Return the graph's outputs and what bodies read, which keep their names and types."""
-        return self._outputs | set(self._wiring.captured)
 
     def initializers(self) -> Iterator[onnx.TensorProto]:
         """Yield every constant in every precision."""
@@ -127,11 +121,8 @@ class _Writer:
 
     def _before_casts(self, name: str) -> str:
         """Return what a tensor was cast from, so that no cast follows another."""
-        producer = self._wiring.producers.get(name)
-        if producer is None or self._wiring.nodes[producer].op_type != "Cast":
-            return name
-        source: str = self._wiring.nodes[producer].input[0]
-        return source
+        producer = self._wiring.producer(name)
+        return name if producer is None or producer.op_type != "Cast" else str(producer.input[0])
 
     def _constant(self, name: str, values: NDArray[np.float32]) -> onnx.TensorProto:
         import onnx
@@ -139,16 +130,3 @@ class _Writer:
         with np.errstate(over="ignore"):
             data = values.astype(self._format.dtype).tobytes()
         return onnx.helper.make_tensor(name, self._format.onnx_type, values.shape, data, raw=True)
-
-
-def _needed(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
-    """Leave out the nodes that nothing reads."""
-    read = set(outputs)
-    needed = []
-    for node in reversed(nodes):
-        if read & set(node.output):
-            read |= set(node.input)
-            for attribute in node.attribute:
-                read |= {value.name for value in attribute.g.output}
-            needed.append(node)
-    return needed[::-1]

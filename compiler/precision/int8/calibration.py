@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError, UsageError, nearest
-from compiler.graphs.runtime import BESIDE_OTHERS, OnnxRuntimeSession
-from compiler.precision.int8.graphs import is_standard
+from compiler.graphs import BESIDE_OTHERS, OnnxRuntimeSession, is_standard
 from compiler.precision.int8.histograms import MagnitudeHistogram, entropy_threshold, percentile_threshold
 from compiler.precision.int8.schemes import CARRIERS, JOINS, WEIGHTED
 from compiler.precision.int8.table import CalibrationTable, Range, model_digest
@@ -102,7 +101,7 @@ def _calibrated(model: onnx.ModelProto) -> list[str]:
         dict.fromkeys(
             name
             for node in model.graph.node
-            if is_standard(node) and node.op_type in WEIGHTED | JOINS | CARRIERS
+            if is_standard(node.domain) and node.op_type in WEIGHTED | JOINS | CARRIERS
             for name in node.input
             if name and name not in constants
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compiler.errors import CompileError, UsageError, nearest
-from compiler.precision.int8.graphs import Wiring, attribute, is_standard, name_of, wiring
+from compiler.errors import CompileError
+from compiler.graphs import Wiring, attribute_of, is_standard, name_of
+from compiler.precision.excluded import Excluded, asked_for
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable, Range
-from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
@@ -44,15 +42,15 @@ class Placement:
 
     Attributes:
         layers: In the order of the graph.
-        kept: What stays in float, in the order of the graph.
+        excluded: What stays in float, in the order of the graph.
     """
 
     layers: tuple[Layer, ...]
-    kept: tuple[Kept, ...]
+    excluded: tuple[Excluded, ...]
 
 
 def place(
-    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, keep: Sequence[str] = ()
+    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
 ) -> Placement:
     """Decide what is quantised.
 
@@ -65,20 +63,21 @@ def place(
         model: Not changed.
         table: Its ranges.
         scheme: What the target takes.
-        keep: Node names, operator types, or patterns of either.
+        exclude: Node names, operator types, or patterns of either.
 
     Raises:
         UsageError: A pattern matches nothing.
         CompileError: A weighted layer reads a tensor without a range.
     """
-    nodes = [node for node in model.graph.node if is_standard(node)]
-    asked = _asked(nodes, keep)
-    placing = _Placing(wiring(model.graph), table, scheme)
-    for node in reversed(nodes):
-        placing.consider(node, asked.get(name_of(node), ""))
+    nodes = model.graph.node
+    asked = {index: f"asked for by '{pattern}'" for index, pattern in asked_for(nodes, exclude).items()}
+    placing = _Placing(Wiring.of(model.graph), table, scheme)
+    for index in reversed(range(len(nodes))):
+        if is_standard(nodes[index].domain):
+            placing.consider(nodes[index], asked.get(index, ""))
     chosen = [placing.layer(node) for node in nodes if node.output[0] in placing.quantized]
-    kept = [placing.kept[node.output[0]] for node in nodes if node.output[0] in placing.kept]
-    return Placement(tuple(chosen), tuple(kept))
+    excluded = [placing.excluded[node.output[0]] for node in nodes if node.output[0] in placing.excluded]
+    return Placement(tuple(chosen), tuple(excluded))
 
 
 class _Placing:
@@ -91,7 +90,7 @@ class _Placing:
         self.wires, self.table, self.scheme = wires, table, scheme
         self.quantized: set[str] = set()
         self.fused: set[str] = set()
-        self.kept: dict[str, Kept] = {}
+        self.excluded: dict[str, Excluded] = {}
 
     def consider(self, node: onnx.NodeProto, asked: str) -> None:
         """Quantise a node, or leave it out."""
@@ -112,7 +111,7 @@ class _Placing:
 
     def _decide(self, node: onnx.NodeProto, why: str) -> None:
         if why:
-            self.kept[node.output[0]] = Kept(name_of(node), node.op_type, why)
+            self.excluded[node.output[0]] = Excluded(name_of(node), node.op_type, why)
         else:
             self.quantized.add(node.output[0])
 
@@ -121,16 +120,16 @@ class _Placing:
         names = [reader.output[0] for reader in self._readers(node)]
         readers = [name in self.quantized or name in self.fused for name in names]
         if everywhere:
-            return bool(readers) and all(readers) and self.wires.kept.isdisjoint(node.output)
+            return bool(readers) and all(readers) and self.wires.read_elsewhere.isdisjoint(node.output)
         return any(readers)
 
     def _readers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        return [reader for output in node.output for reader in self.wires.readers.get(output, ())]
+        return [self.wires.nodes[index] for output in node.output for index, _ in self.wires.consumers.get(output, ())]
 
     def _obstacle(self, node: onnx.NodeProto) -> str:
         """Return why a node cannot be quantised; empty where it can."""
         operands = [node.input[position] for position in self._operands(node)]
-        activations = [tensor for tensor in operands if tensor not in self.wires.constants]
+        activations = [tensor for tensor in operands if tensor not in self.wires.initializers]
         is_weighted = node.op_type in self.scheme.weighted
         unbounded = [tensor for tensor in activations if tensor in self.table.unbounded]
         unknown = [tensor for tensor in activations if tensor not in self.table.ranges and tensor not in unbounded]
@@ -143,7 +142,7 @@ class _Placing:
             f"{', '.join(unbounded)} reaches infinity": bool(unbounded),
             "an input is constant": not is_weighted and len(activations) < len(operands),
             "its weight is computed": node.op_type in ("Conv", "ConvTranspose") and len(activations) == len(operands),
-            "it leaves the range of its input": node.op_type == "Resize" and attribute(node, "mode", "") == "cubic",
+            "it leaves the range of its input": node.op_type == "Resize" and attribute_of(node, "mode", "") == "cubic",
         }
         return next((why for why, holds in obstacles.items() if holds), "")
 
@@ -160,12 +159,12 @@ class _Placing:
     def _activations(self, node: onnx.NodeProto) -> list[int]:
         if node.op_type == "Add" and self.scheme.residual_adds:
             return self._residual(node)
-        return [position for position in self._operands(node) if node.input[position] not in self.wires.constants]
+        return [position for position in self._operands(node) if node.input[position] not in self.wires.initializers]
 
     def _weight(self, node: onnx.NodeProto) -> int | None:
         if node.op_type not in self.scheme.weighted:
             return None
-        constant = (position for position in self._operands(node) if node.input[position] in self.wires.constants)
+        constant = (position for position in self._operands(node) if node.input[position] in self.wires.initializers)
         return next(constant, None)
 
     def _residual(self, node: onnx.NodeProto) -> list[int]:
@@ -175,7 +174,7 @@ class _Placing:
         """
         if any(tensor not in self.table.ranges for tensor in node.input):
             return []
-        makers = [self.wires.producers.get(tensor) for tensor in node.input]
+        makers = [self.wires.producer(tensor) for tensor in node.input]
         straight = [maker is not None and maker.op_type in self.scheme.weighted for maker in makers]
         if not any(straight):
             return []
@@ -183,7 +182,7 @@ class _Placing:
 
     def _range(self, tensor: str) -> Range:
         """Return a tensor's range: what only moves values keeps that of what it reads, so that no value is rescaled."""
-        maker = self.wires.producers.get(tensor)
+        maker = self.wires.producer(tensor)
         if maker is not None and maker.op_type in self.scheme.carriers and maker.output[0] in self.quantized:
             return self._range(maker.input[0])
         return self.table.ranges[tensor]
@@ -196,27 +195,3 @@ def _without_range(node: onnx.NodeProto, tensor: str) -> CompileError:
         why=f"the calibration table does not hold {tensor}, which may have been empty for every item",
         fix="calibrate with more items, or keep the layer in fp32",
     )
-
-
-def _asked(nodes: Iterable[onnx.NodeProto], keep: Sequence[str]) -> dict[str, str]:
-    """Return the reason for which nodes are left out, by name.
-
-    Raises:
-        UsageError: A pattern matches nothing.
-    """
-    operators = {name_of(node): node.op_type for node in nodes}
-    asked: dict[str, str] = {}
-    for pattern in keep:
-        found = [name for name, operator in operators.items() if _matches(name, pattern) or _matches(operator, pattern)]
-        if not found:
-            raise UsageError(
-                f"'{pattern}' matches no node and no operator of the model",
-                where="keep_fp32",
-                fix=nearest(pattern, {*operators.values(), *difflib.get_close_matches(pattern, operators)}),
-            )
-        asked |= dict.fromkeys(found, f"asked for by '{pattern}'")
-    return asked
-
-
-def _matches(text: str, pattern: str) -> bool:
-    return text == pattern or fnmatch.fnmatchcase(text, pattern)

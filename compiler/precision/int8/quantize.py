@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.errors import CompileError
+from compiler.graphs import attribute_of, default_opset, name_of, without_unused
+from compiler.precision.excluded import Excluded
 from compiler.precision.int8.affine import (
     Parameters,
     activation_parameters,
@@ -23,11 +25,9 @@ from compiler.precision.int8.affine import (
     quantized_weight,
     weight_parameters,
 )
-from compiler.precision.int8.graphs import attribute, name_of, wiring
 from compiler.precision.int8.placement import Layer, place
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable, Range
-from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
@@ -43,16 +43,16 @@ class Quantized:
     Attributes:
         model: Takes and gives what the original takes and gives, float32 included.
         layers: The names of the quantised nodes, in the order of the graph.
-        kept: What could be quantised and stays in float.
+        excluded: What could be quantised and stays in float.
     """
 
     model: onnx.ModelProto
     layers: tuple[str, ...]
-    kept: tuple[Kept, ...]
+    excluded: tuple[Excluded, ...]
 
 
 def quantize(
-    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, keep: Sequence[str] = ()
+    model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
 ) -> Quantized:
     """Return a model with its layers quantised.
 
@@ -60,24 +60,24 @@ def quantize(
         model: In float32, of opset 13 or later; not changed.
         table: What `calibrate` found for this very model.
         scheme: What the target takes.
-        keep: Node names, operator types, or patterns of either, that stay in float.
+        exclude: Node names, operator types, or patterns of either, that stay in float.
 
     Raises:
-        UsageError: A pattern in `keep` matches nothing.
+        UsageError: A pattern in `exclude` matches nothing.
         CompileError: The table is another model's, a tensor has no range, the opset is too old, the model is quantised
             already, or nothing is left that could be quantised.
     """
     check_quantizable(model)
     table.check(model)
-    placement = place(model, table, scheme, keep)
+    placement = place(model, table, scheme, exclude)
     if not placement.layers:
         raise CompileError(
             "nothing can be quantised",
-            why=_reasons(placement.kept) or f"the model holds no {', '.join(sorted(scheme.weighted))}",
+            why=_reasons(placement.excluded) or f"the model holds no {', '.join(sorted(scheme.weighted))}",
             fix="keep less in fp32, or compile in another precision",
         )
     layers = tuple(layer.name for layer in placement.layers)
-    return Quantized(with_pairs(model, placement.layers, scheme), layers, placement.kept)
+    return Quantized(with_pairs(model, placement.layers, scheme), layers, placement.excluded)
 
 
 def check_quantizable(model: onnx.ModelProto) -> None:
@@ -86,7 +86,7 @@ def check_quantizable(model: onnx.ModelProto) -> None:
     Raises:
         CompileError: It is quantised already, or its opset is too old.
     """
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = default_opset(model)
     if opset < SMALLEST_OPSET:
         raise CompileError(
             "the model cannot be quantised",
@@ -119,8 +119,7 @@ def with_pairs(model: onnx.ModelProto, layers: Iterable[Layer], scheme: Quantiza
         nodes.append(node)
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
-    writer.finish()
-    return copy
+    return without_unused(copy)
 
 
 class _Writer:
@@ -143,13 +142,6 @@ class _Writer:
             yield from self._activation(node, position, values)
         if layer.weight is not None:
             yield from self._weight(node, layer)
-
-    def finish(self) -> None:
-        """Drop the float weights that nothing reads any more."""
-        wires = wiring(self.graph)
-        kept = [entry for entry in self.graph.initializer if wires.readers.get(entry.name) or entry.name in wires.kept]
-        del self.graph.initializer[:]
-        self.graph.initializer.extend(kept)
 
     def _activation(self, node: onnx.NodeProto, position: int, values: Range) -> Iterator[onnx.NodeProto]:
         import onnx
@@ -177,15 +169,15 @@ class _Writer:
         node.input[layer.weight] = yield from self._constant(name, values, parameters, axis)
         if bias is not None:
             product = np.broadcast_to(activation * parameters.scale, bias.shape).astype(np.float32)
-            kept = Parameters(product, np.zeros(bias.shape, np.int32))
-            node.input[2] = yield from self._constant(node.input[2], quantized_bias(bias, product), kept, 0)
+            in_int32 = Parameters(product, np.zeros(bias.shape, np.int32))
+            node.input[2] = yield from self._constant(node.input[2], quantized_bias(bias, product), in_int32, 0)
 
     def _bias(self, node: onnx.NodeProto) -> NDArray[Any] | None:
         """Return the bias that a kernel adds to its sum of products as it is, [n]."""
         if node.op_type == "MatMul" or len(node.input) < 3 or node.input[2] not in self.weights:
             return None
         bias = _array(self.weights[node.input[2]])
-        is_scaled = attribute(node, "alpha", 1.0) != 1.0 or attribute(node, "beta", 1.0) != 1.0
+        is_scaled = attribute_of(node, "alpha", 1.0) != 1.0 or attribute_of(node, "beta", 1.0) != 1.0
         return None if bias.ndim != 1 or is_scaled else bias
 
     def _constant(
@@ -223,10 +215,10 @@ def _channel_axis(node: onnx.NodeProto, position: int, rank: int) -> int | None:
     if node.op_type == "Conv":
         return 0
     if node.op_type == "ConvTranspose":
-        return 1 if attribute(node, "group", 1) == 1 else None
+        return 1 if attribute_of(node, "group", 1) == 1 else None
     if rank != 2 or position != 1:
         return None
-    return 0 if attribute(node, "transB", 0) else 1
+    return 0 if attribute_of(node, "transB", 0) else 1
 
 
 def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
@@ -236,5 +228,5 @@ def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
     return array
 
 
-def _reasons(kept: Sequence[Kept]) -> str:
-    return "; ".join(dict.fromkeys(entry.why for entry in kept))
+def _reasons(excluded: Sequence[Excluded]) -> str:
+    return "; ".join(dict.fromkeys(entry.why for entry in excluded))

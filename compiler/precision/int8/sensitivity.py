@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
-from compiler.graphs.runtime import AS_WRITTEN, BESIDE_OTHERS, OnnxRuntimeSession
-from compiler.precision.int8.graphs import name_of
+from compiler.graphs import AS_WRITTEN, BESIDE_OTHERS, OnnxRuntimeSession, name_of
+from compiler.precision.excluded import Excluded
 from compiler.precision.int8.placement import Layer, place
 from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable
-from compiler.precision.kept import Kept
 
 if TYPE_CHECKING:
     import onnx
@@ -92,7 +91,7 @@ def auto_quantize(
     scheme: QuantizationScheme,
     ranked: Callable[[], Sequence[LayerError]],
     passes: Callable[[onnx.ModelProto], bool],
-    keep: Sequence[str] = (),
+    exclude: Sequence[str] = (),
 ) -> Quantized:
     """Quantise all but the fewest of the worst layers with which a proof holds.
 
@@ -103,10 +102,10 @@ def auto_quantize(
         ranked: Ranks the layers, as `rank` does; called only where not everything can be quantised.
         passes: The proof. It is called at most 2 + log2(layers) times; it is taken to hold for every larger number of
             layers left out once it holds for one.
-        keep: What stays in float in any case.
+        exclude: What stays in float in any case.
 
     Returns:
-        The quantised model, whose `kept` names what was left out and the error that it would cause.
+        The quantised model, whose `excluded` names what was left out and the error that it would cause.
 
     Raises:
         CompileError: The proof fails with nothing quantised, or needs nearly everything in float.
@@ -114,8 +113,8 @@ def auto_quantize(
 
     def without(errors: Sequence[LayerError]) -> Quantized:
         worst = {error.node: error for error in errors}
-        quantized = quantize(model, table, scheme, [*keep, *worst])
-        return replace(quantized, kept=tuple(_explained(entry, worst) for entry in quantized.kept))
+        quantized = quantize(model, table, scheme, [*exclude, *worst])
+        return replace(quantized, excluded=tuple(_explained(entry, worst) for entry in quantized.excluded))
 
     quantized = without(())
     if passes(quantized.model):
@@ -144,7 +143,7 @@ def auto_quantize(
     return best
 
 
-def _explained(entry: Kept, worst: dict[str, LayerError]) -> Kept:
+def _explained(entry: Excluded, worst: dict[str, LayerError]) -> Excluded:
     error = worst.get(entry.node)
     if error is None:
         return entry
@@ -220,8 +219,8 @@ def _noisiest(
         layer.name: float(np.linalg.norm(error) / (np.linalg.norm(expected) or 1.0))
         for layer, _, expected, error in _disturbances(model, layers, scheme, [sample])
     }
-    kept = sorted(noise, key=lambda name: -noise[name])[:most]
-    return [layer for layer in layers if layer.name in kept]
+    noisiest = sorted(noise, key=lambda name: -noise[name])[:most]
+    return [layer for layer in layers if layer.name in noisiest]
 
 
 def _disturbance_name(layer: Layer) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.errors import CompileError
-from compiler.export.program import parts_of
+from compiler.graphs.walk import parts_of
 
 if TYPE_CHECKING:
     import onnx

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Dimension, OnnxProgram, digest, file_digest
 from compiler.errors import CompileError, UsageError
-from compiler.export.external_data import Place, external_tensors, invalid
-from compiler.export.program import LARGEST_SINGLE_FILE, cleaned, default_opset, parts_of, save_model
+from compiler.graphs.external_data import Place, external_tensors, invalid
+from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
+from compiler.graphs.walk import default_opset, is_standard, parts_of
 
 if TYPE_CHECKING:
     import onnx
@@ -127,7 +128,7 @@ def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]
     """Write a model as a Program: without metadata, its inputs in these shapes, and the others worked out anew.
 
     Args:
-        model: With all of its weights; changed in place.
+        model: With all of its weights.
         shapes: Of every input: numbers, and names for what varies.
         path: Of the Program.
 
@@ -135,7 +136,7 @@ def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]
         CompileError: A dimension would have two lengths, or the model is not valid ONNX in these shapes.
     """
     own_ir_version = model.ir_version
-    cleaned(model)
+    model = cleaned(model)
     if default_opset(model) > LAST_OPSET_OF_PORTABLE_IR:
         model.ir_version = own_ir_version  # types that came with an opset came with the IR version too
     weights = _weights(model)
@@ -221,7 +222,7 @@ def _check_size(path: Path, size: int) -> None:
 def _check_versions(model: onnx.ModelProto, path: Path) -> None:
     import onnx
 
-    if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):
+    if not any(is_standard(entry.domain) for entry in model.opset_import):
         raise invalid(path, "it names no version of the standard operators")
     opset, newest = default_opset(model), onnx.defs.onnx_opset_version()
     for what, version, oldest, latest in (

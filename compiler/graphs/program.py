@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compiler.artifact import OnnxProgram, TensorSpec
 from compiler.errors import CompileError
+from compiler.graphs.passes import with_lifted_constants
+from compiler.graphs.walk import default_opset, parts_of
 
 if TYPE_CHECKING:
     import onnx
@@ -75,55 +77,28 @@ def save_model(model: onnx.ModelProto, path: Path, fix: str = FIND_THE_REWRITER)
 
 
 def portable(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> onnx.ModelProto:
-    """Return the model without what exporters leave of their machine, in an IR version that old runtimes open.
+    """The model without what exporters leave of their machine, in an IR version that old runtimes open.
 
     Stack traces and source paths stand in documentation and metadata; a dimension that varies has a made-up name such
     as `s77`; constants are nodes to one exporter and initializers to the other.
 
     Args:
-        model: As exported; changed in place.
+        model: As exported.
         axes: Names for the dimensions of each input that vary, by position.
     """
-    cleaned(model)
+    model = cleaned(model)
     _name_dimensions(model, axes)
     return model
 
 
 def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model, changed in place, as `portable` does but with the names of its dimensions as they are."""
+    """The model as `portable` gives it, but with the names of its dimensions as they are."""
+    model = with_lifted_constants(model)
     model.ir_version = NEWEST_IR_VERSION if default_opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
     for part in parts_of(model):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
-    _lift_constants(model.graph)
     return model
-
-
-def default_opset(model: onnx.ModelProto) -> int:
-    """Return the version of the default operator set that a model uses."""
-    opset: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    return opset
-
-
-def parts_of(model: onnx.ModelProto) -> Iterator[Any]:
-    """Yield everything in a model that can carry documentation or metadata: graphs, values, weights and nodes."""
-    yield model
-    yield from model.functions
-    yield from (value for function in model.functions for value in function.value_info)
-    node_lists = [model.graph.node, *(function.node for function in model.functions)]
-    for graph in (model.graph, *(graph for nodes in node_lists for graph in _subgraphs(nodes))):
-        yield graph
-        yield from (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-        node_lists.append(graph.node)
-    yield from (node for nodes in node_lists for node in nodes)
-
-
-def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield graph
-                yield from _subgraphs(graph.node)
 
 
 def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> None:
@@ -139,21 +114,6 @@ def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.dim_param in names:
                 dimension.dim_param = names[dimension.dim_param]
-
-
-def _lift_constants(graph: onnx.GraphProto) -> None:
-    """Turn the nodes that hold a constant tensor into initializers, as graph rewriters and backends expect them."""
-    constants = {
-        node.output[0]: node.attribute[0].t
-        for node in graph.node
-        if node.op_type == "Constant" and node.attribute[0].name == "value"
-    }
-    for name, tensor in constants.items():
-        tensor.name = name
-        graph.initializer.append(tensor)
-    kept = [node for node in graph.node if not (node.op_type == "Constant" and node.output[0] in constants)]
-    del graph.node[:]
-    graph.node.extend(kept)
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

@@ -3,7 +3,7 @@
 import onnx
 import pytest
 
-from compiler.precision.selection import before_selection
+from compiler.graphs import before_selection
 
 
 def graph(body, outputs="float[n] y"):
