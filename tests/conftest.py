@@ -50,7 +50,7 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def drawn_alike() -> None:
+def seeded_alike() -> None:
     """Let a test draw the same networks and inputs, whichever tests came before it."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
@@ -78,5 +78,5 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Pat
 
 @pytest.fixture(scope="session")
 def bundle(outputs: Path) -> Path:
-    """RTMPose-m for ONNX Runtime, compiled from drawn weights. Not to be changed."""
+    """RTMPose-m for ONNX Runtime, compiled from random weights. Not to be changed."""
     return outputs / "rtmpose" / NAME

@@ -45,7 +45,7 @@ def words(count: int = 2):
     return torch.randint(10, (count, 5), generator=torch.Generator().manual_seed(count))
 
 
-def drawn(network):
+def seeded(network):
     """Give a network weights that are the same every time."""
     torch.manual_seed(0)
     network = network()

@@ -1,4 +1,4 @@
-"""Checkpoints: read without running what is in them, matched to the network, drawn where there is none, downloaded."""
+"""Checkpoints: read without running what is in them, matched to the network, random where there is none, downloaded."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from compiler.checkpoint import download, draw_weights, match, read_checkpoint
+from compiler.checkpoint import download, match, random_weights, read_checkpoint
 from compiler.errors import CompileError
 from compiler.networks.catalogue import build_network, models_that_fit
 
@@ -563,15 +563,15 @@ def test_weights_of_no_model_fit_none():
 
 
 def test_drawn_weights_depend_on_key_and_shape_alone():
-    one, other = (draw_weights({"a.weight": torch.randn(3, 4)})["a.weight"] for _ in range(2))
+    one, other = (random_weights({"a.weight": torch.randn(3, 4)})["a.weight"] for _ in range(2))
     assert torch.equal(one, other)
-    assert not torch.equal(one, draw_weights({"b.weight": torch.ones(3, 4)})["b.weight"])
-    assert draw_weights({"a.weight": torch.ones(4, 3)})["a.weight"].shape == (4, 3)
+    assert not torch.equal(one, random_weights({"b.weight": torch.ones(3, 4)})["b.weight"])
+    assert random_weights({"a.weight": torch.ones(4, 3)})["a.weight"].shape == (4, 3)
 
 
 def test_drawn_weights_keep_types_and_counters():
     state_dict = {"scale": torch.tensor(1.0, dtype=torch.float16), "bn.num_batches_tracked": torch.tensor(5)}
-    drawn = draw_weights(state_dict)
+    drawn = random_weights(state_dict)
     assert (drawn["scale"].dtype, drawn["scale"].shape) == (torch.float16, ())
     assert drawn["bn.num_batches_tracked"] == 5
     assert drawn["bn.num_batches_tracked"] is not state_dict["bn.num_batches_tracked"]
@@ -579,7 +579,7 @@ def test_drawn_weights_keep_types_and_counters():
 
 @given(st.text(max_size=20), st.lists(st.integers(1, 6), max_size=4))
 def test_any_drawn_weight_is_finite_and_a_variance_positive(key, shape):
-    drawn = draw_weights({f"{key}.weight": torch.ones(shape), f"{key}.running_var": torch.ones(shape)})
+    drawn = random_weights({f"{key}.weight": torch.ones(shape), f"{key}.running_var": torch.ones(shape)})
     assert all(tensor.isfinite().all() for tensor in drawn.values())
     assert (drawn[f"{key}.running_var"] > 0).all()
 

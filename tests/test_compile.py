@@ -244,7 +244,7 @@ def test_the_published_checkpoint_is_downloaded_once_and_its_digest_checked(comm
         assert "the downloaded checkpoint is not the published one" in wrong.stderr
         run = command_line(*official, f"model.official.sha256={digest[:8]}")
         assert run.returncode == 0, run.stderr
-        assert "the weights are drawn" not in run.stdout
+        assert "the weights are random" not in run.stdout
         server.shutdown()
     again = command_line(*official, f"model.official.sha256={digest[:8]}")
     assert "up to date" in again.stdout

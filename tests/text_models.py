@@ -1,6 +1,6 @@
 """Weights with which DBNet finds the lines of a printed page, and CRNN reads several characters in each word.
 
-With drawn weights, what they find depends so little on the pixels that to compare it would prove little.
+With random weights, what they find depends so little on the pixels that to compare it would prove little.
 """
 
 from __future__ import annotations

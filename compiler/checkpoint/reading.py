@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.checkpoint import safetensors
-from compiler.checkpoint.standins import allowed
+from compiler.checkpoint.inert_metadata import allowed
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:

@@ -138,7 +138,7 @@ class CompileConfig:
     backend: dict[str, Any]
     """The backend as a `_target_` node: one file in `conf/backend/`."""
     checkpoint: str | None = field(default=None, compare=False)
-    """A path, `official`, or nothing: then weights are drawn deterministically."""
+    """A path, `official`, or nothing: then weights are random deterministically."""
     input: str | None = field(default=None, compare=False)
     """The real input of the proof, a file of what the task looks at; nothing means the sample that ships with it."""
     input_kind: str | None = field(default=None, compare=False)

@@ -50,7 +50,7 @@ class Report:
         model: The model's name.
         name: The deploy name.
         unit: The task's unit, of decoded differences.
-        checkpoint: The weights' file; empty where they were drawn.
+        checkpoint: The weights' file; empty where they were random.
         source: The real input's file.
         stages: Each stage with its time.
         proofs: Each stage behind the network, compared.

@@ -12,7 +12,7 @@ from compiler.checkpoint import match, without_training
 from compiler.config import CompileConfig
 from compiler.networks import build
 from compiler.networks.catalogue import models_that_fit
-from compiler.networks.random_weights import fill_with_drawn_weights
+from compiler.networks.initialization import fill_with_random_weights
 from compiler.sources.source import RandomWeights, Rewriting, Source, Weights
 from compiler.sources.torch_network import TorchNetwork, save_weights
 from compiler.tasks import AnyTask
@@ -38,7 +38,7 @@ class ModelNetwork(Source):
         """See `Source`."""
         published = ", or checkpoint=official to download the published one" if self.is_published else ""
         return (
-            "no checkpoint is given: the weights are drawn, so the predictions mean NOTHING; shapes, speed and the "
+            "no checkpoint is given: the weights are random, so the predictions mean NOTHING; shapes, speed and the "
             f"proof do. Give checkpoint=<path>{published}"
         )
 
@@ -59,7 +59,7 @@ class ModelNetwork(Source):
             return match(network, tensors, source=str(path), candidates=candidates)
 
         if isinstance(weights, RandomWeights):
-            fill_with_drawn_weights(network, weights.processing, weights.size)
+            fill_with_random_weights(network, weights.processing, weights.size)
         return save_weights(network, weights, fill, folder)
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:

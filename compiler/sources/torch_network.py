@@ -107,7 +107,7 @@ def save_weights(
     weights: Weights,
     fill: Callable[[dict[str, Tensor], Path], list[str]],
     folder: Path,
-    own: str = "drawn",
+    own: str = "random",
 ) -> str:
     """Write a network's weights, those of the checkpoint where there is one, and say what they are.
 

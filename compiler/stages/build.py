@@ -50,7 +50,7 @@ class Build(Stage):
             engine = self.backend.deferred_build(request)
             return f"{engine.file} is left to build, {', '.join(map(str, engine.inputs))}"
         engine = self.backend.build(request)
-        return f"{engine.file}, {', '.join(map(str, engine.inputs))}"
+        return f"{engine.file} by {self.backend.name}, {', '.join(map(str, engine.inputs))}"
 
     def request(self, program: Program, folder: Path) -> BuildRequest:
         """What the backend is asked to build into a folder."""

@@ -28,7 +28,7 @@ ROUNDS = 30
 TURNS = 3
 
 Maps = Callable[[AnyTask], Tensors]
-"""What a trained network might say: drawn weights say noise, which takes another time to read."""
+"""What a trained network might say: random weights say noise, which takes another time to read."""
 
 
 def post_table() -> Table:

@@ -17,7 +17,7 @@ from compiler.tasks import build_task
 from tests.benchmarks.measure import seconds_of, timed_compile
 from tests.conftest import CommandLine
 
-# Of detectors, every candidate is compared: with drawn weights, which of them are selected is a lottery.
+# Of detectors, every candidate is compared: with random weights, which of them are selected is a lottery.
 WHOLE = (
     "tail=host",
     "model.processing.test_cfg.nms_pre=0",

@@ -58,7 +58,7 @@ class Subject:
 
 
 def subject(folder: Path, *overrides: str) -> Subject:
-    """Export a model with drawn weights as a compile with these overrides does."""
+    """Export a model with random weights as a compile with these overrides does."""
     job = read_job(compose(overrides))
     line, selection = Line(Cache(folder), lambda event: None), selection_for(job)
     loaded = line.run(Load(job.source, job.weights))

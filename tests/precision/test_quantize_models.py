@@ -1,4 +1,4 @@
-"""Real models, exported by the compiler from drawn weights, in 8 bits on their own sample."""
+"""Real models, exported by the compiler from random weights, in 8 bits on their own sample."""
 
 import numpy as np
 import onnx
@@ -8,7 +8,7 @@ import pytest
 from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
-from compiler.networks.random_weights import fill_with_drawn_weights
+from compiler.networks.initialization import fill_with_random_weights
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
@@ -34,7 +34,7 @@ def rtmpose(sample, tmp_path_factory):
     """RTMPose-t, with a batch that varies."""
     config = compose(["model=rtmpose-t"]).model
     network = build(config.network).eval()
-    fill_with_drawn_weights(network, config.processing, SIZE)
+    fill_with_random_weights(network, config.processing, SIZE)
     options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, ("simcc_x", "simcc_y"))
     program = export(network, {"input": sample["input"][:2]}, options, tmp_path_factory.mktemp("program"))
     return onnx.load(program.path)

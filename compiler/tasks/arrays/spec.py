@@ -23,7 +23,7 @@ class InputSpec:
         shape: Of one item where the first axis counts items, else of the whole.
         batched: Whether the first axis counts items.
         dtype: One of `TYPES`.
-        low: The smallest number that is drawn; None for what is usual for the type.
+        low: The smallest random number; None for what is usual for the type.
         high: The largest, likewise.
     """
 
@@ -54,14 +54,14 @@ class InputSpec:
             raise ValueError(f"inputs.{name} has an axis of length 0 in {text!r}")
         low, high = (None if match[side] is None else float(match[side]) for side in ("low", "high"))
         if low is not None and high is not None and low > high:
-            raise ValueError(f"inputs.{name} is drawn from {low:g} to {high:g}, which is upside down")
+            raise ValueError(f"inputs.{name} is random from {low:g} to {high:g}, which is upside down")
         return cls(name, shape, batched, dtype, low, high)
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(['n'] * self.batched + list(map(str, self.shape)))}]"
 
     def draw(self, count: int) -> NDArray[Any]:
-        """`count` drawn items, each the same whatever the count; or one input that differs with the count."""
+        """`count` random items, each the same whatever the count; or one input that differs with the count."""
         if not self.batched:
             return self._drawn(count)
         return np.stack([self._drawn(index) for index in range(count)])

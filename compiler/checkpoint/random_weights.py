@@ -16,7 +16,7 @@ PRIOR_LOGIT = math.log(0.01 / 0.99)
 """Where classifiers of detectors start (focal loss, arXiv:1708.02002): few of many candidates are objects."""
 
 
-def draw_weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def random_weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return deterministic weights for a network without a checkpoint.
 
     Every tensor depends on its key and shape alone. Kernels are scaled by their fan-in. Normalisations expect inputs of

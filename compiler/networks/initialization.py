@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from compiler.checkpoint import draw_weights
+from compiler.checkpoint import random_weights
 from compiler.proof import proof_of
 from compiler.tasks import build_task
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from compiler.config.sizes import Size
 
 
-def fill_with_drawn_weights(network: nn.Module, processing: Mapping[str, Any], size: Size) -> None:
+def fill_with_random_weights(network: nn.Module, processing: Mapping[str, Any], size: Size) -> None:
     """Draw a network's weights, and scale its batch normalisations to real input, as training would.
 
     Without the second step what a deep network adds up grows from block to block, by orders of magnitude, and absolute
@@ -30,7 +30,7 @@ def fill_with_drawn_weights(network: nn.Module, processing: Mapping[str, Any], s
     """
     import torch
 
-    network.load_state_dict(draw_weights(network.state_dict()))
+    network.load_state_dict(random_weights(network.state_dict()))
     task = build_task(processing)
     sample = proof_of(task).samples(task.read(task.sample_source()), 1, size)
     with _scaling(network), torch.no_grad():
