@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.config import compose
 from compiler.config.moved import hints
 from compiler.events import StageFinished, Warned
+from compiler.pipeline import find_obstacles
 
 
 def test_who_names_the_plugin_gets_its_node_and_a_hint(tmp_path, shared_cache):
