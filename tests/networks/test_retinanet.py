@@ -68,7 +68,8 @@ def test_head_gives_all_scores_then_all_deltas_and_one_group_a_level():
     fine, coarse = head.decode(outputs, 32, 48)
     assert (fine.boxes.shape, fine.scores.shape) == ((2, 4 * 6 * 9, 4), (2, 4 * 6 * 9, 5))
     assert (coarse.boxes.shape, coarse.scores.shape) == ((2, 2 * 3 * 9, 4), (2, 2 * 3 * 9, 5))
-    assert fine.factors is fine.keypoints is None
+    assert fine.factors is None
+    assert not fine.extras
 
 
 def test_anchors_follow_the_size_of_an_input_in_an_exported_head():

@@ -51,7 +51,7 @@ def test_every_level_is_a_group_of_its_own(tiny, outputs):
     groups = tiny.decode(outputs, 320, 320)
     assert [group.boxes.shape[1] for group in groups] == [40 * 40, 20 * 20, 10 * 10]
     assert all(group.scores.shape == (*group.boxes.shape[:2], 80) for group in groups)
-    assert all(group.factors is None and group.keypoints is None for group in groups)
+    assert all(group.factors is None and not group.extras for group in groups)
 
 
 def test_box_of_a_point_ends_at_its_distances_and_at_the_border():

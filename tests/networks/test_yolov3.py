@@ -61,7 +61,7 @@ def test_all_levels_compete_in_one_group_with_objectness_apart(head, outputs):
     # The fourth channel of the coarsest map's first cell is its first anchor's objectness, the fifth its first class.
     torch.testing.assert_close(group.factors[0, 0], outputs[0][0, 4, 0, 0].sigmoid())
     torch.testing.assert_close(group.scores[0, 0, 0], outputs[0][0, 5, 0, 0].sigmoid())
-    assert group.keypoints is None
+    assert not group.extras
 
 
 def test_boxes_may_reach_out_of_the_input(head, outputs):
