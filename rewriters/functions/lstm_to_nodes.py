@@ -22,7 +22,7 @@ TORCH_GATES = (0, 2, 3, 1)
 
 @function_rewriter(torch.lstm, contract=Contract.close(1e-5))
 def lstm_to_nodes(
-    call: FunctionCall, input: Tensor, states: Sequence[Tensor], parameters: Sequence[Tensor], *options: Any
+    call: FunctionCall, given: Tensor, states: Sequence[Tensor], parameters: Sequence[Tensor], *options: Any
 ) -> States | Skip:
     """Torch's exporter unrolls an LSTM at the length of its example, and ONNX has a node that takes any."""
     if call.target.ir != "onnx":
@@ -39,7 +39,7 @@ def lstm_to_nodes(
     if len(parameters) != num_layers * directions * kinds:
         # Unrolled, it would serve one length and look as if it served all.
         raise NotImplementedError("an LSTM with projections cannot be exported: ONNX's node has none")
-    sequence = input.transpose(0, 1) if batch_first else input
+    sequence = given.transpose(0, 1) if batch_first else given
     last = []
     for layer in range(num_layers):
         own = slice(layer * directions, (layer + 1) * directions)
