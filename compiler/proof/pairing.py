@@ -115,9 +115,20 @@ def _pairs(first: Detected, second: Detected) -> list[tuple[int, int]]:
     ratio = overlaps(_at_least_a_pixel(first.boxes)[:, None], _at_least_a_pixel(second.boxes)[None])
     ones, others = np.nonzero((ratio > SAME) & (first.groups[:, None] == second.groups[None]))
     apart = np.abs(first.scores[ones] - second.scores[others])
+    return one_to_one(ones, others, np.lexsort((apart, -ratio[ones, others])))
+
+
+def one_to_one(ones: Array, others: Array, order: Array) -> list[tuple[int, int]]:
+    """The best pairs of candidates in which no index stands twice, by the index into the first list.
+
+    Args:
+        ones: `[c]`, the index of each candidate pair into the first list.
+        others: `[c]`, that into the second.
+        order: `[c]`, the candidates, the best first.
+    """
     pairs: dict[int, int] = {}
     taken: set[int] = set()
-    for index in np.lexsort((apart, -ratio[ones, others])):
+    for index in order:
         one, other = int(ones[index]), int(others[index])
         if one not in pairs and other not in taken:
             pairs[one] = other

@@ -6,7 +6,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
@@ -16,8 +16,6 @@ from compiler.tasks.task import PreparedT, ResultT
 
 if TYPE_CHECKING:
     from compiler.config.sizes import Size
-
-TaskT = TypeVar("TaskT", bound=AnyTask)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from compiler.proof.pairing import one_to_one
 from compiler.proof.whole_image import WholeImageProof
 from compiler.selection.nms import overlaps
 from compiler.tasks.text_detection.polygons import overlap, rectangle
@@ -56,11 +57,4 @@ def _pairs(first: Sequence[TextInstance], second: Sequence[TextInstance]) -> dic
     ]
     ratio = overlaps(boxes[0][:, None], boxes[1][None])
     rows, others = np.nonzero(ratio)
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for index in np.argsort(-ratio[rows, others], kind="stable"):
-        row, other = int(rows[index]), int(others[index])
-        if row not in pairs and other not in taken:
-            pairs[row] = other
-            taken.add(other)
-    return pairs
+    return dict(one_to_one(rows, others, np.argsort(-ratio[rows, others], kind="stable")))

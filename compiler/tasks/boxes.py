@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from compiler.tasks.images import Image
+    from compiler.tasks.sample import Sample
+
+Floats = NDArray[np.float32]
 
 _FORMS = (
     "x1,y1,x2,y2; a list of such boxes; or a JSON file with a list of boxes, with "
@@ -43,6 +47,24 @@ def read_boxes(spec: object, image_size: tuple[int, int]) -> NDArray[np.float32]
     for index, row in enumerate(rows):
         _check(row, image_size, f"{where}, box {index}")
     return np.array(rows, np.float32)
+
+
+def boxes_of(sample: Sample[Image]) -> Floats:
+    """The boxes of a sample, `[n, 4]`, n at least 1; the one around the whole image where it has none.
+
+    Raises:
+        ValueError: They have another shape.
+    """
+    if sample.boxes is None:
+        return whole_box(sample.source)
+    if sample.boxes.ndim != 2 or sample.boxes.shape[1] != 4 or not len(sample.boxes):
+        raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(sample.boxes.shape)}")
+    return sample.boxes.astype(np.float32)
+
+
+def whole_box(image: Image) -> Floats:
+    """The box around a whole image, `[1, 4]`."""
+    return np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
 
 
 def _numbers_in_text(text: str) -> list[float]:

@@ -58,6 +58,16 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
     return np.asarray(decoded, np.uint8)
 
 
+def require_image(image: NDArray[Any]) -> None:
+    """Check that an array is an image as `read_image` gives it.
+
+    Raises:
+        ValueError: It has another shape or type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
+
+
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
     """Write a BGR image in the format that the path's suffix names; the file appears whole or not at all.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compiler.errors import CompileError
 from compiler.tasks import ImageTask, Result, Sample
+from compiler.tasks.images import require_image
 from compiler.tasks.resizing import Placement
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class WholeImageTask(ImageTask[PreparedImages, ResultT]):
     def preprocess(self, sample: Sample[Image], sizes: SizeRange | None = None) -> PreparedImages:
         """The image resized, normalised and padded; see `Task.preprocess`."""
         source, boxes = sample.source, sample.boxes
-        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
-            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(source.shape)} of {source.dtype}")
+        require_image(source)
         height, width = source.shape[:2]
         if boxes is not None and not np.array_equal(boxes, [[0, 0, width, height]]):
             raise CompileError(

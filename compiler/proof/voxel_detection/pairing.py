@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.proof.pairing import SCORE_MARGIN, UNDECIDED_SHARE, Pairing
+from compiler.proof.pairing import SCORE_MARGIN, UNDECIDED_SHARE, Pairing, one_to_one
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, box_corners
 from compiler.tasks.voxel_detection.decoder import Decoder
 
@@ -67,14 +67,7 @@ def _pairs(first: Boxes3D, second: Boxes3D) -> list[tuple[int, int]]:
     apart = np.linalg.norm(_middles(first)[:, None] - _middles(second)[None], axis=-1)
     ones, others = np.nonzero((apart < SAME) & (first.labels[:, None] == second.labels[None]))
     scores = np.abs(first.scores[ones] - second.scores[others])
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for index in np.lexsort((scores, apart[ones, others])):
-        one, other = int(ones[index]), int(others[index])
-        if one not in pairs and other not in taken:
-            pairs[one] = other
-            taken.add(other)
-    return sorted(pairs.items())
+    return one_to_one(ones, others, np.lexsort((scores, apart[ones, others])))
 
 
 def _middles(boxes: Boxes3D) -> NDArray[np.float64]:

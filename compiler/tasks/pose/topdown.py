@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.tasks import ImageTask, Sample
+from compiler.tasks.boxes import boxes_of
 from compiler.tasks.crops import Crops, crops_around, to_tensor
+from compiler.tasks.images import require_image
 from compiler.tasks.pose.codecs import Codec
 from compiler.tasks.pose.keypoints import Keypoints
 
@@ -112,15 +114,10 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
 
     def preprocess(self, sample: Sample[Image], sizes: SizeRange | None = None) -> PreparedPoses:
         """The crop around each box, normalised; see `Task.preprocess`. Every crop has the input's one size."""
-        image, boxes = sample.source, sample.boxes
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
-        height, width = image.shape[:2]
-        chosen = np.array([[0, 0, width, height]], np.float32) if boxes is None else boxes.astype(np.float32)
-        if chosen.ndim != 2 or chosen.shape[1] != 4 or not len(chosen):
-            raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(chosen.shape)}")
+        require_image(sample.source)
+        chosen = boxes_of(sample)
         crops = crops_around(chosen, self.input_size, self.padding, self.use_udp)
-        tensor = to_tensor(crops.warp(image), self.mean, self.std, self.to_rgb)
+        tensor = to_tensor(crops.warp(sample.source), self.mean, self.std, self.to_rgb)
         return PreparedPoses({"input": tensor}, chosen, crops)
 
     def decode(self, outputs: Tensors, prepared: PreparedPoses) -> list[Pose]:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
 from compiler.tasks import ImageTask, Sample
+from compiler.tasks.boxes import boxes_of, whole_box
 from compiler.tasks.classes import draw_box
+from compiler.tasks.images import require_image
 from compiler.tasks.resizing import pad
 from compiler.tasks.text_recognition.dictionary import Dictionary
 
@@ -119,13 +121,9 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
 
         A box reaches to the outer edges of the pixels that it touches.
         """
-        source, boxes = sample.source, sample.boxes
-        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
-            raise ValueError(f"an image is [h, w, 3] of uint8, not {list(source.shape)} of {source.dtype}")
-        chosen = _whole(source) if boxes is None else boxes.astype(np.float32)
-        if chosen.ndim != 2 or chosen.shape[1] != 4 or not len(chosen):
-            raise ValueError(f"boxes are [n, 4] with n at least 1, not {list(chosen.shape)}")
-        return self.prepare([pixels_in(source, box) for box in chosen], chosen, sizes)
+        require_image(sample.source)
+        chosen = boxes_of(sample)
+        return self.prepare([pixels_in(sample.source, box) for box in chosen], chosen, sizes)
 
     def prepare(
         self, crops: Sequence[Image], boxes: NDArray[np.floating[Any]] | None = None, sizes: SizeRange | None = None
@@ -145,7 +143,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         items = [
             pad(self.normalised(crop, width), (self.height, widest)) for crop, width in zip(crops, widths, strict=True)
         ]
-        places = np.concatenate([_whole(crop) for crop in crops]) if boxes is None else boxes.astype(np.float32)
+        places = np.concatenate([whole_box(crop) for crop in crops]) if boxes is None else boxes.astype(np.float32)
         return PreparedTexts({"input": np.stack(items)[:, None]}, widths, places)
 
     def width(self, crop: Image, sizes: SizeRange | None = None) -> int:
@@ -206,11 +204,6 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
 def drawable(text: str) -> str:
     """A text as OpenCV's fonts can draw it: with a `?` for each character that is not ASCII."""
     return text.encode("ascii", "replace").decode()
-
-
-def _whole(image: Image) -> Floats:
-    """The box around a whole image, `[1, 4]`."""
-    return np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
 
 
 def pixels_in(image: Image, box: NDArray[np.floating[Any]]) -> Image:
