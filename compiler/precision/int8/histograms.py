@@ -65,20 +65,20 @@ def entropy_threshold(histogram: MagnitudeHistogram) -> float:
     if not counts.any():
         return histogram.limit
     candidates = range(LEVELS, BINS + 1, ENTROPY_STEP)
-    return _edge(histogram, min(candidates, key=lambda kept: _divergence(counts, kept)))
+    return _edge(histogram, min(candidates, key=lambda bins: _divergence(counts, bins)))
 
 
-def _divergence(counts: NDArray[np.float64], kept: int) -> float:
-    """Return the divergence, in nats, that clipping to the first `kept` bins and quantising them costs."""
-    inside = counts[:kept]
+def _divergence(counts: NDArray[np.float64], bins: int) -> float:
+    """Return the divergence, in nats, that clipping to the first `bins` bins and quantising them costs."""
+    inside = counts[:bins]
     if not inside.any():
         return np.inf
     clipped = inside.copy()
-    clipped[-1] += counts[kept:].sum()
-    starts = np.arange(LEVELS) * kept // LEVELS
+    clipped[-1] += counts[bins:].sum()
+    starts = np.arange(LEVELS) * bins // LEVELS
     filled = inside > 0
     sums, sizes = np.add.reduceat(inside, starts), np.add.reduceat(filled.astype(np.float64), starts)
-    rendered = np.repeat(sums / np.maximum(sizes, 1.0), np.diff(starts, append=kept)) * filled
+    rendered = np.repeat(sums / np.maximum(sizes, 1.0), np.diff(starts, append=bins)) * filled
     expected, found = clipped / clipped.sum(), rendered / rendered.sum()
     present = expected > 0
     # A bin that only clipped values fill has no counterpart: it costs much, but not everything.
