@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.checkpoint import safetensors
 from compiler.checkpoint.inert_metadata import allowed
 from compiler.errors import CompileError
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = "official"
 """What stands for the checkpoint that a model's authors publish."""
+SAFETENSORS = ".safetensors"
 LARGEST_CODE = 1 << 20
 """In bytes: what the code of a TorchScript archive may unpack to, which is compressed and refused by its own name."""
 WEIGHTS = ("state_dict", "model_state_dict", "model", "ema_state_dict")
@@ -38,8 +38,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     import torch
 
     require_checkpoint(path)
-    if path.suffix == safetensors.SUFFIX:
-        return safetensors.read(path)
+    if path.suffix == SAFETENSORS:
+        return _read_safetensors(path)
     try:
         _check_unpacked_size(path)
         with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
@@ -66,6 +66,19 @@ def require_checkpoint(path: Path) -> None:
         )
 
 
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise _unreadable(path, error, "a safetensors file") from error
+    if not weights:
+        raise _unreadable(path, ValueError("it holds no tensors"), "a safetensors file")
+    return weights
+
+
 def _check_unpacked_size(path: Path) -> None:
     """Refuse a zip file that unpacks to much more than its own size: PyTorch compresses no weights, a zip bomb does."""
     if not zipfile.is_zipfile(path):
@@ -81,14 +94,14 @@ def _check_unpacked_size(path: Path) -> None:
         )
 
 
-def _unreadable(path: Path, error: Exception) -> CompileError:
+def _unreadable(path: Path, error: Exception, kind: str = "a PyTorch checkpoint") -> CompileError:
     # What torch adds is advice to read the file without the safety.
     own = str(error).rpartition("WeightsUnpickler error: ")[2].partition(" In PyTorch")[0]
     first = next((line for line in own.splitlines() if line.strip()), "")
     return CompileError(
         f"the checkpoint {path.name} cannot be read",
         where=str(path),
-        why=f"it is truncated or not a PyTorch checkpoint ({type(error).__name__}{f': {first}' if first else ''})",
+        why=f"it is truncated or not {kind} ({type(error).__name__}{f': {first}' if first else ''})",
         fix="download or copy it again, and compare its size and SHA-256 with the original's",
     )
 
