@@ -44,7 +44,7 @@ def export_onnx(
         CompileError: The exporter fails, the file is above 2 GB, another opset came out than was asked for, or the
             Program gives something else than the network for other inputs.
     """
-    names = {input: {axis.position: axis.name for axis in axes} for input, axes in options.axes.items()}
+    names = {argument: {axis.position: axis.name for axis in axes} for argument, axes in options.axes.items()}
     model = portable(to_onnx(network, example, options, rewriting), names)
     program = save_model(model, folder / ONNX_FILE)
     if program.opset != options.opset:

@@ -103,7 +103,9 @@ def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> None:
     inputs = {value.name: value.type.tensor_type.shape.dim for value in model.graph.input}
-    varying = [(inputs[input][position], name) for input, names in axes.items() for position, name in names.items()]
+    varying = [
+        (inputs[argument][position], name) for argument, names in axes.items() for position, name in names.items()
+    ]
     # The first dimension of an output counts items, also where their number comes from an input's values.
     varying += [(value.type.tensor_type.shape.dim[0], "batch") for value in model.graph.output]
     names: dict[str, str] = {}

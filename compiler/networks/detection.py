@@ -40,9 +40,9 @@ class SingleStageDetector(nn.Module):
         self.neck = nn.Identity() if neck is None else neck
         self.bbox_head = bbox_head
 
-    def forward(self, input: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the raw outputs for the normalised images `input`."""
-        return self.bbox_head(self.neck(self.backbone(input)))
+        return self.bbox_head(self.neck(self.backbone(images)))
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
         """Turn raw outputs into boxes and scores, before any of them is selected.

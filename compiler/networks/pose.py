@@ -30,9 +30,9 @@ class PoseEstimator(nn.Module):
         self.neck = nn.Identity() if neck is None else neck
         self.head: Callable[..., tuple[Tensor, ...]] = head
 
-    def forward(self, input: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the raw outputs for the normalised images `input`."""
-        return self.head(self.neck(self.backbone(input)))
+        return self.head(self.neck(self.backbone(images)))
 
 
 class TopdownPoseEstimator(PoseEstimator):

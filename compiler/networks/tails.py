@@ -16,6 +16,6 @@ class LastOutput(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, input: Tensor) -> tuple[Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor]:
         """Return the last raw output for the normalised images `input`."""
-        return (self.network(input)[-1],)
+        return (self.network(images)[-1],)

@@ -27,6 +27,6 @@ class TextDetector(nn.Module):
         self.neck = neck
         self.det_head: Callable[..., tuple[Tensor, ...]] = det_head
 
-    def forward(self, input: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the raw outputs for the normalised images `input`."""
-        return self.det_head(self.neck(self.backbone(input)))
+        return self.det_head(self.neck(self.backbone(images)))

@@ -20,6 +20,6 @@ class TextRecognizer(nn.Module):
         self.backbone = backbone
         self.decoder = decoder
 
-    def forward(self, input: Tensor) -> tuple[Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor]:
         """Return the raw output for the normalised images `input`."""
-        return (self.decoder(self.backbone(input)),)
+        return (self.decoder(self.backbone(images)),)

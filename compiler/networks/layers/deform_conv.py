@@ -31,22 +31,22 @@ class ModulatedDeformConv2d(nn.Conv2d):
         taps = kernel_size**2
         self.conv_offset = nn.Conv2d(in_channels, 3 * taps, kernel_size, stride, padding)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """Return the convolution of `input`."""
         taps = self.kernel_size[0] ** 2
-        offset, mask = self.conv_offset(input).split([2 * taps, taps], dim=1)
+        offset, mask = self.conv_offset(features).split([2 * taps, taps], dim=1)
         batch, _, height, width = mask.shape
         # Stacked on top of each other, the pixels of all taps are one tall image.
-        sampled = F.grid_sample(input, self._grid(input, offset).flatten(1, 2), align_corners=False)
+        sampled = F.grid_sample(features, self._grid(features, offset).flatten(1, 2), align_corners=False)
         weighted = sampled * mask.sigmoid().flatten(1, 2).unsqueeze(1)
         columns = weighted.reshape(batch, self.in_channels * taps, height, width)
         return F.conv2d(columns, self.weight.flatten(1)[:, :, None, None], self.bias)
 
-    def _grid(self, input: Tensor, offset: Tensor) -> Tensor:
+    def _grid(self, features: Tensor, offset: Tensor) -> Tensor:
         """Return where the taps look, `[n, taps, h', w', 2]`: x and y, from -1 to 1 over the whole `input`."""
         side = self.kernel_size[0]
-        tap = torch.arange(side**2, device=input.device)
-        height, width = input.shape[2:]
+        tap = torch.arange(side**2, device=features.device)
+        height, width = features.shape[2:]
         rows, columns = offset.shape[2:]
         y = offset[:, 0::2] * (2 / height) + self._plain(tap // side, rows, height)[:, :, None]
         x = offset[:, 1::2] * (2 / width) + self._plain(tap % side, columns, width)[:, None, :]

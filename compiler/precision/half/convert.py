@@ -87,20 +87,20 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
         raise CompileError(
             f"there is nothing to measure {options.kind} on", why="no samples", fix="give one real input at least"
         )
-    format = find_format(options.kind)
-    wiring = wire(model, format)
+    number_format = find_format(options.kind)
+    wiring = wire(model, number_format)
     magnitudes = measure(wiring, samples)
-    excluded = by_range(wiring, magnitudes, format, options.headroom)
-    excluded |= by_operator(wiring, format)
+    excluded = by_range(wiring, magnitudes, number_format, options.headroom)
+    excluded |= by_operator(wiring, number_format)
     excluded |= dict.fromkeys(asked_for(wiring.nodes, options.exclude), "asked for")
     half = frozenset(index for index in range(len(wiring.nodes)) if wiring.can_be_half(index)) - excluded.keys()
-    simulation = Simulation(wiring, format, samples, magnitudes.watched)
-    tolerance = format.tolerance if options.tolerance is None else options.tolerance
+    simulation = Simulation(wiring, number_format, samples, magnitudes.watched)
+    tolerance = number_format.tolerance if options.tolerance is None else options.tolerance
     inaccurate, errors = too_inaccurate(wiring, simulation, half, tolerance)
     excluded |= inaccurate
     half -= inaccurate.keys()
     return HalfResult(
-        model=write(wiring, half, format),
+        model=write(wiring, half, number_format),
         half=len(half),
         excluded=tuple(
             Excluded(wiring.nodes[index].name, wiring.nodes[index].op_type, why)

@@ -53,7 +53,7 @@ class Format:
 
 FP16 = Format("fp16", 10, largest=65504.0, smallest=2.0**-14, tolerance=0.1, opset=13)
 BF16 = Format("bf16", 16, largest=(2 - 2.0**-7) * 2.0**127, smallest=2.0**-126, tolerance=1.0, opset=22)
-FORMATS = {format.name: format for format in (FP16, BF16)}
+FORMATS = {number_format.name: number_format for number_format in (FP16, BF16)}
 
 
 def find_format(name: str) -> Format:

@@ -95,11 +95,11 @@ def measure(wiring: HalfWiring, samples: Iterable[Tensors]) -> Magnitudes:
         for index in summing:
             inputs = [_value(name, wiring, {**sample, **found}) for name in wiring.nodes[index].input]
             measured[index] = Magnitude.of(intermediate(wiring.nodes[index], inputs))
-        ranges = {key: range.joined(ranges.get(key, range)) for key, range in measured.items()}
+        ranges = {key: bounds.joined(ranges.get(key, bounds)) for key, bounds in measured.items()}
     return Magnitudes(
         largest=largest,
-        divisors={key: range for key, range in ranges.items() if isinstance(key, str)},
-        inside={key: range for key, range in ranges.items() if isinstance(key, int)},
+        divisors={key: bounds for key, bounds in ranges.items() if isinstance(key, str)},
+        inside={key: bounds for key, bounds in ranges.items() if isinstance(key, int)},
         watched=tuple(watched),
     )
 

@@ -16,10 +16,10 @@ MULTIPLYING = {"Conv", "ConvTranspose", "DeformConv", "Einsum", "GRU", "Gemm", "
 """What is worth the most in 16 bits."""
 
 
-def by_operator(wiring: HalfWiring, format: Format) -> dict[int, str]:
+def by_operator(wiring: HalfWiring, number_format: Format) -> dict[int, str]:
     """Return the nodes that take no 16-bit format, or that stand where one would be of no use."""
     excluded = {
-        index: f"takes no {format.name}"
+        index: f"takes no {number_format.name}"
         for index in range(len(wiring.nodes))
         if not wiring.can_be_half(index) and wiring.reads_or_gives_floats(index)
     }
@@ -52,47 +52,49 @@ def _leading_to(selected: frozenset[int], wiring: HalfWiring) -> frozenset[int]:
     return frozenset(leading - selected)
 
 
-def by_range(wiring: HalfWiring, magnitudes: Magnitudes, format: Format, headroom: float) -> dict[int, str]:
+def by_range(wiring: HalfWiring, magnitudes: Magnitudes, number_format: Format, headroom: float) -> dict[int, str]:
     """Return the nodes whose values do not fit.
 
     Args:
         wiring: Of the model.
         magnitudes: What the model reaches on real input.
-        format: What the values have to fit into.
+        number_format: What the values have to fit into.
         headroom: How many times larger than on the samples values may become on other input.
     """
-    limit = format.largest / headroom
+    limit = number_format.largest / headroom
     excluded: dict[int, str] = {}
-    misfits = {name: _misfit(largest, format, limit) for name, largest in magnitudes.largest.items()}
+    misfits = {name: _misfit(largest, number_format, limit) for name, largest in magnitudes.largest.items()}
     misfits |= {
         name: f"underflows: divides by {magnitude.smallest:.2g}"
         for name, magnitude in magnitudes.divisors.items()
-        if magnitude.smallest < format.smallest
+        if magnitude.smallest < number_format.smallest
     }
     for name, why in misfits.items():
         if why:
             # A node that makes or reads such a tensor in 16 bits would round it.
             excluded |= dict.fromkeys(wiring.neighbours(name), why)
     for index, magnitude in magnitudes.inside.items():
-        why = _misfit(magnitude.largest, format, limit, verb="sums to", place=" inside")
+        why = _misfit(magnitude.largest, number_format, limit, verb="sums to", place=" inside")
         if not why and wiring.nodes[index].op_type in ROOTED:
-            why = _misfit(magnitude.smallest, format, math.inf, verb="sums to", place=" inside")
+            why = _misfit(magnitude.smallest, number_format, math.inf, verb="sums to", place=" inside")
         if why:
             excluded[index] = why
-    for index, why in _by_weight(wiring, format):
+    for index, why in _by_weight(wiring, number_format):
         excluded[index] = why
     return excluded
 
 
-def _misfit(largest: float, format: Format, limit: float, *, verb: str = "reaches", place: str = "") -> str:
+def _misfit(largest: float, number_format: Format, limit: float, *, verb: str = "reaches", place: str = "") -> str:
     if largest > limit:
-        return f"overflows: {verb} {largest:.2g}{place}, {format.name} ends at {format.largest:.3g}"
-    if 0 < largest < format.smallest:
-        return f"underflows: {verb} {largest:.2g}{place}, {format.name} is exact from {format.smallest:.2g}"
+        return f"overflows: {verb} {largest:.2g}{place}, {number_format.name} ends at {number_format.largest:.3g}"
+    if 0 < largest < number_format.smallest:
+        return (
+            f"underflows: {verb} {largest:.2g}{place}, {number_format.name} is exact from {number_format.smallest:.2g}"
+        )
     return ""
 
 
-def _by_weight(wiring: HalfWiring, format: Format) -> Iterator[tuple[int, str]]:
+def _by_weight(wiring: HalfWiring, number_format: Format) -> Iterator[tuple[int, str]]:
     """Yield the nodes whose constants do not fit.
 
     An infinity fits into every format. A constant that is too small is there to bound something from below, such as the
@@ -100,10 +102,10 @@ def _by_weight(wiring: HalfWiring, format: Format) -> Iterator[tuple[int, str]]:
     """
     for name, values in wiring.weights.items():
         largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        why = _misfit(largest, format, format.largest)
+        why = _misfit(largest, number_format, number_format.largest)
         for reader, position in wiring.consumers.get(name, ()) if why else ():
             if position not in wiring.slots[reader].inputs:
                 continue
             yield reader, f"{why}: {name}"
-            if largest < format.smallest:
+            if largest < number_format.smallest:
                 yield from ((index, f"{why}: {name}") for index in sorted(wiring.behind(reader)))

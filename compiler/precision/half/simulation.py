@@ -42,16 +42,16 @@ class Simulation:
 
     Args:
         wiring: Of the model in fp32.
-        format: The 16 bits.
+        number_format: The 16 bits.
         samples: Real inputs by name.
         exact: The watched tensors in fp32, for each sample.
     """
 
     def __init__(
-        self, wiring: HalfWiring, format: Format, samples: Sequence[Tensors], exact: Sequence[Tensors]
+        self, wiring: HalfWiring, number_format: Format, samples: Sequence[Tensors], exact: Sequence[Tensors]
     ) -> None:
         self._wiring = wiring
-        self._format = format
+        self._format = number_format
         self._samples = samples
         self._watched = wiring.watched
         self._exact = exact
@@ -117,7 +117,7 @@ def _worst(errors: Mapping[str, float], names: Collection[str]) -> float:
     return max((errors[name] for name in names if name in errors), default=0.0)
 
 
-def _rounding_nodes(wiring: HalfWiring, half: frozenset[int], format: Format) -> Iterator[onnx.NodeProto]:
+def _rounding_nodes(wiring: HalfWiring, half: frozenset[int], number_format: Format) -> Iterator[onnx.NodeProto]:
     """Yield the graph with everything rounded that a node in 16 bits reads or makes."""
     import onnx
 
@@ -132,19 +132,19 @@ def _rounding_nodes(wiring: HalfWiring, half: frozenset[int], format: Format) ->
                 continue
             if name not in rounded:
                 rounded.add(name)
-                yield from _round(name, _rounded(name), format)
+                yield from _round(name, _rounded(name), number_format)
             copied.input[position] = _rounded(name)
         for position in wiring.slots[index].outputs if index in half else ():
             copied.output[position] = f"{node.output[position]}__unrounded"
         yield copied
         for position in sorted(wiring.slots[index].outputs) if index in half else ():
-            yield from _round(copied.output[position], node.output[position], format)
+            yield from _round(copied.output[position], node.output[position], number_format)
 
 
-def _round(name: str, result: str, format: Format) -> Iterator[onnx.NodeProto]:
+def _round(name: str, result: str, number_format: Format) -> Iterator[onnx.NodeProto]:
     import onnx
 
-    yield onnx.helper.make_node("Cast", [name], [f"{result}__short"], to=format.onnx_type)
+    yield onnx.helper.make_node("Cast", [name], [f"{result}__short"], to=number_format.onnx_type)
     yield onnx.helper.make_node("Cast", [f"{result}__short"], [result], to=onnx.TensorProto.FLOAT)
 
 

@@ -64,7 +64,7 @@ class HalfWiring(Wiring):
         return any(name in self.floats for name in (*self.nodes[node].input, *self.nodes[node].output))
 
 
-def wire(model: onnx.ModelProto, format: Format) -> HalfWiring:
+def wire(model: onnx.ModelProto, number_format: Format) -> HalfWiring:
     """A copy of a model, prepared, and the wiring of its main graph.
 
     Raises:
@@ -72,7 +72,7 @@ def wire(model: onnx.ModelProto, format: Format) -> HalfWiring:
     """
     import onnx
 
-    model = with_lifted_constants(_with_operator_set_for(model, format))
+    model = with_lifted_constants(_with_operator_set_for(model, number_format))
     for node in model.graph.node:
         node.name = name_of(node)
     model = onnx.shape_inference.infer_shapes(model)
@@ -82,7 +82,7 @@ def wire(model: onnx.ModelProto, format: Format) -> HalfWiring:
     return HalfWiring(
         **vars(Wiring.of(model.graph)),
         model=model,
-        slots=tuple(_slots(node, opsets, floats, format) for node in model.graph.node),
+        slots=tuple(_slots(node, opsets, floats, number_format) for node in model.graph.node),
         floats=floats,
         weights={t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name in floats},
         following=after_selection(model),
@@ -90,23 +90,23 @@ def wire(model: onnx.ModelProto, format: Format) -> HalfWiring:
     )
 
 
-def _with_operator_set_for(model: onnx.ModelProto, format: Format) -> onnx.ModelProto:
+def _with_operator_set_for(model: onnx.ModelProto, number_format: Format) -> onnx.ModelProto:
     import onnx
     from onnx import version_converter
 
     opset = default_opset(model)
-    if opset >= format.opset:
+    if opset >= number_format.opset:
         copied = onnx.ModelProto()
         copied.CopyFrom(model)
         return copied
     try:
-        converted: onnx.ModelProto = version_converter.convert_version(model, format.opset)
+        converted: onnx.ModelProto = version_converter.convert_version(model, number_format.opset)
     except Exception as error:  # onnx has no base class for what its converter raises
         raise CompileError(
-            f"the Program cannot be written in {format.name}",
+            f"the Program cannot be written in {number_format.name}",
             where=f"operator set {opset}",
-            why=f"{format.name} needs operator set {format.opset}: {str(error).strip().splitlines()[0]}",
-            fix=f"export with operator set {format.opset} or newer",
+            why=f"{number_format.name} needs operator set {number_format.opset}: {str(error).strip().splitlines()[0]}",
+            fix=f"export with operator set {number_format.opset} or newer",
         ) from error
     # The converter forgets them; they have an operator set of their own.
     converted.functions.extend(model.functions)
@@ -120,7 +120,7 @@ def _element_types(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
         yield tensor.name, tensor.data_type
 
 
-def _slots(node: onnx.NodeProto, opsets: Mapping[str, int], floats: frozenset[str], format: Format) -> Slots:
+def _slots(node: onnx.NodeProto, opsets: Mapping[str, int], floats: frozenset[str], number_format: Format) -> Slots:
     """Return where ONNX's schema of an operator ties an fp32 tensor to a type that may be 16 bits wide.
 
     Casts have none: they stand on borders, and are written anew there.
@@ -128,7 +128,7 @@ def _slots(node: onnx.NodeProto, opsets: Mapping[str, int], floats: frozenset[st
     schema = _schema(node.op_type, schema_domain(node.domain), opsets.get(schema_domain(node.domain), 1))
     if schema is None or node.op_type == "Cast" or any(bodies(node)):
         return Slots(frozenset(), frozenset())
-    able = {c.type_param_str for c in schema.type_constraints if format.tensor_type in c.allowed_type_strs}
+    able = {c.type_param_str for c in schema.type_constraints if number_format.tensor_type in c.allowed_type_strs}
     inputs = {
         position: _type_of(schema.inputs, position)
         for position, name in enumerate(node.input)

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     import onnx
 
 
-def write(wiring: HalfWiring, half: Collection[int], format: Format) -> onnx.ModelProto:
+def write(wiring: HalfWiring, half: Collection[int], number_format: Format) -> onnx.ModelProto:
     """Return the model with some of its nodes in 16 bits; its inputs and outputs stay in fp32.
 
     Args:
         wiring: Of the model in fp32.
         half: The nodes that are in 16 bits.
-        format: What they are in.
+        number_format: What they are in.
 
     Raises:
         CompileError: What was written is not valid ONNX.
     """
     import onnx
 
-    writer = _Writer(wiring, frozenset(half), format)
+    writer = _Writer(wiring, frozenset(half), number_format)
     model = onnx.ModelProto()
     model.CopyFrom(wiring.model)
     graph = model.graph
@@ -43,7 +43,7 @@ def write(wiring: HalfWiring, half: Collection[int], format: Format) -> onnx.Mod
         onnx.checker.check_model(model, full_check=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise CompileError(
-            f"the Program is not valid in {format.name}",
+            f"the Program is not valid in {number_format.name}",
             why=str(error).strip().splitlines()[0],
             fix="this is a defect in the compiler; keep_fp32 leaves the node named above in fp32",
         ) from error
@@ -53,10 +53,10 @@ def write(wiring: HalfWiring, half: Collection[int], format: Format) -> onnx.Mod
 class _Writer:
     """Rewires nodes, and makes each cast and each constant in 16 bits once."""
 
-    def __init__(self, wiring: HalfWiring, half: frozenset[int], format: Format) -> None:
+    def __init__(self, wiring: HalfWiring, half: frozenset[int], number_format: Format) -> None:
         self._wiring = wiring
         self._half = half
-        self._format = format
+        self._format = number_format
         self._born_half = {
             wiring.nodes[index].output[position] for index in half for position in wiring.slots[index].outputs
         }
