@@ -60,23 +60,23 @@ class Comparison:
         return cls(input=values["input"], output=values["output"], **numbers)
 
 
-def compare(reference: Tensors, found: Tensors, proof: AnyProof, input: str = "") -> list[Comparison]:
+def compare(reference: Tensors, found: Tensors, proof: AnyProof, input_name: str = "") -> list[Comparison]:
     """Compare every output; one of another shape counts as infinitely wrong."""
     if _are_alike(reference, found):
         reference, found = proof.comparable(reference, reference), proof.comparable(found, reference)
-    return [compare_arrays(name, reference[name], found.get(name), input) for name in reference]
+    return [compare_arrays(name, reference[name], found.get(name), input_name) for name in reference]
 
 
-def compare_arrays(name: str, reference: NDArray[Any], found: NDArray[Any] | None, input: str = "") -> Comparison:
+def compare_arrays(name: str, reference: NDArray[Any], found: NDArray[Any] | None, input_name: str = "") -> Comparison:
     """Compare one output; none, and one of another shape, counts as infinitely wrong."""
     if found is None or found.shape != reference.shape:
-        return Comparison(input, name, math.inf, math.inf, math.inf, 0.0)
+        return Comparison(input_name, name, math.inf, math.inf, math.inf, 0.0)
     expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     errors = np.abs(actual - expected)
     # A constant or empty output has no deviation to measure in.
     deviation = (float(expected.std()) if expected.size else 0.0) or 1.0
     return Comparison(
-        input=input,
+        input=input_name,
         output=name,
         max_absolute_error=float(errors.max(initial=0.0)),
         mean_absolute_error=float(errors.mean()) if errors.size else 0.0,

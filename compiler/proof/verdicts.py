@@ -54,7 +54,7 @@ class StageProof:
             stage=values["stage"],
             reference=values["reference"],
             comparisons=tuple(map(Comparison.from_dict, values["comparisons"])),
-            decoded={input: float(difference) for input, difference in values["decoded"].items()},
+            decoded={sample: float(difference) for sample, difference in values["decoded"].items()},
             within=values["within"],
             lossy=values["lossy"],
         )
@@ -84,16 +84,16 @@ def prove(
         One proof for each stage but the first, in order.
     """
     (reference_name, run_reference), *rest = stages
-    reference = {input: run_reference(prepared.tensors) for input, prepared in samples.items()}
+    reference = {sample: run_reference(prepared.tensors) for sample, prepared in samples.items()}
     proofs = []
     for name, run in rest:
-        found = {input: run(prepared.tensors) for input, prepared in samples.items()}
+        found = {sample: run(prepared.tensors) for sample, prepared in samples.items()}
         is_lossy = lossy and name == REWRITTEN
         comparisons: list[Comparison] = []
         decoded: dict[str, float] = {}
-        for input, prepared in samples.items():
-            compared = compare(reference[input], found[input], proof, input)
-            decoded[input] = _decoded_difference(proof, reference[input], found[input], prepared, compared)
+        for sample, prepared in samples.items():
+            compared = compare(reference[sample], found[sample], proof, sample)
+            decoded[sample] = _decoded_difference(proof, reference[sample], found[sample], prepared, compared)
             comparisons += compared
         own = (reduced or {}).get(name, tolerance)
         within = _within(comparisons, decoded, own, raw_counts=not is_lossy)
