@@ -50,6 +50,9 @@ class RuntimeOptions:
             )
 
 
+COMPILE_AGAIN = "run python -m compiler doctor, and compile again with this version of ONNX Runtime"
+ANY_PROCESSOR = "compile for any processor: backend.cpu=portable"
+
 FASTEST = RuntimeOptions()
 """A session that has the machine to itself."""
 BESIDE_OTHERS = RuntimeOptions(spinning=False)
@@ -147,7 +150,7 @@ def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: Runtim
             f"ONNX Runtime refuses {_name(model)}",
             where=str(model) if isinstance(model, Path) else "",
             why=str(error).strip().splitlines()[0],
-            fix="run python -m compiler doctor, and compile again with this version of ONNX Runtime",
+            fix=ANY_PROCESSOR if options.unsigned_weights else COMPILE_AGAIN,
         ) from error
     return session, inputs
 
