@@ -50,6 +50,11 @@ class RuntimeOptions:
             )
 
 
+COMPILE_AGAIN = "run python -m compiler doctor, and compile again with this version of ONNX Runtime"
+ANY_PROCESSOR = "compile for any processor: backend.cpu=portable"
+
+FASTEST = RuntimeOptions()
+"""A session that has the machine to itself."""
 BESIDE_OTHERS = RuntimeOptions(spinning=False)
 """Many sessions are open at once: threads that wait actively would take the cores from each other."""
 AS_WRITTEN = RuntimeOptions("disabled", spinning=False)
@@ -61,7 +66,7 @@ class OnnxRuntimeSession:
 
     Args:
         model: A file, or what is in memory; not changed.
-        outputs: The tensors to return, graph inputs included; without any, the model's own outputs.
+        outputs: Of a model in memory, the tensors to return, graph inputs included; without any, its own outputs.
         options: How it is run.
 
     Raises:
@@ -72,7 +77,7 @@ class OnnxRuntimeSession:
         self,
         model: Path | onnx.ModelProto,
         outputs: Sequence[str] = (),
-        options: RuntimeOptions = RuntimeOptions(),
+        options: RuntimeOptions = FASTEST,
     ) -> None:
         self._session, inputs = _open(model, outputs, options)
         self._computed = [output.name for output in self._session.get_outputs()]
@@ -145,7 +150,7 @@ def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: Runtim
             f"ONNX Runtime refuses {_name(model)}",
             where=str(model) if isinstance(model, Path) else "",
             why=str(error).strip().splitlines()[0],
-            fix="run python -m compiler doctor, and compile again with this version of ONNX Runtime",
+            fix=ANY_PROCESSOR if options.unsigned_weights else COMPILE_AGAIN,
         ) from error
     return session, inputs
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.backends.onnxruntime import OnnxRuntimeSession
 from compiler.config.schema import TAILS
 from compiler.export import Axis, ExportOptions, run_network
+from compiler.graphs import OnnxRuntimeSession
 from compiler.selection import SelectionConfig, output_names
 from compiler.selection.candidates import Candidates
 from compiler.selection.nms import select
