@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compiler.artifact import Tensors, read_json, write_json
-from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, save_model
+from compiler.graphs import AS_WRITTEN, OnnxRuntimeSession, RuntimeOptions, save_model
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.proof import Tolerance, compare_arrays
 from compiler.report import Reduced
@@ -108,22 +108,25 @@ class Quantize(Stage):
         """Leave out the layers that lose most, as few as the tolerance on the usual input needs.
 
         A detector is judged by what it selects from: among near-equals, the least rounding changes which are selected.
+        The Program is judged as it is written and as the engine runs it, for the proof looks at both.
         """
         from compiler.graphs import before_selection
         from compiler.precision.int8 import auto_quantize, rank
 
         usual, judged = self.usual.tensors, before_selection(model)
 
-        def run(candidate: onnx.ModelProto) -> Tensors:
-            found = OnnxRuntimeSession(candidate, judged, judge).run(usual)
+        def run(candidate: onnx.ModelProto, options: RuntimeOptions) -> Tensors:
+            found = OnnxRuntimeSession(candidate, judged, options).run(usual)
             return {name: array for name, array in found.items() if array.dtype == np.float32}
 
         def passes(candidate: onnx.ModelProto) -> bool:
-            found = run(candidate)
-            holds = self.tolerance.holds
-            return all(holds(compare_arrays(name, array, found[name])) for name, array in reference.items())
+            holds, ways = self.tolerance.holds, dict.fromkeys((judge, AS_WRITTEN))
+            found = [run(candidate, options) for options in ways]
+            return all(
+                holds(compare_arrays(name, array, one[name])) for one in found for name, array in reference.items()
+            )
 
-        reference = run(model)
+        reference = run(model, AS_WRITTEN)
         ranked = partial(rank, model, table, self.scheme, [usual], judged, RANKED)
         return auto_quantize(model, table, self.scheme, ranked, passes, self.keep_fp32)
 
