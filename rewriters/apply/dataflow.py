@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class _Returned:
     """What a call of a module of the first classes returned, who took it, and whether anything else read it."""
 
     place: str
-    tensor: Tensor
+    shape: Shape
     takers: list[str] = field(default_factory=list)
     is_read_otherwise: bool = False
 
@@ -107,8 +108,6 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.owners[id(tensor)].add(module)
         self.running: list[_Running] = []
         self.tensors: dict[int, _Returned] = {}
-        # An id is another's once its tensor is gone.
-        self.kept: list[Tensor] = []
         self.returned: dict[str, list[_Returned]] = defaultdict(list)
         self.taken: dict[str, list[tuple[_Returned | None, Shape]]] = defaultdict(list)
         self.read_elsewhere: set[nn.Module] = set()
@@ -150,7 +149,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if returned is None or (reader is not None and reader.taken is returned):
                 continue
             if func in RESHAPES:
-                self._keep(result, returned)
+                self._follow(result, returned)
             else:
                 returned.is_read_otherwise = True
         return result
@@ -168,13 +167,14 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         running = self.running.pop()
         if type(module) in self.first and isinstance(output, Tensor):
-            returned = _Returned(running.place, output)
+            returned = _Returned(running.place, tuple(output.shape))
             self.returned[running.place].append(returned)
-            self._keep(output, returned)
+            self._follow(output, returned)
 
-    def _keep(self, tensor: Tensor, returned: _Returned) -> None:
+    def _follow(self, tensor: Tensor, returned: _Returned) -> None:
         self.tensors[id(tensor)] = returned
-        self.kept.append(tensor)
+        # An id is another's once its tensor is gone; to keep them all would take the memory of the whole network.
+        weakref.finalize(tensor, self.tensors.pop, id(tensor), None)
 
     def _place_of(self, module: nn.Module) -> str:
         places = self.places.get(module, [])
@@ -196,7 +196,7 @@ def _told(network: nn.Module, watch: _Watch, place: str, first: Classes) -> Hand
     for objection in _objections(network, watch, place, first):
         return objection
     taken = [(returned, shape) for returned, shape in watch.taken[place] if returned]
-    shapes = dict.fromkeys((tuple(returned.tensor.shape), shape) for returned, shape in taken)
+    shapes = dict.fromkeys((returned.shape, shape) for returned, shape in taken)
     return Handover(taken[0][0].place, tuple(shapes))
 
 
