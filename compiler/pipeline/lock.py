@@ -10,6 +10,8 @@ from compiler.proof import StageProof
 from compiler.report import Report
 
 LOCK_FILE = "lock.json"
+VERSION = 2
+"""Of its layout; the first said none."""
 
 
 def write_lock(folder: Path, report: Report, key: str | None = None) -> None:
@@ -21,7 +23,7 @@ def write_lock(folder: Path, report: Report, key: str | None = None) -> None:
         key: The digest of what the bundle depends on; the one that its lock has already where it is not given.
     """
     content = {
-        "version": 1,
+        "version": VERSION,
         "name": report.name,
         "key": read_json(folder / LOCK_FILE)["key"] if key is None else key,
         "versions": report.versions,

@@ -18,6 +18,8 @@ from rewriters import Entry
 
 JSON_FILE = "report.json"
 HTML_FILE = "report.html"
+VERSION = 2
+"""Of the layout of `report.json`; the first said none."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""
-        values = asdict(self)
+        values = {"version": VERSION, **asdict(self)}
         values["proofs"] = [proof.to_dict() for proof in self.proofs]
         values["ledger"] = [entry.to_dict() for entry in self.ledger]
         values["problem"] = self.problem
@@ -124,8 +126,14 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
-        """Read what `to_dict` wrote."""
-        plain = {key: value for key, value in values.items() if key not in ("problem", "proven")}
+        """Read what `to_dict` wrote, now or in the first layout.
+
+        Raises:
+            ValueError: It is of another version.
+        """
+        if values.get("version", 1) not in (1, VERSION):
+            raise ValueError(f"its version is {values['version']}, and 1 to {VERSION} are known here")
+        plain = {key: value for key, value in values.items() if key not in ("version", "problem", "proven")}
         return cls(
             **{
                 **plain,

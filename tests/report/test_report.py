@@ -54,7 +54,7 @@ def test_numbers_that_json_does_not_know_survive(tmp_path, report):
     assert math.isnan(again.proofs[1].worst.relative_error)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"model": "rtmpose", "more": 1}'])
+@pytest.mark.parametrize("content", ["{}", "[]", '{"model": "rtmpose", "more": 1}', '{"version": 3}'])
 def test_a_report_of_another_version_is_refused(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(CompileError, match="not a report of this version"):

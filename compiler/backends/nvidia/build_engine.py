@@ -56,6 +56,8 @@ class Settings:
     dla_core: int | None = None
 
 
+LAYOUT = 1
+"""Of `engine_details.json`, whose `version` is the library's."""
 SETTINGS = Settings()
 
 
@@ -178,6 +180,7 @@ def build(
         raise BuildError(f"{trt.__name__} {trt.__version__} cannot build {program.name}", "\n".join(errors))
     measured = bytes(config.get_timing_cache().serialize()) if timing_cache is not None else b""
     details = {
+        "layout": LAYOUT,
         **asdict(settings),
         "version": trt.__version__,
         "seconds": round(time.perf_counter() - start, 3),
