@@ -72,7 +72,7 @@ EXAMPLE = {"input": np.random.default_rng(0).normal(size=(2, 3, 16, 24)).astype(
 
 
 @pytest.fixture
-def own_configs(tmp_path, monkeypatch):
+def user_configs(tmp_path, monkeypatch):
     """A folder of the user's: the page's class and config, and those of a second backend."""
     page = PAGE.read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
@@ -90,8 +90,8 @@ def own_configs(tmp_path, monkeypatch):
 
 
 @pytest.fixture(params=["torchscript", "torch_export"])
-def config(request, own_configs):
-    return compose([f"backend={request.param}", "model=rtmdet-tiny"], own_configs)
+def config(request, user_configs):
+    return compose([f"backend={request.param}", "model=rtmdet-tiny"], user_configs)
 
 
 def exported(config, folder, **changes) -> Program:
@@ -158,20 +158,20 @@ def test_a_foreign_archive_is_refused_with_one_message(config, tmp_path, damage,
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_exporter_that_makes_something_else_is_refused(own_configs):
+def test_an_exporter_that_makes_something_else_is_refused(user_configs):
     with pytest.raises(UsageError, match="does not make what torchscript reads"):
-        compose(["backend=torchscript", "export.exporter=dynamo"], own_configs)
+        compose(["backend=torchscript", "export.exporter=dynamo"], user_configs)
 
 
-def test_what_the_class_knows_is_no_option(own_configs):
-    node = {**compose(["backend=torchscript"], own_configs).backend, "tail": "native"}
+def test_what_the_class_knows_is_no_option(user_configs):
+    node = {**compose(["backend=torchscript"], user_configs).backend, "tail": "native"}
     with pytest.raises(UsageError, match="'backend.tail' is no option") as caught:
         build_backend(node)
     assert "give it TAIL" in caught.value.fix
 
 
-def test_its_options_are_checked(own_configs):
-    node = compose(["backend=torchscript"], own_configs).backend
+def test_its_options_are_checked(user_configs):
+    node = compose(["backend=torchscript"], user_configs).backend
     assert node["threads"] is None
     with pytest.raises(UsageError, match="must be a whole number"):
         build_backend({**node, "threads": "many"})

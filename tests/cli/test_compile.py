@@ -1,4 +1,4 @@
-"""The verb `compile`, with the verb and without; `tests/test_compile.py` looks at what it leaves behind."""
+"""The verb `compile`, with the verb and without; `tests/pipeline/test_compile.py` looks at what it leaves behind."""
 
 from __future__ import annotations
 

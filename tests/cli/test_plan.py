@@ -12,7 +12,7 @@ from compiler.events import RunStarted, StageFinished
 from compiler.pipeline import find_obstacles
 from tests.cli.running import run_verb
 from tests.compiling import compile_here
-from tests.openmmlab.own_config import CONFIG
+from tests.openmmlab.user_config import CONFIG
 
 POSE = "model=simcc-mobilenetv2"
 DETECTOR = ("model=rtmdet-tiny", "shape=static_320x320")
@@ -89,7 +89,7 @@ def test_a_compile_uses_what_the_plan_has_made(planned, tmp_path, shared_cache):
     assert cached[:3] == ["load", "export", "rewrite"]
 
 
-def test_a_folder_of_own_configs_is_read(planned, tmp_path):
+def test_a_folder_of_user_configs_is_read(planned, tmp_path):
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text("defaults: [simcc-mobilenetv2, _self_]\nname: mine\n")
     status, printed = planned("model=mine", "--config-dir", str(tmp_path / "conf"))

@@ -20,7 +20,7 @@ NAME = "pose-detection_simcc_onnxruntime_dynamic_256x192"
 
 
 @pytest.fixture
-def own_configs(tmp_path: Path) -> Path:
+def user_configs(tmp_path: Path) -> Path:
     """A user's config folder: a model that changes one of ours, and a backend of another kind."""
     (tmp_path / "model").mkdir()
     (tmp_path / "backend").mkdir()
@@ -100,30 +100,30 @@ def test_a_static_engine_is_proven_at_its_one_batch():
     assert [input.batch for input in compose([*batch, "shape=static"]).proof_inputs] == [2]
 
 
-def test_a_users_own_model_and_backend_are_found(own_configs):
-    config = compose(["model=mine", "+backend=careful", "precision=fp16"], own_configs)
+def test_a_users_own_model_and_backend_are_found(user_configs):
+    config = compose(["model=mine", "+backend=careful", "precision=fp16"], user_configs)
     assert str(config.deploy_name) == "pose-detection_mine_careful-fp16_dynamic_256x192"
     assert config.model.processing["padding"] == 1.5
     assert config.model.network == compose().model.network
     assert config.exporter == "torchscript"
-    assert compose([f"deploy={config.deploy_name}"], own_configs) == config
+    assert compose([f"deploy={config.deploy_name}"], user_configs) == config
 
 
-def test_our_own_choices_stay_beside_the_users(own_configs):
-    assert compose(["model=rtmpose-s"], own_configs) == compose(["model=rtmpose-s"])
+def test_our_own_choices_stay_beside_the_users(user_configs):
+    assert compose(["model=rtmpose-s"], user_configs) == compose(["model=rtmpose-s"])
     with pytest.raises(UsageError, match="there is no model 'mine'"):
         compose(["model=mine"])
 
 
-def test_a_users_file_does_not_take_the_place_of_ours(own_configs):
-    (own_configs / "model/rtmpose.yaml").write_text("name: another\n")
-    (own_configs / "compile.yaml").write_text("precision: int8\n")
-    assert compose([], own_configs) == compose()
+def test_a_users_file_does_not_take_the_place_of_ours(user_configs):
+    (user_configs / "model/rtmpose.yaml").write_text("name: another\n")
+    (user_configs / "compile.yaml").write_text("precision: int8\n")
+    assert compose([], user_configs) == compose()
 
 
-def test_the_users_choices_are_offered_too(own_configs):
+def test_the_users_choices_are_offered_too(user_configs):
     with pytest.raises(UsageError, match="did you mean careful"):
-        compose(["backend=carefull"], own_configs)
+        compose(["backend=carefull"], user_configs)
 
 
 def test_a_config_folder_that_is_not_there_is_named(tmp_path):
@@ -270,11 +270,11 @@ def test_several_boxes_do_make_a_sweep():
     assert split_sweep(["box=[1,2,3,4],[5,6,7,8]"]) == [["box=[1,2,3,4]"], ["box=[5,6,7,8]"]]
 
 
-def test_a_sweep_may_run_over_deploy_names_numbers_and_patterns(own_configs):
+def test_a_sweep_may_run_over_deploy_names_numbers_and_patterns(user_configs):
     short = "pose-detection_onnxruntime_static"
     assert split_sweep([f"deploy={NAME},{short}"]) == [[f"deploy={NAME}"], [f"deploy={short}"]]
     assert split_sweep(["batch.largest=range(2,4)"]) == [["batch.largest=2"], ["batch.largest=3"]]
-    assert split_sweep(["model=glob(*)"], own_configs) == [[f"model={name}"] for name in sorted(["mine", *MODELS])]
+    assert split_sweep(["model=glob(*)"], user_configs) == [[f"model={name}"] for name in sorted(["mine", *MODELS])]
 
 
 @pytest.mark.parametrize("override", ["nonsense", "model=rtmpose,", "batch.largest=interval(1,4)"])

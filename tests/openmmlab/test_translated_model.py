@@ -12,7 +12,7 @@ from compiler.config import compose
 from compiler.errors import UsageError
 from compiler.openmmlab.translated_model import translated_model
 from tests.conftest import PHOTOGRAPH
-from tests.openmmlab.own_config import CONFIG
+from tests.openmmlab.user_config import CONFIG
 
 CHOICE = ("model=openmmlab", "model.config=work_dirs/my_pose.py")
 
