@@ -73,7 +73,7 @@ def was_interrupted(error: BaseException) -> bool:
 
 
 def as_compile_error(error: Exception) -> CompileError:
-    """Return an error as one that can be shown: what nobody foresaw is a defect, and says so."""
+    """An error as one that can be shown: what nobody foresaw is a defect, and says so."""
     if isinstance(error, CompileError):
         return error
     advice = "this is a defect in the compiler: please report it, with what --debug shows"
@@ -81,7 +81,7 @@ def as_compile_error(error: Exception) -> CompileError:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return a sentence that offers the choices closest to a misspelt `name`, or all of them if none is close."""
+    """A sentence that offers the choices closest to a misspelt `name`, or all of them if none is close."""
     known = sorted(choices)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:

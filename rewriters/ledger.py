@@ -49,7 +49,7 @@ class Entry:
     holds: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry as what JSON can hold."""
+        """The entry as JSON can hold it."""
         error = self.max_absolute_error
         # Strict JSON knows neither NaN nor infinity.
         written = error if error is None or math.isfinite(error) else str(error)
@@ -95,12 +95,12 @@ class Ledger:
         record.error = error if record.error is None else _larger(record.error, error)
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return the entries so far: one for each rewriter that fired, and one for each reason to skip."""
+        """The entries so far: one for each rewriter that fired, and one for each reason to skip."""
         return tuple(entry for rewriter, record in self._records.items() for entry in _entries(rewriter, record))
 
 
 def fired_entry(rewriter: Rewriter, where: Collection[str]) -> Entry:
-    """Return the entry of a rewriter that fired at these places."""
+    """The entry of a rewriter that fired at these places."""
     return Entry(
         name=rewriter.name,
         kind=rewriter.kind,
@@ -114,17 +114,17 @@ def fired_entry(rewriter: Rewriter, where: Collection[str]) -> Entry:
 
 
 def skipped_entry(rewriter: Rewriter, reason: str, where: Collection[str] = ()) -> Entry:
-    """Return the entry of a rewriter that left these places alone, or was never asked."""
+    """The entry of a rewriter that left these places alone, or was never asked."""
     return replace(fired_entry(rewriter, where), status="skipped", reason=reason)
 
 
 def with_measurement(entry: Entry, contract: Contract, error: float) -> Entry:
-    """Return an entry with the difference measured, and whether it keeps the contract."""
+    """An entry with the difference measured, and whether it keeps the contract."""
     return replace(entry, max_absolute_error=error, holds=contract.holds(error))
 
 
 def unfired(required: Iterable[str], entries: Iterable[Entry]) -> dict[str, str]:
-    """Return the required rewriters that did not fire, by name, each with the reasons."""
+    """The required rewriters that did not fire, by name, each with the reasons."""
     entries = tuple(entries)
     fired = {entry.name for entry in entries if entry.status == "fired"}
     missing = [name for name in dict.fromkeys(required) if name not in fired]

@@ -54,7 +54,7 @@ class Selection:
 
 
 def discover(*packages: str) -> tuple[Rewriter, ...]:
-    """Return the rewriters of this package, those of other packages, and those that installed plug-ins add.
+    """The rewriters of this package, those of other packages, and those that installed plug-ins add.
 
     Args:
         packages: Names of packages in which, at any depth, the modules called `..._rewriters` hold rewriters: those of

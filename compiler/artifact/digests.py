@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def installed_version(distribution: str) -> str:
-    """Return the version of an installed distribution, without importing it; empty where it is not installed."""
+    """The version of a distribution, found without importing it; empty where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -18,12 +18,12 @@ def installed_version(distribution: str) -> str:
 
 
 def digest(value: object) -> str:
-    """Return the SHA-256 of a JSON-able value; equal values have equal digests, whatever the order of their keys."""
+    """The SHA-256 of a JSON-able value; equal values have equal digests, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
+    """The SHA-256 of a file's content."""
     with path.open("rb") as file:
         sha = hashlib.sha256()
         for block in iter(lambda: file.read(1 << 20), b""):
@@ -32,6 +32,6 @@ def file_digest(path: Path) -> str:
 
 
 def source_digest(packages: Iterable[Path]) -> str:
-    """Return the digest of all Python source below some folders: the version of the tool that is being run."""
+    """The digest of all Python source below some folders: the version of the tool that is being run."""
     files = sorted(file for package in packages for file in package.rglob("*.py"))
     return digest([(file.name, file_digest(file)) for file in files])

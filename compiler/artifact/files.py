@@ -36,7 +36,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def finite(value: Any) -> Any:
-    """Return a JSON-able value with infinities and not-a-numbers written as text, which strict JSON needs."""
+    """A JSON-able value with infinities and not-a-numbers written as text, which strict JSON needs."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def retired(folder: Path) -> Path:
-    """Return where the previous content of a folder lies while it is being replaced."""
+    """Where the previous content of a folder lies while it is being replaced."""
     folder = folder.absolute()  # a folder may be given as "."
     return folder.with_name(f".{folder.name}.old")
 

@@ -28,7 +28,7 @@ class Session(Protocol):
     """An open engine."""
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Return the outputs by name, for inputs by name."""
+        """The outputs by name, for inputs by name."""
         ...
 
 

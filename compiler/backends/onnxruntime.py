@@ -85,7 +85,7 @@ class OnnxRuntime(Backend):
         return Probe(found, devices=("CPU" if self.cpu != AUTO else f"CPU ({self.processor})",))
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
-        """Return the nodes that have neither a CPU kernel nor a definition in terms of other operators."""
+        """The nodes that have neither a CPU kernel nor a definition in terms of other operators."""
         import onnx
         from onnxruntime.capi.onnxruntime_pybind11_state import get_all_opkernel_def
 

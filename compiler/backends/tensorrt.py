@@ -41,7 +41,7 @@ class TensorRT(NvidiaBackend):
             raise UsageError("DLA cores are counted from 0", where="backend.dla_core", why=f"it is {self.dla_core}")
 
     def targets(self, gpus: Gpus) -> tuple[str, ...]:
-        """Return the capability of the configured GPU, where there is one."""
+        """The capability of the configured GPU, where there is one."""
         return tuple(gpu.capability for gpu in gpus.found if gpu.index == self.device)
 
     def building_problem(self, gpus: Gpus) -> str:
@@ -49,7 +49,7 @@ class TensorRT(NvidiaBackend):
         return gpus.problem
 
     def building_gpu(self, gpus: Gpus) -> Gpu:
-        """Return the configured GPU."""
+        """The configured GPU."""
         return gpus.at(self.device)
 
     def settings(self, request: BuildRequest) -> Settings:
@@ -62,7 +62,7 @@ class TensorRT(NvidiaBackend):
         )
 
     def measurements(self, folder: Path, version: str, gpu: Gpu | None) -> Path | None:
-        """Return the timing cache of this version on this kind of GPU."""
+        """The timing cache of this version on this kind of GPU."""
         if gpu is None or not self.timing_cache:
             return None
         return folder / f"tensorrt-{version}-{gpu.name.replace(' ', '_')}-{gpu.capability}.timing"

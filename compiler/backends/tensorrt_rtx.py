@@ -46,7 +46,7 @@ class TensorRTRTX(NvidiaBackend):
                 raise UsageError(what, where=where, fix=nearest(capability, CAPABILITIES))
 
     def targets(self, gpus: Gpus) -> tuple[str, ...]:
-        """Return the configured capabilities."""
+        """The configured capabilities."""
         return self.compute_capabilities or AMPERE_AND_LATER
 
     def building_problem(self, gpus: Gpus) -> str:
@@ -58,7 +58,7 @@ class TensorRTRTX(NvidiaBackend):
         )
 
     def building_gpu(self, gpus: Gpus) -> Gpu | None:
-        """Return the configured GPU where it is there."""
+        """The configured GPU; None where it is not there."""
         return next((gpu for gpu in gpus.found if gpu.index == self.device), None)
 
     def settings(self, request: BuildRequest) -> Settings:

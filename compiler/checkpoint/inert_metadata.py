@@ -27,7 +27,7 @@ class InertMapping:
     """Stands for dictionaries of other kinds: an empty one, which the pickle then fills."""
 
     def __new__(cls, *arguments: object, **options: object) -> dict[Any, Any]:  # type: ignore[misc]
-        """Return a plain dictionary."""
+        """An empty, plain dictionary."""
         return {}
 
 
@@ -64,6 +64,6 @@ _MAPPINGS = (
 
 
 def allowed() -> list[Any]:
-    """Return what a checkpoint may name beside tensors, as pairs that `torch.serialization.safe_globals` takes."""
+    """What a checkpoint may name beside tensors, as pairs that `torch.serialization.safe_globals` takes."""
     names = {**dict.fromkeys(_INERT, Inert), **dict.fromkeys(_MAPPINGS, InertMapping)}
     return [(stand_in, name) for name, stand_in in names.items()]

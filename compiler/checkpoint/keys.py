@@ -74,14 +74,14 @@ def adapt(weights: Mapping[str, Tensor], own: Collection[str]) -> Adapted:
 
 
 def without_training(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights as a network that is not known would have them: without wrappers, and what only training needs."""
+    """Weights as an unknown network would have them: without wrappers, and without what only training needs."""
     found = unwrapped(weights)
     renamed = {re.sub(r"^keypoint_head\.", "head.", key): tensor for key, tensor in found.items()}
     return {key: tensor for key, tensor in renamed.items() if not TRAINING_ONLY.match(key)}
 
 
 def unwrapped(weights: Mapping[str, Tensor], own: Collection[str] = ()) -> dict[str, Tensor]:
-    """Return weights without what a wrapper put before all of their keys, unless the network has it too."""
+    """Weights without what a wrapper put before all of their keys, unless the network has it too."""
     found = dict(weights)
     while not any(key in own for key in found):
         shared = next((prefix for prefix in WRAPPERS if all(_is_under(key, prefix) for key in found)), "")

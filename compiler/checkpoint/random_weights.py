@@ -17,7 +17,7 @@ PRIOR_LOGIT = math.log(0.01 / 0.99)
 
 
 def random_weights(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return deterministic weights for a network without a checkpoint.
+    """Deterministic weights for a network without a checkpoint.
 
     Every tensor depends on its key and shape alone. Kernels are scaled by their fan-in. Normalisations expect inputs of
     a variance near 1, and amplify: where an activation is all but linear, a network forgets its input.

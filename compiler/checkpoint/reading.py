@@ -26,7 +26,7 @@ is what it tests with, and the weights that it goes on training from as `ema_sta
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the weights in a `.pth` or `.safetensors` file, by the names that they have in it.
+    """The weights in a `.pth` or `.safetensors` file, by the names that they have in it.
 
     Args:
         path: A file with a state dict, alone or as a trainer saves it: under one of `WEIGHTS`.
@@ -141,6 +141,6 @@ def _is_weight(key: object, value: object, kind: type) -> bool:
 
 
 def _named(content: object, shown: int = 5) -> str:
-    """Return a few of a dictionary's keys; a hostile file's keys can be as long as all memory when they are written."""
+    """A few of a dictionary's keys; a hostile file's keys can be as long as all memory when they are written."""
     keys = [key if isinstance(key, str) else type(key).__name__ for key in content] if isinstance(content, dict) else []
     return f" with {', '.join(key[:80] for key in keys[:shown])}{', …' if len(keys) > shown else ''}" if keys else ""

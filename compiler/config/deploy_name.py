@@ -82,7 +82,7 @@ class Shape:
             )
 
     def with_default(self, usual: Sequence[int]) -> Shape:
-        """Return this shape with the model's own size filled in where none was given."""
+        """This shape with the model's own size filled in where none was given."""
         return self if self.usual else Shape(self.dynamic, tuple(usual))
 
     def __str__(self) -> str:

@@ -86,7 +86,7 @@ def find_class(target: str, base: type[T], where: str, kind: str = "") -> type[T
 
 
 def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
-    """Return the classes in a module that derive from `base`, by name.
+    """The classes in a module that derive from `base`, by name.
 
     Raises:
         ImportError: The module cannot be imported, or its name is none.
@@ -101,7 +101,7 @@ def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
-    """Return `value` as the type `hint`: anything, a scalar, an optional, a tuple, a mapping or a dataclass."""
+    """`value` as the type `hint`: anything, a scalar, an optional, a tuple, a mapping or a dataclass."""
     origin, parameters = get_origin(hint), get_args(hint)
     if hint is Any:
         return value

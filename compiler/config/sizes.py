@@ -30,13 +30,13 @@ class SizeRange:
         return self.smallest == self.largest
 
     def fit(self, *sides: int) -> Size:
-        """Return the smallest size in the range that holds `sides`; the largest where none does."""
+        """The smallest size in the range that holds `sides`; the largest where none does."""
         bounds = zip(sides, self.stride, self.smallest, self.largest, strict=True)
         return tuple(min(max(-(-side // stride) * stride, low), high) for side, stride, low, high in bounds)
 
     @classmethod
     def exactly(cls, size: Size) -> SizeRange:
-        """Return the range that holds one size only."""
+        """The range that holds one size only."""
         return cls(size, size, size, (1,) * len(size))
 
 
@@ -52,5 +52,5 @@ class InputSize:
 
 
 def size_text(size: Size) -> str:
-    """Return a size as deploy names write it: `640x640`."""
+    """A size as deploy names write it: `640x640`."""
     return "x".join(map(str, size))

@@ -109,7 +109,7 @@ def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def invalid(path: Path, why: str) -> CompileError:
-    """Return what is said of a file that is no ONNX file, or a damaged one."""
+    """What is said of a file that is no ONNX file, or a damaged one."""
     return CompileError(
         f"{path.name} is not a valid ONNX file", where=str(path), why=why, fix="export or copy it again"
     )

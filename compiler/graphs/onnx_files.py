@@ -67,7 +67,7 @@ class OnnxModelFile:
         return sum(math.prod(weight.dims) for weight in self.model.graph.initializer)
 
     def gathered(self) -> onnx.ModelProto:
-        """Return the model with all of its weights.
+        """The model with all of its weights.
 
         Raises:
             CompileError: It is not valid ONNX.
@@ -166,7 +166,7 @@ def _with_input_shapes(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimens
 
 
 def _inferred(model: onnx.ModelProto, renamed: Mapping[str, Dimension], varying: set[str]) -> onnx.ModelProto:
-    """Return the model with the shapes that follow from its inputs'; exporters' own may not be true of all inputs.
+    """The model with the shapes that follow from its inputs'; exporters' own may not be true of all inputs.
 
     What does not follow stays as it was declared for the outputs, unless it is called like what varies and is not.
     """

@@ -116,7 +116,7 @@ class Cache:
 
 
 def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the SHA-256 of every file below a folder, by its path relative to it."""
+    """The SHA-256 of every file below a folder, by its path relative to it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: file_digest(path) for name, path in names.items() if name not in exclude}
@@ -135,7 +135,7 @@ def _whole(folder: Path) -> Finished | None:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes below a folder; none where another process is removing it."""
+    """How many bytes lie below a folder; none where another process is removing it."""
     try:
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     except OSError:
@@ -143,7 +143,7 @@ def _size(folder: Path) -> int:
 
 
 def _last_use(done: Path) -> float:
-    """Return when a stage was used; long ago where another process is removing it."""
+    """When a stage was last used; long ago where another process is removing it."""
     try:
         return done.stat().st_mtime
     except OSError:

@@ -57,7 +57,7 @@ class Pairing:
     undecided: tuple[Booleans, Booleans]
 
     def unpaired(self) -> tuple[Booleans, Booleans]:
-        """Return, for each list, which of its detections the other lacks and should not."""
+        """For each list, which of its detections the other lacks and should not."""
         first, second = (~undecided for undecided in self.undecided)
         for one, other in self.pairs:
             first[one] = second[other] = False

@@ -21,7 +21,7 @@ WIDTH_OF_FILES = 160
 
 
 def console() -> Console:
-    """Return the terminal; text that goes to a file is not folded at 80 columns."""
+    """The terminal; text that goes to a file is not folded at 80 columns."""
     return Console() if sys.stdout.isatty() else Console(width=WIDTH_OF_FILES)
 
 

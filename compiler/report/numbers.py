@@ -6,17 +6,17 @@ KILO = 1024
 
 
 def seconds_text(seconds: float) -> str:
-    """Return seconds to a precision that a reader can use."""
+    """Seconds to a precision that a reader can use."""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def error_text(error: float) -> str:
-    """Return an error as a power of ten; an exact zero is written `0`."""
+    """An error as a power of ten; an exact zero is written `0`."""
     return "0" if error == 0 else f"{error:.1e}"
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes in the unit that suits it."""
+    """A number of bytes in the unit that suits it."""
     for unit in ("B", "KiB", "MiB"):
         if size < KILO:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

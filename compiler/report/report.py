@@ -102,7 +102,7 @@ class Report:
         return "; ".join([*broken, self.unproven] if self.unproven else broken)
 
     def outcome(self, bundle: Path, *, up_to_date: bool = False) -> Outcome:
-        """Return the report as the end of a run."""
+        """The report as the end of a run."""
         return Outcome(
             model=self.model,
             name=self.name,
@@ -116,7 +116,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able form."""
+        """A JSON-able form of the report."""
         values = {"version": VERSION, **asdict(self)}
         values["proofs"] = [proof.to_dict() for proof in self.proofs]
         values["ledger"] = [entry.to_dict() for entry in self.ledger]
@@ -170,7 +170,7 @@ def write_report(folder: Path, report: Report) -> None:
 
 
 def render(folder: Path, report: Report) -> str:
-    """Return the report as one self-contained page."""
+    """The report as one self-contained page."""
     import jinja2
     import yaml
 

@@ -64,18 +64,18 @@ class Predictor:
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Return the raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
+        """The raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
         return self.task.infer(batch_runner(self.task, self.session.run, self.engine, self.largest_batch), tensors)
 
     def draw(self, source: Source, results: list[Any]) -> NDArray[np.uint8]:
-        """Return a picture of the source, BGR, with the results drawn on it."""
+        """A picture of the source, BGR, with the results drawn on it."""
         return self.task.draw(self.task.read(source), results)
 
 
 def batch_runner(
     task: AnyTask, run: Callable[[Tensors], Tensors], engine: Engine, largest_batch: int
 ) -> Callable[[Tensors], Tensors]:
-    """Return a way to run any number of items; where the task's inputs do not count items, they run as they are."""
+    """A way to run any number of items; where the task's inputs do not count items, they run as they are."""
     return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 

@@ -52,7 +52,7 @@ class Word:
     character_scores: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the word as JSON can hold it: its fields, with arrays as lists."""
+        """The word as JSON can hold it: its fields, with arrays as lists."""
         return {
             "polygon": self.polygon.tolist(),
             "text": self.text,
@@ -87,7 +87,7 @@ class TextSpotter:
             )
 
     def __call__(self, image: str | PathLike[str] | NDArray[Any]) -> list[Word]:
-        """Return the words in an image, in the detector's order.
+        """The words in an image, in the detector's order.
 
         Args:
             image: A file, or a BGR uint8 array `[h, w, 3]`.
@@ -104,7 +104,7 @@ class TextSpotter:
         ]
 
     def draw(self, image: str | PathLike[str] | NDArray[Any], words: Sequence[Word]) -> Image:
-        """Return a copy of an image, BGR, with the words outlined and written above their outlines."""
+        """A copy of an image, BGR, with the words outlined and written above their outlines."""
         canvas = read_image(image).copy()
         thickness = max(1, round(max(canvas.shape[:2]) / 500))
         for index, word in enumerate(words):
@@ -116,7 +116,7 @@ class TextSpotter:
         return canvas
 
     def _read(self, crops: Sequence[Image]) -> list[Text]:
-        """Return what is written in each crop; one that is higher than wide is also read on its side."""
+        """What is written in each crop; one that is higher than wide is also read on its side."""
         turned = [
             (item, np.ascontiguousarray(np.rot90(crop, turn)))
             for item, crop in enumerate(crops)
@@ -129,7 +129,7 @@ class TextSpotter:
         return [best[item] for item in range(len(crops))]
 
     def _recognized(self, crops: Sequence[Image]) -> list[Text]:
-        """Return the text of each crop; crops share a batch only with those of the same width.
+        """The text of each crop; crops share a batch only with those of the same width.
 
         What crops are padded with to the width of others changes what is read in them, if ever so little.
         """
@@ -154,7 +154,7 @@ def open_spotter(detector: str | PathLike[str], recognizer: str | PathLike[str])
 
 
 def cut_out(image: Image, polygon: Floats) -> Image:
-    """Return the smallest rectangle around a polygon, with MMOCR's margins, turned upright by at most 45 degrees.
+    """The smallest rectangle around a polygon, with MMOCR's margins, turned upright by at most 45 degrees.
 
     MMOCR cuts out the upright rectangle around the polygon: where the word is upright, the two differ by a fraction of
     a pixel. What lies beyond the image repeats its edge.
@@ -182,7 +182,7 @@ def cut_out(image: Image, polygon: Floats) -> Image:
 
 
 def reading_order(corners: Floats) -> Floats:
-    """Return a rectangle's corners clockwise, from that which is the upper left after a turn of at most 45 degrees.
+    """A rectangle's corners clockwise, from that which is the upper left after a turn of at most 45 degrees.
 
     Args:
         corners: `[4, 2]`, in the order of the edges, in either direction.

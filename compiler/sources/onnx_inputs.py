@@ -23,7 +23,7 @@ _LIKELY_SIDE = {4: 224}
 
 
 def input_texts(file: OnnxModelFile, config: CompileConfig) -> dict[str, str]:
-    """Return a file's inputs as `InputSpec.parse` reads them; the first axis is `n` where it counts items.
+    """A file's inputs as `InputSpec.parse` reads them; the first axis is `n` where it counts items.
 
     Raises:
         UsageError: A length is left open or is another than the file's, or the file takes another batch.
@@ -155,7 +155,7 @@ def _dtype(value: onnx.ValueInfoProto, what: str, file: OnnxModelFile) -> str:
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[Dimension, ...]:
-    """Return the lengths of a value's axes: a name where the file leaves one open."""
+    """The lengths of a value's axes: a name where the file leaves one open."""
     dimensions = value.type.tensor_type.shape.dim
     return tuple(d.dim_value if d.dim_value > 0 else d.dim_param or "?" for d in dimensions)
 
@@ -165,7 +165,7 @@ def _described(dtype: str, shape: tuple[Dimension, ...]) -> str:
 
 
 def _example(name: str, shape: tuple[Dimension, ...]) -> str:
-    """Return what to type for an input, with likely lengths where they are open."""
+    """What to type for an input, with likely lengths where they are open."""
     side = _LIKELY_SIDE.get(len(shape), 16)
     first = [1 if isinstance(length, str) else length for length in shape[:1]]
     rest = [side if isinstance(length, str) else length for length in shape[1:]]

@@ -42,7 +42,7 @@ class Crops:
         ]
 
     def matrices(self) -> list[NDArray[np.float64]]:
-        """Return, for each region, the `[2, 3]` affine matrix from the image to the crop."""
+        """For each region, the `[2, 3]` affine matrix from the image to the crop."""
         if self.use_udp:
             return self._unbiased_matrices()
         width, height = self.size

@@ -84,7 +84,7 @@ def _checked(changed: onnx.ModelProto, model: onnx.ModelProto, rewriter: GraphRe
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with its large weights as inputs: checking and shape inference need no more of them."""
+    """The model with its large weights as inputs: checking and shape inference need no more of them."""
     light = onnx.ModelProto(**{field.name: value for field, value in model.ListFields() if field.name != "graph"})
     for field, value in model.graph.ListFields():
         if field.name == "initializer":

@@ -12,12 +12,12 @@ from rewriters.errors import RewriterError
 
 
 def detached_copy(arguments: Any) -> Any:
-    """Return the arguments with every tensor copied, so that an operation in place cannot reach the originals."""
+    """The arguments with every tensor copied, so that an operation in place cannot reach the originals."""
     return pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), arguments)
 
 
 def max_absolute_error(expected: Any, actual: Any) -> float:
-    """Return the largest difference between two outputs: equal infinities, and NaN beside NaN, count as no difference.
+    """The largest difference between two outputs: equal infinities, and NaN beside NaN, count as no difference.
 
     Raises:
         RewriterError: The outputs have another structure or other shapes.

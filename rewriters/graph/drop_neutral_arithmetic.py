@@ -33,7 +33,7 @@ def drop_neutral_arithmetic(call: Call, graph: gs.Graph) -> list[str] | Skip:
 
 
 def _unchanged(node: gs.Node) -> gs.Tensor | None:
-    """Return the input that a node gives as it is; None where it changes it, or spreads it over a larger shape."""
+    """The input that a node gives as it is; None where it changes it, or spreads it over a larger shape."""
     for index in (1, 0) if node.op in COMMUTATIVE else (1,):
         values, source = constant_input(node, index), node.inputs[1 - index]
         if values is None or not (values == NEUTRAL[node.op]).all():

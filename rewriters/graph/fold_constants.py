@@ -55,7 +55,7 @@ def _is_foldable(node: gs.Node, graph: gs.Graph) -> bool:
 
 
 def _evaluated(node: gs.Node, graph: gs.Graph) -> list[np.ndarray]:
-    """Return what a node makes of its constant inputs."""
+    """What a node makes of its constant inputs."""
     names = [f"output_{index}" for index, _ in enumerate(node.outputs)]
     alone = gs.Node(node.op, attrs=node.attrs, inputs=list(node.inputs), outputs=[gs.Variable(name) for name in names])
     model = gs.export_onnx(gs.Graph([alone], outputs=alone.outputs, opset=graph.opset), do_type_check=False)

@@ -54,7 +54,7 @@ def fold_scalar_multiplications(call: Call, graph: gs.Graph) -> list[str] | Skip
 
 
 def _scalar_factor(node: gs.Node) -> float | None:
-    """Return what the node multiplies its only variable input by; None for any other node."""
+    """What the node multiplies its only variable input by; None for any other node."""
     if node.op not in {"Mul", "Div"} or len(node.inputs) != 2:
         return None
     index = _variable_index(node)
@@ -70,7 +70,7 @@ def _scalar_factor(node: gs.Node) -> float | None:
 
 
 def _pushed_forward(tensor: gs.Tensor, factor: float, outputs: set[int]) -> list[Rescaling] | None:
-    """Return the constants that have to change if `tensor` loses `factor`; None when it cannot be made up for."""
+    """The constants that have to change if `tensor` loses `factor`; None when it cannot be made up for."""
     rescalings: list[Rescaling] = []
     while len(tensor.outputs) == 1 and id(tensor) not in outputs:
         node = tensor.outputs[0]
@@ -92,7 +92,7 @@ def _pushed_forward(tensor: gs.Tensor, factor: float, outputs: set[int]) -> list
 
 
 def _absorbed(node: gs.Node, position: int, factor: float) -> Rescaling | None:
-    """Return how a node makes up for the factor with its own constant, if it can."""
+    """How a node makes up for the factor with its own constant, if it can."""
     if node.op in LINEAR_WITH_WEIGHT and position == 0 and _constant(node, 1) is not None:
         return Rescaling(node, 1, factor)
     if node.op == "Mul" and _constant(node, 1 - position) is not None:
@@ -103,7 +103,7 @@ def _absorbed(node: gs.Node, position: int, factor: float) -> Rescaling | None:
 
 
 def _passed(node: gs.Node, position: int, factor: float) -> tuple[float, list[Rescaling]] | None:
-    """Return the factor behind a node that scaling commutes with, and the constants within it that have to change."""
+    """The factor behind a node that scaling commutes with, and the constants within it that have to change."""
     if (node.op in MOVES_VALUES and position == 0) or node.op in {"MatMul", "Mul"}:
         return factor, []
     if node.op == "Div":

@@ -72,7 +72,7 @@ def fuse_nms(call: Call, graph: gs.Graph) -> list[str] | Skip:
 
 
 def _tail_of(suppression: gs.Node, graph: gs.Graph) -> Match | None:
-    """Return what the pattern stands for where it ends with the detections of this node; None if it does not."""
+    """What the pattern stands for where it ends with the detections of this node; None if it does not."""
     for join in [node for node in graph.nodes if node.op == "Concat"]:
         match = Match(graph.opset)
         if match.add(NativeTail.dets, join.outputs[0]) and any(node is suppression for node in match.nodes):
@@ -81,7 +81,7 @@ def _tail_of(suppression: gs.Node, graph: gs.Graph) -> Match | None:
 
 
 def _with_labels(match: Match) -> Match | None:
-    """Return a match of the detections with the labels added; None if there are none."""
+    """A match of the detections with the labels added; None if there are none."""
     for user in match.tensors[NativeTail.is_found].outputs:
         tried = match.copy()
         if tried.add(NativeTail.labels, user.outputs[0]):
@@ -90,7 +90,7 @@ def _with_labels(match: Match) -> Match | None:
 
 
 def _obstacle(node: gs.Node, match: Match | None, graph: gs.Graph) -> str:
-    """Return why a suppression cannot be fused; nothing if it can."""
+    """Why a suppression cannot be fused; nothing if it can."""
     if attribute(node, "center_point_box", graph.opset) != 0:
         return "its boxes are given by their centres"
     if any(constant_input(node, index) is None for index in (2, 3, 4)):

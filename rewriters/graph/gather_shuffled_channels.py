@@ -55,7 +55,7 @@ def gather_shuffled_channels(call: Call, graph: gs.Graph) -> list[str] | Skip:
 
 
 def _shuffle(node: gs.Node, graph: gs.Graph) -> Shuffle | None:
-    """Return the shuffle that begins at a node, if one does."""
+    """The shuffle that begins at a node, if one does."""
     transpose = _only_user(node.outputs[0], "Transpose", graph) if node.op == "Reshape" else None
     last = _only_user(transpose.outputs[0], "Reshape", graph) if transpose is not None else None
     if transpose is None or last is None:
@@ -72,7 +72,7 @@ def _shuffle(node: gs.Node, graph: gs.Graph) -> Shuffle | None:
 
 
 def _parts(shuffle: Shuffle, graph: gs.Graph) -> list[tuple[gs.Variable, NDArray[np.int64]]]:
-    """Return what is made of a shuffle, each with its channels in the source: the parts of a split, or all in one."""
+    """What is made of a shuffle, each with its channels in the source: the parts of a split, or all in one."""
     split = _only_user(shuffle.result, "Split", graph)
     if split is None or split.attrs.get("axis", 0) != CHANNELS:
         return [(shuffle.result, shuffle.order)]
@@ -87,7 +87,7 @@ def _parts(shuffle: Shuffle, graph: gs.Graph) -> list[tuple[gs.Variable, NDArray
 
 
 def _only_user(tensor: gs.Tensor, operator: str, graph: gs.Graph) -> gs.Node | None:
-    """Return the node of this operator that alone uses a tensor, if one does."""
+    """The node of this operator that alone uses a tensor, if one does."""
     if len(tensor.outputs) != 1 or is_output(tensor, graph):
         return None
     user = tensor.outputs[0]
@@ -95,7 +95,7 @@ def _only_user(tensor: gs.Tensor, operator: str, graph: gs.Graph) -> gs.Node | N
 
 
 def _beside_batch(tensor: gs.Tensor) -> list[int] | None:
-    """Return the dimensions but the first; None where one is unknown.
+    """The dimensions but the first; None where one is unknown.
 
     A reshape that keeps these keeps the first too.
     """

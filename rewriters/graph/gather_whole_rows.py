@@ -37,7 +37,7 @@ def gather_whole_rows(call: Call, graph: gs.Graph) -> list[str] | Skip:
 
 
 def _row_index(node: gs.Node) -> gs.Tensor | None:
-    """Return the indices, `[b, k, 1, ...]`, that are repeated for whole rows of data `[b, n, ...]`; None if not so."""
+    """The indices, `[b, k, 1, ...]`, that are repeated for whole rows of data `[b, n, ...]`; None if not so."""
     data, index = node.inputs
     if node.attrs.get("axis", 0) != 1 or not index.inputs or index.inputs[0].op != "Expand":
         return None

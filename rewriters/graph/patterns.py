@@ -60,7 +60,7 @@ class Match:
         self.nodes: list[gs.Node] = []
 
     def copy(self) -> Match:
-        """Return another match that has found the same so far."""
+        """Another match that has found the same so far."""
         other = Match(self.opset)
         other.tensors, other.nodes = dict(self.tensors), list(self.nodes)
         return other
@@ -88,7 +88,7 @@ class Match:
 
 
 def attribute(node: gs.Node, name: str, opset: int) -> Any:
-    """Return an attribute of a node of a standard operator, or its default; None where it has neither."""
+    """An attribute of a node of a standard operator, or the attribute's default; None where it has neither."""
     if name in node.attrs:
         return node.attrs[name]
     known = onnx.defs.get_schema(node.op, opset).attributes

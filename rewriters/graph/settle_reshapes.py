@@ -48,7 +48,7 @@ def _is_known(shape: Sequence[int | str | None] | None) -> bool:
 
 
 def _target(source: Sequence[int | str | None] | None, result: Sequence[int | str | None] | None) -> list[int] | None:
-    """Return a constant target that gives the result's shape; None where two dimensions would have to be worked out."""
+    """A constant target that gives the result's shape; None where two dimensions would have to be worked out."""
     if source is None or result is None:
         return None
     target = [_settled(source, position, length) for position, length in enumerate(result)]

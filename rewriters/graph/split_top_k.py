@@ -46,7 +46,7 @@ def split_top_k(call: Call, graph: gs.Graph) -> list[str] | Skip:
 
 
 def _obstacle(node: gs.Node, bound: float, graph: gs.Graph) -> str:
-    """Return why a node cannot be split; nothing if it can."""
+    """Why a node cannot be split; nothing if it can."""
     if bound == UNKNOWN:
         return "the graph does not say how large K can be"
     if _rounds(bound) > MOST_ROUNDS:
@@ -60,7 +60,7 @@ def _obstacle(node: gs.Node, bound: float, graph: gs.Graph) -> str:
 
 
 def _bound(tensor: gs.Tensor) -> float:
-    """Return the largest number that a tensor can hold, as far as the graph says."""
+    """The largest number that a tensor can hold, as far as the graph says."""
     if isinstance(tensor, gs.Constant):
         return float(tensor.values.max())
     maker = tensor.inputs[0] if tensor.inputs else None

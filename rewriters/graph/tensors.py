@@ -24,12 +24,12 @@ def use_instead(tensor: gs.Tensor, replacement: gs.Tensor) -> None:
 
 
 def constant_input(node: gs.Node, index: int) -> np.ndarray | None:
-    """Return the values of an input; None where it varies, or is not given."""
+    """The values of an input; None where it varies, or is not given."""
     tensor = node.inputs[index] if index < len(node.inputs) else None
     return tensor.values if isinstance(tensor, gs.Constant) else None
 
 
 def name_of(node: gs.Node) -> str:
-    """Return the name by which the ledger tells a node: its own, or its first output's."""
+    """The name by which the ledger tells a node: its own, or its first output's."""
     name: str = node.name or node.outputs[0].name
     return name

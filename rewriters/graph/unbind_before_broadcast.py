@@ -49,7 +49,7 @@ def unbind_before_broadcast(call: Call, graph: gs.Graph) -> list[str] | Skip:
 
 
 def _arithmetic_after(node: gs.Node) -> list[gs.Node]:
-    """Return the element-wise nodes with a constant that follow one another from the node on."""
+    """The element-wise nodes with a constant that follow one another from the node on."""
     chain: list[gs.Node] = []
     tensor, rank = node.outputs[0], len(node.outputs[0].shape)
     while len(tensor.outputs) == 1 and tensor.outputs[0].op in ELEMENTWISE:
@@ -64,7 +64,7 @@ def _arithmetic_after(node: gs.Node) -> list[gs.Node]:
 
 
 def _parts(tensor: gs.Variable, axis: int, graph: gs.Graph) -> list[Part] | None:
-    """Return the parts that a stacked tensor is taken apart into; None when it is also used as a whole."""
+    """The parts that a stacked tensor is taken apart into; None when it is also used as a whole."""
     if any(tensor is output for output in graph.outputs) or not tensor.outputs:
         return None
     parts = [_part(consumer, tensor, axis) for consumer in tensor.outputs]
@@ -97,7 +97,7 @@ def _unit_slice(starts: list[int] | None, ends: list[int] | None, length: int, t
 
 
 def _recomputed(source: gs.Variable, chain: list[gs.Node], part: Part, axis: int) -> list[gs.Node]:
-    """Return the chain again for one part; its last node takes over the part's tensor."""
+    """The chain again, for one part; its last node takes over the part's tensor."""
     nodes = []
     tensor = source
     for node in chain:
@@ -114,7 +114,7 @@ def _recomputed(source: gs.Variable, chain: list[gs.Node], part: Part, axis: int
 
 
 def _at(constant: gs.Constant, position: int, axis: int, stacked: gs.Variable, name: str) -> gs.Constant:
-    """Return what a constant holds at one position of the stacked axis."""
+    """What a constant holds at one position of the stacked axis."""
     # Broadcasting lines shapes up from the right.
     own_axis = axis - (len(stacked.shape) - constant.values.ndim)
     if own_axis < 0:
@@ -131,6 +131,6 @@ def _integers(node: gs.Node, index: int) -> list[int] | None:
 
 
 def _axis(node: gs.Node, index: int, rank: int) -> int | None:
-    """Return the one axis that an input of the node names, counted from the front."""
+    """The one axis that an input of the node names, counted from the front."""
     axes = _integers(node, index)
     return axes[0] % rank if axes is not None and len(axes) == 1 else None

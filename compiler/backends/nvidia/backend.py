@@ -70,11 +70,11 @@ class NvidiaBackend(Backend):
 
     @abstractmethod
     def building_problem(self, gpus: Gpus) -> str:
-        """Return why the library, which is installed, cannot build an engine with these GPUs; empty where it can."""
+        """Why the library, which is installed, cannot build an engine with these GPUs; empty where it can."""
 
     @abstractmethod
     def building_gpu(self, gpus: Gpus) -> Gpu | None:
-        """Return the GPU that engines are built on; None for none.
+        """The GPU that engines are built on; None for none.
 
         Raises:
             CompileError: The library needs one, and the configured one is not there.
@@ -82,10 +82,10 @@ class NvidiaBackend(Backend):
 
     @abstractmethod
     def targets(self, gpus: Gpus) -> tuple[str, ...]:
-        """Return the compute capabilities that engines are built for, such as `SM86`; none where that is unknown."""
+        """The compute capabilities that engines are built for, such as `SM86`; none where that is unknown."""
 
     def settings(self, request: BuildRequest) -> Settings:
-        """Return what `build_engine.py` needs to know.
+        """What `build_engine.py` needs to know.
 
         Raises:
             UsageError: A profile does not go with the Program.
@@ -107,7 +107,7 @@ class NvidiaBackend(Backend):
         )
 
     def measurements(self, folder: Path, version: str, gpu: Gpu | None) -> Path | None:
-        """Return the file that the library keeps its measurements in between builds; None for none."""
+        """The file that the library keeps its measurements in between builds; None for none."""
         return None
 
     def probe(self) -> Probe:
@@ -207,7 +207,7 @@ class NvidiaBackend(Backend):
 
 
 def without_plugins(program: Program) -> bytes:
-    """Return a Program's file without definitions of what the library has plugins for: its parser would prefer them."""
+    """A Program's file without definitions of what the library has plugins for: its parser would prefer them."""
     import onnx
 
     model = onnx.load(program.path)
@@ -218,5 +218,5 @@ def without_plugins(program: Program) -> bytes:
 
 
 def first_version(distributions: Sequence[str]) -> str:
-    """Return the version of the first of these distributions that is installed; empty where none is."""
+    """The version of the first of these distributions that is installed; empty where none is."""
     return next(filter(None, map(installed_version, distributions)), "")

@@ -83,11 +83,11 @@ class Log:
             print(f"{severity:8} {text}", file=self._file, flush=True)
 
     def of(self, *severities: str) -> list[str]:
-        """Return the messages of some severities."""
+        """The messages of some severities."""
         return [text for severity, text in self._messages if severity in severities]
 
     def listener(self, trt: Any) -> Any:
-        """Return what the library talks to, and let it tell this log."""
+        """What the library talks to, which tells this log from now on."""
         logger = the_logger(trt)
         logger.told = self
         return logger
@@ -95,7 +95,7 @@ class Log:
 
 @functools.cache
 def the_logger(trt: Any) -> Any:
-    """Return the library's logger: it keeps its first one while anything of it lives, and ignores all others."""
+    """The library's logger: it keeps its first one while anything of it lives, and ignores all others."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def log(self, severity: Any, text: str) -> None:
@@ -140,7 +140,7 @@ class Progress:
             self.interruption = error
 
     def _done(self, parent: str | None) -> float:
-        """Return the share of a phase's current step that the phases within it have done."""
+        """The share of a phase's current step that the phases within it have done."""
         inside = [(name, steps, done) for name, (above, steps, done) in self._phases.items() if above == parent]
         return max((min((done + self._done(name)) / steps, 1.0) for name, steps, done in inside), default=0.0)
 
@@ -148,7 +148,7 @@ class Progress:
 def build(
     trt: Any, program: Path, settings: Settings, log: Log, report: Report, timing_cache: bytes | None
 ) -> tuple[Any, dict[str, Any], bytes]:
-    """Return the engine of an ONNX file, what is known of it, and the library's measurements for the next build.
+    """The engine of an ONNX file, what is known of it, and the library's measurements for the next build.
 
     Args:
         trt: The library: the module `tensorrt` or `tensorrt_rtx`.
@@ -203,7 +203,7 @@ def parse(trt: Any, network: Any, logger: Any, program: Path) -> None:
 
 
 def configure(trt: Any, builder: Any, settings: Settings) -> Any:
-    """Return the library's own form of the settings."""
+    """The library's own form of the settings."""
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the engine can be inspected by layer
     if not settings.tf32:
@@ -236,7 +236,7 @@ def configure(trt: Any, builder: Any, settings: Settings) -> Any:
 
 
 def layers(network: Any) -> list[dict[str, str]]:
-    """Return the name, the type and the precision of each layer of a network."""
+    """The name, the type and the precision of each layer of a network."""
     found = map(network.get_layer, range(network.num_layers))
     described = [(layer.name, layer.type.name, layer.get_output(0).dtype.name) for layer in found if layer.num_outputs]
     return [dict(zip(("name", "type", "precision"), texts, strict=True)) for texts in described]
@@ -268,7 +268,7 @@ def main() -> int:
 
 
 def read_command_line() -> argparse.Namespace:
-    """Return the options; a wrong one ends the program with status 2."""
+    """The options of the command line; a wrong one ends the program with status 2."""
     here = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument

@@ -67,7 +67,7 @@ def run_script(script: Path, arguments: Sequence[str], gpu: Gpu | None, report: 
 
 
 def _as_the_driver_counts(gpu: Gpu) -> str:
-    """Return what shows a process this GPU alone, also where this process itself sees only some of them."""
+    """What shows a process this GPU alone, also where this process itself sees only some of the GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",")[gpu.index] if visible else str(gpu.index)
 

@@ -46,7 +46,7 @@ class Gpus:
     problem: str = ""
 
     def at(self, index: int) -> Gpu:
-        """Return a GPU by its index.
+        """The GPU that has this index.
 
         Raises:
             CompileError: There is none.
@@ -88,7 +88,7 @@ def load_cuda() -> Any:
 
 
 def checked(cuda: Any, result: tuple[Any, ...]) -> Any:
-    """Return what a call of the CUDA runtime returned beside its status.
+    """What a call of the CUDA runtime returned beside its status.
 
     Raises:
         CompileError: The status says that it failed.
@@ -114,7 +114,7 @@ class DeviceBuffer:
         self.pointer = 0
 
     def reserve(self, size: int) -> int:
-        """Return the address of at least `size` bytes; what they held before is lost where the memory had to grow."""
+        """The address of at least `size` bytes; what they held before is lost where the memory had to grow."""
         size = max(size, 1)  # an empty tensor needs an address too
         if size > self._size:
             self._free()
@@ -131,7 +131,7 @@ class DeviceBuffer:
         return pointer
 
     def download(self, shape: tuple[int, ...], dtype: str, stream: Any) -> NDArray[Any]:
-        """Return an array that is filled from the GPU once the stream has come this far."""
+        """An array that is filled from the GPU once the stream has come this far."""
         array = np.empty(shape, dtype)
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         checked(self._cuda, self._cuda.cudaMemcpyAsync(array.ctypes.data, self.pointer, array.nbytes, kind, stream))

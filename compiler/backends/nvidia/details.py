@@ -15,7 +15,7 @@ DETAILS_FILE = "engine_details.json"
 
 
 def read_details(engine: Engine) -> dict[str, Any]:
-    """Return the details of an engine.
+    """The details of an engine.
 
     Raises:
         CompileError: They are missing, or say nothing of the library.
@@ -51,7 +51,7 @@ def check_version(engine: Engine, details: dict[str, Any], library: str, install
 
 
 def inspect(trt: Any, engine: Engine, gpu: Gpu) -> Any:
-    """Return what the library tells of an engine's own layers; None where this GPU cannot open it."""
+    """What the library tells of an engine's own layers; None where this GPU cannot open it."""
     cuda = load_cuda()
     checked(cuda, cuda.cudaSetDevice(gpu.index))
     opened = new_runtime(trt, Log()).deserialize_cuda_engine(engine.path.read_bytes())

@@ -45,7 +45,7 @@ class Scope:
     fixed_inputs: frozenset[str]
 
     def entered(self, graph: GraphProto) -> Scope:
-        """Return what is known within a graph that stands here."""
+        """What is known within a graph that stands here."""
         makers = {name: node for node in graph.node for name in node.output}
         ports = (*graph.input, *graph.output, *graph.value_info)
         weights = {weight.name: weight for weight in graph.initializer}
@@ -129,11 +129,11 @@ class Place:
         return index < len(self.node.output) and bool(self.node.output[index])
 
     def bound(self, index: int) -> float:
-        """Return the largest number that an input can hold, as far as the graph says; `UNKNOWN` where it does not."""
+        """The largest number that an input can hold, as far as the graph says; `UNKNOWN` where it does not."""
         return _bound(self._input(index), self.scope)
 
     def attribute(self, name: str) -> tuple[Any, ...]:
-        """Return the values of an attribute, or of its default; none where it has neither."""
+        """The values of an attribute, or of its default; none where it has neither."""
         import onnx
 
         given: AttributeProto | None = next((item for item in self.node.attribute if item.name == name), None)

@@ -11,7 +11,7 @@ from compiler.errors import UsageError
 
 
 def for_batch(profile: Profile, batch: int, program: Program) -> Profile:
-    """Return a profile with one batch only."""
+    """A copy of a profile that takes this batch alone."""
     batched = {spec.name: [size == "batch" for size in spec.shape] for spec in program.inputs}
 
     def fixed(shapes: Mapping[str, Size]) -> dict[str, Size]:
@@ -45,7 +45,7 @@ def check_profiles(program: Program, profiles: Sequence[Profile]) -> None:
 
 
 def _problem(spec: TensorSpec, sizes: Sequence[Size]) -> str:
-    """Return what is wrong with the smallest, usual and largest shape of an input; empty where nothing is."""
+    """What is wrong with the smallest, usual and largest shape of an input; empty where nothing is."""
     if any(len(size) != len(spec.shape) for size in sizes):
         return f"a shape has not {len(spec.shape)} dimensions"
     for smallest, usual, largest, dimension in zip(*sizes, spec.shape, strict=True):

@@ -14,7 +14,7 @@ PLACEHOLDER = "SETTINGS = Settings()\n"
 
 
 def build_script(settings: Settings) -> str:
-    """Return `build_engine.py` for one Program: what the backend builds with, the settings written into it.
+    """`build_engine.py` for one Program: what the backend builds with, the settings written into it.
 
     It reads `end2end.onnx` beside it and writes `end2end.engine` and `engine_details.json`; the names can be given.
     """

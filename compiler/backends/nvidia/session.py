@@ -60,7 +60,7 @@ class NvidiaSession:
         ]
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Return the outputs by name, for inputs by name.
+        """The outputs by name, for inputs by name.
 
         Raises:
             CompileError: No profile of the engine takes these shapes, or it fails.
@@ -89,7 +89,7 @@ class NvidiaSession:
 
 
 def new_runtime(trt: Any, log: Log, dla_core: int | None = None) -> Any:
-    """Return what the library opens engines with."""
+    """What the library opens engines with."""
     runtime = trt.Runtime(log.listener(trt))
     runtime.engine_host_code_allowed = True  # version-compatible engines bring the code that runs them
     if dla_core is not None:
@@ -109,7 +109,7 @@ def refit(trt: Any, engine: Any, logger: Any, weights: Path) -> None:
 
 
 def matching_profile(profiles: Sequence[Mapping[str, Range]], shapes: Shapes) -> int:
-    """Return the profile that takes these shapes, and of several the one whose usual shapes are nearest.
+    """The profile that takes these shapes, or of several the one whose usual shapes are nearest.
 
     Args:
         profiles: The ranges of each, by input.
@@ -151,7 +151,7 @@ def matching_profile(profiles: Sequence[Mapping[str, Range]], shapes: Shapes) ->
 
 
 def output_allocator(trt: Any, buffers: Mapping[str, DeviceBuffer]) -> Any:
-    """Return what gives the library memory for outputs, whose shapes may be known only while it runs."""
+    """What gives the library memory for outputs, whose shapes may be known only while it runs."""
 
     class OutputAllocator(trt.IOutputAllocator):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -46,7 +46,7 @@ class Format:
         return {"fp16": "tensor(float16)", "bf16": "tensor(bfloat16)"}[self.name]
 
     def round(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Return what is left of fp32 values in this format, as fp32."""
+        """What is left of fp32 values in this format, as fp32."""
         with np.errstate(over="ignore"):
             return values.astype(self.dtype).astype(np.float32)
 
@@ -57,7 +57,7 @@ FORMATS = {number_format.name: number_format for number_format in (FP16, BF16)}
 
 
 def find_format(name: str) -> Format:
-    """Return a format by its name.
+    """The format that has this name.
 
     Raises:
         UsageError: There is no such format.

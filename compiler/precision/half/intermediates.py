@@ -22,7 +22,7 @@ Values = NDArray[np.float64]
 
 
 def intermediate(node: onnx.NodeProto, inputs: list[NDArray[Any]]) -> Values:
-    """Return the largest in magnitude of what a node computes inside: one sum for every value that it sums up to.
+    """The largest in magnitude of what a node computes inside: one sum for every value that it sums up to.
 
     Args:
         node: Its operator is one of `INTERMEDIATES`.
@@ -39,7 +39,7 @@ def intermediate(node: onnx.NodeProto, inputs: list[NDArray[Any]]) -> Values:
 
 
 def _given(attributes: Attributes, inputs: list[NDArray[Any]]) -> Axes:
-    """Return the axes of a reduction, an attribute or, in newer operator sets, an input; none at all means all."""
+    """The axes of a reduction, an attribute or, in newer operator sets, an input; none at all means all."""
     axes = attributes.get("axes", inputs[1].tolist() if len(inputs) > 1 else ())
     if not axes and attributes.get("noop_with_empty_axes"):
         return ()
@@ -60,7 +60,7 @@ def _spatial(attributes: Attributes, inputs: list[NDArray[Any]]) -> Axes:
 
 
 def _channels_and_spatial(attributes: Attributes, inputs: list[NDArray[Any]]) -> Axes:
-    """Return an upper bound of what a group of channels covers."""
+    """All axes but the first: an upper bound of what a group of channels covers."""
     return tuple(range(1, inputs[0].ndim))
 
 

@@ -42,7 +42,7 @@ class Magnitude:
         return cls(float(magnitudes.max(initial=0.0)), float(positive.min(initial=math.inf)))
 
     def joined(self, other: Magnitude) -> Magnitude:
-        """Return the range that holds both."""
+        """The range that holds both."""
         return Magnitude(max(self.largest, other.largest), min(self.smallest, other.smallest))
 
 
@@ -111,7 +111,7 @@ def _divisors(wiring: HalfWiring) -> Iterator[str]:
 
 
 def _measuring(wiring: HalfWiring, names: Sequence[str], read: Sequence[str]) -> onnx.ModelProto:
-    """Return a model that measures itself, so that a whole network's activations need not be in memory at once."""
+    """A model that measures itself, so that a whole network's activations need not be in memory at once."""
     import onnx
 
     model = with_outputs(wiring.model, [*map(_largest, names), *read])
@@ -128,7 +128,7 @@ def _largest(name: str) -> str:
 
 
 def _value(name: str, wiring: HalfWiring, computed: Tensors) -> NDArray[Any]:
-    """Return the value of a node's input, also where that is a constant, or left out."""
+    """The value of a node's input, also where that is a constant, or left out."""
     import onnx
 
     if name in computed:

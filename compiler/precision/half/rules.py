@@ -17,7 +17,7 @@ MULTIPLYING = {"Conv", "ConvTranspose", "DeformConv", "Einsum", "GRU", "Gemm", "
 
 
 def by_operator(wiring: HalfWiring, number_format: Format) -> dict[int, str]:
-    """Return the nodes that take no 16-bit format, or that stand where one would be of no use."""
+    """The nodes that take no 16-bit format, or that stand where one would be of no use."""
     excluded = {
         index: f"takes no {number_format.name}"
         for index in range(len(wiring.nodes))
@@ -37,7 +37,7 @@ def by_operator(wiring: HalfWiring, number_format: Format) -> dict[int, str]:
 
 
 def _leading_to(selected: frozenset[int], wiring: HalfWiring) -> frozenset[int]:
-    """Return the nodes behind the last multiplication whose results nothing but a selection and its followers read."""
+    """The nodes behind the last multiplication whose results nothing but a selection and its followers read."""
     leading = set(selected)
     for index in reversed(range(len(wiring.nodes))):
         node = wiring.nodes[index]
@@ -53,7 +53,7 @@ def _leading_to(selected: frozenset[int], wiring: HalfWiring) -> frozenset[int]:
 
 
 def by_range(wiring: HalfWiring, magnitudes: Magnitudes, number_format: Format, headroom: float) -> dict[int, str]:
-    """Return the nodes whose values do not fit.
+    """The nodes whose values do not fit.
 
     Args:
         wiring: Of the model.

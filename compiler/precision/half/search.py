@@ -27,7 +27,7 @@ FEW = 16
 def too_inaccurate(
     wiring: HalfWiring, simulation: Simulation, half: frozenset[int], tolerance: float
 ) -> tuple[dict[int, str], dict[str, float]]:
-    """Return the nodes to keep in fp32, and the error that is left.
+    """The nodes to keep in fp32, and the error that is left.
 
     The nodes are ranked by how many times the error grows there, as one run shows. Each goes back together with what
     leads to it: a difference shows the error of what it was taken from. How many of them have to is searched by
@@ -71,7 +71,7 @@ def too_inaccurate(
 
 
 def _fewest(is_allowed: Callable[[int], bool], error_with: Callable[[int], float], tolerance: float) -> int:
-    """Return how many have to go back, so that the error is within the tolerance or else near the least possible."""
+    """How many have to go back for the error to be within the tolerance, or else near the least possible."""
     tried = [0]
     while error_with(tried[-1]) > tolerance and is_allowed(max(2 * tried[-1], 1)):
         tried.append(max(2 * tried[-1], 1))
@@ -95,7 +95,7 @@ def _why(growth: Growth) -> str:
 
 
 def _region(wiring: HalfWiring, index: int) -> set[int]:
-    """Return the node, what leads to it from the last multiplication of matrices on, and what reads it.
+    """A node, what leads to it from the last multiplication of matrices on, and what reads it.
 
     Nodes that only move values are passed through: what is rounded on the border of fp32 is rounded all the same.
     """

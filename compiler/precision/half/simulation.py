@@ -31,7 +31,7 @@ class Growth:
     after: float
 
     def factor(self, negligible: float) -> float:
-        """Return by how much the error grows; one that is no number came from further up where there already is one."""
+        """By how much the error grows; one that is no number came from further up where there already is one."""
         if not math.isfinite(self.before):
             return 0.0
         return self.after / max(self.before, negligible)
@@ -57,7 +57,7 @@ class Simulation:
         self._exact = exact
 
     def errors(self, half: Collection[int]) -> dict[str, float]:
-        """Return the largest absolute error of each watched tensor, in standard deviations of it."""
+        """The largest absolute error of each watched tensor, in standard deviations of it."""
         session = self._open(frozenset(half), self._watched)
         errors = dict.fromkeys(self._watched, 0.0)
         for sample, exact in zip(self._samples, self._exact, strict=True):
@@ -67,7 +67,7 @@ class Simulation:
         return errors
 
     def growth(self, half: Collection[int]) -> dict[int, Growth]:
-        """Return where the error grows, by node. The exact network runs beside the rounded one in one graph."""
+        """Where the error grows, by node. The exact network runs beside the rounded one in one graph."""
         nodes = self._wiring.nodes
         measured = [name for index in sorted(half) for name in nodes[index].output if name in self._wiring.floats]
         outputs = [output for name in measured for output in _distance_and_variance(name)]
@@ -101,7 +101,7 @@ class Simulation:
 
 
 def error_in_deviations(exact: NDArray[Any], found: NDArray[Any]) -> float:
-    """Return the largest absolute error in standard deviations of what is exact; infinite where it is not a number."""
+    """The largest absolute error in standard deviations of what is exact; infinite where it is not a number."""
     expected, actual = exact.astype(np.float64), found.astype(np.float64)
     with np.errstate(invalid="ignore"):
         errors = np.where((actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0, np.abs(actual - expected))

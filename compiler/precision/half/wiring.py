@@ -121,7 +121,7 @@ def _element_types(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
 
 
 def _slots(node: onnx.NodeProto, opsets: Mapping[str, int], floats: frozenset[str], number_format: Format) -> Slots:
-    """Return where ONNX's schema of an operator ties an fp32 tensor to a type that may be 16 bits wide.
+    """The places where ONNX's schema of an operator ties an fp32 tensor to a type that may be 16 bits wide.
 
     Casts have none: they stand on borders, and are written anew there.
     """
@@ -154,6 +154,6 @@ def _schema(operator: str, domain: str, opset: int) -> Any:
 
 
 def _type_of(formal: Sequence[Any], position: int) -> str:
-    """Return a parameter's type; the last one may stand for any number."""
+    """A parameter's type; the last one may stand for any number."""
     kind: str = formal[min(position, len(formal) - 1)].type_str
     return kind

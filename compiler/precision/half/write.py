@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write(wiring: HalfWiring, half: Collection[int], number_format: Format) -> onnx.ModelProto:
-    """Return the model with some of its nodes in 16 bits; its inputs and outputs stay in fp32.
+    """The model with some of its nodes in 16 bits; its inputs and outputs stay in fp32.
 
     Args:
         wiring: Of the model in fp32.
@@ -120,7 +120,7 @@ class _Writer:
         yield onnx.helper.make_node("Cast", [self._before_casts(source)], [result], f"{result}__cast", to=kind)
 
     def _before_casts(self, name: str) -> str:
-        """Return what a tensor was cast from, so that no cast follows another."""
+        """What a tensor was cast from, so that no cast follows another."""
         producer = self._wiring.producer(name)
         return name if producer is None or producer.op_type != "Cast" else str(producer.input[0])
 

@@ -31,7 +31,7 @@ class Parameters:
 
 
 def activation_parameters(values: Range, scheme: QuantizationScheme) -> Parameters:
-    """Return the scale and zero point that hold a range, and zero exactly. An empty range has scale 1."""
+    """The scale and zero point that hold a range, and zero exactly. An empty range has scale 1."""
     dtype = np.dtype(scheme.activations)
     smallest, largest = ACTIVATIONS[scheme.activations]
     low, high = min(values.low, 0.0), max(values.high, 0.0)
@@ -63,7 +63,7 @@ def weight_parameters(
 
 
 def least_weight_scale(bias: NDArray[Any], activation_scale: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the smallest weight scales at which a bias, held at the scale of the product, still fits int32, [n]."""
+    """The smallest weight scales at which a bias, held at the scale of the product, still fits int32, [n]."""
     smallest: NDArray[np.float64] = np.abs(bias.astype(np.float64)) / (float(activation_scale) * LARGEST_BIAS)
     return smallest
 
@@ -80,7 +80,7 @@ def quantized_weight(
 
 
 def quantized_bias(bias: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return a bias at the scale of the product of activation and weight, int32 [n]."""
+    """A bias at the scale of the product of activation and weight, int32 [n]."""
     limits = np.iinfo(np.int32)
     return np.clip(np.rint(bias / scale.astype(np.float64)), limits.min, limits.max).astype(np.int32)
 

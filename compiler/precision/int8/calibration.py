@@ -28,7 +28,7 @@ METHODS: dict[str, Callable[[MagnitudeHistogram], float] | None] = {
 
 
 def calibrate(model: onnx.ModelProto, batches: Iterable[Tensors], method: str = "min_max") -> CalibrationTable:
-    """Return the ranges of a model's activations.
+    """The ranges of a model's activations.
 
     Args:
         model: In float32; its graph is run by ONNX Runtime.
@@ -95,7 +95,7 @@ def _table(method: str, model: str, data: str, items: int, observed: dict[str, _
 
 
 def _calibrated(model: onnx.ModelProto) -> list[str]:
-    """Return what the operators that any scheme quantises read, constants left out."""
+    """The tensors, constants left out, that are read by the operators that any scheme quantises."""
     constants = {initializer.name for initializer in model.graph.initializer}
     return list(
         dict.fromkeys(

@@ -48,13 +48,13 @@ class MagnitudeHistogram:
 
 
 def percentile_threshold(histogram: MagnitudeHistogram) -> float:
-    """Return the magnitude that `PERCENTILE` of all values do not exceed, to one bin."""
+    """The magnitude that `PERCENTILE` of all values do not exceed, to one bin."""
     shares = np.cumsum(histogram.counts) / max(histogram.counts.sum(), 1)
     return _edge(histogram, int(np.searchsorted(shares, PERCENTILE)) + 1)
 
 
 def entropy_threshold(histogram: MagnitudeHistogram) -> float:
-    """Return the magnitude to clip at so that 8 bits keep most of the distribution's information.
+    """The magnitude to clip at so that 8 bits keep most of the distribution's information.
 
     The Kullback-Leibler divergence between the clipped distribution and its 8-bit rendering is smallest there. Source:
     S. Migacz, "8-bit Inference with TensorRT", NVIDIA GTC 2017. What is zero is exact at any threshold, and does not
@@ -69,7 +69,7 @@ def entropy_threshold(histogram: MagnitudeHistogram) -> float:
 
 
 def _divergence(counts: NDArray[np.float64], bins: int) -> float:
-    """Return the divergence, in nats, that clipping to the first `bins` bins and quantising them costs."""
+    """The divergence, in nats, that clipping to the first `bins` bins and quantising them costs."""
     inside = counts[:bins]
     if not inside.any():
         return np.inf

@@ -105,7 +105,7 @@ class _Placing:
             self._decide(node, asked or self._obstacle(node))
 
     def layer(self, node: onnx.NodeProto) -> Layer:
-        """Return a quantised node as a layer."""
+        """A quantised node as a layer."""
         ranges = {position: self._range(node.input[position]) for position in self._activations(node)}
         return Layer(node, ranges, self._weight(node))
 
@@ -127,7 +127,7 @@ class _Placing:
         return [self.wires.nodes[index] for output in node.output for index, _ in self.wires.consumers.get(output, ())]
 
     def _obstacle(self, node: onnx.NodeProto) -> str:
-        """Return why a node cannot be quantised; empty where it can."""
+        """Why a node cannot be quantised; empty where it can."""
         operands = [node.input[position] for position in self._operands(node)]
         activations = [tensor for tensor in operands if tensor not in self.wires.initializers]
         is_weighted = node.op_type in self.scheme.weighted
@@ -151,7 +151,7 @@ class _Placing:
         return values is not None and values.low == values.high == 0.0
 
     def _operands(self, node: onnx.NodeProto) -> range:
-        """Return the positions of what is computed with: neither biases, shapes nor indices."""
+        """The positions of what is computed with: neither biases, shapes nor indices."""
         if node.op_type in self.scheme.carriers or node.op_type == "ReduceMean":
             return range(1)
         return range(min(2, len(node.input))) if node.op_type in self.scheme.weighted else range(len(node.input))
@@ -168,7 +168,7 @@ class _Placing:
         return next(constant, None)
 
     def _residual(self, node: onnx.NodeProto) -> list[int]:
-        """Return which input of an addition is a skip connection: the one that no weighted layer gives, or the second.
+        """Which input of an addition is a skip connection: the one that no weighted layer gives, or the second.
 
         Empty where neither input comes straight from a weighted layer, which is what the addition is fused into.
         """
@@ -181,7 +181,7 @@ class _Placing:
         return [1] if all(straight) else [straight.index(False)]
 
     def _range(self, tensor: str) -> Range:
-        """Return a tensor's range: what only moves values keeps that of what it reads, so that no value is rescaled."""
+        """A tensor's range: what only moves values keeps that of what it reads, so that no value is rescaled."""
         maker = self.wires.producer(tensor)
         if maker is not None and maker.op_type in self.scheme.carriers and maker.output[0] in self.quantized:
             return self._range(maker.input[0])

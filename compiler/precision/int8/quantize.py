@@ -54,7 +54,7 @@ class Quantized:
 def quantize(
     model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
 ) -> Quantized:
-    """Return a model with its layers quantised.
+    """A model with its layers quantised.
 
     Args:
         model: In float32, of opset 13 or later; not changed.
@@ -104,7 +104,7 @@ def check_quantizable(model: onnx.ModelProto) -> None:
 
 
 def with_pairs(model: onnx.ModelProto, layers: Iterable[Layer], scheme: QuantizationScheme) -> onnx.ModelProto:
-    """Return a copy of a model with pairs on the inputs of some of its layers."""
+    """A copy of a model with pairs on the inputs of some of its layers."""
     import onnx
 
     copy = onnx.ModelProto()
@@ -173,7 +173,7 @@ class _Writer:
             node.input[2] = yield from self._constant(node.input[2], quantized_bias(bias, product), in_int32, 0)
 
     def _bias(self, node: onnx.NodeProto) -> NDArray[Any] | None:
-        """Return the bias that a kernel adds to its sum of products as it is, [n]."""
+        """The bias that a kernel adds to its sum of products as it is, [n]."""
         if node.op_type == "MatMul" or len(node.input) < 3 or node.input[2] not in self.weights:
             return None
         bias = _array(self.weights[node.input[2]])
@@ -211,7 +211,7 @@ class _Writer:
 
 
 def _channel_axis(node: onnx.NodeProto, position: int, rank: int) -> int | None:
-    """Return the axis of a weight that counts output channels; None where that takes more than one."""
+    """The axis of a weight that counts output channels; None where that takes more than one."""
     if node.op_type == "Conv":
         return 0
     if node.op_type == "ConvTranspose":

@@ -51,7 +51,7 @@ def rank(
     judged: Sequence[str] = (),
     most: int | None = None,
 ) -> tuple[LayerError, ...]:
-    """Return the error that each layer causes when it alone is quantised; the first lowers the cosine most.
+    """The error that each layer causes when it alone is quantised; the first lowers the cosine most.
 
     A layer is run by itself, in float and quantised, on what it reads in the float model; the difference is added to
     its output in the float model, which is opened once for all layers. So each layer costs a run of the model on each
@@ -151,7 +151,7 @@ def _explained(entry: Excluded, worst: dict[str, LayerError]) -> Excluded:
 
 
 def _disturbable(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnx.ModelProto:
-    """Return a copy of a model in which something can be added to the output of each layer; by default, nothing."""
+    """A copy of a model in which something can be added to the output of each layer; by default, nothing."""
     import onnx
 
     copy = onnx.ModelProto()
@@ -214,7 +214,7 @@ def _disturbances(
 def _noisiest(
     model: onnx.ModelProto, layers: Sequence[Layer], scheme: QuantizationScheme, sample: Tensors, most: int
 ) -> list[Layer]:
-    """Return the layers whose own output is noisiest in 8 bits, in the order of the graph."""
+    """The layers whose own output is noisiest in 8 bits, in the order of the graph."""
     noise = {
         layer.name: float(np.linalg.norm(error) / (np.linalg.norm(expected) or 1.0))
         for layer, _, expected, error in _disturbances(model, layers, scheme, [sample])
@@ -228,7 +228,7 @@ def _disturbance_name(layer: Layer) -> str:
 
 
 def _compared(reference: Tensors, found: Tensors) -> tuple[float, float]:
-    """Return the largest relative error and the smallest cosine similarity of the tensors of floats."""
+    """The largest relative error and the smallest cosine similarity of the tensors of floats."""
     pairs = list(_float_pairs(reference, found))
     if any(expected.shape != actual.shape for expected, actual in pairs):
         return math.inf, 0.0
@@ -249,6 +249,6 @@ def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
 
 
 def _layer_error(layer: Layer, found: Sequence[tuple[float, float]]) -> LayerError:
-    """Return a layer's error: the worst over the samples."""
+    """A layer's error: the worst over the samples."""
     relatives, cosines = zip(*found, strict=True)
     return LayerError(name_of(layer.node), layer.node.op_type, max(relatives), min(cosines))

@@ -103,7 +103,7 @@ class CalibrationTable:
 
 
 def model_digest(model: onnx.ModelProto) -> str:
-    """Return the digest by which a table knows its model."""
+    """The digest by which a table knows its model."""
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 

@@ -81,7 +81,7 @@ class Detector(WholeImageTask[FoundT]):
         """
 
     def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[FoundT]:
-        """Return what was found, image by image and the best first; see `Task.decode`."""
+        """What was found, image by image and the best first; see `Task.decode`."""
         found = self.selected(outputs)
         dets, labels = found["dets"], found["labels"]
         if not len(dets) == len(labels) == len(prepared.placements):
@@ -100,7 +100,7 @@ class Detector(WholeImageTask[FoundT]):
         return results
 
     def in_input(self, box: Floats, size: Size) -> Floats:
-        """Return a box within the network's input of that height and width: an MMDetection head has clipped it."""
+        """A box within the network's input of that height and width: an MMDetection head has clipped it."""
         return box
 
     def selected(self, outputs: Tensors) -> Tensors:

@@ -48,7 +48,7 @@ class PersonPose:
     item: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the person as JSON can hold it: its fields, with arrays as lists."""
+        """The person as JSON can hold it: its fields, with arrays as lists."""
         return {
             "box": self.box.tolist(),
             "score": self.score,
@@ -108,7 +108,7 @@ class BottomupPose(Detector[PersonPose]):
         return sizes.fit(height, width) if sizes else (height, width)
 
     def in_input(self, box: Floats, size: Size) -> Floats:
-        """Return the box without what lies outside the network's input: the head, as MMPose's, has not clipped it."""
+        """The box without what lies outside the network's input: the head, as MMPose's, has not clipped it."""
         return np.clip(box, 0, np.array((size[1], size[0]) * 2)).astype(np.float32)
 
     def found(

@@ -22,7 +22,7 @@ _PARALLEL = 1e-9
 
 
 def rotated_nms(rectangles: Array, scores: Array, threshold: float, limit: int | None = None) -> Integers:
-    """Return which rectangles do not overlap a better one that is kept, the best first.
+    """The indices of the rectangles that overlap no better one that is kept, the best first.
 
     Args:
         rectangles: `[n, 5]`: x, y, length, width and angle.
@@ -36,7 +36,7 @@ def rotated_nms(rectangles: Array, scores: Array, threshold: float, limit: int |
 
 
 def circle_nms(centers: Array, scores: Array, threshold: float) -> Integers:
-    """Return which centres are not near a better one that is kept, the best first.
+    """The indices of the centres that are near no better one that is kept, the best first.
 
     Args:
         centers: `[n, 2]`, in metres.
@@ -48,14 +48,14 @@ def circle_nms(centers: Array, scores: Array, threshold: float) -> Integers:
 
 
 def squared_distances(a: Array, b: Array) -> Array:
-    """Return the squared distance of each of the points `[n, 2]` to each of `[m, 2]`, as `[n, m]`."""
+    """The squared distance of each of the points `[n, 2]` to each of `[m, 2]`, as `[n, m]`."""
     x, y = (a[:, None, axis] - b[None, :, axis] for axis in (0, 1))
     apart: Array = x * x + y * y
     return apart
 
 
 def rotated_overlaps(a: Array, b: Array) -> Doubles:
-    """Return the intersection over union of each of the rectangles `[n, 5]` with each of `[m, 5]`, as `[n, m]`."""
+    """The intersection over union of each of the rectangles `[n, 5]` with each of `[m, 5]`, as `[n, m]`."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     reach_a, reach_b = (np.hypot(one[:, 2], one[:, 3]) / 2 for one in (a, b))
     # Most rectangles are too far from each other to touch.
@@ -69,7 +69,7 @@ def rotated_overlaps(a: Array, b: Array) -> Doubles:
 
 
 def intersections(a: Array, b: Array) -> Doubles:
-    """Return the areas that rectangles `[n, 5]` have in common with rectangles `[n, 5]`, one by one.
+    """The areas that rectangles `[n, 5]` have in common with rectangles `[n, 5]`, one by one.
 
     The common area is convex, and its corners are corners of the one within the other and points where edges cross.
     """
@@ -84,7 +84,7 @@ def intersections(a: Array, b: Array) -> Doubles:
 
 
 def _greedily(order: Integers, excludes: Booleans) -> Integers:
-    """Return those of `order` that none before them excludes which is itself kept."""
+    """Those of `order` that no earlier one excludes which is itself kept."""
     alive = np.ones(len(order), bool)
     for index in range(len(order)):
         if alive[index]:
@@ -102,7 +102,7 @@ def _inside(points: Doubles, rectangles: Array) -> Booleans:
 
 
 def _crossings(a: Doubles, b: Doubles) -> tuple[Doubles, Booleans]:
-    """Return where the edges of quadrangles `[n, 4, 2]` cross, `[n, 16, 2]`, and which of them do."""
+    """Where the edges of quadrangles `[n, 4, 2]` cross, `[n, 16, 2]`, and which of them do."""
     start_a, start_b = a[:, :, None], b[:, None]
     edge_a, edge_b = np.roll(a, -1, axis=1)[:, :, None] - start_a, np.roll(b, -1, axis=1)[:, None] - start_b
     between = start_b - start_a
@@ -118,7 +118,7 @@ def _crossings(a: Doubles, b: Doubles) -> tuple[Doubles, Booleans]:
 
 
 def _hull_areas(points: Doubles, valid: Booleans) -> Doubles:
-    """Return the areas of convex polygons whose corners, `[n, p, 2]`, are in no order, and only some of them valid."""
+    """The areas of convex polygons whose corners, `[n, p, 2]`, are in no order and only some of them valid."""
     count = np.maximum(valid.sum(axis=1), 1)
     points = np.where(valid[..., None], points, 0)
     around = points - (points.sum(axis=1) / count[:, None])[:, None]
