@@ -60,7 +60,7 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
 
 
 def with_tail(network: nn.Module, node: Mapping[str, Any]) -> nn.Module:
-    """Return a network that ends in the tail that a config node describes, such as `DetectionTail`.
+    """A network that ends in the tail that a config node describes, such as `DetectionTail`.
 
     Raises:
         UsageError: The node is wrong.
@@ -146,6 +146,6 @@ def _network_class(target: str, where: str) -> type[nn.Module]:
 
 
 def _full_key(message: str) -> list[str]:
-    """Return the keys of the node that Hydra's error `message` names in its last line, none for the root."""
+    """The keys of the node that Hydra's error `message` names in its last line, none for the root."""
     _, found, key = message.rpartition("full_key: ")
     return key.strip().split(".") if found else []

@@ -47,7 +47,7 @@ def build_network(model: str | Path, config_dir: str | Path | None = None) -> nn
 
 
 def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
-    """Return the models whose keys and shapes are those of the weights, without second names and the user's own."""
+    """The models whose keys and shapes are those of the weights, without second names and the user's own."""
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not _is_counter(key)}
     models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
     ours = {name: model for name, model in models.items() if model.name == name and model.network}

@@ -16,7 +16,7 @@ class DenseHead(Protocol):
     """A module that predicts something for every anchor or point at once, and knows where those lie."""
 
     def __call__(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the raw outputs for feature maps, as a flat tuple."""
+        """The raw outputs for feature maps, as a flat tuple."""
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
         """Turn raw outputs into candidates; see `SingleStageDetector.decode`."""
@@ -41,7 +41,7 @@ class SingleStageDetector(nn.Module):
         self.bbox_head = bbox_head
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs for the normalised images `input`."""
+        """The raw outputs for the normalised `images`."""
         return self.bbox_head(self.neck(self.backbone(images)))
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:

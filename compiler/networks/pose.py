@@ -31,7 +31,7 @@ class PoseEstimator(nn.Module):
         self.head: Callable[..., tuple[Tensor, ...]] = head
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs for the normalised images `input`."""
+        """The raw outputs for the normalised `images`."""
         return self.head(self.neck(self.backbone(images)))
 
 

@@ -17,5 +17,5 @@ class LastOutput(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        """Return the last raw output for the normalised images `input`."""
+        """The last raw output for the normalised `images`."""
         return (self.network(images)[-1],)

@@ -42,7 +42,7 @@ def find_target(target: str) -> Callable[..., Any]:
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Return the module and the name in it.
+    """The module and the name in it.
 
     Raises:
         UsageError: There are not both.
@@ -58,7 +58,7 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def source_digest_of(target: str) -> str:
-    """Return the digest of the code that a target's network was made with: the modules beside it that are loaded."""
+    """The digest of the code that a target's network was made with: the modules beside it that are loaded."""
     top = split_target(target)[0].partition(".")[0]
     own = _file_of(sys.modules.get(top))
     if own is None:

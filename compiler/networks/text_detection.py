@@ -28,5 +28,5 @@ class TextDetector(nn.Module):
         self.det_head: Callable[..., tuple[Tensor, ...]] = det_head
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs for the normalised images `input`."""
+        """The raw outputs for the normalised `images`."""
         return self.det_head(self.neck(self.backbone(images)))

@@ -21,5 +21,5 @@ class TextRecognizer(nn.Module):
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        """Return the raw output for the normalised images `input`."""
+        """The raw output for the normalised `images`."""
         return (self.decoder(self.backbone(images)),)

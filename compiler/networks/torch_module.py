@@ -35,11 +35,11 @@ class TorchModule(nn.Module):
         _check_arguments(self.module, self.inputs)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return every tensor in what the module returns, in order."""
+        """Every tensor in what the module returns, in order."""
         return tuple(tensor for _, tensor in self.named_outputs(*tensors))
 
     def named_outputs(self, *tensors: Tensor) -> list[tuple[str, Tensor]]:
-        """Return every tensor in what the module returns, with a name made of the keys and places that lead to it.
+        """Every tensor in what the module returns, with a name made of the keys and places that lead to it.
 
         Raises:
             CompileError: There is something else than tensors in it.

@@ -40,7 +40,7 @@ class VoxelNet(nn.Module):
         self.middle_encoder = middle_encoder
 
     def forward(self, voxels: Tensor, num_points: Tensor, coors: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs for the point clouds whose points are in `voxels`."""
+        """The raw outputs for the point clouds whose points are in `voxels`."""
         images = self.middle_encoder(self.voxel_encoder(voxels, num_points, coors), coors)
         return self.bbox_head(self.neck(self.backbone(images)))
 
@@ -64,6 +64,6 @@ class CenterPoint(nn.Module):
         self.pts_bbox_head: Callable[..., tuple[Tensor, ...]] = pts_bbox_head
 
     def forward(self, voxels: Tensor, num_points: Tensor, coors: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs for the point clouds whose points are in `voxels`."""
+        """The raw outputs for the point clouds whose points are in `voxels`."""
         images = self.pts_middle_encoder(self.pts_voxel_encoder(voxels, num_points, coors), coors)
         return self.pts_bbox_head(self.pts_neck(self.pts_backbone(images)))

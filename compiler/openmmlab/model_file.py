@@ -16,7 +16,7 @@ ORDER = (
 
 
 def as_yaml(model: Mapping[str, Any]) -> str:
-    """Return what a file in `conf/model/` says of a model, for people to read."""
+    """What a file in `conf/model/` says of a model, for people to read."""
     ordered = {key: model[key] for key in ORDER if key in model}
     text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=118)
     return f"# {model['name']}, from {Path(model['openmmlab']).name}.\n{text}"

@@ -25,7 +25,7 @@ class StageSpec:
     use_spp: bool = False
 
     def scaled(self, widen_factor: float, deepen_factor: float) -> StageSpec:
-        """Return the stage with its channels and its blocks scaled."""
+        """The stage with its channels and its blocks scaled."""
         return replace(
             self,
             in_channels=int(self.in_channels * widen_factor),
@@ -35,7 +35,7 @@ class StageSpec:
 
 
 def csp_stages(arch: str, middle_blocks: int, widen_factor: float, deepen_factor: float) -> tuple[StageSpec, ...]:
-    """Return the scaled stages of an architecture.
+    """The scaled stages of an architecture.
 
     Args:
         arch: `P5`, of four stages, or `P6`, of five.
@@ -107,7 +107,7 @@ class CSPBackbone(nn.Module):
             self.add_module(self.layers[-1], nn.Sequential(*layers))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps of `x` at `out_indices`, finest first."""
+        """The feature maps of `x` at `out_indices`, finest first."""
         outputs = []
         for index, name in enumerate(self.layers):
             x = getattr(self, name)(x)

@@ -44,7 +44,7 @@ class Focus(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution of the squares of `x`, whose pixels are taken column by column."""
+        """The convolution of the squares of `x`, whose pixels are taken column by column."""
         top, bottom = x[..., ::2, :], x[..., 1::2, :]
         pixels = [top[..., ::2], bottom[..., ::2], top[..., 1::2], bottom[..., 1::2]]
         convolved: Tensor = self.conv(torch.cat(pixels, dim=1))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _stem(channels: int, norm_cfg: Mapping[str, Any], act_cfg: Mapping[str, Any]) -> nn.Sequential:
-    """Return three convolutions that halve height and width and end in `channels` channels."""
+    """Three convolutions that halve height and width and end in `channels` channels."""
     common: dict[str, Any] = {"norm_cfg": norm_cfg, "act_cfg": act_cfg}
     half = channels // 2
     return nn.Sequential(

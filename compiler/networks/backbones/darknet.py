@@ -39,7 +39,7 @@ class ResBlock(nn.Module):
         self.conv2 = ConvModule(hidden_channels, in_channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with its residual added."""
+        """The sum of `x` and its residual."""
         residual: Tensor = self.conv2(self.conv1(x))
         return residual + x
 
@@ -89,7 +89,7 @@ class Darknet(nn.Module):
             in_channels = channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps of `x` at `out_indices`, finest first."""
+        """The feature maps of `x` at `out_indices`, finest first."""
         outputs = []
         for index, name in enumerate(self.layers):
             x = getattr(self, name)(x)

@@ -53,7 +53,7 @@ class HourglassModule(nn.Module):
         self.up2 = nn.Upsample(scale_factor=2, mode="nearest")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of both paths of `x`."""
+        """The sum of both paths of `x`."""
         low = self.low3(self.low2(self.low1(x)))
         merged: Tensor = self.up1(x) + self.up2(low)
         return merged
@@ -116,7 +116,7 @@ class HourglassNet(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature map of `x` after each hourglass."""
+        """The feature map of `x` after each hourglass."""
         x = self.stem(x)
         outputs = [self.out_convs[0](self.hourglass_modules[0](x))]
         refinements = zip(

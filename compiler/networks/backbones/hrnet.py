@@ -69,7 +69,7 @@ class StageSpec:
 
 
 def convolution(in_channels: int, out_channels: int, stride: int, *, norm_cfg: Mapping[str, Any]) -> list[nn.Module]:
-    """Return a 3x3 convolution and its normalisation: HRNet's `Convolution`, once its `norm_cfg` is bound."""
+    """A 3x3 convolution and its normalisation: HRNet's `Convolution`, once its `norm_cfg` is bound."""
     return [
         nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
         build_norm(norm_cfg, out_channels),
@@ -77,7 +77,7 @@ def convolution(in_channels: int, out_channels: int, stride: int, *, norm_cfg: M
 
 
 def transition_layers(previous: Sequence[int], current: Sequence[int], convolve: Convolution) -> nn.ModuleList:
-    """Return what leads from the branches of one stage to those of the next, which has more; see `transit`.
+    """What leads from the branches of one stage to those of the next, which has more; see `transit`.
 
     Args:
         previous: Channels of the branches before, finest first.
@@ -105,7 +105,7 @@ def fuse_layers(
     norm_cfg: Mapping[str, Any],
     upsample: Mapping[str, Any] = _NEAREST,
 ) -> nn.ModuleList:
-    """Return, for each of `num_outputs` resolutions, what brings every branch to its resolution and channels.
+    """For each of `num_outputs` resolutions, what brings every branch to its resolution and channels.
 
     Args:
         channels: Channels of the branches, finest first.
@@ -134,7 +134,7 @@ def fuse_layers(
 def _downsampling(
     in_channels: int, out_channels: int, count: int, convolve: Convolution, *, activate: bool
 ) -> nn.Sequential:
-    """Return `count` convolutions that halve; the last changes the channels, and is activated where `activate`."""
+    """A chain of `count` convolutions that halve; the last changes the channels, and is activated where `activate`."""
     steps = []
     for remaining in reversed(range(count)):
         channels = in_channels if remaining else out_channels
@@ -172,7 +172,7 @@ class HRModule(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return the exchanged branches."""
+        """The exchanged branches."""
         features = [branch(feature) for branch, feature in zip(self.branches, features, strict=True)]
         return [
             self.relu(reduce(add, [layer(feature) for layer, feature in zip(layers.children(), features, strict=True)]))
@@ -223,7 +223,7 @@ class HRNet(nn.Module):
             channels = spec.out_channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps of `x`, finest first."""
+        """The feature maps of `x`, finest first."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         features = [self.layer1(x)]
@@ -246,7 +246,7 @@ def _read_stages(extra: Mapping[str, Mapping[str, Any]]) -> list[StageSpec]:
 
 
 def _stage(spec: StageSpec, *, last: bool, norm_cfg: Mapping[str, Any]) -> nn.Sequential:
-    """Return the stage's modules; the final one of the `last` stage gives what the stage's spec asks for."""
+    """The stage's modules; the final one of the `last` stage gives what the stage's spec asks for."""
     finest_alone = last and not spec.multiscale_output
     return nn.Sequential(
         *(

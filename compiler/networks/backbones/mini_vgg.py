@@ -40,6 +40,6 @@ class MiniVGG(nn.Module):
             in_channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the one feature map of `x`."""
+        """The one feature map of `x`."""
         features: Tensor = self.cnn(x)
         return features

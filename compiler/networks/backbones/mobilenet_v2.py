@@ -39,7 +39,7 @@ _LAST_CHANNELS = 1280
 
 
 def _scaled(channels: int, factor: float) -> int:
-    """Return the multiple of eight that is nearest to `channels * factor` and not more than a tenth below it."""
+    """The multiple of eight that is nearest to `channels * factor` and not more than a tenth below it."""
     wanted = channels * factor
     rounded = max(8, int(wanted + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * wanted else rounded + 8
@@ -84,7 +84,7 @@ class InvertedResidual(nn.Sequential):
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the residual, or the plain, transform of `x`."""
+        """The residual, or the plain, transform of `x`."""
         transformed = x
         for layer in self:
             transformed = layer(transformed)
@@ -141,7 +141,7 @@ class MobileNetV2(nn.Module):
         self.layers.append("conv2")
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps of `x` at `out_indices`, finest first."""
+        """The feature maps of `x` at `out_indices`, finest first."""
         x = self.conv1(x)
         outputs = []
         for index, name in enumerate(self.layers):

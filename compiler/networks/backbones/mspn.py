@@ -19,7 +19,7 @@ _RELU = MappingProxyType({"type": "ReLU"})
 
 
 def _level_channels(level: int) -> int:
-    """Return the channels of the `level`-th map that a stage makes on its way down, counted from the finest, 0."""
+    """The channels of the `level`-th map that a stage makes on its way down, counted from the finest, 0."""
     channels: int = _STEM_CHANNELS * Bottleneck.expansion * 2**level
     return channels
 
@@ -35,7 +35,7 @@ class ResNetTop(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features of the images `x`."""
+        """The features of the images `x`."""
         features: Tensor = self.top(x)
         return features
 
@@ -64,7 +64,7 @@ class DownsampleModule(nn.Module):
             in_channels = channels
 
     def forward(self, x: Tensor, skips: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-        """Return the levels of `x`, finest first, to each of which its `skips` are added."""
+        """The levels of `x`, finest first, to each of which its `skips` are added."""
         levels = []
         for name, level_skips in zip(self.layers, skips, strict=True):
             x = getattr(self, name)(x)
@@ -110,7 +110,7 @@ class UpsampleUnit(nn.Module):
             self.cross_conv = ConvModule(unit_channels, _STEM_CHANNELS, 1, norm_cfg=norm_cfg, act_cfg=_RELU)
 
     def forward(self, level: Tensor, coarser: Tensor | None) -> Tensor:
-        """Return the sum of `level` and `coarser`, the output of the step before, activated."""
+        """The sum of `level` and `coarser`, the output of the step before, activated."""
         total = self.in_skip(level)
         if coarser is not None:
             enlarged = F.interpolate(coarser, scale_factor=2, mode="bilinear", align_corners=True)
@@ -119,7 +119,7 @@ class UpsampleUnit(nn.Module):
         return activated
 
     def skips(self, level: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the next stage adds to its own map at this level: two maps of the shape of `level`."""
+        """What the next stage adds to its own map at this level: two maps of the shape of `level`."""
         return self.out_skip1(level), self.out_skip2(output)
 
 
@@ -149,7 +149,7 @@ class UpsampleModule(nn.Module):
             self.add_module(self.units[-1], unit)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """Return an output for each of `levels`, which come finest first; the outputs come coarsest first."""
+        """An output for each of `levels`, which come finest first; the outputs come coarsest first."""
         outputs: list[Tensor] = []
         for name, level in zip(self.units, reversed(levels), strict=True):
             outputs.append(getattr(self, name)(level, outputs[-1] if outputs else None))
@@ -158,7 +158,7 @@ class UpsampleModule(nn.Module):
     def hand_over(
         self, levels: Sequence[Tensor], outputs: Sequence[Tensor]
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Return the next stage's input, and the skips to its levels, finest first."""
+        """The next stage's input, and the skips to its levels, finest first."""
         units = [getattr(self, name) for name in self.units]
         skips = [unit.skips(*maps) for unit, *maps in zip(units, reversed(levels), outputs, strict=True)]
         return units[-1].cross_conv(outputs[-1]), skips[::-1]
@@ -178,7 +178,7 @@ class SingleStageNetwork(nn.Module):
     def forward(
         self, x: Tensor, skips: Sequence[Sequence[Tensor]]
     ) -> tuple[list[Tensor], tuple[Tensor, Sequence[Sequence[Tensor]]] | None]:
-        """Return the maps of `x`, coarsest first, and what the next stage takes: None where none follows."""
+        """The maps of `x`, coarsest first, and what the next stage takes: None where none follows."""
         levels = self.downsample(x, skips)
         outputs = self.upsample(levels)
         return outputs, self.upsample.hand_over(levels, outputs) if self.has_next else None
@@ -224,7 +224,7 @@ class MSPN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
-        """Return the maps of the images `x`, by stage."""
+        """The maps of the images `x`, by stage."""
         handed = self.top(x), [()] * self.num_units
         outputs = []
         for stage in self.multi_stage_mspn:

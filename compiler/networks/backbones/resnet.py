@@ -58,7 +58,7 @@ class BasicBlock(nn.Module):
         self.downsample = nn.Identity() if downsample is None else downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of `x` and its transform, activated."""
+        """The sum of `x` and its transform, activated."""
         transformed = self.relu(self.bn1(self.conv1(x)))
         transformed = self.bn2(self.conv2(transformed))
         activated: Tensor = self.relu(transformed + self.downsample(x))
@@ -118,7 +118,7 @@ class Bottleneck(nn.Module):
         self.downsample = nn.Identity() if downsample is None else downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of `x` and its transform, activated."""
+        """The sum of `x` and its transform, activated."""
         transformed = self.relu(self.bn1(self.conv1(x)))
         transformed = self.pool(self.relu(self.bn2(self.conv2(transformed))))
         transformed = self.bn3(self.conv3(transformed))
@@ -137,7 +137,7 @@ def residual_layer(
     *,
     avg_down: bool = False,
 ) -> nn.Sequential:
-    """Return `num_blocks` blocks, of which the first changes the shape.
+    """A layer of `num_blocks` blocks, of which the first changes the shape.
 
     Args:
         block: `BasicBlock`, `Bottleneck`, or what takes the same arguments.
@@ -243,7 +243,7 @@ class ResNet(nn.Module):
             in_channels = out_channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps of `x` at `out_indices`, finest first."""
+        """The feature maps of `x` at `out_indices`, finest first."""
         x = self.maxpool(self.stem(x) if self.deep_stem else self.relu(self.bn1(self.conv1(x))))
         outputs = []
         for index, name in enumerate(self.layers):
@@ -254,7 +254,7 @@ class ResNet(nn.Module):
 
 
 def _three_convolutions(channels: int, norm_cfg: Mapping[str, Any]) -> nn.Sequential:
-    """Return what divides height and width by 2 and makes `channels` channels out of 3, half as many at first."""
+    """What divides height and width by 2 and makes `channels` channels out of 3, half as many at first."""
     layers: list[nn.Module] = []
     for before, after, stride in (
         (3, channels // 2, 2),

@@ -46,7 +46,7 @@ class SECOND(nn.Module):
             in_channels = channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the feature maps of `x`, finest first."""
+        """The feature maps of `x`, finest first."""
         outputs = []
         for block in self.blocks:
             x = block(x)
@@ -55,7 +55,7 @@ class SECOND(nn.Module):
 
 
 def _block(in_channels: int, out_channels: int, layers: int, stride: int, norm_cfg: Mapping[str, Any]) -> nn.Sequential:
-    """Return a convolution with a stride and `layers` without, each with its normalisation and activation."""
+    """A convolution with a stride and `layers` without, each with its normalisation and activation."""
     block = nn.Sequential()
     for index in range(layers + 1):
         first = index == 0

@@ -33,6 +33,6 @@ class Anchor3DHead(nn.Module):
         self.conv_dir_cls = nn.Conv2d(feat_channels, num_anchors * _DIRECTIONS, 1)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the raw outputs of the one feature map in `features`."""
+        """The raw outputs of the one feature map in `features`."""
         (feature,) = features
         return self.conv_cls(feature), self.conv_reg(feature), self.conv_dir_cls(feature)

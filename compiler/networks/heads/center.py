@@ -55,7 +55,7 @@ class SeparateHead(nn.Module):
             self.add_module(name, nn.Sequential(*layers))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps of `x`, in the order of `heads`."""
+        """The maps of `x`, in the order of `heads`."""
         return tuple(self.get_submodule(name)(x) for name in self.heads)
 
 
@@ -97,7 +97,7 @@ class CenterHead(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the maps of every task, for the one feature map in `features`."""
+        """The maps of every task, for the one feature map in `features`."""
         (feature,) = features
         shared = self.shared_conv(feature)
         return tuple(output for head in self.task_heads for output in head(shared))

@@ -25,7 +25,7 @@ class BidirectionalLSTM(nn.Module):
         self.embedding = nn.Linear(2 * hidden_channels, out_channels)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Return the projected states at each step of `sequence`."""
+        """The projected states at each step of `sequence`."""
         states, _ = self.rnn(sequence)
         projected: Tensor = self.embedding(states)
         return projected
@@ -55,11 +55,11 @@ class CRNNDecoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the probabilities of characters in each column of `features`."""
+        """The probabilities of characters in each column of `features`."""
         return torch.softmax(self.logits(features), dim=-1)
 
     def logits(self, features: Tensor) -> Tensor:
-        """Return the probabilities' logarithms up to a constant in each column, `[n, w, num_classes]`."""
+        """The probabilities' logarithms up to a constant in each column, `[n, w, num_classes]`."""
         if not self.rnn_flag:
             scores: Tensor = self.decoder(features)
             return scores.squeeze(2).transpose(1, 2)

@@ -28,13 +28,13 @@ class DBHead(nn.Module):
         self.threshold = nn.Sequential(*_enlarging(in_channels), nn.Sigmoid())
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the probabilities for the only one of `features`."""
+        """The probabilities for the only one of `features`."""
         (feature,) = features
         return (torch.sigmoid(self.binarize(feature).squeeze(1)),)
 
 
 def _enlarging(in_channels: int) -> list[nn.Module]:
-    """Return what makes one channel, four times as high and wide, out of `in_channels`."""
+    """What makes one channel, four times as high and wide, out of `in_channels`."""
     channels = in_channels // 4
     return [
         nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),

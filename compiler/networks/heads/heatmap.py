@@ -52,7 +52,7 @@ class HeatmapHead(nn.Module):
         self.final_layer = nn.Conv2d(in_channels, out_channels, **final_layer)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the heat maps of the last of `features`."""
+        """The heat maps of the last of `features`."""
         return (self.final_layer(self.conv_layers(self.deconv_layers(features[-1]))),)
 
 
@@ -92,7 +92,7 @@ class CPMHead(nn.Module):
         self.multi_final_layers = nn.ModuleList(nn.Conv2d(in_channels, out_channels, **final_layer) for _ in stages)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the heat maps of each of `features`."""
+        """The heat maps of each of `features`."""
         stages = zip(features, self.multi_deconv_layers, self.multi_final_layers, strict=True)
         return tuple(final(deconv(feature)) for feature, deconv, final in stages)
 
@@ -105,7 +105,7 @@ def _deconv_layers(
 
 
 def _conv_layers(in_channels: int, out_channels: Sequence[int], kernel_sizes: Sequence[int]) -> nn.Sequential:
-    """Return convolutions that keep height and width, each with its normalisation and activation."""
+    """Convolutions that keep height and width, each with its normalisation and activation."""
     if len(out_channels) != len(kernel_sizes):
         raise ValueError(f"{len(out_channels)} convolutions need as many kernel sizes, not {len(kernel_sizes)}")
     layers: list[nn.Module] = []

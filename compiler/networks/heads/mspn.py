@@ -31,7 +31,7 @@ class PredictHeatmap(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the heat maps of `x`."""
+        """The heat maps of `x`."""
         return F.interpolate(self.conv_layers(x), size=self.out_shape, mode="bilinear", align_corners=True)
 
 
@@ -70,6 +70,6 @@ class MSPNHead(nn.Module):
         )
 
     def forward(self, features: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
-        """Return the heat maps of `features`, the first stage's first."""
+        """The heat maps of `features`, the first stage's first."""
         maps = [feature for stage in features for feature in stage]
         return tuple(predict(feature) for predict, feature in zip(self.predict_layers, maps, strict=True))

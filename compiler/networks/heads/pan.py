@@ -32,6 +32,6 @@ class PANHead(nn.Module):
         self.conv2 = nn.Conv2d(hidden_dim, out_channel, 1)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the output for `features`."""
+        """The output for `features`."""
         hidden = self.relu1(self.bn1(self.conv1(torch.cat(list(features), dim=1))))
         return (self.conv2(hidden),)

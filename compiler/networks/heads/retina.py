@@ -61,13 +61,13 @@ class RetinaHead(nn.Module):
         self.retina_reg = nn.Conv2d(channels, num_anchors * 4, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the scores of all maps, then the deltas of all maps."""
+        """The scores of all maps, then the deltas of all maps."""
         scores = [self.retina_cls(self.cls_convs(feature)) for feature in features]
         deltas = [self.retina_reg(self.reg_convs(feature)) for feature in features]
         return (*scores, *deltas)
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
-        """Return the candidates of each map, their boxes clipped to an input of `height` and `width`."""
+        """The candidates of each map, their boxes clipped to an input of `height` and `width`."""
         levels = len(self.anchor_generator.strides)
         maps, deltas = outputs[:levels], outputs[levels:]
         anchors = torch.cat(self.anchor_generator(maps))

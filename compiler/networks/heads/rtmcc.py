@@ -86,7 +86,7 @@ class RTMCCHead(nn.Module):
         self.cls_y = nn.Linear(gau.hidden_dims, int(height * simcc_split_ratio), bias=False)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return `simcc_x` and `simcc_y` of the last of `features`."""
+        """The `simcc_x` and `simcc_y` of the last of `features`."""
         heatmaps = self.final_layer(features[-1])
         tokens = self.gau(self.mlp(torch.flatten(heatmaps, start_dim=2)))
         return self.cls_x(tokens), self.cls_y(tokens)

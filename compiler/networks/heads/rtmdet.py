@@ -83,7 +83,7 @@ class RTMDetSepBNHead(nn.Module):
         self.rtm_reg = predictions(4)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the scores of all maps, then the distances of all maps."""
+        """The scores of all maps, then the distances of all maps."""
         scores = _branch(features, self.cls_convs, self.rtm_cls)
         distances = [
             (distance.exp() if self.exp_on_reg else distance) * stride
@@ -94,7 +94,7 @@ class RTMDetSepBNHead(nn.Module):
         return (*scores, *distances)
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
-        """Return the candidates of each map, their boxes clipped to an input of `height` and `width`."""
+        """The candidates of each map, their boxes clipped to an input of `height` and `width`."""
         levels = len(self.anchor_generator.strides)
         maps, distances = outputs[:levels], outputs[levels:]
         points = torch.cat(self.anchor_generator(maps))
@@ -104,7 +104,7 @@ class RTMDetSepBNHead(nn.Module):
 
 
 def _branch(features: Sequence[Tensor], towers: nn.ModuleList, predictions: nn.ModuleList) -> list[Tensor]:
-    """Return what the last layer of each map's branch predicts."""
+    """What the last layer of each map's branch predicts."""
     return [predict(tower(x)) for x, tower, predict in zip(features, towers, predictions, strict=True)]
 
 

@@ -60,7 +60,7 @@ class SimCCHead(nn.Module):
         self.mlp_head_y = nn.Linear(pixels, int(height * simcc_split_ratio))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return `simcc_x` and `simcc_y` of the last of `features`."""
+        """The `simcc_x` and `simcc_y` of the last of `features`."""
         heatmaps = self.deconv_head(features[-1]) if self.has_deconv else self.final_layer(features[-1])
         flattened = torch.flatten(heatmaps, start_dim=2)
         return self.mlp_head_x(flattened), self.mlp_head_y(flattened)

@@ -64,12 +64,12 @@ class YOLOV3Head(nn.Module):
         self.convs_pred = nn.ModuleList(nn.Conv2d(channels, num_outputs, 1) for channels in out_channels)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the prediction of each map."""
+        """The prediction of each map."""
         branches = zip(self.convs_pred, self.convs_bridge, features, strict=True)
         return tuple(predict(bridge(feature)) for predict, bridge, feature in branches)
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
-        """Return the candidates of all maps in one group; their boxes may reach out of the input, as the original's."""
+        """The candidates of all maps in one group; their boxes may reach out of the input, as the original's."""
         anchors = self.anchor_generator(outputs)
         box, confidence = torch.split(by_prior(outputs, self.attributes), [4, self.attributes - 4], dim=-1)
         objectness, scores = torch.split(confidence.sigmoid(), [1, self.attributes - 5], dim=-1)

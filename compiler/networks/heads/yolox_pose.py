@@ -76,7 +76,7 @@ class YOLOXPoseHeadModule(nn.Module):
         self.out_kpt_vis = predictions(num_keypoints)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the classes' scores of all maps, then the objects', the boxes, the offsets and the points' scores."""
+        """The classes' scores of all maps, then the objects', the boxes, the offsets and the points' scores."""
         classes, boxes, poses = (_apply(towers, features) for towers in (self.conv_cls, self.conv_reg, self.conv_pose))
         return (
             *_apply(self.out_cls, classes),
@@ -124,12 +124,12 @@ class YOLOXPoseHead(nn.Module):
         self.loss_oks.register_buffer("sigmas", torch.ones(num_keypoints))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return what `YOLOXPoseHeadModule` gives."""
+        """What `YOLOXPoseHeadModule` gives."""
         outputs: tuple[Tensor, ...] = self.head_module(features)
         return outputs
 
     def decode(self, outputs: tuple[Tensor, ...], height: int, width: int) -> tuple[Candidates, ...]:
-        """Return the candidates of all maps in one group; their boxes may reach out of the input, as the original's."""
+        """The candidates of all maps in one group; their boxes may reach out of the input, as the original's."""
         levels = len(self.prior_generator.strides)
         points = self.prior_generator(outputs[:levels])
         channels = (self.num_classes, 1, 4, 2 * self.num_keypoints, self.num_keypoints)
@@ -148,12 +148,12 @@ class YOLOXPoseHead(nn.Module):
 
 
 def _apply(layers: nn.ModuleList, features: Sequence[Tensor]) -> list[Tensor]:
-    """Return each feature map, transformed by the layer of its own."""
+    """Each feature map, transformed by the layer of its own."""
     return [layer(feature) for layer, feature in zip(layers, features, strict=True)]
 
 
 def _decode_boxes(prediction: Tensor, point: Tensor, stride: Tensor) -> Tensor:
-    """Return boxes, `[b, n, 4]`, from their centres, relative to the points, and logarithms of their sizes."""
+    """The boxes, `[b, n, 4]`, given their centres, relative to the points, and the logarithms of their sizes."""
     shift, stretch = prediction.chunk(2, dim=-1)
     center = shift * stride + point
     half_size = stretch.exp() * (stride / 2)
@@ -161,6 +161,6 @@ def _decode_boxes(prediction: Tensor, point: Tensor, stride: Tensor) -> Tensor:
 
 
 def _decode_keypoints(offsets: Tensor, visibilities: Tensor, point: Tensor, stride: Tensor) -> Tensor:
-    """Return key points, `[b, n, k, 3]`, from their offsets to the points, in strides, and their raw scores."""
+    """The key points, `[b, n, k, 3]`, given their offsets to the points, in strides, and their raw scores."""
     xy = torch.unflatten(offsets, -1, (-1, 2)) * stride.unsqueeze(-1) + point.unsqueeze(-2)
     return torch.cat([xy, visibilities.sigmoid().unsqueeze(-1)], dim=-1)

@@ -28,7 +28,7 @@ class ScaleNorm(nn.Module):
         self.g = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with every vector normalised."""
+        """The vectors of `x`, each normalised."""
         root_mean_square = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * self.scale
         normalised: Tensor = x / root_mean_square.clamp(min=self.eps) * self.g
         return normalised
@@ -42,7 +42,7 @@ class Scale(nn.Module):
         self.scale = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scaled `x`."""
+        """The scaled `x`."""
         return x * self.scale
 
 
@@ -68,7 +68,7 @@ class RotaryEmbedding(nn.Module):
         self.register_buffer("sine", angles.sin(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, `[n, num_token, m, dim]`, rotated."""
+        """The rotated `x`, `[n, num_token, m, dim]`."""
         first, second = x.chunk(2, dim=-1)
         return torch.cat([first * self.cosine - second * self.sine, second * self.cosine + first * self.sine], dim=-1)
 
@@ -124,12 +124,12 @@ class GatedAttentionUnit(nn.Module):
             self.res_scale = Scale(in_token_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the tokens after they have attended to each other."""
+        """The tokens after they have attended to each other."""
         attended = self.attend(x)
         return self.res_scale(x) + attended if self.shortcut else attended
 
     def attend(self, x: Tensor) -> Tensor:
-        """Return what the tokens `x` gather from each other, without the shortcut."""
+        """What the tokens `x` gather from each other, without the shortcut."""
         projected = self.act_fn(self.uv(self.ln(x)))
         gate, value, base = projected.split([self.value_dims, self.value_dims, self.query_dims], dim=2)
         query, key = self.rotary(base.unsqueeze(2) * self.gamma + self.beta).unbind(dim=2)
@@ -141,6 +141,6 @@ class GatedAttentionUnit(nn.Module):
         return gathered
 
     def relative_bias(self) -> Tensor:
-        """Return `[num_token, num_token]`: at row i and column j, the bias of distance j - i."""
+        """The biases, `[num_token, num_token]`: at row i and column j, that of distance j - i."""
         position = torch.arange(self.num_token, device=self.w.device)
         return self.w[position[None, :] - position[:, None] + self.num_token - 1]

@@ -18,7 +18,7 @@ _LARGEST_RATIO = 1000 / 16
 
 
 def distance2bbox(points: Tensor, distance: Tensor, max_shape: tuple[int, int] | None = None) -> Tensor:
-    """Return the boxes, `[..., n, 4]`, whose edges lie at given distances from points (FCOS, arXiv:1904.01355).
+    """The boxes, `[..., n, 4]`, whose edges lie at given distances from points (FCOS, arXiv:1904.01355).
 
     Args:
         points: `[n, 2]`, x and y.
@@ -31,7 +31,7 @@ def distance2bbox(points: Tensor, distance: Tensor, max_shape: tuple[int, int] |
 
 
 def yolo2bbox(anchors: Tensor, prediction: Tensor, stride: Tensor | float) -> Tensor:
-    """Return the boxes, `[..., n, 4]`, that YOLOv3 predicts (arXiv:1804.02767); they may reach out of the image.
+    """The boxes, `[..., n, 4]`, that YOLOv3 predicts (arXiv:1804.02767); they may reach out of the image.
 
     Args:
         anchors: `[n, 4]`, each around the centre of its cell.
@@ -70,7 +70,7 @@ class DeltaXYWHBBoxCoder(nn.Module):
         self.register_buffer("stds", torch.tensor(target_stds, dtype=torch.float32), persistent=False)
 
     def forward(self, anchors: Tensor, deltas: Tensor, max_shape: tuple[int, int]) -> Tensor:
-        """Return the boxes, `[..., n, 4]`, that the deltas make of the anchors.
+        """The boxes, `[..., n, 4]`, that the deltas make of the anchors.
 
         Args:
             anchors: `[n, 4]`.

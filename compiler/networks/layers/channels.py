@@ -52,6 +52,6 @@ class ShuffleUnit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the shuffled `x`."""
+        """The shuffled `x`."""
         kept, convolved = x.chunk(2, dim=1)
         return channel_shuffle(torch.cat([kept, self.branch2(convolved)], dim=1), 2)

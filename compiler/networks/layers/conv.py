@@ -99,7 +99,7 @@ class ConvModule(nn.Module):
         self.activate = nn.Identity() if act_cfg is None else build_activation(act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the activated, normalised convolution of `x`."""
+        """The activated, normalised convolution of `x`."""
         activated: Tensor = self.activate(self.bn(self.conv(x)))
         return activated
 
@@ -137,7 +137,7 @@ class DepthwiseSeparableConvModule(nn.Module):
         self.pointwise_conv = ConvModule(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the pointwise convolution of the depthwise convolution of `x`."""
+        """The pointwise convolution of the depthwise convolution of `x`."""
         mixed: Tensor = self.pointwise_conv(self.depthwise_conv(x))
         return mixed
 
@@ -150,7 +150,7 @@ def conv_tower(
     norm_cfg: Mapping[str, Any] | None = None,
     act_cfg: Mapping[str, Any] | None = None,
 ) -> nn.Sequential:
-    """Return `stacked_convs` 3x3 convolutions, from `in_channels` to `feat_channels`, that keep height and width."""
+    """A tower of `stacked_convs` 3x3 convolutions from `in_channels` to `feat_channels` that keep height and width."""
     widths = [in_channels] + [feat_channels] * stacked_convs
     return nn.Sequential(
         *(ConvModule(*channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg) for channels in pairwise(widths))

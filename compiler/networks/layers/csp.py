@@ -26,7 +26,7 @@ class ChannelAttention(nn.Module):
         self.act = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with every channel scaled by its gate, which lies in [0, 1]."""
+        """The channels of `x`, each scaled by its gate, which lies in [0, 1]."""
         gate: Tensor = self.act(self.fc(self.global_avgpool(x)))
         return x * gate
 
@@ -60,7 +60,7 @@ class SPPBottleneck(nn.Module):
         self.conv2 = ConvModule(pyramid_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the fused pyramid of `x`."""
+        """The fused pyramid of `x`."""
         reduced = self.conv1(x)
         pyramid = torch.cat([reduced, *(pooling(reduced) for pooling in self.poolings)], dim=1)
         fused: Tensor = self.conv2(pyramid)
@@ -85,7 +85,7 @@ class Bottleneck(nn.Module):
         self.add_identity = add_identity
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the residual, or the plain, transform of `x`."""
+        """The residual, or the plain, transform of `x`."""
         transformed: Tensor = self.conv2(self.conv1(x))
         return x + transformed if self.add_identity else transformed
 
@@ -203,7 +203,7 @@ class CSPLayer(nn.Module):
         self.attention = ChannelAttention(2 * channels) if channel_attention else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the fused parts of `x`."""
+        """The fused parts of `x`."""
         parts = torch.cat([self.blocks(self.main_conv(x)), self.short_conv(x)], dim=1)
         fused: Tensor = self.final_conv(self.attention(parts))
         return fused

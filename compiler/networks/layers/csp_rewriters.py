@@ -25,7 +25,7 @@ class CascadedPooling(nn.Module):
         self.conv2 = conv2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the fused pyramid of `x`."""
+        """The fused pyramid of `x`."""
         levels = [self.conv1(x)]
         for pooling in self.poolings:
             levels.append(pooling(levels[-1]))
@@ -72,7 +72,7 @@ def _why_not_chainable(pool: nn.MaxPool2d) -> str:
 
 
 def _side(value: int | tuple[int, ...]) -> int:
-    """Return the side of a square; zero when its sides differ."""
+    """The side of a square; zero when its sides differ."""
     if isinstance(value, int):
         return value
     return value[0] if len(set(value)) == 1 else 0

@@ -15,7 +15,7 @@ _PADDINGS = MappingProxyType({4: (1, 0), 3: (1, 1), 2: (0, 0)})
 
 
 def deconv_layers(in_channels: int, out_channels: Sequence[int], kernel_sizes: Sequence[int]) -> nn.Sequential:
-    """Return transposed convolutions, each with its normalisation and activation, that each double height and width.
+    """Transposed convolutions, each with its normalisation and activation, that each double height and width.
 
     Args:
         in_channels: Channels of the input.

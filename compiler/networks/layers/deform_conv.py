@@ -32,7 +32,7 @@ class ModulatedDeformConv2d(nn.Conv2d):
         self.conv_offset = nn.Conv2d(in_channels, 3 * taps, kernel_size, stride, padding)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the convolution of `input`."""
+        """The convolution of `features`."""
         taps = self.kernel_size[0] ** 2
         offset, mask = self.conv_offset(features).split([2 * taps, taps], dim=1)
         batch, _, height, width = mask.shape
@@ -43,7 +43,7 @@ class ModulatedDeformConv2d(nn.Conv2d):
         return F.conv2d(columns, self.weight.flatten(1)[:, :, None, None], self.bias)
 
     def _grid(self, features: Tensor, offset: Tensor) -> Tensor:
-        """Return where the taps look, `[n, taps, h', w', 2]`: x and y, from -1 to 1 over the whole `input`."""
+        """Where the taps look, `[n, taps, h', w', 2]`: x and y, from -1 to 1 over the whole `features`."""
         side = self.kernel_size[0]
         tap = torch.arange(side**2, device=features.device)
         height, width = features.shape[2:]
@@ -53,7 +53,7 @@ class ModulatedDeformConv2d(nn.Conv2d):
         return torch.stack([x, y], dim=-1)
 
     def _plain(self, tap: Tensor, count: int, length: int) -> Tensor:
-        """Return where taps look without offsets, `[taps, count]`, from -1 to 1 over `length` pixels."""
+        """Where taps look without offsets, `[taps, count]`, from -1 to 1 over `length` pixels."""
         # In halves of a pixel, since its centre lies half a pixel behind its edge.
         first = 2 * (tap - int(self.padding[0])) + 1
         steps = torch.arange(count, device=tap.device) * (2 * self.stride[0])

@@ -37,7 +37,7 @@ class PFNLayer(nn.Module):
         self.linear = nn.Linear(in_channels, out_channels, bias=False)
 
     def forward(self, points: Tensor) -> Tensor:
-        """Return what the points of each pillar have in common."""
+        """What the points of each pillar have in common."""
         features = self.linear(points)
         # Normalised as rows, in which the channels already come last.
         normalised = self.norm(features.flatten(0, 1)).reshape(-1, *features.shape[1:])
@@ -87,7 +87,7 @@ class PillarFeatureNet(nn.Module):
         self.register_buffer("first_center", torch.tensor(centers), persistent=False)
 
     def forward(self, voxels: Tensor, num_points: Tensor, coors: Tensor) -> Tensor:
-        """Return the features of each pillar."""
+        """The features of each pillar."""
         places, measured = voxels[..., :3], voxels[..., 3:]
         from_mean = places - places.sum(dim=1, keepdim=True) / num_points[:, None, None]
         centers = coors[:, 1:].flip(1) * self.voxel_size + self.first_center
@@ -130,7 +130,7 @@ class PointPillarsScatter(nn.Module):
         self.register_buffer("channels", torch.arange(in_channels) * cells, persistent=False)
 
     def forward(self, pillars: Tensor, coors: Tensor) -> Tensor:
-        """Return the images."""
+        """The images, `[n, in_channels, *output_shape]`."""
         # Written where they belong, the features need no transposition of the large and mostly empty images.
         places = (coors * self.steps).sum(dim=1, keepdim=True) + self.channels
         items = self.number_of_items(coors)
@@ -138,5 +138,5 @@ class PointPillarsScatter(nn.Module):
         return images.scatter(0, places.flatten(), pillars.flatten()).view(items, *self.shape)
 
     def number_of_items(self, coors: Tensor) -> int:
-        """Return how many items the batch has."""
+        """The number of items in the batch."""
         return cast("int", coors[-1, 0].item()) + 1 if self.items is None else self.items

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def grid_points(
     height: int, width: int, stride: float, offset: float, device: torch.device | str | None = None
 ) -> Tensor:
-    """Return `[height * width, 2]`: x and y, in pixels of the network's input, of a feature map's cells, row by row.
+    """The points of a feature map's cells, `[height * width, 2]`: x and y in pixels of the network's input, row by row.
 
     Args:
         height: Rows of the feature map.
@@ -32,7 +32,7 @@ def grid_points(
 
 
 def _in_every_cell(pattern: Tensor, height: int, width: int, stride: float) -> Tensor:
-    """Return points or boxes of the first cell, `[a, d]`, moved to each cell of a map: `[height * width * a, d]`."""
+    """The points or boxes of the first cell, `[a, d]`, moved to each cell of a map: `[height * width * a, d]`."""
     x, y = (torch.arange(length, dtype=pattern.dtype, device=pattern.device) for length in (width, height))
     right, down = pattern.new_tensor([[stride, 0], [0, stride]]).repeat(1, pattern.shape[1] // 2)
     everywhere: Tensor = pattern + x.view(-1, 1, 1) * right + y.view(-1, 1, 1, 1) * down
@@ -40,7 +40,7 @@ def _in_every_cell(pattern: Tensor, height: int, width: int, stride: float) -> T
 
 
 def _size(feature: Tensor) -> tuple[int, int]:
-    """Return the height and the width of a feature map."""
+    """The height and the width of a feature map."""
     height, width = feature.shape[-2:]
     return height, width
 
@@ -66,16 +66,16 @@ class MlvlPointGenerator(nn.Module):
         self.offset = offset
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the points of the maps, `[n, c, h, w]`: x and y in pixels, `[h * w, 2]` each, row by row."""
+        """The points of the maps, `[n, c, h, w]`: x and y in pixels, `[h * w, 2]` each, row by row."""
         return tuple(self._points(*level) for level in zip(maps, self.strides, strict=True))
 
     def strides_of(self, priors: Sequence[Tensor]) -> Tensor:
-        """Return the stride of each of the priors that were made for several maps: `[n, 1]` for all of them."""
+        """The stride of each of the priors that were made for several maps: `[n, 1]` for all of them."""
         levels = zip(priors, self.strides, strict=True)
         return torch.cat([torch.full_like(level[:, :1], stride) for level, stride in levels])
 
     def _points(self, feature: Tensor, stride: int) -> Tensor:
-        """Return the points of one map."""
+        """The points of one map."""
         return grid_points(*_size(feature), stride, self.offset, feature.device)
 
 
@@ -98,7 +98,7 @@ class AnchorGrid(MlvlPointGenerator):
         self.register_buffer("base_anchors", base_anchors, persistent=False)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the anchors of the maps, `[n, c, h, w]`: x1, y1, x2, y2, `[h * w * a, 4]` each, cell by cell."""
+        """The anchors of the maps, `[n, c, h, w]`: x1, y1, x2, y2, `[h * w * a, 4]` each, cell by cell."""
         levels = zip(maps, self.strides, self.base_anchors, strict=True)
         return tuple(
             _in_every_cell(anchors, level.shape[2], level.shape[3], stride) for level, stride, anchors in levels

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def enlarge(feature: Tensor, factor: int = 2, mode: str = "nearest") -> Tensor:
-    """Return a feature map, `[n, c, h, w]`, `factor` times as high and wide; `mode` is as in `F.interpolate`."""
+    """A feature map, `[n, c, h, w]`, made `factor` times as high and wide; `mode` is as in `F.interpolate`."""
     return F.interpolate(feature, scale_factor=factor, mode=mode)
 
 
 def as_large_as_the_first(features: Sequence[Tensor], mode: str = "nearest") -> list[Tensor]:
-    """Return feature maps, each twice as high and wide as the next, enlarged to the size of the first of them."""
+    """The feature maps, each twice as high and wide as the next, enlarged to the size of the first of them."""
     return [features[0], *(enlarge(feature, 2**level, mode) for level, feature in enumerate(features[1:], start=1))]

@@ -61,7 +61,7 @@ class CSPPAFPN(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the fused `features`, finest first."""
+        """The fused `features`, finest first."""
         *finer, top = features
         reduced = []
         for feature, reduce, block in zip(reversed(finer), self.reduce_layers, self.top_down_blocks, strict=True):

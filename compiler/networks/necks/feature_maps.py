@@ -33,7 +33,7 @@ class FeatureMapProcessor(nn.Module):
         self.align_corners = align_corners
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the chosen maps, or the one that they are joined to."""
+        """The chosen maps, or the one that they are joined to."""
         chosen = tuple(features if self.select_index is None else (features[index] for index in self.select_index))
         if not self.concat:
             return chosen

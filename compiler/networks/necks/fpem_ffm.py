@@ -49,7 +49,7 @@ class FPEM(nn.Module):
         self.down_add3 = SeparableConv2d(channels, stride=2)
 
     def forward(self, c2: Tensor, c3: Tensor, c4: Tensor, c5: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the four maps, enhanced."""
+        """The four maps, enhanced."""
         c4 = self.up_add1(enlarge(c5) + c4)
         c3 = self.up_add2(enlarge(c4) + c3)
         c2 = self.up_add3(enlarge(c3) + c2)
@@ -82,7 +82,7 @@ class FPEM_FFM(nn.Module):  # noqa: N801 -- the name that OpenMMLab's configs kn
         self.fpems = nn.ModuleList(FPEM(conv_out) for _ in range(fpem_repeat))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the enhanced maps of `features`."""
+        """The enhanced maps of `features`."""
         reductions = (self.reduce_conv_c2, self.reduce_conv_c3, self.reduce_conv_c4, self.reduce_conv_c5)
         maps = tuple(reduce(feature) for reduce, feature in zip(reductions, features, strict=True))
         maps = summed = self.fpems[0](*maps)

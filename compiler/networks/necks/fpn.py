@@ -64,7 +64,7 @@ class FPN(nn.Module):
             self.fpn_convs.append(ConvModule(channels, out_channels, 3, stride=2, padding=1, **common))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the pyramid over `features`, finest first."""
+        """The pyramid over `features`, finest first."""
         merged = self._merge(features[self.start_level :])
         outputs = [conv(feature) for conv, feature in zip(self.fpn_convs, merged, strict=False)]
         coarsest = features[-1] if self.on_input else outputs[-1]
@@ -74,7 +74,7 @@ class FPN(nn.Module):
         return tuple(outputs)
 
     def _merge(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return each map's projection, finest first, with the merged projection of the next coarser one added."""
+        """The projection of each map, finest first, with the merged projection of the next coarser one added."""
         merged: list[Tensor] = []
         for conv, feature in zip(reversed(self.lateral_convs), reversed(features), strict=True):
             lateral = conv(feature)

@@ -36,7 +36,7 @@ class ScaleChannelSpatialAttention(nn.Module):
         self.attention_wise = ConvModule(in_channels, out_channels, 1, **sigmoid)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the attention to each map of `x`."""
+        """The attention to each map of `x`."""
         x = x + self.channel_wise(x.mean((2, 3), keepdim=True))
         x = x + self.spatial_wise(x.mean(1, keepdim=True))
         attention: Tensor = self.attention_wise(x)
@@ -84,7 +84,7 @@ class FPNC(nn.Module):
             self.asf_attn = ScaleChannelSpatialAttention(channels, channels // 4, len(in_channels))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the one map that `features` become."""
+        """The one map that `features` become."""
         merged: list[Tensor] = []
         for conv, feature in zip(reversed(self.lateral_convs), reversed(features), strict=True):
             lateral = conv(feature)

@@ -45,7 +45,7 @@ class FPNF(nn.Module):
         self.output_convs = ConvModule(fused_channels, out_channels, 3, padding=1, **common)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the one map that `features` become."""
+        """The one map that `features` become."""
         merged = [conv(feature) for conv, feature in zip(self.lateral_convs, features, strict=True)]
         for level in reversed(range(len(self.fpn_convs))):
             merged[level] = self.fpn_convs[level](merged[level] + enlarge(merged[level + 1]))

@@ -47,7 +47,7 @@ class SECONDFPN(nn.Module):
             self.deblocks.append(nn.Sequential(resampling, build_norm(norm_cfg, width), nn.ReLU()))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the joined feature maps."""
+        """The joined feature maps."""
         resampled = [deblock(feature) for deblock, feature in zip(self.deblocks, features, strict=True)]
         return (torch.cat(resampled, dim=1),)
 
@@ -56,11 +56,11 @@ class SECONDFPN(nn.Module):
 
 
 def _enlarging(in_channels: int, out_channels: int, stride: float) -> nn.ConvTranspose2d:
-    """Return a convolution that multiplies height and width by a whole number."""
+    """A convolution that multiplies height and width by a whole number."""
     return nn.ConvTranspose2d(in_channels, out_channels, int(stride), int(stride), bias=False)
 
 
 def _reducing(in_channels: int, out_channels: int, stride: float) -> nn.Conv2d:
-    """Return a convolution that divides height and width by a whole number, the inverse of `stride`."""
+    """A convolution that divides height and width by a whole number, the inverse of `stride`."""
     step = round(1 / stride)
     return nn.Conv2d(in_channels, out_channels, step, step, bias=False)

@@ -81,7 +81,7 @@ class YOLOV3Neck(nn.Module):
             self.add_module(f"detect{scale + 1}", DetectionBlock(in_channels[scale] + channels, channels, **common))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the outputs for `features`, coarsest first."""
+        """The outputs for `features`, coarsest first."""
         coarsest, *finer = reversed(features)
         outputs = [self.detect1(coarsest)]
         for scale, feature in enumerate(finer, start=1):

@@ -14,7 +14,7 @@ _EXTERNAL = re.compile(r"(\w+)::([^:]+)")
 
 
 def find_base(name: str, child: Path, packages: Mapping[str, Path]) -> tuple[Path, str | None]:
-    """Return the file that an entry of `_base_` means, and the package it comes from.
+    """The file that an entry of `_base_` means, and the package it comes from.
 
     Args:
         name: The entry: a path from the child's folder, or `package::path` from the package's `.mim/configs`.

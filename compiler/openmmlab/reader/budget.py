@@ -62,7 +62,7 @@ class Budget:
                 self.measure(item, depth + 1)
 
     def made(self, value: Any) -> Any:
-        """Return a value that an expression made, once it is paid for.
+        """A value that an expression made, once it is paid for.
 
         Raises:
             Refusal: It is too large, or nothing that a config holds.

@@ -25,7 +25,7 @@ _LARGEST_WIDTH = 999
 
 
 def call_function(name: str, arguments: Sequence[Any], keywords: dict[str, Any], budget: Budget) -> Any:
-    """Return what one of the functions that configs use gives.
+    """What one of the functions that configs use gives.
 
     Raises:
         Refusal: The function is not one of them, or its result is too large.
@@ -40,7 +40,7 @@ def call_function(name: str, arguments: Sequence[Any], keywords: dict[str, Any],
 
 
 def call_method(value: Any, name: str, arguments: Sequence[Any], keywords: dict[str, Any], budget: Budget) -> Any:
-    """Return what a method of a dictionary, list, tuple or text gives.
+    """What a method of a dictionary, list, tuple or text gives.
 
     Raises:
         Refusal: The method is not one that configs use, or its result is too large.
@@ -63,7 +63,7 @@ def call_method(value: Any, name: str, arguments: Sequence[Any], keywords: dict[
 
 
 def format_value(value: Any, spec: str, budget: Budget) -> str:
-    """Return a value as text, as an f-string writes it.
+    """A value as text, as an f-string writes it.
 
     Raises:
         Refusal: The text would be too large.
@@ -121,7 +121,7 @@ def _round(number: float, digits: int | None = None) -> float:
 
 
 def _listed(function: Callable[..., Any]) -> Callable[..., list[Any]]:
-    """Return a function that gives its elements as a list, where Python's own gives them one by one."""
+    """A function that gives its elements as a list, where Python's own gives them one by one."""
 
     def call(*arguments: Any, **keywords: Any) -> list[Any]:
         return list(function(*arguments, **keywords))

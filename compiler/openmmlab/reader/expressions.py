@@ -44,7 +44,7 @@ class Expressions:
         self._depth = 0
 
     def evaluate(self, node: ast.expr) -> Any:
-        """Return the value of an expression.
+        """The value of an expression.
 
         Raises:
             UsageError: It is not among the expressions that are read, costs too much, or Python has no value for it.
@@ -64,7 +64,7 @@ class Expressions:
             self._depth -= 1
 
     def error(self, node: ast.AST, error: Exception) -> UsageError:
-        """Return what a user sees of a failure at a node."""
+        """What a user sees of a failure at a node."""
         where = f"{self.file}:{getattr(node, 'lineno', 1)}"
         if isinstance(error, Refusal):
             fix = error.fix.replace("{file}", self.file)
@@ -73,7 +73,7 @@ class Expressions:
         return UsageError("this line could not be run even by Python", where=where, why=why, fix="correct the config")
 
     def binary(self, operation: ast.operator, left: Any, right: Any) -> Any:
-        """Return the value of `left <operation> right`, once what it makes is paid for."""
+        """The value of `left <operation> right`, once what it makes is paid for."""
         if isinstance(operation, ast.Mult):
             self._repeat(left, right)
         else:
@@ -122,7 +122,7 @@ class Expressions:
         return self.budget.made(value[index]) if isinstance(index, slice) else value[index]
 
     def index(self, node: ast.expr) -> Any:
-        """Return what stands in the brackets behind a value."""
+        """What stands in the brackets behind a value."""
         if isinstance(node, ast.Slice):
             return slice(*(part and self.evaluate(part) for part in (node.lower, node.upper, node.step)))
         value = self.evaluate(node)
@@ -268,7 +268,7 @@ class Expressions:
         container[key] = value
 
     def slot(self, target: ast.Attribute | ast.Subscript) -> tuple[Any, Any]:
-        """Return the container and the key that `container.key` or `container[key]` means."""
+        """The container and the key that `container.key` or `container[key]` means."""
         container = self.evaluate(target.value)
         if isinstance(target, ast.Subscript):
             return container, self.index(target.slice)

@@ -26,7 +26,7 @@ _RESERVED = ("filename", "text", "pretty_text", "env_variables")
 
 
 def read_config(path: Path, packages: Mapping[str, Path] | None = None) -> dict[str, Any]:
-    """Return what an OpenMMLab config file holds, its bases merged in, as MMEngine's `Config.fromfile` reads it.
+    """What an OpenMMLab config file holds, its bases merged in, as MMEngine's `Config.fromfile` reads it.
 
     Nothing is run and nothing is imported: the syntax of the file is walked through, and what can only be known by
     running it is refused. Time and memory are bounded whatever the file holds.
@@ -58,7 +58,7 @@ class _Reader:
         self._files = 0
 
     def read(self, path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
-        """Return what a file and its bases hold; `children` are the files on the way to it."""
+        """What a file and its bases hold; `children` are the files on the way to it."""
         try:
             return self._read(path, children)
         except RecursionError:

@@ -48,7 +48,7 @@ CONVERSIONS: dict[int, Callable[[Any], Any]] = {
 
 
 def describe(node: ast.AST) -> str:
-    """Return what a piece of syntax is called in a message."""
+    """What a piece of syntax is called in a message."""
     return _NAMES.get(type(node), f"the syntax {type(node).__name__}")
 
 

@@ -17,7 +17,7 @@ _BASE = re.compile(r"""(["']?)\{\{\s*_base_\.([\w.]+)\s*\}\}\1""")
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a config file, its placeholders for the file's name and for the environment replaced.
+    """The text of a config file, its placeholders for the file's name and for the environment replaced.
 
     Placeholders for a value of a base become texts, `"{{ _base_.name }}"`.
 

@@ -30,7 +30,7 @@ class Inherited(dict[Any, Any]):
 
 
 def inherit(value: Any) -> Any:
-    """Return a value as a base hands it down: its dictionaries as `Inherited`, those that are so already as they are.
+    """A value as a base hands it down: its dictionaries as `Inherited`, those that are so already as they are.
 
     Lists and tuples are copied.
     """
@@ -44,7 +44,7 @@ def inherit(value: Any) -> Any:
 
 
 def plain(value: Any, budget: Budget, base: Mapping[str, Any], depth: int = 0) -> Any:
-    """Return a copy of plain dictionaries, lists and tuples, each placeholder replaced by the base's value.
+    """A copy of plain dictionaries, lists and tuples, each placeholder replaced by the base's value.
 
     Nothing in the copy is shared. A set becomes a list, in an order that does not depend on the run.
 
@@ -87,7 +87,7 @@ def _of_base(text: str, base: Mapping[str, Any]) -> Any:
 
 
 def merge(child: Mapping[str, Any], base: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Return the base's entries with the child's over them.
+    """The base's entries with the child's over them.
 
     Dictionaries merge, everything else is replaced. `_delete_=True` in the child's dictionary replaces it as well;
     the key itself goes where there is something to delete, and stays where there is nothing, as MMEngine leaves it.
@@ -115,7 +115,7 @@ def merge(child: Mapping[str, Any], base: Mapping[str, Any], place: str = "") ->
 
 
 def with_scope(value: Any, scope: str) -> Any:
-    """Return what comes from another package, its outermost nodes with a `type` marked as that package's."""
+    """What comes from another package, its outermost nodes with a `type` marked as that package's."""
     if isinstance(value, dict):
         if "type" in value:
             marked = value.get("_scope_") is not None

@@ -101,14 +101,14 @@ def preprocessor(config: Mapping[str, Any], part: Part) -> dict[str, Any]:
 
 
 def normalisation(config: Mapping[str, Any], part: Part) -> dict[str, Any]:
-    """Return `mean`, `std` and `to_rgb` as our tasks take them; see `preprocessor`."""
+    """The `mean`, `std` and `to_rgb` that our tasks take; see `preprocessor`."""
     found = preprocessor(config, part)
     given = {key: found[key] for key in ("mean", "std") if found.get(key)}
     return {**given, "to_rgb": found.get("bgr_to_rgb", False)}
 
 
 def level(value: Any, where: str) -> int:
-    """Return the one level of a colour that is grey.
+    """The one level of a colour that is grey.
 
     Raises:
         CompileError: Its channels differ.

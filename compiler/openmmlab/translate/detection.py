@@ -176,7 +176,7 @@ _PREPROCESSOR = Part(
 
 
 def _grey(value: Any, where: str) -> int:
-    """Return the level that `Pad` pads images with: it may hold those of masks too."""
+    """The level that `Pad` pads images with: it may hold those of masks too."""
     return level(value.get("img", 0) if isinstance(value, Mapping) else value, where)
 
 
@@ -237,7 +237,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
 
 
 def _selection(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `SelectionConfig` takes."""
+    """What `SelectionConfig` takes."""
     found = fields(test_cfg, _SELECTION, "model.test_cfg")
     nms = found.pop("nms", {})
     return {**found, **nms}

@@ -24,7 +24,7 @@ _PARTS = {
 
 
 def characters(config: Mapping[str, Any], folder: Path, where: str) -> str:
-    """Return the characters of MMOCR's `Dictionary`, in the order of the network's classes.
+    """The characters of MMOCR's `Dictionary`, in the order of the network's classes.
 
     Args:
         config: The dictionary's mapping; its `dict_file` has a character in each line.
@@ -48,7 +48,7 @@ def characters(config: Mapping[str, Any], folder: Path, where: str) -> str:
 
 
 def _file(name: str, folder: Path, where: str) -> Path:
-    """Return the file of that name; where it is not there, ours of the same name: a config keeps MMOCR's own path."""
+    """The file of that name; where it is not there, ours of the same name: a config keeps MMOCR's own path."""
     path = folder / name
     own = config_folder() / "dictionaries" / f"{path.stem}.yaml"
     # Unlike Path.is_file, it does not fail for a folder of somebody else's.
@@ -71,7 +71,7 @@ def _own(path: Path) -> str:
 
 
 def _listed(path: Path, where: str) -> str:
-    """Return the characters in a file that has one in each line; empty lines count for nothing."""
+    """The characters in a file that has one in each line; empty lines count for nothing."""
     try:
         if path.stat().st_size > _LARGEST:
             raise CompileError(

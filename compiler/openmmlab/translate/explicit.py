@@ -13,7 +13,7 @@ _NESTED = "transforms"
 
 
 def explicit(data: TestData, theirs: Mapping[str, Mapping[str, Any]]) -> TestData:
-    """Return the data of the test with the defaults of its steps written out, so that a part can check them.
+    """The data of the test with the defaults of its steps written out, so that a part can check them.
 
     Args:
         data: Its pipeline may have steps that hold others, as `transforms`.
@@ -23,7 +23,7 @@ def explicit(data: TestData, theirs: Mapping[str, Mapping[str, Any]]) -> TestDat
 
 
 def needed(config: Mapping[str, Any], key: str, where: str) -> Any:
-    """Return a value that cannot be done without.
+    """A value that cannot be done without.
 
     Args:
         config: The mapping at `where`.

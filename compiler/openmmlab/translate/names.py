@@ -30,7 +30,7 @@ _GREEN = (0, 255, 0)
 
 
 def classes(data: TestData, count: int) -> dict[str, Any]:
-    """Return the node of `count` classes: as the config names them, else the data set, else `class_0` and so on."""
+    """The node of `count` classes: as the config names them, else the data set, else `class_0` and so on."""
     metainfo = {str(key).lower(): value for key, value in data.metainfo.items()}
     named = metainfo.get("classes") or ()
     names = [named] if isinstance(named, str) else [str(name) for name in named]
@@ -42,7 +42,7 @@ def classes(data: TestData, count: int) -> dict[str, Any]:
 
 
 def keypoints(data: TestData, source: Path, count: int) -> dict[str, Any]:
-    """Return the node of `count` key points: as the config names them, else the data set, else `point_0` and so on.
+    """The node of `count` key points: as the config names them, else the data set, else `point_0` and so on.
 
     Args:
         data: Of the test.
@@ -77,7 +77,7 @@ def _described(points: list[Mapping[str, Any]], links: list[Mapping[str, Any]]) 
 
 
 def _ours(group: str, name: str) -> dict[str, Any] | None:
-    """Return the content of a file of ours in `conf/`, None where there is none."""
+    """The content of a file of ours in `conf/`, None where there is none."""
     from omegaconf import OmegaConf
 
     file = config_folder() / group / f"{name}.yaml"

@@ -110,7 +110,7 @@ def fields(config: Mapping[str, Any], part: Part, where: str) -> dict[str, Any]:
 
 
 def part_of(config: Mapping[str, Any], parts: Parts, where: str) -> Part:
-    """Return the part that a mapping's `type` names.
+    """The part that a mapping's `type` names.
 
     Raises:
         CompileError: It has no type, or one that we do not have.
@@ -136,7 +136,7 @@ def expect(value: Any, accepted: tuple[Any, ...], where: str) -> None:
 
 
 def bare(name: str) -> str:
-    """Return the name of a type without its package."""
+    """The name of a type without its package."""
     return name.rpartition(".")[2]
 
 
@@ -157,14 +157,14 @@ def refuse(
 
 
 def plain(value: Any) -> Any:
-    """Return a value with mappings as dicts and sequences as lists, as YAML has them."""
+    """A value with mappings as dicts and sequences as lists, as YAML has them."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def each(kind: type, count: int = 0) -> Convert:
-    """Return what makes a list of `kind`, `int` or `float`, out of a sequence of numbers.
+    """What makes a list of `kind`, `int` or `float`, out of a sequence of numbers.
 
     Args:
         kind: Of number.
@@ -186,7 +186,7 @@ def each(kind: type, count: int = 0) -> Convert:
 
 
 def pair(value: Any, where: str) -> list[int]:
-    """Return a width and a height, which are the same where the value is one number."""
+    """A width and a height, which are the same where the value is one number."""
     sides: list[int] = each(int, 2)(value, where)
     if not all(0 < side <= _MOST for side in sides):
         refuse(f"{_last(where)}={value!r:.60} is no size", where, why="a size is positive, in pixels")
@@ -194,24 +194,24 @@ def pair(value: Any, where: str) -> list[int]:
 
 
 def amount(value: Any, where: str) -> int:
-    """Return how many there are of something that a network tells apart."""
+    """How many there are of something that a network tells apart."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST:
         refuse(f"{_last(where)}={value!r:.60} is no number of things", where, why="it is a whole number from 1")
     return value
 
 
 def optional(convert: Convert) -> Convert:
-    """Return what converts a value that may also be None."""
+    """What converts a value that may also be None."""
     return lambda value, where: None if value is None else convert(value, where)
 
 
 def within(part: Part) -> Convert:
-    """Return what translates a mapping without a type as `part`."""
+    """What translates a mapping without a type as `part`."""
     return optional(lambda value, where: fields(value, part, where))
 
 
 def layers(*known: str) -> Convert:
-    """Return what takes a `norm_cfg` or `act_cfg` of one of the types `known`, without what only training reads."""
+    """What takes a `norm_cfg` or `act_cfg` of one of the types `known`, without what only training reads."""
 
     def convert(value: Any, where: str) -> Any:
         if value is None:
@@ -234,7 +234,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _last(where: str) -> str:
-    """Return the key at the end of a dotted path."""
+    """The key at the end of a dotted path."""
     return where.rpartition(".")[2]
 
 

@@ -31,7 +31,7 @@ _ANY_LENGTH = 100_000
 
 
 def _grey(value: Any, where: str) -> float:
-    """Return the only one of a list of numbers."""
+    """The only one of a list of numbers."""
     numbers = each(float)(value, where)
     if len(numbers) != 1:
         refuse(f"{len(numbers)} channels are not supported", where, why="ours reads grey images, which have one")
@@ -183,7 +183,7 @@ def _recognizer(config: Mapping[str, Any], network: dict[str, Any], data: TestDa
 
 
 def _resizing(data: TestData, parts: Parts) -> dict[str, Any]:
-    """Return what the one step that resizes is set to."""
+    """The settings of the one step that resizes."""
     found: list[dict[str, Any]] = [settings for settings in data.steps(parts).values() if settings]
     if len(found) != 1:
         steps = ", ".join(name for name in parts if name not in _LABELS)
@@ -206,7 +206,7 @@ def _picture_shapes(scale: list[int]) -> dict[str, list[int]]:
 
 
 def _line(data: TestData) -> dict[str, Any]:
-    """Return how a line is brought to the network's height."""
+    """How a line is brought to the network's height."""
     line = _resizing(data, _LINE_STEPS)
     if "scale" in line:
         width, height = line["scale"]

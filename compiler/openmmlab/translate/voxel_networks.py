@@ -14,7 +14,7 @@ _NORMS = {"naiveSyncBN1d": "BN1d", "naiveSyncBN2d": "BN2d"}
 
 
 def _norm(*known: str) -> Convert:
-    """Return what takes a `norm_cfg` of one of the types `known`."""
+    """What takes a `norm_cfg` of one of the types `known`."""
 
     def convert(value: Any, where: str) -> dict[str, Any]:
         kind = needed(value, "type", where)
@@ -96,14 +96,14 @@ _SEPARATE_HEAD = {
 
 
 def _class_names(value: Any, where: str) -> list[dict[str, Any]]:
-    """Return tasks with the names of their classes; MMDetection3D counts those, and never reads `num_class`."""
+    """The tasks with the names of their classes; MMDetection3D counts those, and never reads `num_class`."""
     return [
         {"class_names": plain(needed(task, "class_names", f"{where}[{index}]"))} for index, task in enumerate(value)
     ]
 
 
 def _common_heads(value: Any, where: str) -> dict[str, Any]:
-    """Return the heads in the order of our outputs."""
+    """The heads in the order of our outputs."""
     if not set(_MAPS[:-1]) <= set(value) <= set(_MAPS):
         refuse(f"the heads {', '.join(value)} are not supported", where, why=f"what we have is {', '.join(_MAPS)}")
     return {name: plain(value[name]) for name in _MAPS if name in value}

@@ -72,7 +72,7 @@ _CLOUDS = Part(
 
 
 def _first(value: Any, where: str) -> int:
-    """Return how many numbers of a point are used, which must be the first."""
+    """How many numbers of a point are used, which must be the first."""
     if isinstance(value, int):
         return value
     expect(value, (list(range(len(value))),), where)
@@ -140,7 +140,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
 
 
 def _steps(voxels: list[float]) -> Parts:
-    """Return the parts of a pipeline for voxels in that range."""
+    """The parts of a pipeline for voxels in that range."""
 
     def covers(value: Any, where: str) -> None:
         bounds = each(float, 6)(value, where)
@@ -159,7 +159,7 @@ def _steps(voxels: list[float]) -> Parts:
 
 
 def _shapes(most: int, *, several: bool) -> dict[str, list[int]]:
-    """Return how many voxels a cloud has: ten sweeps usually fill half of those that there may be, and one a fifth."""
+    """How many voxels a cloud has: ten sweeps usually fill half of those that there may be, and one a fifth."""
     return {
         "input_shape": [max(1, most // (2 if several else 5))],
         "stride": [1],
@@ -169,7 +169,7 @@ def _shapes(most: int, *, several: bool) -> dict[str, list[int]]:
 
 
 def _dimensions(steps: Mapping[str, Mapping[str, Any]], data: TestData) -> dict[str, int]:
-    """Return how many numbers a point has, and how many of them are used."""
+    """How many numbers a point has, and how many of them are used."""
     loaded, sweeps = steps.get("LoadPointsFromFile"), steps.get("LoadPointsFromMultiSweeps")
     if loaded is None:
         refuse("nothing loads points", data.where, why="it tells how many numbers a point has", choices=_STEPS)
@@ -177,7 +177,7 @@ def _dimensions(steps: Mapping[str, Mapping[str, Any]], data: TestData) -> dict[
 
 
 def _anchor_decoder(model: Mapping[str, Any], network: dict[str, Any]) -> dict[str, Any]:
-    """Return how the boxes of an `Anchor3DHead` are decoded, and complete what the head needs to know about them."""
+    """How the boxes of an `Anchor3DHead` are decoded; what the head needs to know about them is added to `network`."""
     head, where = needed(model, "bbox_head", "model"), "model.bbox_head"
     if "loss_cls" in head:
         # Otherwise there is a class more, for what is no object.
@@ -201,7 +201,7 @@ def _anchor_decoder(model: Mapping[str, Any], network: dict[str, Any]) -> dict[s
 
 
 def _center_decoder(model: Mapping[str, Any], network: dict[str, Any]) -> dict[str, Any]:
-    """Return how the boxes of a `CenterHead` are decoded."""
+    """How the boxes of a `CenterHead` are decoded."""
     head, where = needed(model, "pts_bbox_head", "model"), "model.pts_bbox_head"
     own = network["pts_bbox_head"]
     has_velocity = "vel" in needed(own, "common_heads", where)

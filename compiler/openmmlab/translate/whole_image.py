@@ -13,7 +13,7 @@ _SMALLEST = 320
 
 
 def selecting_tail(selection: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """Return the node of the tail that selects what `selection` says; `${tail}` is left to the command line."""
+    """The node of the tail that selects what `selection` says; `${tail}` is left to the command line."""
     return {
         "_target_": "compiler.selection.tail.DetectionTail",
         "kind": "${tail}",
@@ -23,7 +23,7 @@ def selecting_tail(selection: Mapping[str, Any], **options: Any) -> dict[str, An
 
 
 def shapes(scale: Sequence[int], stride: int) -> dict[str, list[int]]:
-    """Return the usual, the smallest and the largest height and width of images that are resized into a scale.
+    """The usual, the smallest and the largest height and width of images that are resized into a scale.
 
     Args:
         scale: The longer and the shorter side, in any order. Most images are wide; as others are upright, the largest

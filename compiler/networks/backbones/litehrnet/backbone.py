@@ -60,7 +60,7 @@ class Stem(nn.Module):
         self.linear_conv = ConvModule(expanded, second, 1, **activated)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the shuffled outputs of both paths."""
+        """The shuffled outputs of both paths."""
         first, second = self.conv1(x).chunk(2, dim=1)
         second = self.linear_conv(self.depthwise_conv(self.expand_conv(second)))
         return channel_shuffle(torch.cat([self.branch1(first), second], dim=1), 2)
@@ -91,7 +91,7 @@ class IterativeHead(nn.Module):
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Return the finest of the merged `features`."""
+        """The finest of the merged `features`."""
         coarsest, *finer = reversed(features)
         merged: Tensor = self.projects[0](coarsest)
         for project, feature in zip(self.projects[1:], finer, strict=True):
@@ -140,7 +140,7 @@ class LiteHRNet(nn.Module):
             self.head_layer = IterativeHead(channels, norm_cfg)
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Return the finest feature map of `x`."""
+        """The finest feature map of `x`."""
         features = [self.stem(x)]
         for transition, stage in self.stages:
             features = getattr(self, stage)(transit(getattr(self, transition), features))
@@ -155,7 +155,7 @@ def _build_stem(options: Mapping[str, Any], in_channels: int, norm_cfg: Mapping[
 
 
 def _read_stages(num_stages: int, stages_spec: Mapping[str, Sequence[Any]]) -> list[StageSpec]:
-    """Return the stages out of lists that each hold one value for each stage."""
+    """The stages out of lists that each hold one value for each stage."""
     if any(len(values) != num_stages for values in stages_spec.values()):
         raise ValueError(f"extra.stages_spec: {num_stages} stages need as many values under each key")
     try:

@@ -55,7 +55,7 @@ class StageSpec:
 def separable_convolution(
     in_channels: int, out_channels: int, stride: int, *, norm_cfg: Mapping[str, Any]
 ) -> list[nn.Module]:
-    """Return a 3x3 convolution of each channel, a 1x1 one and their normalisations: Lite-HRNet's `Convolution`."""
+    """A 3x3 convolution of each channel, a 1x1 one and their normalisations: Lite-HRNet's `Convolution`."""
     return [
         nn.Conv2d(in_channels, in_channels, 3, stride, padding=1, groups=in_channels, bias=False),
         build_norm(norm_cfg, in_channels),
@@ -76,7 +76,7 @@ class ShuffleBranches(nn.ModuleList):
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return each of `features` after its chain."""
+        """Each of `features` after its chain."""
         return [branch(feature) for branch, feature in zip(self, features, strict=True)]
 
 
@@ -110,12 +110,12 @@ class LiteHRModule(nn.Module):
             self.relu = nn.ReLU()
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return the exchanged branches."""
+        """The exchanged branches."""
         features = self.layers(features)
         return self._exchange(features) if self.with_fuse else list(features)
 
     def _exchange(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return for each branch the activated sum of all.
+        """For each branch the activated sum of all.
 
         It is not quite HRNet's sum, and trained weights depend on that: the finest branch counts twice, and all sums
         but the first take in its place that first sum, not activated. OpenMMLab's sums, in place, come to this.

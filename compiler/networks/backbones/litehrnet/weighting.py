@@ -35,7 +35,7 @@ class SpatialWeighting(nn.Module):
         self.conv2 = ConvModule(channels // ratio, channels, 1, act_cfg=_SIGMOID)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with every channel scaled by its gate."""
+        """The channels of `x`, each scaled by its gate."""
         gate: Tensor = self.conv2(self.conv1(self.global_avgpool(x)))
         return x * gate
 
@@ -65,7 +65,7 @@ class CrossResolutionWeighting(nn.Module):
         self.conv2 = ConvModule(total // ratio, total, 1, norm_cfg=norm_cfg, act_cfg=_SIGMOID)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return `features` scaled by their gates."""
+        """The branches `features`, scaled by their gates."""
         pooled = [pooling(feature) for pooling, feature in zip(self.poolings, features, strict=True)]
         gates = self.conv2(self.conv1(torch.cat(pooled, dim=1))).split(self.channels, dim=1)
         return [
@@ -98,7 +98,7 @@ class ConditionalChannelWeighting(nn.Module):
         self.spatial_weighting = nn.ModuleList(SpatialWeighting(width, ratio=4) for width in halves)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return the shuffled branches."""
+        """The shuffled branches."""
         kept, rest = zip(*(feature.chunk(2, dim=1) for feature in features), strict=True)
         weighted = self.cross_resolution_weighting(rest)
         weighted = [
