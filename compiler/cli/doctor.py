@@ -14,17 +14,6 @@ from compiler.errors import ExitCode
 if TYPE_CHECKING:
     from rich.table import Table
 
-LIBRARIES = (
-    "deploy-compiler",
-    "torch",
-    "onnx",
-    "onnxscript",
-    "onnx-graphsurgeon",
-    "onnxruntime",
-    "hydra-core",
-    "numpy",
-)
-
 
 def run(given: Namespace) -> int:
     """Print the libraries and the backends."""
@@ -40,10 +29,11 @@ def _libraries() -> Table:
     from rich.table import Table
 
     from compiler.artifact import installed_version
+    from compiler.stages.tools import LIBRARIES
 
     table = Table("library", "version", box=None, pad_edge=False)
     table.add_row("python", platform.python_version())
-    for name in LIBRARIES:
+    for name in ("deploy-compiler", *LIBRARIES, "hydra-core"):
         table.add_row(name, installed_version(name) or "[red]not installed[/]")
     return table
 

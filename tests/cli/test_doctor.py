@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from compiler.config.search import config_loader
+from compiler.stages.tools import LIBRARIES
 from tests.cli.running import run_verb
 
 
@@ -12,7 +13,7 @@ def test_it_lists_versions_and_backends(capsys):
     assert run_verb("doctor") == 0
     libraries, backends = capsys.readouterr().out.split("\n\n")
     assert torch.__version__ in libraries
-    assert "hydra-core" in libraries
+    assert {"hydra-core", *LIBRARIES} <= {line.split()[0] for line in libraries.splitlines()}
     listed = [line.split()[0] for line in backends.strip().splitlines()[1:]]
     assert listed == config_loader().get_group_options("backend")
 
