@@ -8,7 +8,7 @@ from rewriters.calls import Call, FunctionCall, FusionCall, Skip
 from rewriters.conditions import Conditions
 from rewriters.contract import Contract
 from rewriters.decorators import function_rewriter, fusion_rewriter, graph_rewriter, module_rewriter
-from rewriters.definition import FunctionRewriter, FusionRewriter, GraphRewriter, ModuleRewriter, Rewriter
+from rewriters.definition import GraphRewriter, Rewriter
 from rewriters.errors import RewriterError
 from rewriters.ledger import Entry, Ledger, unfired, with_measurement
 from rewriters.registry import Selection, discover, select
@@ -20,12 +20,9 @@ __all__ = [
     "Contract",
     "Entry",
     "FunctionCall",
-    "FunctionRewriter",
     "FusionCall",
-    "FusionRewriter",
     "GraphRewriter",
     "Ledger",
-    "ModuleRewriter",
     "RecordedTarget",
     "Rewriter",
     "RewriterError",

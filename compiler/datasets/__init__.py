@@ -1,7 +1,7 @@
 """Data sets: what is calibrated, evaluated and tuned on."""
 
 from compiler.datasets.coco import read_coco
-from compiler.datasets.dataset import Dataset, GroundTruth, Item, KeypointTruth, ObjectTruth, SolidTruth, TextTruth
+from compiler.datasets.dataset import Dataset, Item, KeypointTruth, ObjectTruth, SolidTruth, TextTruth
 from compiler.datasets.icdar import read_icdar, read_icdar_words
 from compiler.datasets.kitti import read_kitti
 from compiler.datasets.lists import read_folder, read_list
@@ -10,7 +10,6 @@ from compiler.datasets.nuscenes import read_nuscenes
 
 __all__ = [
     "Dataset",
-    "GroundTruth",
     "Item",
     "KeypointTruth",
     "ObjectTruth",

@@ -1,6 +1,6 @@
 """The stages of a compile: frozen dataclasses whose fields are all that their results depend on."""
 
-from compiler.stages.build import Build, check_plan
+from compiler.stages.build import Build
 from compiler.stages.calibrate import Calibrate, CalibrationData
 from compiler.stages.export import Export
 from compiler.stages.load import Load, LoadedNetwork
@@ -31,7 +31,6 @@ __all__ = [
     "Stage",
     "Verify",
     "VerifyEngine",
-    "check_plan",
     "read_proof",
     "read_reduced",
     "select_rewriters",

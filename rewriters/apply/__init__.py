@@ -2,7 +2,6 @@
 
 from rewriters.apply.graphs import apply_graph_rewriter
 from rewriters.apply.networks import RewrittenNetwork, rewritten
-from rewriters.apply.replacements import Replacement
 from rewriters.apply.tracing import rewriting
 
-__all__ = ["Replacement", "RewrittenNetwork", "apply_graph_rewriter", "rewriting", "rewritten"]
+__all__ = ["RewrittenNetwork", "apply_graph_rewriter", "rewriting", "rewritten"]

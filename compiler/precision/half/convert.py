@@ -32,8 +32,6 @@ from compiler.precision.half.write import write
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["HalfOptions", "HalfResult", "to_half"]
-
 
 @dataclass(frozen=True)
 class HalfOptions:

@@ -4,7 +4,7 @@ Everything starts from a model in float32 and ends in one with explicit Quantize
 ONNX Runtime, TensorRT and TensorRT-RTX read as they are.
 """
 
-from compiler.precision.int8.calibration import METHODS, calibrate
+from compiler.precision.int8.calibration import calibrate
 from compiler.precision.int8.quantize import Quantized, quantize
 from compiler.precision.int8.schemes import (
     ONNX_RUNTIME_AVX2,
@@ -13,20 +13,17 @@ from compiler.precision.int8.schemes import (
     TENSORRT,
     QuantizationScheme,
 )
-from compiler.precision.int8.sensitivity import LayerError, auto_quantize, rank
-from compiler.precision.int8.table import CalibrationTable, Range
+from compiler.precision.int8.sensitivity import auto_quantize, rank
+from compiler.precision.int8.table import CalibrationTable
 
 __all__ = [
-    "METHODS",
     "ONNX_RUNTIME_AVX2",
     "ONNX_RUNTIME_PORTABLE",
     "ONNX_RUNTIME_VNNI",
     "TENSORRT",
     "CalibrationTable",
-    "LayerError",
     "QuantizationScheme",
     "Quantized",
-    "Range",
     "auto_quantize",
     "calibrate",
     "quantize",
