@@ -32,8 +32,8 @@ def _described(entry: Entry) -> str:
 
 
 def _precision(reduced: Reduced) -> str:
-    kept = [f"{one['operator']} {one['node']}: {one['why']}" for one in reduced.kept]
-    lines = [f"[bold]{reduced.precision}[/]: {reduced.changed} of {reduced.nodes} nodes", *map(escape, kept)]
+    excluded = [f"{one['operator']} {one['node']}: {one['why']}" for one in reduced.excluded]
+    lines = [f"[bold]{reduced.precision}[/]: {reduced.changed} of {reduced.nodes} nodes", *map(escape, excluded)]
     return "\nprecision  " + f"\n{INDENT}".join(lines)
 
 

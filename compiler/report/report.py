@@ -30,18 +30,22 @@ class Reduced:
         precision: `fp16`, `bf16` or `int8`.
         changed: How many nodes are in it.
         nodes: How many nodes there were.
-        kept: Those that stay in fp32: the name (`node`), the `operator`, and `why`.
+        excluded: Those that stay in fp32: the name (`node`), the `operator`, and `why`.
     """
 
     precision: str
     changed: int
     nodes: int
-    kept: tuple[dict[str, str], ...]
+    excluded: tuple[dict[str, str], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form, as `report.json` has always had it: there `excluded` is called `kept`."""
+        return {"precision": self.precision, "changed": self.changed, "nodes": self.nodes, "kept": list(self.excluded)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Reduced:
-        """Read what `dataclasses.asdict` and JSON made of it."""
-        return cls(**{**values, "kept": tuple(values["kept"])})
+        """Read what `to_dict` wrote."""
+        return cls(values["precision"], values["changed"], values["nodes"], tuple(values["kept"]))
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class Report:
         values = {"version": VERSION, **asdict(self)}
         values["proofs"] = [proof.to_dict() for proof in self.proofs]
         values["ledger"] = [entry.to_dict() for entry in self.ledger]
+        values["reduced"] = self.reduced and self.reduced.to_dict()
         values["problem"] = self.problem
         values["proven"] = not self.problem
         return values

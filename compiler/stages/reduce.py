@@ -59,8 +59,8 @@ class ReduceToHalf(Stage):
         model = onnx.load(self.program.path)
         options = HalfOptions(self.precision, self.keep_fp32, self.tolerance)
         result = to_half(model, [self.usual.tensors], options)
-        kept = tuple(map(asdict, result.excluded))
-        reduced = Reduced(self.precision, result.half, len(model.graph.node), kept)
+        excluded = tuple(map(asdict, result.excluded))
+        reduced = Reduced(self.precision, result.half, len(model.graph.node), excluded)
         return _leave(folder, result.model, reduced)
 
 
@@ -101,8 +101,8 @@ class Quantize(Stage):
             result = self._as_far_as_proven(model, table, self.judge)
         else:
             result = quantize(model, table, self.scheme, self.keep_fp32)
-        kept = tuple(map(asdict, result.excluded))
-        return _leave(folder, result.model, Reduced("int8", len(result.layers), len(model.graph.node), kept))
+        excluded = tuple(map(asdict, result.excluded))
+        return _leave(folder, result.model, Reduced("int8", len(result.layers), len(model.graph.node), excluded))
 
     def _as_far_as_proven(self, model: onnx.ModelProto, table: CalibrationTable, judge: RuntimeOptions) -> Quantized:
         """Leave out the layers that lose most, as few as the tolerance on the usual input needs.
@@ -133,12 +133,11 @@ class Quantize(Stage):
 
 def read_reduced(folder: Path) -> Reduced:
     """What is in a lower precision, and what is not."""
-    values = read_json(folder / PRECISION_FILE)
-    return Reduced.from_dict({name: value for name, value in values.items() if name != "version"})
+    return Reduced.from_dict(read_json(folder / PRECISION_FILE))
 
 
 def _leave(folder: Path, model: onnx.ModelProto, reduced: Reduced) -> str:
     save_model(model, folder / REDUCED_FILE).save()
-    write_json(folder / PRECISION_FILE, {"version": 1, **asdict(reduced)})
-    kept = f", {len(reduced.kept)} kept in fp32" if reduced.kept else ""
-    return f"{reduced.changed} of {reduced.nodes} nodes in {reduced.precision}{kept}"
+    write_json(folder / PRECISION_FILE, {"version": 1, **reduced.to_dict()})
+    excluded = f", {len(reduced.excluded)} kept in fp32" if reduced.excluded else ""
+    return f"{reduced.changed} of {reduced.nodes} nodes in {reduced.precision}{excluded}"

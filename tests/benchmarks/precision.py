@@ -75,7 +75,7 @@ def _rows(model: str, overrides: tuple[str, ...]) -> list[tuple[str, ...]]:
                     model,
                     name,
                     f"{reduced.changed} of {reduced.nodes} nodes" if reduced else "",
-                    f"{len(reduced.kept)}" if reduced else "",
+                    f"{len(reduced.excluded)}" if reduced else "",
                     f"{min(c.cosine_similarity for c in compared):.4f}",
                     f"{max(c.relative_error for c in compared):.2g}",
                     f"{(one.bundle / 'end2end.onnx').stat().st_size / 2**20:.1f}",

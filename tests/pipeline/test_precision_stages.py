@@ -105,16 +105,16 @@ def test_the_name_carries_the_precision_and_rebuilds_the_config(made, request, s
 
 def test_the_report_counts_what_was_lowered(fp16, int8):
     halved, quantized = (Report.load(outcome.bundle).reduced for outcome, _ in (fp16, int8))
-    assert (halved.precision, halved.changed, halved.kept) == ("fp16", halved.nodes, ())
+    assert (halved.precision, halved.changed, halved.excluded) == ("fp16", halved.nodes, ())
     assert quantized.precision == "int8"
     assert 0 < quantized.changed < quantized.nodes
 
 
 def test_what_is_named_stays_in_fp32_and_the_report_says_so(compiled, int8):
     outcome, _ = compiled(*FP16, "keep_fp32=[MatMul]")
-    kept = Report.load(outcome.bundle).reduced.kept
-    assert {node["operator"] for node in kept} == {"MatMul"}
-    assert all(node["node"] and node["why"] for node in kept)
+    excluded = Report.load(outcome.bundle).reduced.excluded
+    assert {node["operator"] for node in excluded} == {"MatMul"}
+    assert all(node["node"] and node["why"] for node in excluded)
     assert "MatMul" in (outcome.bundle / "report.html").read_text()
 
 
@@ -160,7 +160,7 @@ def test_the_layers_that_lose_most_are_left_out_until_the_proof_holds(compiled, 
     found, heard = compiled(*strict, "calibration.auto=true")
     assert stages(heard)["calibrate"], "what it is about is the same ranges"
     reduced = Report.load(found.bundle).reduced
-    assert reduced.kept
+    assert reduced.excluded
     assert 0 < reduced.changed < Report.load(plain.bundle).reduced.changed
     usual = next(proof for proof in found.proofs if proof.stage == "int8").comparisons
     assert all(c.relative_error <= worst / 2 for c in usual if c.input == "1x256x192")
@@ -181,7 +181,7 @@ def test_what_selects_is_quantised_by_what_it_selects_from(compiled, tmp_path):
     file = ("model=onnx", f"model.file={tmp_path}/best.onnx", "shape=static")
     outcome, _ = compiled(*file, "precision=int8", "calibration.auto=true")
     reduced = Report.load(outcome.bundle).reduced
-    assert (reduced.changed, reduced.kept) == (2, ())
+    assert (reduced.changed, reduced.excluded) == (2, ())
     assert "beyond its tolerance is 'int8'" in outcome.problem
 
 

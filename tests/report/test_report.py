@@ -81,8 +81,8 @@ def test_what_was_not_run_is_a_problem_behind_those_that_were_found(report):
 def test_an_engine_that_is_still_to_be_built_and_a_lower_precision_are_read_back(tmp_path, report):
     for picture in report.pictures:
         cv2.imwrite(str(tmp_path / picture), np.zeros((4, 4, 3), np.uint8))
-    kept = {"node": "/head/fc", "operator": "Gemm", "why": "keep_fp32 names <it>"}
-    reduced = Reduced("int8", 212, 238, (kept,))
+    excluded = {"node": "/head/fc", "operator": "Gemm", "why": "keep_fp32 names <it>"}
+    reduced = Reduced("int8", 212, 238, (excluded,))
     written = replace(report, reduced=reduced, engine_bytes=None, unproven="no engine was built: there is no GPU")
     write_report(tmp_path, written)
     assert Report.load(tmp_path) == written
