@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compiler.datasets.coco import FORM, KIND, coco_dataset, read_coco
 from compiler.datasets.dataset import Dataset
-from compiler.datasets.files import expected, read_json
+from compiler.datasets.files import expected, parse_json
 from compiler.datasets.mmocr import mmocr_dataset, read_mmocr, read_mmocr_lines
 from compiler.errors import CompileError
 
@@ -23,7 +23,7 @@ def read_annotations(annotations: Path, images: Path) -> Dataset:
         CompileError: The file cannot be read, or holds something else.
     """
     with expected(annotations, KIND, FORM):
-        content = read_json(annotations)
+        content = parse_json(annotations)
         read = mmocr_dataset if "data_list" in content else coco_dataset
         return read(content, images)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.datasets.dataset import Dataset, Item, KeypointTruth, ObjectTruth
-from compiler.datasets.files import expected, read_json
+from compiler.datasets.files import expected, parse_json
 
 KIND = "COCO annotations"
 FORM = "they have images with file_name and id, and annotations with image_id and bbox; MMOCR's, a data_list"
@@ -24,7 +24,7 @@ def read_coco(annotations: Path, images: Path) -> Dataset:
         CompileError: The file cannot be read, or holds something else.
     """
     with expected(annotations, KIND, FORM):
-        return coco_dataset(read_json(annotations), images)
+        return coco_dataset(parse_json(annotations), images)
 
 
 def coco_dataset(content: Any, images: Path) -> Dataset:

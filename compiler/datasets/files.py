@@ -30,7 +30,7 @@ def expected(path: Path, kind: str, form: str) -> Iterator[None]:
         raise CompileError(f"{path.name} holds no {kind}", where=str(path), why=why, fix=form) from error
 
 
-def read_json(path: Path) -> Any:
+def parse_json(path: Path) -> Any:
     """What is in a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 

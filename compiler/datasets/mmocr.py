@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.datasets.dataset import Dataset, Item, TextTruth
-from compiler.datasets.files import expected, read_json, read_lines
+from compiler.datasets.files import expected, parse_json, read_lines
 
 FORM = (
     'they have a data_list of {"img_path": ..., "instances": [{"polygon": [x1, y1, ...], "text": ..., "ignore": ...}]}'
@@ -27,7 +27,7 @@ def read_mmocr(annotations: Path, images: Path) -> Dataset:
         CompileError: The file cannot be read, or holds something else.
     """
     with expected(annotations, "annotations of MMOCR", FORM):
-        return mmocr_dataset(read_json(annotations), images)
+        return mmocr_dataset(parse_json(annotations), images)
 
 
 def mmocr_dataset(content: Any, images: Path) -> Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.datasets.dataset import Dataset, Item, SolidTruth
-from compiler.datasets.files import expected, read_json
+from compiler.datasets.files import expected, parse_json
 
 SCANNER = "LIDAR_TOP"
 FORM = "it is a list of records with a token, as nuScenes publishes it beside its samples: v1.0-mini, v1.0-trainval"
@@ -71,7 +71,7 @@ def _table(folder: Path, name: str) -> Records:
     """The records of a table by their tokens."""
     path = folder / f"{name}.json"
     with expected(path, "table of nuScenes", FORM):
-        return {record["token"]: record for record in read_json(path)}
+        return {record["token"]: record for record in parse_json(path)}
 
 
 def _object(annotation: Mapping[str, Any], category: Mapping[str, Any], frame: NDArray[np.float64]) -> SolidTruth:

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.artifact import Tensors
 from compiler.config.sizes import size_text
 from compiler.errors import CompileError
-from compiler.export.options import Comparable, ExportOptions, Rewriting
+from compiler.export.options import Comparable, ExportOptions, RewritingContext
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,7 +39,7 @@ def run_network(network: nn.Module, tensors: Tensors, outputs: Sequence[str]) ->
 
 
 def expected_outputs(
-    network: nn.Module, inputs: Iterable[Tensors], options: ExportOptions, rewriting: Rewriting
+    network: nn.Module, inputs: Iterable[Tensors], options: ExportOptions, rewriting: RewritingContext
 ) -> Iterable[Pair]:
     """Each of the inputs, with what the network makes of it under its function rewriters."""
     for tensors in inputs:

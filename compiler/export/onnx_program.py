@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from compiler.artifact import OnnxProgram, Tensors
 from compiler.errors import CompileError
 from compiler.export.frozen import check_not_frozen, expected_outputs
-from compiler.export.options import Comparable, ExportOptions, Rewriting, as_they_are
+from compiler.export.options import Comparable, ExportOptions, RewritingContext, as_they_are
 from compiler.export.tracing import exported, exporting, traced_arguments
 from compiler.graphs import ONNX_FILE, OnnxRuntimeSession, portable, save_model
 
@@ -26,7 +26,7 @@ def export_onnx(
     others: Iterable[Tensors],
     options: ExportOptions,
     folder: Path,
-    rewriting: Rewriting = nullcontext,
+    rewriting: RewritingContext = nullcontext,
     comparable: Comparable = as_they_are,
 ) -> OnnxProgram:
     """Export a network to one ONNX file with its sidecar, and check that it was not frozen to its example.
@@ -60,7 +60,9 @@ def export_onnx(
     return program
 
 
-def to_onnx(network: nn.Module, example: Tensors, options: ExportOptions, rewriting: Rewriting) -> onnx.ModelProto:
+def to_onnx(
+    network: nn.Module, example: Tensors, options: ExportOptions, rewriting: RewritingContext
+) -> onnx.ModelProto:
     """Trace a network under its function rewriters, and translate it to ONNX.
 
     Raises:
@@ -73,7 +75,7 @@ def to_onnx(network: nn.Module, example: Tensors, options: ExportOptions, rewrit
 
 
 def _by_dynamo(
-    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: Rewriting
+    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: RewritingContext
 ) -> onnx.ModelProto:
     import torch
 
@@ -96,7 +98,7 @@ def _by_dynamo(
 
 
 def _by_torchscript(
-    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: Rewriting
+    network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: RewritingContext
 ) -> onnx.ModelProto:
     import onnx
     import torch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from compiler.artifact import Tensors
 
-Rewriting = Callable[[], AbstractContextManager[object]]
+RewritingContext = Callable[[], AbstractContextManager[object]]
 """The context in which function rewriters act."""
 
 Comparable = Callable[[Tensors, Tensors], Tensors]

@@ -19,7 +19,7 @@ from compiler.artifact import (
 )
 from compiler.errors import CompileError
 from compiler.export.frozen import Pair, check_not_frozen, expected_outputs
-from compiler.export.options import Comparable, ExportOptions, Rewriting, as_they_are
+from compiler.export.options import Comparable, ExportOptions, RewritingContext, as_they_are
 from compiler.export.sessions import TracedSession
 from compiler.export.tracing import exported, exporting, traced_arguments
 
@@ -38,7 +38,7 @@ def export_traced(
     others: Iterable[Tensors],
     options: ExportOptions,
     folder: Path,
-    rewriting: Rewriting = nullcontext,
+    rewriting: RewritingContext = nullcontext,
     comparable: Comparable = as_they_are,
 ) -> TracedProgram:
     """Trace a network into one archive with its sidecar, and check that it was not frozen to its example.

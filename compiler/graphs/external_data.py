@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class DataLocation:
     """Where a tensor's numbers lie: a part of another file.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place:
     length: int
 
     @classmethod
-    def of(cls, tensor: onnx.TensorProto, path: Path) -> Place:
+    def of(cls, tensor: onnx.TensorProto, path: Path) -> DataLocation:
         """Read what an ONNX file says of a tensor.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Dimension, OnnxProgram, digest, file_digest
 from compiler.errors import CompileError, UsageError
-from compiler.graphs.external_data import Place, external_tensors, invalid
+from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
 
@@ -41,7 +41,7 @@ class OnnxModelFile:
     def digest(self) -> str:
         """The digest of the file and of those that hold its weights, wherever they lie."""
         folder = self.path.parent
-        locations = {Place.of(tensor, self.path).location for tensor in external_tensors(self.model)}
+        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
         others = {location: file_digest(folder / location) for location in sorted(locations)}
         return digest([file_digest(self.path), others])
 
@@ -77,7 +77,7 @@ class OnnxModelFile:
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         for tensor in external_tensors(model):
-            Place.of(tensor, self.path).fill(tensor)
+            DataLocation.of(tensor, self.path).fill(tensor)
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
@@ -117,10 +117,10 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
             raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")
     if any(map(_is_sparse, parts_of(model))):
         raise CompileError("the ONNX file has sparse weights", where=str(path), fix="export it again with dense ones")
-    places = [Place.of(tensor, path) for tensor in external_tensors(model)]
-    _check_size(path, path.stat().st_size + sum(place.length for place in places))
-    for place in places:
-        place.check()
+    locations = [DataLocation.of(tensor, path) for tensor in external_tensors(model)]
+    _check_size(path, path.stat().st_size + sum(location.length for location in locations))
+    for location in locations:
+        location.check()
     return file
 
 

@@ -23,7 +23,7 @@ from compiler.tasks import AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
 
-Source = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
+PredictorInput = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
 """A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
 the names of a network's inputs."""
 
@@ -46,7 +46,7 @@ class Predictor:
     sizes: SizeRange
     largest_batch: int
 
-    def __call__(self, source: Source, box: Any = None) -> list[Any]:
+    def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
 
         Args:
@@ -67,7 +67,7 @@ class Predictor:
         """The raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
         return self.task.infer(batch_runner(self.task, self.session.run, self.engine, self.largest_batch), tensors)
 
-    def draw(self, source: Source, results: list[Any]) -> NDArray[np.uint8]:
+    def draw(self, source: PredictorInput, results: list[Any]) -> NDArray[np.uint8]:
         """A picture of the source, BGR, with the results drawn on it."""
         return self.task.draw(self.task.read(source), results)
 

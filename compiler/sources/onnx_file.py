@@ -30,7 +30,7 @@ from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
 
 ORIGINAL_FILE = "original.onnx"
-STAGE = "file"
+STEP = "file"
 NO_TORCH = "the network is an ONNX file, which has neither modules nor functions of torch"
 
 
@@ -177,9 +177,9 @@ class FileNetwork(Network):
         """Nothing: there is no torch to rewrite."""
         return ()
 
-    def stages(self) -> list[tuple[str, Run]]:
+    def steps(self) -> list[tuple[str, Run]]:
         """The file alone."""
-        return [(STAGE, self._run)]
+        return [(STEP, self._run)]
 
     def _run(self, tensors: Tensors) -> Tensors:
         return self._session.run(tensors)

@@ -88,7 +88,7 @@ class Network(ABC):
         """What the function and module rewriters do to these inputs."""
 
     @abstractmethod
-    def stages(self) -> list[tuple[str, Run]]:
+    def steps(self) -> list[tuple[str, Run]]:
         """What everything is compared with, and after it what comes before the Program."""
 
 

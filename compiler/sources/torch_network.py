@@ -89,7 +89,7 @@ class TorchNetwork(Network):
             run_network(self.rewritten.network, tensors, self.rewrite.outputs)
         return ledger.entries()
 
-    def stages(self) -> list[tuple[str, Run]]:
+    def steps(self) -> list[tuple[str, Run]]:
         """The original network and the rewritten one."""
         outputs = self.rewrite.outputs
         return [
@@ -120,9 +120,9 @@ def save_weights(
     """
     import torch
 
-    origin = [own]
+    described = [own]
     if isinstance(weights, Checkpoint):
-        origin = [weights.path.name, *fill(read_checkpoint(weights.path), weights.path)]
+        described = [weights.path.name, *fill(read_checkpoint(weights.path), weights.path)]
     torch.save(network.state_dict(), folder / WEIGHTS_FILE)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return ", ".join([f"{parameters / 1e6:.1f} M parameters", *origin])
+    return ", ".join([f"{parameters / 1e6:.1f} M parameters", *described])

@@ -127,7 +127,7 @@ class Verify(Stage):
         ledger.sort(key=lambda entry: entry.status != "fired")
         _check_required(self.required, ledger)
         behind = self._behind_the_rewriters()
-        stages = [*network.stages(), *programs, *behind]
+        stages = [*network.steps(), *programs, *behind]
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
         lossy = _lossy_fired(self.rewriters.selection, ledger)
         proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced)

@@ -25,7 +25,7 @@ from compiler.precision.int8.affine import (
     quantized_weight,
     weight_parameters,
 )
-from compiler.precision.int8.placement import Layer, place
+from compiler.precision.int8.layers import Layer, choose_layers
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable, Range
 
@@ -69,15 +69,15 @@ def quantize(
     """
     check_quantizable(model)
     table.check(model)
-    placement = place(model, table, scheme, exclude)
-    if not placement.layers:
+    choice = choose_layers(model, table, scheme, exclude)
+    if not choice.layers:
         raise CompileError(
             "nothing can be quantised",
-            why=_reasons(placement.excluded) or f"the model holds no {', '.join(sorted(scheme.weighted))}",
+            why=_reasons(choice.excluded) or f"the model holds no {', '.join(sorted(scheme.weighted))}",
             fix="keep less in fp32, or compile in another precision",
         )
-    layers = tuple(layer.name for layer in placement.layers)
-    return Quantized(with_pairs(model, placement.layers, scheme), layers, placement.excluded)
+    layers = tuple(layer.name for layer in choice.layers)
+    return Quantized(with_pairs(model, choice.layers, scheme), layers, choice.excluded)
 
 
 def check_quantizable(model: onnx.ModelProto) -> None:

@@ -14,7 +14,7 @@ from compiler.artifact import Tensors
 from compiler.errors import CompileError
 from compiler.graphs import AS_WRITTEN, BESIDE_OTHERS, OnnxRuntimeSession, name_of
 from compiler.precision.excluded import Excluded
-from compiler.precision.int8.placement import Layer, place
+from compiler.precision.int8.layers import Layer, choose_layers
 from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.precision.int8.table import CalibrationTable
@@ -71,7 +71,9 @@ def rank(
     """
     check_quantizable(model)
     table.check(model)
-    layers = [layer for layer in place(model, table, scheme).layers if layer.node.op_type not in scheme.carriers]
+    layers = [
+        layer for layer in choose_layers(model, table, scheme).layers if layer.node.op_type not in scheme.carriers
+    ]
     if most is not None and len(layers) > most:
         layers = _noisiest(model, layers, scheme, samples[0], most)
     disturbed = OnnxRuntimeSession(_disturbable(model, layers), judged, BESIDE_OTHERS)

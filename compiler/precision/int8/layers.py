@@ -37,7 +37,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Placement:
+class LayerChoice:
     """Which nodes are quantised.
 
     Attributes:
@@ -49,9 +49,9 @@ class Placement:
     excluded: tuple[Excluded, ...]
 
 
-def place(
+def choose_layers(
     model: onnx.ModelProto, table: CalibrationTable, scheme: QuantizationScheme, exclude: Sequence[str] = ()
-) -> Placement:
+) -> LayerChoice:
     """Decide what is quantised.
 
     Weighted layers always are. What joins or moves values is quantised only where its result goes on to a quantised
@@ -71,16 +71,16 @@ def place(
     """
     nodes = model.graph.node
     asked = {index: f"asked for by '{pattern}'" for index, pattern in asked_for(nodes, exclude).items()}
-    placing = _Placing(Wiring.of(model.graph), table, scheme)
+    choosing = _Choosing(Wiring.of(model.graph), table, scheme)
     for index in reversed(range(len(nodes))):
         if is_standard(nodes[index].domain):
-            placing.consider(nodes[index], asked.get(index, ""))
-    chosen = [placing.layer(node) for node in nodes if node.output[0] in placing.quantized]
-    excluded = [placing.excluded[node.output[0]] for node in nodes if node.output[0] in placing.excluded]
-    return Placement(tuple(chosen), tuple(excluded))
+            choosing.consider(nodes[index], asked.get(index, ""))
+    chosen = [choosing.layer(node) for node in nodes if node.output[0] in choosing.quantized]
+    excluded = [choosing.excluded[node.output[0]] for node in nodes if node.output[0] in choosing.excluded]
+    return LayerChoice(tuple(chosen), tuple(excluded))
 
 
-class _Placing:
+class _Choosing:
     """Goes through the nodes from the last to the first, since where a result goes decides.
 
     Nodes are known by their first output, which is unique where names need not be.
