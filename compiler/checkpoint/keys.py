@@ -64,13 +64,13 @@ def adapt(weights: Mapping[str, Tensor], own: Collection[str]) -> Adapted:
     adapted: dict[str, Tensor] = {}
     renamed = 0
     for key, tensor in found.items():
-        names = (name for name in _later_names(key) if name in own and name not in found and name not in adapted)
+        names = (name for name in _present_names(key) if name in own and name not in found and name not in adapted)
         name = key if key in own else next(names, key)
         renamed += name != key
         adapted[name] = tensor
     left_out = tuple(key for key in adapted if key not in own and TRAINING_ONLY.match(key))
-    kept = {key: tensor for key, tensor in adapted.items() if key not in left_out}
-    return Adapted(kept, renamed, left_out)
+    wanted = {key: tensor for key, tensor in adapted.items() if key not in left_out}
+    return Adapted(wanted, renamed, left_out)
 
 
 def without_training(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -96,7 +96,7 @@ def _is_under(key: str, prefix: str) -> bool:
     return key.startswith(prefix) or TRAINING_ONLY.match(key) is not None
 
 
-def _later_names(key: str) -> Iterator[str]:
+def _present_names(key: str) -> Iterator[str]:
     for pattern, name in FORMER_NAMES:
         match = re.fullmatch(pattern, key)
         if match:

@@ -31,7 +31,7 @@ class TorchModule(nn.Module):
     def __init__(self, target: str, inputs: Mapping[str, Any], kwargs: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.inputs = tuple(inputs)
-        self.module = _made(target, dict(kwargs or {}))
+        self.module = _call_target(target, dict(kwargs or {}))
         _check_arguments(self.module, self.inputs)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -77,7 +77,7 @@ def _parts(value: object, name: str) -> list[tuple[str, object]]:
     )
 
 
-def _made(target: str, kwargs: dict[str, Any]) -> nn.Module:
+def _call_target(target: str, kwargs: dict[str, Any]) -> nn.Module:
     make, where = find_target(target), "model.target"
     if isinstance(make, nn.Module) and not kwargs:
         return make
@@ -94,17 +94,17 @@ def _made(target: str, kwargs: dict[str, Any]) -> nn.Module:
         pass  # what is written in C may have no signature
     try:
         torch.manual_seed(0)
-        made = make(**kwargs)
+        module = make(**kwargs)
     except Exception as error:  # whatever the user's code raises
         raise UsageError(f"{target} fails", where=where, why=f"{type(error).__name__}: {error}") from error
-    if not isinstance(made, nn.Module):
+    if not isinstance(module, nn.Module):
         raise UsageError(
             f"{target} makes no torch.nn.Module",
             where=where,
-            why=f"it returns a {type(made).__name__}",
+            why=f"it returns a {type(module).__name__}",
             fix="name a class of modules, or a function that returns one",
         )
-    return made
+    return module
 
 
 def _check_arguments(module: nn.Module, inputs: tuple[str, ...]) -> None:

@@ -36,7 +36,10 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
         given = sample.source
         specs = self.task.specs
         return PreparedArrays(
-            {spec.name: repeated(given[spec.name], spec, count) if given else spec.draw(count) for spec in specs}
+            {
+                spec.name: repeated(given[spec.name], spec, count) if given else spec.random_items(count)
+                for spec in specs
+            }
         )
 
     def difference(self, a: Sequence[NamedArray], b: Sequence[NamedArray]) -> float:

@@ -73,8 +73,8 @@ class DetectionTail(nn.Module):
         found = {"boxes": boxes, "scores": scores, **extras}
         if self.kind == "native":
             dets, labels, indices = select(boxes, scores, self.config.iou_threshold, self.config.max_per_img)
-            kept = {name: found_rows(tensor, indices) for name, tensor in extras.items()}
-            found = {"dets": dets, "labels": labels, **kept}
+            selected = {name: found_rows(tensor, indices) for name, tensor in extras.items()}
+            found = {"dets": dets, "labels": labels, **selected}
         return {name: found[name] for name in output_names(self.kind, extras)}
 
     def _best(self, group: Candidates) -> Candidates:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from rewriters import Call, Contract, graph_rewriter
-from rewriters.graph.patterns import Anything, Known, Made, Match, attribute
+from rewriters.graph.patterns import Anything, Computed, Known, Match, attribute
 from rewriters.graph.tensors import constant_input, is_output, name_of
 
 if TYPE_CHECKING:
@@ -31,23 +31,25 @@ class NativeTail:
 
     boxes, scores, images = Anything(), Anything(), Anything()
     limit, iou_threshold, score_threshold = Known(), Known(), Known()
-    class_scores = Made("Transpose", (scores,), {"perm": [0, 2, 1]})
-    selected = Made(
+    class_scores = Computed("Transpose", (scores,), {"perm": [0, 2, 1]})
+    selected = Computed(
         "NonMaxSuppression", (boxes, class_scores, limit, iou_threshold, score_threshold), {"center_point_box": 0}
     )
-    is_own = Made("Equal", (Made("Gather", (selected, Known([0])), {"axis": 1}), images))
-    pair_scores = Made("Unsqueeze", (Made("GatherND", (class_scores, selected), {"batch_dims": 0}), Known([-1])))
+    is_own = Computed("Equal", (Computed("Gather", (selected, Known([0])), {"axis": 1}), images))
+    pair_scores = Computed(
+        "Unsqueeze", (Computed("GatherND", (class_scores, selected), {"batch_dims": 0}), Known([-1]))
+    )
     room = Known()
-    padded = Made("Pad", (Made("Where", (is_own, pair_scores, Known(0))), room), {"mode": "constant"})
-    best = Made("Transpose", (Made("TopK", (padded, limit), BEST_FIRST),), {"perm": None})
-    order = Made("Transpose", (Made("TopK", (padded, limit), BEST_FIRST, output=1),), {"perm": None})
-    is_found = Made("Greater", (best, Known(0)))
-    rows = Made("Gather", (Made("Pad", (selected, room), {"mode": "constant"}), order), {"axis": 0})
-    index = Made("Gather", (rows, Known([2])), {"axis": 2})
-    labels = Made("Where", (is_found, Made("Gather", (rows, Known(1)), {"axis": 2}), Known(-1)))
-    kept_boxes = Made("GatherND", (boxes, index), {"batch_dims": 1})
-    kept = Made("Where", (Made("Unsqueeze", (is_found, Known([-1]))), kept_boxes, Known(0)))
-    dets = Made("Concat", (kept, Made("Unsqueeze", (best, Known([-1])))), {"axis": 2})
+    padded = Computed("Pad", (Computed("Where", (is_own, pair_scores, Known(0))), room), {"mode": "constant"})
+    best = Computed("Transpose", (Computed("TopK", (padded, limit), BEST_FIRST),), {"perm": None})
+    order = Computed("Transpose", (Computed("TopK", (padded, limit), BEST_FIRST, output=1),), {"perm": None})
+    is_found = Computed("Greater", (best, Known(0)))
+    rows = Computed("Gather", (Computed("Pad", (selected, room), {"mode": "constant"}), order), {"axis": 0})
+    index = Computed("Gather", (rows, Known([2])), {"axis": 2})
+    labels = Computed("Where", (is_found, Computed("Gather", (rows, Known(1)), {"axis": 2}), Known(-1)))
+    best_boxes = Computed("GatherND", (boxes, index), {"batch_dims": 1})
+    found_boxes = Computed("Where", (Computed("Unsqueeze", (is_found, Known([-1]))), best_boxes, Known(0)))
+    dets = Computed("Concat", (found_boxes, Computed("Unsqueeze", (best, Known([-1])))), {"axis": 2})
 
 
 @graph_rewriter(backends={"tensorrt"}, after={"fold_constants"}, contract=Contract.exact)
@@ -98,8 +100,8 @@ def _obstacle(node: gs.Node, match: Match | None, graph: gs.Graph) -> str:
     if match is None or not _counts_images(match):
         return "what follows it does not select the best of each image as this compiler's native tail does"
     ends = match.tensors[NativeTail.dets], match.tensors[NativeTail.labels]
-    inner = [tensor for made in match.nodes for tensor in made.outputs if not any(tensor is end for end in ends)]
-    own = {id(made) for made in match.nodes}
+    inner = [tensor for node in match.nodes for tensor in node.outputs if not any(tensor is end for end in ends)]
+    own = {id(node) for node in match.nodes}
     if any(is_output(tensor, graph) or any(id(user) not in own for user in tensor.outputs) for tensor in inner):
         return "which boxes it selects is used elsewhere too"
     return ""
@@ -110,9 +112,9 @@ def _counts_images(match: Match) -> bool:
     images = match.tensors[NativeTail.images]
     if isinstance(images, gs.Constant):
         return images.values.ndim == 2 and np.array_equal(images.values, np.arange(images.values.size)[None])
-    shape = Made("Shape", (NativeTail.boxes,), {"start": 0, "end": 1})
-    count = Made("Squeeze", (shape,))
-    numbers = Made("Unsqueeze", (Made("Range", (Known(0), count, Known(1))), Known([0])))
+    shape = Computed("Shape", (NativeTail.boxes,), {"start": 0, "end": 1})
+    count = Computed("Squeeze", (shape,))
+    numbers = Computed("Unsqueeze", (Computed("Range", (Known(0), count, Known(1))), Known([0])))
     # These nodes are no part of the tail: others may use them too.
     return match.copy().add(numbers, images)
 

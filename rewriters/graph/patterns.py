@@ -28,7 +28,7 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class Computed:
     """A tensor that a node of one standard operator makes.
 
     Attributes:
@@ -44,7 +44,7 @@ class Made:
     output: int = 0
 
 
-Pattern: TypeAlias = "Anything | Known | Made"
+Pattern: TypeAlias = "Anything | Known | Computed"
 
 
 class Match:
@@ -74,7 +74,7 @@ class Match:
             return isinstance(tensor, gs.Constant) and _holds(tensor, pattern.values)
         return isinstance(pattern, Anything) or self._add_node(pattern, tensor)
 
-    def _add_node(self, pattern: Made, tensor: gs.Tensor) -> bool:
+    def _add_node(self, pattern: Computed, tensor: gs.Tensor) -> bool:
         node = tensor.inputs[0] if tensor.inputs else None
         if node is None or node.op != pattern.operator or node.domain not in (None, "", "ai.onnx"):
             return False

@@ -562,26 +562,26 @@ def test_weights_of_no_model_fit_none():
     assert models_that_fit(WEIGHTS) == []
 
 
-def test_drawn_weights_depend_on_key_and_shape_alone():
+def test_random_weights_depend_on_key_and_shape_alone():
     one, other = (random_weights({"a.weight": torch.randn(3, 4)})["a.weight"] for _ in range(2))
     assert torch.equal(one, other)
     assert not torch.equal(one, random_weights({"b.weight": torch.ones(3, 4)})["b.weight"])
     assert random_weights({"a.weight": torch.ones(4, 3)})["a.weight"].shape == (4, 3)
 
 
-def test_drawn_weights_keep_types_and_counters():
+def test_random_weights_keep_types_and_counters():
     state_dict = {"scale": torch.tensor(1.0, dtype=torch.float16), "bn.num_batches_tracked": torch.tensor(5)}
-    drawn = random_weights(state_dict)
-    assert (drawn["scale"].dtype, drawn["scale"].shape) == (torch.float16, ())
-    assert drawn["bn.num_batches_tracked"] == 5
-    assert drawn["bn.num_batches_tracked"] is not state_dict["bn.num_batches_tracked"]
+    weights = random_weights(state_dict)
+    assert (weights["scale"].dtype, weights["scale"].shape) == (torch.float16, ())
+    assert weights["bn.num_batches_tracked"] == 5
+    assert weights["bn.num_batches_tracked"] is not state_dict["bn.num_batches_tracked"]
 
 
 @given(st.text(max_size=20), st.lists(st.integers(1, 6), max_size=4))
-def test_any_drawn_weight_is_finite_and_a_variance_positive(key, shape):
-    drawn = random_weights({f"{key}.weight": torch.ones(shape), f"{key}.running_var": torch.ones(shape)})
-    assert all(tensor.isfinite().all() for tensor in drawn.values())
-    assert (drawn[f"{key}.running_var"] > 0).all()
+def test_any_random_weight_is_finite_and_a_variance_positive(key, shape):
+    weights = random_weights({f"{key}.weight": torch.ones(shape), f"{key}.running_var": torch.ones(shape)})
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+    assert (weights[f"{key}.running_var"] > 0).all()
 
 
 class Publisher:

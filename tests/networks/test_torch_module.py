@@ -72,7 +72,7 @@ def test_a_class_within_a_class_is_found(nets):
     assert TorchModule("nets:Net.Inner", ["x"])(torch.ones(1))[0] == 1
 
 
-def test_what_is_drawn_while_a_network_is_made_is_drawn_alike(nets):
+def test_what_a_network_draws_at_random_while_it_is_built_is_always_the_same(nets):
     one, other = (TorchModule("nets:build", ["x"]).state_dict() for _ in range(2))
     assert all(torch.equal(tensor, other[key]) for key, tensor in one.items())
 

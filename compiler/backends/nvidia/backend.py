@@ -211,9 +211,9 @@ def without_plugins(program: Program) -> bytes:
     import onnx
 
     model = onnx.load(program.path)
-    kept = [function for function in model.functions if function.domain != PLUGINS]
+    own = [function for function in model.functions if function.domain != PLUGINS]
     del model.functions[:]
-    model.functions.extend(kept)
+    model.functions.extend(own)
     return bytes(model.SerializeToString(deterministic=True))
 
 

@@ -39,8 +39,8 @@ def check_version(engine: Engine, details: dict[str, Any], library: str, install
     built = f"{details['library']} {details['version']}"
     same_library = details["library"] == library
     before, now = _numbers(details["version"]), _numbers(installed)
-    later = details.get("version_compatible", False) and before[:1] == now[:1] and before <= now
-    if same_library and (before == now or later):
+    opens_in_newer = details.get("version_compatible", False) and before[:1] == now[:1] and before <= now
+    if same_library and (before == now or opens_in_newer):
         return
     raise CompileError(
         f"{engine.file} was built by {built} and cannot be opened by {library} {installed}",

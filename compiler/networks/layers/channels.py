@@ -53,5 +53,5 @@ class ShuffleUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The shuffled `x`."""
-        kept, convolved = x.chunk(2, dim=1)
-        return channel_shuffle(torch.cat([kept, self.branch2(convolved)], dim=1), 2)
+        unchanged, convolved = x.chunk(2, dim=1)
+        return channel_shuffle(torch.cat([unchanged, self.branch2(convolved)], dim=1), 2)

@@ -61,7 +61,7 @@ class Budget:
             for item in value:
                 self.measure(item, depth + 1)
 
-    def made(self, value: Any) -> Any:
+    def counted(self, value: Any) -> Any:
         """A value that an expression made, once it is paid for.
 
         Raises:

@@ -36,7 +36,7 @@ def call_function(name: str, arguments: Sequence[Any], keywords: dict[str, Any],
     budget.measure(keywords)
     if name == "range":
         budget.spend(len(range(*arguments)))
-    return budget.made(_FUNCTIONS[name](*arguments, **keywords))
+    return budget.counted(_FUNCTIONS[name](*arguments, **keywords))
 
 
 def call_method(value: Any, name: str, arguments: Sequence[Any], keywords: dict[str, Any], budget: Budget) -> Any:
@@ -51,15 +51,15 @@ def call_method(value: Any, name: str, arguments: Sequence[Any], keywords: dict[
     budget.measure(arguments)
     budget.measure(keywords)
     if isinstance(value, str):
-        return budget.made(_of_text(value, name, arguments, keywords, budget))
+        return budget.counted(_of_text(value, name, arguments, keywords, budget))
     if isinstance(value, Inherited) and name in _INHERITED:
         return _INHERITED[name](value, *arguments, **keywords)
     if name in ("count", "index", "remove"):
         budget.measure(value)
     result = getattr(value, name)(*arguments, **keywords)
     if name in ("items", "keys", "values"):
-        return budget.made(list(result))
-    return budget.made(result) if name == "copy" else result
+        return budget.counted(list(result))
+    return budget.counted(result) if name == "copy" else result
 
 
 def format_value(value: Any, spec: str, budget: Budget) -> str:

@@ -87,7 +87,7 @@ class Expressions:
             raise Refusal(f"a number is shifted by more than {BITS} bits")
         if isinstance(operation, ast.Mod) and isinstance(left, str):
             raise Refusal("text is not formatted with %", "write an f-string")
-        return self.budget.made(BINARY[type(operation)](left, right))
+        return self.budget.counted(BINARY[type(operation)](left, right))
 
     def _repeat(self, left: Any, right: Any) -> None:
         for sequence, times in ((left, right), (right, left)):
@@ -96,7 +96,7 @@ class Expressions:
 
     def _constant(self, node: ast.Constant) -> Any:
         value = node.value
-        return value if isinstance(value, str) else self.budget.made(value)
+        return value if isinstance(value, str) else self.budget.counted(value)
 
     def _name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
@@ -119,7 +119,7 @@ class Expressions:
     def _subscript(self, node: ast.Subscript) -> Any:
         value = self.evaluate(node.value)
         index = self.index(node.slice)
-        return self.budget.made(value[index]) if isinstance(index, slice) else value[index]
+        return self.budget.counted(value[index]) if isinstance(index, slice) else value[index]
 
     def index(self, node: ast.expr) -> Any:
         """What stands in the brackets behind a value."""
@@ -150,16 +150,16 @@ class Expressions:
         return set(items)
 
     def _dict(self, node: ast.Dict) -> dict[Any, Any]:
-        made: dict[Any, Any] = {}
+        result: dict[Any, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
                 unpacked = self.evaluate(value)
                 self.budget.spend(len(unpacked))
-                made.update(unpacked)
+                result.update(unpacked)
             else:
                 name = self.index(key)
-                made[name] = self.evaluate(value)
-        return made
+                result[name] = self.evaluate(value)
+        return result
 
     def _binary(self, node: ast.BinOp) -> Any:
         if type(node.op) not in BINARY:

@@ -62,7 +62,7 @@ def plain(value: Any, budget: Budget, base: Mapping[str, Any], depth: int = 0) -
         return plain(sorted(value, key=repr), budget, base, depth)
     if isinstance(value, str) and PLACEHOLDER.search(value):
         return plain(_of_base(value, base), budget, {}, depth + 1)
-    return budget.made(value) if not isinstance(value, str) else value
+    return budget.counted(value) if not isinstance(value, str) else value
 
 
 def _key(key: Any) -> Any:

@@ -21,10 +21,10 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def tiles(arrays: Mapping[str, NDArray[Any]]) -> Image:
     """A BGR picture with one tile for each array: its first item, from black for the smallest to white."""
-    drawn = [_tile(name, array) for name, array in arrays.items()]
-    drawn += [np.zeros_like(drawn[0])] * (-len(drawn) % min(len(drawn), COLUMNS))
-    width = min(len(drawn), COLUMNS)
-    rows = [np.concatenate(drawn[start : start + width], axis=1) for start in range(0, len(drawn), width)]
+    pictures = [_tile(name, array) for name, array in arrays.items()]
+    pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % min(len(pictures), COLUMNS))
+    width = min(len(pictures), COLUMNS)
+    rows = [np.concatenate(pictures[start : start + width], axis=1) for start in range(0, len(pictures), width)]
     return np.ascontiguousarray(np.concatenate(rows))
 
 

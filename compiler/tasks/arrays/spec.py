@@ -60,13 +60,13 @@ class InputSpec:
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(['n'] * self.batched + list(map(str, self.shape)))}]"
 
-    def draw(self, count: int) -> NDArray[Any]:
+    def random_items(self, count: int) -> NDArray[Any]:
         """`count` random items, each the same whatever the count; or one input that differs with the count."""
         if not self.batched:
-            return self._drawn(count)
-        return np.stack([self._drawn(index) for index in range(count)])
+            return self._random_item(count)
+        return np.stack([self._random_item(index) for index in range(count)])
 
-    def _drawn(self, index: int) -> NDArray[Any]:
+    def _random_item(self, index: int) -> NDArray[Any]:
         generator = np.random.default_rng([zlib.crc32(self.name.encode()), index])
         kind = np.dtype(self.dtype).kind
         if self.low is None or self.high is None:

@@ -116,7 +116,7 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
     def preprocess(self, sample: Sample[Arrays], sizes: SizeRange | None = None) -> PreparedArrays:
         """The arrays as they are; one item of noise where there are none."""
         given = sample.source
-        return PreparedArrays({spec.name: given[spec.name] if given else spec.draw(1) for spec in self.specs})
+        return PreparedArrays({spec.name: given[spec.name] if given else spec.random_items(1) for spec in self.specs})
 
     def decode(self, outputs: Tensors, prepared: PreparedArrays) -> list[NamedArray]:
         """The outputs, each with its name."""

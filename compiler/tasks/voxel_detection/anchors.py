@@ -135,13 +135,13 @@ class AnchorDecoder(Decoder):
         """The boxes of all classes that are kept, given `[n, 7]` candidates and their scores `[n, classes]`."""
         config = self.test_cfg
         turned = self._facing(boxes, *facing) if facing else boxes
-        kept = []
+        by_class = []
         for label, values in enumerate(scores.T):
             (rows,) = np.nonzero(values > config.score_thr)
             # Which way a box faces changes nothing about what it covers, but rounding does.
             rows = rows[self._suppressed(boxes[rows], values[rows])]
-            kept.append(Boxes3D(turned[rows], values[rows], np.full(len(rows), label)))
-        found = concatenate(kept)
+            by_class.append(Boxes3D(turned[rows], values[rows], np.full(len(rows), label)))
+        found = concatenate(by_class)
         return found[best(found.scores, config.max_num)] if len(found) > config.max_num else found
 
     def _suppressed(self, boxes: Floats, scores: Floats) -> Integers:

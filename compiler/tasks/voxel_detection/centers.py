@@ -141,7 +141,7 @@ class CenterDecoder(Decoder):
             if wrong:
                 raise ValueError(f"{wrong[0]} is {list(outputs[wrong[0]].shape)}, which does not fit its task")
             boxes = self._boxes(maps)
-            boxes = boxes[self._kept(boxes, index)]
+            boxes = boxes[self._surviving(boxes, index)]
             found.append(Boxes3D(boxes.boxes, boxes.scores, boxes.labels + end - len(task.class_names)))
         together = concatenate(found)
         # So far z is that of the middle.
@@ -162,8 +162,8 @@ class CenterDecoder(Decoder):
         boxes = Boxes3D(np.concatenate(parts, axis=1), sigmoid(heat[labels, rows, columns]), labels)
         return boxes[(boxes.scores > coder.score_threshold) & _within(boxes.boxes, coder.post_center_range)]
 
-    def _kept(self, boxes: Boxes3D, task: int) -> NDArray[np.int64]:
-        """Which boxes of a task are kept, the best first."""
+    def _surviving(self, boxes: Boxes3D, task: int) -> NDArray[np.int64]:
+        """Which boxes of a task nothing suppresses, the best first."""
         config = self.test_cfg
         if config.nms_type == "circle":
             return circle_nms(boxes.boxes[:, :2], boxes.scores, config.min_radius[task])[: config.post_max_size]

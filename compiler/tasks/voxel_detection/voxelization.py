@@ -84,9 +84,9 @@ class Voxelization:
         ranks[by_appearance] = np.arange(len(by_appearance))
         slots = np.arange(len(keys)) - np.repeat(starts, counts)
         voxels = np.repeat(ranks, counts)
-        kept = (slots < self.max_num_points) & (voxels >= 0)
+        in_bounds = (slots < self.max_num_points) & (voxels >= 0)
         filled = np.zeros((len(by_appearance), self.max_num_points, points.shape[1]), np.float32)
-        filled[voxels[kept], slots[kept]] = points[order[kept]]
+        filled[voxels[in_bounds], slots[in_bounds]] = points[order[in_bounds]]
         num_points = np.minimum(counts[by_appearance], self.max_num_points)
         coors = cells[order[starts[by_appearance]]]
         return Voxels(filled, num_points.astype(np.int32), coors.astype(np.int32))

@@ -61,23 +61,23 @@ def test_a_network_without_inputs_is_refused():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"])
-def test_an_item_is_drawn_the_same_whatever_the_batch(dtype):
+def test_an_item_is_random_and_the_same_whatever_the_batch(dtype):
     spec = InputSpec.parse("x", f"1x50:{dtype}")
-    three, two = spec.draw(3), spec.draw(2)
+    three, two = spec.random_items(3), spec.random_items(2)
     assert (three.dtype, three.shape) == (dtype, (3, 50))
     assert np.array_equal(three[:2], two)
     assert not np.array_equal(three[0], three[1])
 
 
-def test_a_range_holds_all_that_is_drawn_and_is_used_to_its_ends():
-    drawn = InputSpec.parse("ids", "1x1000:int64:3-5").draw(1)
-    assert set(drawn.ravel()) == {3, 4, 5}
+def test_a_range_holds_all_random_items_and_is_used_to_its_ends():
+    items = InputSpec.parse("ids", "1x1000:int64:3-5").random_items(1)
+    assert set(items.ravel()) == {3, 4, 5}
 
 
 def test_an_input_that_does_not_count_items_stays_one_and_differs_with_their_number():
     spec = InputSpec.parse("x", "5x2")
-    assert spec.draw(3).shape == spec.draw(1).shape == (5, 2)
-    assert not np.array_equal(spec.draw(3), spec.draw(1))
+    assert spec.random_items(3).shape == spec.random_items(1).shape == (5, 2)
+    assert not np.array_equal(spec.random_items(3), spec.random_items(1))
 
 
 def test_a_file_holds_the_inputs_by_name(tmp_path):

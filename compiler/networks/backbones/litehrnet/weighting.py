@@ -99,10 +99,10 @@ class ConditionalChannelWeighting(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """The shuffled branches."""
-        kept, rest = zip(*(feature.chunk(2, dim=1) for feature in features), strict=True)
+        unchanged, rest = zip(*(feature.chunk(2, dim=1) for feature in features), strict=True)
         weighted = self.cross_resolution_weighting(rest)
         weighted = [
             weighting(convolve(half))
             for half, convolve, weighting in zip(weighted, self.depthwise_convs, self.spatial_weighting, strict=True)
         ]
-        return [channel_shuffle(torch.cat(halves, dim=1), 2) for halves in zip(kept, weighted, strict=True)]
+        return [channel_shuffle(torch.cat(halves, dim=1), 2) for halves in zip(unchanged, weighted, strict=True)]
