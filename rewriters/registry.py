@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rewriters.definition import FunctionRewriter, FusionRewriter, GraphRewriter, ModuleRewriter, Rewriter
 from rewriters.errors import RewriterError
 from rewriters.ledger import Entry, skipped_entry
-from rewriters.target import RecordedTarget, Target
+from rewriters.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Iterator
 
 ENTRY_POINT_GROUP = "deploy_compiler.rewriters"
 BUILT_IN_PACKAGES = ("rewriters.functions", "rewriters.modules", "rewriters.graph")
@@ -36,7 +36,6 @@ class Selection:
         fusions: The fusion rewriters, by name.
         graphs: The graph rewriters, in the order they run.
         entries: A ledger entry for each rewriter that was not chosen, with the reason.
-        decided_by: What was read of the target to choose them, by its path in the target.
     """
 
     target: Target
@@ -45,7 +44,6 @@ class Selection:
     fusions: tuple[FusionRewriter, ...] = ()
     graphs: tuple[GraphRewriter, ...] = ()
     entries: tuple[Entry, ...] = ()
-    decided_by: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def of_network(self) -> tuple[FunctionRewriter | FusionRewriter | ModuleRewriter, ...]:
@@ -95,8 +93,7 @@ def select(
     """
     rewriters = tuple(rewriters)
     _check_names(rewriters, disable, require)
-    recorded = RecordedTarget(target)
-    rejected = {rewriter: reason for rewriter in rewriters if (reason := _excluded(rewriter, recorded, disable))}
+    rejected = {rewriter: reason for rewriter in rewriters if (reason := _excluded(rewriter, target, disable))}
     applicable = [rewriter for rewriter in rewriters if rewriter not in rejected]
     chosen = [_most_specific(rivals) for rivals in _rivals(applicable)]
     winners = {(rewriter.kind, rewriter.subject): rewriter for rewriter in chosen}
@@ -111,7 +108,6 @@ def select(
         fusions=tuple(sorted((one for one in chosen if isinstance(one, FusionRewriter)), key=lambda one: one.name)),
         graphs=_ordered([rewriter for rewriter in chosen if isinstance(rewriter, GraphRewriter)]),
         entries=tuple(skipped_entry(rewriter, rejected[rewriter]) for rewriter in rewriters if rewriter in rejected),
-        decided_by=recorded.reads,
     )
 
 

@@ -45,15 +45,16 @@ class RecordedTarget(Target):
     It is compared, printed, copied and stored as the whole target, all of which counts as read then.
 
     Args:
-        target: What is recorded.
+        target: What is recorded; or its fields, as `dataclasses.replace` gives them, for a record of its own.
     """
 
     reads: dict[str, Any]
     """What has been read, by its path: `backend`, `versions.torch`; `versions` where they were listed."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target | None = None, **values: Any) -> None:
         reads: dict[str, Any] = {}
-        values = {one.name: getattr(target, one.name) for one in fields(target)}
+        if target is not None:
+            values = {one.name: getattr(target, one.name) for one in fields(target)}
         super().__init__(**{**values, "versions": _RecordedVersions(values["versions"], reads)})
         object.__setattr__(self, "reads", reads)
 

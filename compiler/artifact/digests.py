@@ -32,6 +32,7 @@ def file_digest(path: Path) -> str:
 
 
 def source_digest(packages: Iterable[Path]) -> str:
-    """The digest of all Python source below some folders: the version of the tool that is being run."""
-    files = sorted(file for package in packages for file in package.rglob("*.py"))
-    return digest([(file.name, file_digest(file)) for file in files])
+    """The digest of all files below some folders, but for what Python compiles: the version of the tool that is run."""
+    files = [(package, file) for package in packages for file in sorted(package.rglob("*")) if file.is_file()]
+    own = [(package, file) for package, file in files if "__pycache__" not in file.parts]
+    return digest([(file.relative_to(package).as_posix(), file_digest(file)) for package, file in own])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.networks import build
-from compiler.networks.initialization import fill_with_random_weights
+from compiler.networks.initialization import fill_with_random_weights, sample_inputs
 from compiler.openmmlab.translated_model import MODEL, translated_config
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def build_network(model: str | Path, config_dir: str | Path | None = None) -> nn
     else:
         config = compose([f"model={model}"], folder)
     network = build(config.model.network)
-    fill_with_random_weights(network, config.model.processing, config.sizes.usual)
+    fill_with_random_weights(network, sample_inputs(config.model.processing, config.sizes.usual))
     return network
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import Tensors
 from compiler.checkpoint import random_weights
 from compiler.proof import proof_of
 from compiler.tasks import build_task
@@ -17,24 +18,33 @@ if TYPE_CHECKING:
     from compiler.config.sizes import Size
 
 
-def fill_with_random_weights(network: nn.Module, processing: Mapping[str, Any], size: Size) -> None:
-    """Draw a network's weights, and scale its batch normalisations to real input, as training would.
+def fill_with_random_weights(network: nn.Module, inputs: Tensors) -> None:
+    """Give a network random weights, and scale its batch normalisations to real input, as training would.
 
     Without the second step what a deep network adds up grows from block to block, by orders of magnitude, and absolute
     errors would be no measure of a trained network's.
 
     Args:
         network: Filled in place; raw outputs, without a tail.
-        processing: The task's node, which prepares the sample that ships with it.
-        size: Of the network's input.
+        inputs: Real ones, such as `sample_inputs`.
     """
     import torch
 
     network.load_state_dict(random_weights(network.state_dict()))
-    task = build_task(processing)
-    sample = proof_of(task).samples(task.read(task.sample_source()), 1, size)
     with _scaling(network), torch.no_grad():
-        network(*(torch.from_numpy(tensor) for tensor in sample.tensors.values()))
+        network(*(torch.from_numpy(tensor) for tensor in inputs.values()))
+
+
+def sample_inputs(processing: Mapping[str, Any], size: Size) -> Tensors:
+    """A network's inputs, of one item, from the sample that ships with its task.
+
+    Args:
+        processing: The task's node.
+        size: Of the network's input.
+    """
+    task = build_task(processing)
+    tensors: Tensors = proof_of(task).samples(task.read(task.sample_source()), 1, size).tensors
+    return tensors
 
 
 @contextmanager

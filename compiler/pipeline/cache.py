@@ -12,9 +12,8 @@ from typing import Any
 
 from compiler.artifact import digest, file_digest, read_json, write_json
 from compiler.errors import CompileError
-from compiler.stages.stage import Observations
+from compiler.stages.stage import DONE, Observations
 
-DONE = "done.json"
 IN_USE_SECONDS = 3600.0
 """A stage that was used since may be what another process is reading."""
 
@@ -91,8 +90,8 @@ class Cache:
         if observations is None:
             return _whole(self.root / name)
         for folder in sorted(self.root.glob(f"{name}-*")):
-            found = _whole(folder)
-            if found is not None and observations.still_holds(found.read):
+            record = _record(folder)
+            if record is not None and observations.still_holds(record["read"]) and (found := _whole(folder)):
                 return found
         return None
 
@@ -122,16 +121,26 @@ def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
     return {name: file_digest(path) for name, path in names.items() if name not in exclude}
 
 
-def _whole(folder: Path) -> Finished | None:
+def _record(folder: Path) -> dict[str, Any] | None:
+    """What a finished stage says of itself; None where it is missing, damaged, or just being made again."""
     try:
-        done = read_json(folder / DONE)
-        finished = Finished(folder, cached=True, seconds=done["seconds"], detail=done["detail"], read=done["read"])
-        if file_digests(folder, exclude=(DONE,)) != done["files"]:
+        record = read_json(folder / DONE)
+    except CompileError:
+        return None
+    known = {"seconds": float, "detail": str, "read": dict, "files": dict}
+    is_record = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in known.items())
+    return record if is_record else None
+
+
+def _whole(folder: Path) -> Finished | None:
+    record = _record(folder)
+    try:
+        if record is None or file_digests(folder, exclude=(DONE,)) != record["files"]:
             return None
         os.utime(folder / DONE)
-        return finished
-    except (CompileError, OSError, KeyError, TypeError):  # missing, damaged, or just being made again
+    except OSError:  # just being made again
         return None
+    return Finished(folder, True, record["seconds"], record["detail"], record["read"])
 
 
 def _size(folder: Path) -> int:

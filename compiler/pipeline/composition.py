@@ -177,7 +177,7 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
         precision=job.config.precision,
         profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
         calibration=calibration_data(job) if job.quantizes_by_itself else None,
-        measurements=job.cache / MEASUREMENTS_FOLDER,
+        measurements=measurements_folder(job.config),
         progress=progress_to(listen),
     )
 

@@ -12,9 +12,10 @@ from compiler.artifact import OnnxProgram, file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
+from compiler.config.schema import CalibrationConfig
 from compiler.datasets import Item
 from compiler.datasets.calibration import find_items
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
 from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
@@ -130,6 +131,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     probe = backend.probe()
     if probe.problem and installed:
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
+    _check_precision_options(config, backend)
     sample_path = locate_input(config, task)
     sample = task.read(sample_path, config.box)
     checkpoint = _locate_checkpoint(config, listen)
@@ -156,6 +158,30 @@ def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
         return task.read(path, config.box if is_here else None)
     except CompileError:  # the boxes were in a file that is not here
         return task.read(path)
+
+
+def _check_precision_options(config: CompileConfig, backend: Backend) -> None:
+    """Refuse what only a precision that is written into a graph can be told.
+
+    Raises:
+        UsageError: The backend lowers the precision by itself, and the config says how to.
+    """
+    graph = issubclass(backend.PROGRAM, OnnxProgram)
+    if config.precision == "fp32" or (graph and (config.precision != "int8" or backend.quantization)):
+        return
+    usual = CalibrationConfig()
+    given = {
+        "keep_fp32": bool(config.keep_fp32),
+        "calibration.auto": config.calibration.auto,
+        "calibration.method": config.calibration.method != usual.method,
+    }
+    for key in (key for key, is_given in given.items() if is_given):
+        raise UsageError(
+            f"{backend.name} chooses by itself what it computes in {config.precision}",
+            where=key,
+            why="the precision is not written into a graph that it reads",
+            fix=f"leave {key} out",
+        )
 
 
 def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from time import perf_counter
 
 from compiler.artifact import digest
+from compiler.errors import CompileError
 from compiler.events import Listener, StageFinished, StageStarted
 from compiler.pipeline.cache import Cache
 from compiler.stages import Artifact, ProgramArtifact, Stage
+from rewriters import RewriterError
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,19 @@ class Line:
     finished: list[StageFinished] = field(default_factory=list)
 
     def run(self, stage: Stage) -> Artifact:
-        """What a stage makes, made now or before."""
+        """What a stage makes, made now or before.
+
+        Raises:
+            CompileError: It cannot be made.
+        """
         self.listen(StageStarted(stage.NAME))
-        made = self.cache.get(stage.NAME, stage.key, stage.run, stage.observations)
-        self.finished.append(StageFinished(stage.NAME, made.seconds, made.cached, made.detail))
+        try:
+            result = self.cache.get(stage.NAME, stage.key, stage.run, stage.observations)
+        except RewriterError as error:
+            raise CompileError("a rewriter failed", where="rewriters", why=str(error)) from error
+        self.finished.append(StageFinished(stage.NAME, result.seconds, result.cached, result.detail))
         self.listen(self.finished[-1])
-        return Artifact(made.digest, made.folder)
+        return Artifact(result.digest, result.folder)
 
     def run_program(self, stage: Stage) -> ProgramArtifact:
         """The Program that a stage makes."""

@@ -38,8 +38,8 @@ from compiler.report.outcome import Outcome
 from compiler.runtime import read_config
 from compiler.stages import Artifact, Build, Package, ProgramArtifact, VerifyEngine, read_proof, read_reduced
 from compiler.stages.tools import versions
+from compiler.stages.verify import ENGINE
 from compiler.tasks import build_task
-from rewriters import RewriterError
 
 GIB = 1024**3
 
@@ -62,15 +62,11 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
-        for hint in hints(config):
-            listen(Warned(hint))
+        _warn(config, listen)
         if job.checkpoint is None and job.source.caution:
             listen(Warned(job.source.caution))
         key = digest(job.key)
-        try:
-            return _current_outcome(job, key) or _compile(job, key, listen)
-        except RewriterError as error:
-            raise CompileError("a rewriter failed", where="rewriters", why=str(error)) from error
+        return _current_outcome(job, key) or _compile(job, key, listen)
 
 
 def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[Obstacle, ...]:
@@ -84,8 +80,7 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    for hint in hints(config):
-        listen(Warned(hint))
+    _warn(config, listen)
     job = read_job(config, listen, installed=False)
     with writable(job.cache / "plan"):
         steps = make_program(job, Line(Cache(job.cache), listen))
@@ -108,7 +103,7 @@ def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome
     config, report = read_config(bundle), Report.load(bundle)
     backend = backend_of(Engine.load(bundle))
     probe = backend.probe()
-    _check_buildable(backend, probe, bundle)
+    _check_buildable(config, backend, probe, bundle)
     listen(RunStarted(report.model, report.name))
     with writable(bundle), one_at_a_time(bundle, listen):
         partial = _beside(bundle)
@@ -121,6 +116,12 @@ def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return report.outcome(bundle)
+
+
+def _warn(config: CompileConfig, listen: Listener) -> None:
+    """Tell of what was said in words of before."""
+    for hint in hints(config):
+        listen(Warned(hint))
 
 
 def _current_outcome(job: Job, key: str) -> Outcome | None:
@@ -206,13 +207,20 @@ def _build(folder: Path, config: CompileConfig, report: Report, backend: Backend
     return replace(report, proofs=(*report.proofs, proven))
 
 
-def _check_buildable(backend: Backend, probe: Probe, bundle: Path) -> None:
+def _check_buildable(config: CompileConfig, backend: Backend, probe: Probe, bundle: Path) -> None:
     if not (bundle / PROGRAM_FILE).is_file() or not backend.DEFERRED_BUILD:
         raise UsageError(
             f"there is nothing to build for {backend.name}",
             where=str(bundle),
             why="its engine was built where it was compiled",
             fix="compile for a backend whose engines belong to a machine, such as backend=tensorrt",
+        )
+    if config.precision == "int8" and backend.quantization is None:
+        raise UsageError(
+            f"{backend.name} builds engines in int8 where it compiles",
+            where=str(bundle),
+            why="the bundle does not hold what int8 is calibrated on",
+            fix="compile on the machine that is to run the engine",
         )
     if probe.problem or probe.build_problem:
         raise CompileError(
@@ -226,7 +234,7 @@ def _check_buildable(backend: Backend, probe: Probe, bundle: Path) -> None:
 def _with_engine(report: Report, backend: Backend, engine: Engine, probe: Probe, line: Line) -> Report:
     """The report of a bundle whose engine is there now."""
     unproven = _why_unproven(backend, probe, engine.folder)
-    before = tuple(proof for proof in report.proofs if not proof.stage.startswith("engine"))
+    before = tuple(proof for proof in report.proofs if not proof.stage.startswith(ENGINE))
     picture = engine_picture(backend.name, probe.run_problem)
     built = {stage.stage for stage in line.finished}
     return replace(

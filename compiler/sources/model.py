@@ -12,7 +12,8 @@ from compiler.checkpoint import match, without_training
 from compiler.config import CompileConfig
 from compiler.networks import build
 from compiler.networks.catalogue import models_that_fit
-from compiler.networks.initialization import fill_with_random_weights
+from compiler.networks.initialization import fill_with_random_weights, sample_inputs
+from compiler.sources.samples import Samples
 from compiler.sources.source import RandomWeights, Rewriting, Source, Weights
 from compiler.sources.torch_network import TorchNetwork, save_weights
 from compiler.tasks import AnyTask
@@ -44,7 +45,7 @@ class ModelNetwork(Source):
 
     def random_weights(self, config: CompileConfig) -> RandomWeights:
         """Weights that are scaled to the sample that the task ships with."""
-        return RandomWeights(config.model.processing, config.sizes.usual)
+        return RandomWeights(Samples.of(sample_inputs(config.model.processing, config.sizes.usual)))
 
     def build(self) -> nn.Module:
         """The network, in evaluation mode, without trained weights."""
@@ -59,7 +60,7 @@ class ModelNetwork(Source):
             return match(network, tensors, source=str(path), candidates=candidates)
 
         if isinstance(weights, RandomWeights):
-            fill_with_random_weights(network, weights.processing, weights.size)
+            fill_with_random_weights(network, weights.scaled_to.tensors)
         return save_weights(network, weights, fill, folder)
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from compiler.artifact import Tensors
 from compiler.config import CompileConfig
-from compiler.config.sizes import Size
 from compiler.errors import CompileError
 from compiler.proof import Run
 from compiler.sources.samples import Samples
@@ -36,15 +35,13 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class RandomWeights:
-    """Weights that nobody trained, scaled to real input.
+    """Weights that nobody trained.
 
     Attributes:
-        processing: The task's node, which prepares the sample that they are scaled to.
-        size: Of the network's input.
+        scaled_to: The real inputs that they are scaled to.
     """
 
-    processing: Mapping[str, Any]
-    size: Size
+    scaled_to: Samples
 
 
 Weights = Checkpoint | RandomWeights | None
@@ -97,7 +94,7 @@ class Source(ABC):
 
     PICTURE: ClassVar[str] = "output_pytorch.jpg"
     """The file name of the picture that the network's own results are drawn in."""
-    TOOLS: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+    TOOLS: ClassVar[tuple[str, ...]] = ("torch", "numpy", "safetensors")
     """The libraries that the loaded network depends on."""
 
     @property

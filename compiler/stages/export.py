@@ -31,7 +31,7 @@ class Export(Stage):
     """
 
     NAME: ClassVar[str] = "export"
-    TOOLS: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript")
+    TOOLS: ClassVar[tuple[str, ...]] = ("torch", "numpy", "onnx", "onnx-ir", "onnxscript")
 
     network: LoadedNetwork
     example: Samples

@@ -13,7 +13,7 @@ from compiler.config import CompileConfig
 from compiler.mmdeploy import write_sdk_files
 from compiler.report import Report, write_report
 from compiler.runtime import CONFIG_FILE
-from compiler.stages.stage import Artifact, Stage
+from compiler.stages.stage import DONE, Artifact, Stage
 from compiler.tasks import AnyTask
 
 LOG_FILE = "compile.log"
@@ -43,8 +43,8 @@ class Package(Stage):
 
     def run(self, folder: Path) -> str:
         """Write the bundle, all of it but the lock."""
-        ignored = shutil.ignore_patterns("done.json")
-        shutil.copytree(self.engine.folder, folder, dirs_exist_ok=True, ignore=ignored)
+        shutil.copytree(self.engine.folder, folder, dirs_exist_ok=True)
+        (folder / DONE).unlink()  # the cache's record, not the engine's
         write_text(folder / CONFIG_FILE, config_yaml(self.config))
         write_sdk_files(folder, self.config, self.task, Engine.load(self.engine.folder))
         for picture in self.report.pictures:

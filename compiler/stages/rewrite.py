@@ -27,7 +27,7 @@ class Rewrite(Stage):
     """
 
     NAME: ClassVar[str] = "rewrite"
-    TOOLS: ClassVar[tuple[str, ...]] = ("onnx", "onnx-graphsurgeon")
+    TOOLS: ClassVar[tuple[str, ...]] = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnx-graphsurgeon")
 
     program: ProgramArtifact
     rewriters: Rewriters

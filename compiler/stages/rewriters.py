@@ -13,15 +13,34 @@ from rewriters.target import RecordedTarget
 
 
 @dataclass(frozen=True)
-class Rewriters:
-    """Rewriters, by their source. What they read of the target is recorded while they run.
+class ChosenRewriter:
+    """A rewriter, by what it does.
 
     Attributes:
-        sources: The digest of the module that each of them is in.
-        selection: Its target keeps the record; each stage has a record of its own.
+        name: Its name.
+        source: Where it is written: `package.module:name`, which several that one function makes have in common.
+        digest: Of the module that it is in.
+        conditions: When it applies.
     """
 
-    sources: Mapping[str, str]
+    name: str
+    source: str
+    digest: str
+    conditions: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rewriters:
+    """The rewriters of a stage. What they read of the target is recorded while they run.
+
+    Attributes:
+        chosen: What they are.
+        target: What they are asked about.
+        selection: They themselves; its target keeps the record, and each stage has a record of its own.
+    """
+
+    chosen: tuple[ChosenRewriter, ...]
+    target: Target = field(compare=False)
     selection: Selection = field(compare=False)
 
     @classmethod
@@ -40,21 +59,23 @@ class Rewriters:
         return cls._of(selection, (*selection.of_network, *selection.graphs))
 
     @classmethod
-    def _of(cls, selection: Selection, chosen: Iterable[Rewriter]) -> Rewriters:
-        sources = {rewriter.source: module_digest(rewriter.source.partition(":")[0]) for rewriter in chosen}
-        return cls(sources, replace(selection, target=RecordedTarget(selection.target)))
+    def _of(cls, selection: Selection, rewriters: Iterable[Rewriter]) -> Rewriters:
+        chosen = (
+            ChosenRewriter(one.name, one.source, module_digest(one.source.partition(":")[0]), one.conditions.given)
+            for one in rewriters
+        )
+        recorded = replace(selection, target=RecordedTarget(selection.target))
+        return cls(tuple(chosen), selection.target, recorded)
 
     @property
     def read(self) -> Mapping[str, Any]:
         """What has been read of the target so far, by its path: see `compiler.stages.stage.Observations`."""
-        target = self.selection.target
-        return dict(target.reads) if isinstance(target, RecordedTarget) else {}
+        recorded = self.selection.target
+        return dict(recorded.reads) if isinstance(recorded, RecordedTarget) else {}
 
     def still_holds(self, read: Mapping[str, Any]) -> bool:
-        """Tell whether an earlier run read what the target is now."""
-        target = self.selection.target
-        whole = target.whole() if isinstance(target, RecordedTarget) else target
-        return all(whole.value_of(path) == value for path, value in read.items())
+        """Tell whether an earlier run read what the target is now. To compare is not to read."""
+        return all(self.target.value_of(path) == value for path, value in read.items())
 
 
 def select_rewriters(target: Target, disable: Iterable[str], require: Iterable[str]) -> Selection:

@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Protocol
 from compiler.stages.fingerprint import Fingerprint, fingerprint
 from compiler.stages.tools import LIBRARIES, versions
 
+DONE = "done.json"
+"""In the folder of a finished stage: the record that it is finished, and whole."""
+
 
 @dataclass(frozen=True)
 class Artifact:

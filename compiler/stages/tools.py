@@ -11,18 +11,20 @@ from pathlib import Path
 
 import compiler
 import rewriters
-from compiler.artifact import file_digest, installed_version, source_digest
+from compiler.artifact import digest, file_digest, installed_version, source_digest
 from rewriters.registry import ENTRY_POINT_GROUP
 
 LIBRARIES = (
     "torch",
     "onnx",
+    "onnx-ir",
     "onnxscript",
     "onnxruntime",
     "onnx-graphsurgeon",
     "numpy",
     "opencv-python-headless",
     "pyclipper",
+    "safetensors",
 )
 
 OURS = ("compiler", "rewriters")
@@ -50,11 +52,12 @@ def plug_in_digests() -> dict[str, str]:
 
 
 def foreign_source_digest(kind: type) -> str:
-    """The digest of the module that a class of the user's own is in; empty for a class of ours."""
+    """The digest of the modules that a class of the user's own and its bases are in; empty for a class of ours."""
     if kind.__module__.partition(".")[0] in OURS:
         return ""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return file_digest(Path(file)) if file and Path(file).is_file() else ""
+    modules = dict.fromkeys(base.__module__ for base in kind.__mro__ if base.__module__.partition(".")[0] not in OURS)
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    return digest({name: file_digest(Path(file)) for name, file in files.items() if file and Path(file).is_file()})
 
 
 def module_digest(name: str) -> str:

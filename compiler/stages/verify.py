@@ -13,7 +13,7 @@ from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import CompileError
 from compiler.export import open_program
-from compiler.graphs import OnnxRuntimeSession
+from compiler.graphs import ONNX_FILE, OnnxRuntimeSession
 from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
 from compiler.stages.load import LoadedNetwork
@@ -27,6 +27,7 @@ from rewriters import Entry, GraphRewriter, Selection, unfired, with_measurement
 
 PROOF_FILE = "proof.json"
 PROGRAM = "program"
+ENGINE = "engine"
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class VerifyEngine(Stage):
         engine = Engine.load(self.engine.folder)
         run = self.backend.open(engine).run
         with TemporaryDirectory() as temporary:
-            runnable = Path(temporary) / "program.onnx"
+            runnable = Path(temporary) / ONNX_FILE
             model = with_definitions(onnx.load(self.program.path))
             runnable.write_bytes(model.SerializeToString())
             stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (engine_stage(self.backend.name), run)]
@@ -225,7 +226,7 @@ class VerifyEngine(Stage):
 
 def engine_stage(backend: str) -> str:
     """The engine, as a step of the proof."""
-    return f"engine ({backend})"
+    return f"{ENGINE} ({backend})"
 
 
 def write_proof(folder: Path, proofs: Sequence[StageProof], ledger: Sequence[Entry]) -> None:
@@ -242,12 +243,13 @@ def read_proof(folder: Path) -> tuple[tuple[StageProof, ...], tuple[Entry, ...]]
 
 def _once(run: Run) -> Run:
     """A way to run a stage that runs it once on each input: the ledger and the proof ask for the same."""
-    results: dict[int, Tensors] = {}
+    results: dict[int, tuple[Tensors, Tensors]] = {}
 
     def remembered(tensors: Tensors) -> Tensors:
+        # The inputs are kept too: the identity of what is gone is given to something else.
         if id(tensors) not in results:
-            results[id(tensors)] = run(tensors)
-        return results[id(tensors)]
+            results[id(tensors)] = tensors, run(tensors)
+        return results[id(tensors)][1]
 
     return remembered
 

@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from compiler import runtime
@@ -16,7 +18,7 @@ from compiler.cli.sweep import sweep
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import StageFinished, StageProgressed
 from compiler.graphs import OnnxRuntimeSession
-from compiler.pipeline import build_bundle as build
+from compiler.pipeline import build_bundle
 from compiler.pipeline.cache import file_digests
 from compiler.report import Report
 from tests.compiling import compile_here
@@ -81,7 +83,7 @@ def test_the_row_of_a_sweep_says_not_proven_and_why(tmp_path, shared_cache, no_g
 
 def test_where_the_library_is_the_engine_is_built_and_proven(postponed, with_tensorrt):
     heard = []
-    outcome = build(postponed.bundle, heard.append)
+    outcome = build_bundle(postponed.bundle, heard.append)
     assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
     assert outcome.engine_bytes == (postponed.bundle / "end2end.engine").stat().st_size
     assert [proof.stage for proof in outcome.proofs][-2:] == ["fp16", "engine (tensorrt)"]
@@ -94,8 +96,17 @@ def test_where_the_library_is_the_engine_is_built_and_proven(postponed, with_ten
     assert [event.stage for event in heard if isinstance(event, StageFinished)] == ["build"]
 
 
+def test_the_engine_of_a_bundle_of_the_first_layout_is_built(tmp_path, with_tensorrt):
+    bundle = Path(shutil.copytree(Path(__file__).parents[1] / "data/first_layout/tensorrt", tmp_path / "bundle"))
+    for picture in Report.load(bundle).pictures:
+        cv2.imwrite(str(bundle / picture), np.zeros((4, 4, 3), np.uint8))
+    outcome = build_bundle(bundle)
+    assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
+    assert (bundle / "end2end.engine").is_file()
+
+
 def test_an_engine_that_was_built_later_is_opened_like_any_other(postponed, with_tensorrt):
-    build(postponed.bundle)
+    build_bundle(postponed.bundle)
     assert runtime.open(postponed.bundle).engine.file == "end2end.engine"
 
 
@@ -105,7 +116,7 @@ def test_an_engine_that_differs_from_its_program_is_not_proven(postponed, with_t
             return {name: output + 1 for name, output in super().run(tensors).items()}
 
     monkeypatch.setattr(TensorRT, "open", lambda self, engine: Wrong(engine.folder / "end2end.onnx"))
-    outcome = build(postponed.bundle)
+    outcome = build_bundle(postponed.bundle)
     assert outcome.exit_code == ExitCode.NOT_PROVEN
     assert "the first stage beyond its tolerance is 'engine (tensorrt)'" in outcome.problem
     assert (postponed.bundle / "end2end.engine").is_file()
@@ -113,20 +124,20 @@ def test_an_engine_that_differs_from_its_program_is_not_proven(postponed, with_t
 
 def test_a_bundle_is_built_from_within(postponed, with_tensorrt, monkeypatch):
     monkeypatch.chdir(postponed.bundle)
-    assert build(Path()).exit_code == ExitCode.PROVEN
+    assert build_bundle(Path()).exit_code == ExitCode.PROVEN
     assert (postponed.bundle / "end2end.engine").is_file()
 
 
 def test_a_bundle_that_was_moved_is_built_where_it_lies(postponed, with_tensorrt, tmp_path):
     moved = shutil.move(postponed.bundle, tmp_path / "elsewhere")
-    assert build(moved).exit_code == ExitCode.PROVEN
+    assert build_bundle(moved).exit_code == ExitCode.PROVEN
     assert (moved / "end2end.engine").is_file()
 
 
 def test_the_lock_holds_the_new_files_and_the_old_key(postponed, with_tensorrt):
     lock_file = postponed.bundle / "lock.json"
     before = json.loads(lock_file.read_text())
-    build(postponed.bundle)
+    build_bundle(postponed.bundle)
     lock = json.loads(lock_file.read_text())
     assert lock["key"] == before["key"]
     assert lock["files"] == file_digests(postponed.bundle, exclude=("lock.json",))
@@ -153,7 +164,7 @@ def test_progress_is_heard_and_rises_to_the_end(built_by_rtx, tmp_path, shared_c
     assert rising(compiling)
     outcome, _ = built_by_rtx
     building = []
-    build(outcome.bundle, building.append)
+    build_bundle(outcome.bundle, building.append)
     assert rising(building)
 
 
@@ -161,7 +172,7 @@ def test_a_second_build_replaces_the_engine_alone_and_the_bundle_stays_up_to_dat
     outcome, _ = built_by_rtx
     before = file_digests(outcome.bundle)
     (outcome.bundle / "end2end.engine").unlink()
-    again = build(outcome.bundle)
+    again = build_bundle(outcome.bundle)
     assert (again.exit_code, again.problem) == (outcome.exit_code, outcome.problem), "there is no GPU here either"
     after = file_digests(outcome.bundle)
     assert after.keys() == before.keys()
@@ -175,7 +186,7 @@ def test_a_second_build_replaces_the_engine_alone_and_the_bundle_stays_up_to_dat
 def test_where_no_engine_can_be_built_the_bundle_is_refused(postponed):
     before = file_digests(postponed.bundle)
     with pytest.raises(CompileError, match="tensorrt cannot build an engine here") as caught:
-        build(postponed.bundle)
+        build_bundle(postponed.bundle)
     assert "pip install tensorrt" in caught.value.why
     assert caught.value.exit_code == ExitCode.FAILED
     assert file_digests(postponed.bundle) == before
@@ -189,7 +200,7 @@ def test_a_build_that_fails_leaves_the_bundle_as_it_was(postponed, with_tensorrt
     monkeypatch.setattr(TensorRT, "build", fail)
     before = file_digests(postponed.bundle)
     with pytest.raises(CompileError, match="cannot build end2end.onnx"):
-        build(postponed.bundle)
+        build_bundle(postponed.bundle)
     assert file_digests(postponed.bundle) == before
     assert not list(postponed.bundle.parent.glob(".*.partial"))
 
@@ -198,23 +209,23 @@ def test_a_program_that_the_library_cannot_take_is_refused_before_it_is_built(po
     obstacle = Obstacle("MatMul", "head, neck", "this version has no such product")
     monkeypatch.setattr(TensorRT, "plan", lambda self, program: (obstacle,))
     with pytest.raises(CompileError, match="tensorrt cannot take this Program") as caught:
-        build(postponed.bundle)
+        build_bundle(postponed.bundle)
     assert (caught.value.where, caught.value.why) == ("MatMul (head)", "this version has no such product")
     assert not (postponed.bundle / "end2end.engine").exists()
 
 
 def test_a_bundle_of_another_kind_of_backend_is_wrong_usage(bundle):
     with pytest.raises(UsageError, match="there is nothing to build for onnxruntime") as caught:
-        build(bundle)
+        build_bundle(bundle)
     assert caught.value.where == str(bundle)
     assert NAME in caught.value.where
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(CompileError, match="is not a bundle"):
-        build(tmp_path)
+        build_bundle(tmp_path)
     with pytest.raises(CompileError, match="is not a bundle"):
-        build(tmp_path / "nowhere")
+        build_bundle(tmp_path / "nowhere")
 
 
 def test_the_command_line_builds_a_bundle(built_by_rtx, command_line):

@@ -11,7 +11,7 @@ from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
 from compiler.networks.backbones.litehrnet import LiteHRNet
-from compiler.networks.initialization import fill_with_random_weights
+from compiler.networks.initialization import fill_with_random_weights, sample_inputs
 from compiler.precision.half import HalfOptions, to_half
 from compiler.proof import proof_of
 from compiler.tasks import build_task
@@ -57,7 +57,7 @@ def photograph():
 def rtmpose(photograph, tmp_path_factory):
     config = compose(["model=rtmpose-t"]).model
     network = build(config.network).eval()
-    fill_with_random_weights(network, config.processing, SIZE)
+    fill_with_random_weights(network, sample_inputs(config.processing, SIZE))
     options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, ("simcc_x", "simcc_y"))
     return onnx.load(export(network, photograph, options, tmp_path_factory.mktemp("program")).path)
 

@@ -8,7 +8,7 @@ import pytest
 from compiler.config import compose
 from compiler.export import Axis, ExportOptions
 from compiler.networks import build
-from compiler.networks.initialization import fill_with_random_weights
+from compiler.networks.initialization import fill_with_random_weights, sample_inputs
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
@@ -34,7 +34,7 @@ def rtmpose(sample, tmp_path_factory):
     """RTMPose-t, with a batch that varies."""
     config = compose(["model=rtmpose-t"]).model
     network = build(config.network).eval()
-    fill_with_random_weights(network, config.processing, SIZE)
+    fill_with_random_weights(network, sample_inputs(config.processing, SIZE))
     options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, ("simcc_x", "simcc_y"))
     program = export(network, {"input": sample["input"][:2]}, options, tmp_path_factory.mktemp("program"))
     return onnx.load(program.path)

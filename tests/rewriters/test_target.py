@@ -84,9 +84,11 @@ def test_only_what_a_condition_asks_about_decides_a_selection():
     def for_a_missing_library(call, graph):
         """That a library is missing excludes it."""
 
-    assert select([by_precision], TARGET).decided_by == {}
-    selection = select([for_another_backend, for_a_missing_library], TARGET)
-    assert selection.decided_by == {"backend": "tensorrt", "versions.torch": "2.9.0", "versions.openvino": None}
+    recorded = RecordedTarget(TARGET)
+    assert by_precision.conditions.unmet(recorded) == ""
+    assert recorded.reads == {}
+    selection = select([for_another_backend, for_a_missing_library], recorded)
+    assert recorded.reads == {"ir": "onnx", "backend": "tensorrt", "versions.torch": "2.9.0", "versions.openvino": None}
     assert [entry.reason for entry in selection.entries] == [
         "backend is tensorrt, not ncnn",
         "the version of openvino is unknown, and >=2026 is needed",
@@ -171,3 +173,10 @@ def test_a_target_with_another_library_differs_where_all_were_listed():
     more = replace(TARGET, versions={**VERSIONS, "openvino": "2026.1"})
     assert more.value_of("versions") != recorded.reads["versions"]
     assert TARGET.value_of("versions") == recorded.reads["versions"]
+
+
+def test_a_copy_with_another_value_is_a_target_too():
+    recorded = RecordedTarget(TARGET)
+    other = replace(recorded, batch=7)
+    assert (other.batch, other.backend) == (7, TARGET.backend)
+    assert recorded.reads.keys() >= {"backend", "opset"}, "what is copied is read"

@@ -51,7 +51,7 @@ def test_its_report_and_its_engine_are_read(name):
     assert backend_of(engine).name == ("tensorrt" if name == "tensorrt" else "onnxruntime")
 
 
-def test_its_engine_is_built_where_it_can_be(no_tensorrt):
+def test_its_engine_is_not_built_where_it_cannot_be(no_tensorrt):
     with pytest.raises(CompileError, match="tensorrt cannot build an engine here"):
         build_bundle(BUNDLES / "tensorrt")
 

@@ -59,3 +59,20 @@ def test_what_has_no_content_to_tell_is_no_field_of_a_stage():
     for value in (object(), lambda: 0, Path("x"), Option):
         with pytest.raises(TypeError, match="has no fingerprint"):
             fingerprint(value)
+
+
+def test_its_bases_count_too(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    base = "class Base:\n    size = 1\n"
+    (tmp_path / "base_for_fingerprint.py").write_text(base)
+    (tmp_path / "child_for_fingerprint.py").write_text(
+        "from dataclasses import dataclass\nfrom base_for_fingerprint import Base\n"
+        "@dataclass(frozen=True)\nclass Child(Base):\n    pass\n"
+    )
+    from child_for_fingerprint import Child
+
+    before = fingerprint(Child())
+    (tmp_path / "base_for_fingerprint.py").write_text(base.replace("1", "2"))
+    assert fingerprint(Child()) != before
+    for name in ("base_for_fingerprint", "child_for_fingerprint"):
+        del sys.modules[name]

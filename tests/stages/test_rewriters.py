@@ -2,7 +2,9 @@
 
 import pytest
 
+from compiler.pipeline.cache import Cache
 from compiler.stages import Rewriters
+from compiler.stages.fingerprint import fingerprint
 from rewriters import Contract, RewriterError, Target, graph_rewriter, select
 from rewriters.calls import Call
 
@@ -54,6 +56,39 @@ def test_each_stage_keeps_a_record_of_its_own():
 
 
 def test_another_rewriter_is_another_key():
-    assert chosen(reads_the_batch).sources != chosen(reads_nothing).sources
+    assert chosen(reads_the_batch).chosen != chosen(reads_nothing).chosen
     with pytest.raises(RewriterError, match="no rewriter 'nowhere'"):
         select([reads_nothing], TARGET, disable=["nowhere"])
+
+
+def find(cache: Cache, rewriters: Rewriters):
+    """Run a stage that applies rewriters, or find it."""
+
+    def make(folder):
+        run(rewriters)
+        return ""
+
+    return cache.get("rewrite", fingerprint(rewriters), make, rewriters)
+
+
+def test_to_look_for_a_result_is_not_to_read_the_target(tmp_path):
+    cache = Cache(tmp_path)
+    one, other = (find(cache, chosen(reads_the_batch, batch=batch)) for batch in (1, 2))
+    assert (one.read, other.read) == ({"batch": 1}, {"batch": 2})
+    elsewhere = find(cache, chosen(reads_the_batch, batch=2, backend="tensorrt"))
+    assert (elsewhere.cached, elsewhere.folder) == (True, other.folder)
+
+
+def of_one_kind(backend: str):
+    @graph_rewriter(contract=Contract.exact, backends={backend})
+    def made_for_a_backend(call, graph):
+        """Differs by what it was made with."""
+        return []
+
+    return made_for_a_backend
+
+
+def test_rewriters_that_one_function_makes_are_told_apart():
+    first, second = (chosen(of_one_kind(backend), backend=backend) for backend in ("onnxruntime", "tensorrt"))
+    assert fingerprint(first) != fingerprint(second)
+    assert fingerprint(first) == fingerprint(chosen(of_one_kind("onnxruntime")))
