@@ -101,7 +101,7 @@ def test_the_task_of_a_detector_reads_what_its_tails_give(name, tail):
     assert [extra[:2] for extra in extras] == [rows] * len(task.extras)
 
 
-def test_a_random_sample_has_the_size_of_the_input(config):
+def test_a_sample_has_the_size_of_the_input(config):
     task, size = build_task(config.model.processing), config.sizes.usual
     lengths = {"batch": 1, **dict(zip(task.sides, size, strict=True))}
     tensors = sample(task, size)

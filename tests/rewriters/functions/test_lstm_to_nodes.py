@@ -1,4 +1,4 @@
-"""An LSTM computed as ONNX's node does; `tests/networks/test_lstm_nodes.py` exports it."""
+"""An LSTM computed as ONNX's node does; `tests/export/test_lstm_nodes.py` exports it."""
 
 import pytest
 import torch
