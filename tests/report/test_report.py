@@ -86,6 +86,7 @@ def test_an_engine_that_is_still_to_be_built_and_a_lower_precision_are_read_back
     written = replace(report, reduced=reduced, engine_bytes=None, unproven="no engine was built: there is no GPU")
     write_report(tmp_path, written)
     assert Report.load(tmp_path) == written
+    assert json.loads((tmp_path / "report.json").read_text())["reduced"]["kept"] == [excluded]
     page = _Page()
     page.feed((tmp_path / "report.html").read_text())
     text = " ".join(page.text.split())
