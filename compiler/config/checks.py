@@ -20,6 +20,8 @@ def check_config(config: CompileConfig) -> None:
     """
     _check_precision(config)
     _check_calibration(config)
+    _check_input(config)
+    _check_sides(config)
     _check_shape(config)
     _check_tail(config)
     _check_batch(config)
@@ -68,6 +70,29 @@ def _check_calibration(config: CompileConfig) -> None:
             f"{config.calibration.limit} files are nothing to calibrate on",
             where="calibration.limit",
             fix="give 1 at least; some hundred are usual",
+        )
+
+
+def _check_input(config: CompileConfig) -> None:
+    if config.input_kind is not None and config.input is None:
+        raise UsageError(
+            "there is no input to be of a kind",
+            where=f"input_kind={config.input_kind}",
+            why="it says what the input has to be",
+            fix="leave it out, or give input=<file> too",
+        )
+
+
+def _check_sides(config: CompileConfig) -> None:
+    model = config.model
+    is_picture = model.processing.get("input_size") is not None
+    sides = len(model.stride) or (2 if is_picture else len(model.input_shape))
+    if len(model.input_shape) != sides:
+        raise UsageError(
+            f"{len(model.input_shape)} numbers are no input shape of {model.name}",
+            where="model.input_shape",
+            why=f"its input has {sides}: height, width, or a number of voxels",
+            fix="leave it out",
         )
 
 
@@ -125,6 +150,15 @@ def _check_stride(config: CompileConfig, shape: Shape, stride: Size) -> None:
 def _check_tail(config: CompileConfig) -> None:
     if config.tail not in (*TAILS, PLUGIN):
         raise UsageError(f"there is no tail '{config.tail}'", where="tail", fix=nearest(config.tail, TAILS))
+    model = config.model
+    kind, expected = (model.tail or {}).get("kind"), model.processing.get("tail")
+    if None not in (kind, expected) and kind != expected:
+        raise UsageError(
+            f"the network ends in the tail '{kind}', and its processing expects '{expected}'",
+            where="model.tail.kind, model.processing.tail",
+            why="both are about the same outputs",
+            fix=f"leave both out: {' or '.join(f'tail={tail}' for tail in TAILS)} sets both",
+        )
 
 
 def _check_batch(config: CompileConfig) -> None:
@@ -187,6 +221,13 @@ def _check_verify(config: CompileConfig) -> None:
             where="verify.tolerance",
             why="it is the largest error allowed, in standard deviations of the output",
             fix="leave it at 1e-4, or give a positive number",
+        )
+    if verify.decoded_tolerance is not None and not verify.decoded_tolerance >= 0:
+        raise UsageError(
+            f"the tolerance {verify.decoded_tolerance} is negative",
+            where="verify.decoded_tolerance",
+            why="it is the largest difference allowed after decoding, in the task's unit",
+            fix="leave it out, or give 0 or a positive number",
         )
 
 
