@@ -71,10 +71,24 @@ class Engine:
             return cls(
                 folder=folder,
                 files=_files(values),
-                backend=values["backend"],
-                inputs=tuple(map(TensorSpec.from_dict, values["inputs"])),
-                outputs=tuple(map(TensorSpec.from_dict, values["outputs"])),
+                backend=_backend(values["backend"]),
+                inputs=_specs(values, "inputs"),
+                outputs=_specs(values, "outputs"),
             )
+
+
+def _backend(node: Any) -> dict[str, Any]:
+    """The backend's config node, which names its class."""
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise ValueError(f"a backend is a group of keys with the text _target_, not {node!r:.60}")
+    return dict(node)
+
+
+def _specs(values: Mapping[str, Any], key: str) -> tuple[TensorSpec, ...]:
+    """The engine's inputs or outputs."""
+    if not values[key]:
+        raise ValueError(f"an engine has {key}, one at least")
+    return tuple(map(TensorSpec.from_dict, values[key]))
 
 
 def _files(values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from compiler.errors import CompileError
 
@@ -16,7 +17,8 @@ from compiler.errors import CompileError
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a file beside `path` to write to, and put it in its place at the end: it is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Of this write alone: other threads and processes may write the same file meanwhile.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex}.partial")
     try:
         yield partial
         partial.replace(path)

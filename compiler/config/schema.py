@@ -1,14 +1,12 @@
-"""The schema of a compile config: what every key means, its type, its default, and what does not go together."""
+"""The schema of a compile config: what every key means, its type and its default; `checks` is what does not fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compiler.config.deploy_name import PRECISIONS, DeployName, Shape
-from compiler.config.moved import PLUGIN
-from compiler.config.sizes import InputSize, Size, SizeRange, size_text
-from compiler.errors import UsageError, nearest
+from compiler.config.deploy_name import DeployName, Shape
+from compiler.config.sizes import InputSize, Size, SizeRange
 
 if TYPE_CHECKING:
     from compiler.config.backend_facts import BackendFacts
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
 EXPORTERS = ("auto", "dynamo", "torchscript")
 TAILS = ("native", "host")
 CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
-FIRST_DYNAMO_OPSET = 18
-"""torch.export's translation to ONNX starts here; an older opset silently stays at it."""
 
 
 @dataclass(frozen=True)
@@ -243,166 +239,10 @@ class CompileConfig:
         Raises:
             UsageError: Naming the key, why it cannot be, and the nearest valid choice.
         """
-        self._check_precision()
-        self._check_shape()
-        self._check_tail()
-        self._check_batch()
-        self._check_export()
-        if not self.cache_limit >= 0:
-            raise UsageError(
-                f"a cache cannot be limited to {self.cache_limit} GiB",
-                where="cache_limit",
-                fix="give a number of GiB, 0 to keep nothing that is older than an hour",
-            )
-        self._check_verify()
+        from compiler.config.checks import check_config  # which knows this schema
 
-    def _check_verify(self) -> None:
-        verify = self.verify
-        if verify.reduced_tolerance is not None and not verify.reduced_tolerance > 0:
-            raise UsageError(
-                f"the tolerance {verify.reduced_tolerance} is not positive",
-                where="verify.reduced_tolerance",
-                why="it is the largest error allowed in fp16, bf16 and int8, in standard deviations of the output",
-                fix="leave it out, or give a positive number",
-            )
-        if not -1 <= verify.reduced_cosine <= 1:
-            raise UsageError(
-                f"{verify.reduced_cosine} is not a cosine", where="verify.reduced_cosine", fix="leave it at 0.99"
-            )
-        if not verify.tolerance > 0:
-            raise UsageError(
-                f"the tolerance {verify.tolerance} is not positive",
-                where="verify.tolerance",
-                why="it is the largest error allowed, in standard deviations of the output",
-                fix="leave it at 1e-4, or give a positive number",
-            )
-
-    def _check_precision(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UsageError(
-                f"there is no precision '{self.precision}'", where="precision", fix=nearest(self.precision, PRECISIONS)
-            )
-        able = self.backend_facts.PRECISIONS
-        if self.precision not in able:
-            raise UsageError(
-                f"{self.backend['name']} cannot be built in {self.precision}",
-                where=f"backend={self.backend['name']} precision={self.precision}",
-                why=f"this backend takes {', '.join(able)}",
-                fix=f"use precision={able[0]}",
-            )
-        if self.precision == "fp32" and self.keep_fp32:
-            raise UsageError(
-                "everything is in fp32 already",
-                where=f"keep_fp32=[{', '.join(self.keep_fp32)}]",
-                fix="leave it out, or choose precision=fp16, bf16 or int8",
-            )
-        if self.precision != "int8" and self.calibration != CalibrationConfig():
-            raise UsageError(
-                f"{self.precision} needs no calibration",
-                where="calibration",
-                why="ranges are what int8 is made of",
-                fix="choose precision=int8, or leave calibration out",
-            )
-        if self.calibration.method not in CALIBRATION_METHODS:
-            raise UsageError(
-                f"there is no calibration method '{self.calibration.method}'",
-                where="calibration.method",
-                fix=nearest(self.calibration.method, CALIBRATION_METHODS),
-            )
-        if self.calibration.limit < 1:
-            raise UsageError(
-                f"{self.calibration.limit} files are nothing to calibrate on",
-                where="calibration.limit",
-                fix="give 1 at least; some hundred are usual",
-            )
-
-    def _check_shape(self) -> None:
-        shape, own = self.resolved_shape, self.model.input_shape
-        processed = self.model.processing.get("input_size")
-        if not self.model.stride and processed is not None and tuple(processed) != own[::-1]:
-            raise UsageError(
-                f"the model takes {own[1]} x {own[0]} pixels, and its processing makes {processed[0]} x {processed[1]}",
-                where="model.input_shape, model.processing.input_size",
-                why="the first is height, width and the second width, height of one and the same input",
-                fix="change both, and the network's head with them",
-            )
-        if self.model.stride:
-            self._check_stride(shape, self.model.stride)
-        elif shape.usual != own or shape.largest:
-            own_shape = Shape(shape.dynamic, own)
-            raise UsageError(
-                f"{self.model.name} takes only {size_text(own)} (height x width), not {str(shape).partition('_')[2]}",
-                where=f"shape={self.shape}",
-                why="this network is built for one size",
-                fix=f"use shape={own_shape}, or a model that was trained at another size",
-            )
-
-    def _check_stride(self, shape: Shape, stride: Size) -> None:
-        model = self.model
-        if len(shape.usual) != len(stride):
-            raise UsageError(
-                f"{size_text(shape.usual)} is not a size of {model.name}",
-                where=f"shape={self.shape}",
-                why=f"its own is {size_text(model.input_shape)}",
-                fix=f"for example shape={Shape(shape.dynamic, model.input_shape)}",
-            )
-        sizes = [size for size in (shape.usual, shape.largest) if size]
-        least, most = model.smallest_shape, model.largest_shape
-        fixed = {index: side for index, side in enumerate(least) if most and most[index] == side}
-        if any(size[index] != side for size in sizes for index, side in fixed.items()):
-            raise UsageError(
-                f"{model.name} cannot take the size {str(shape).partition('_')[2]}",
-                where=f"shape={self.shape}",
-                why=f"the network is built for sizes from {size_text(least)} to {size_text(most)}",
-                fix=f"for example shape={Shape(shape.dynamic, model.input_shape)}",
-            )
-        if any(side % step for size in sizes for side, step in zip(size, stride, strict=True)):
-            nearest_shape = Shape(shape.dynamic, _rounded(shape.usual, stride), _rounded(shape.largest, stride))
-            raise UsageError(
-                f"{model.name} cannot take the size {str(shape).partition('_')[2]}",
-                where=f"shape={self.shape}",
-                why=f"the network halves its input several times, so that sides are multiples of {size_text(stride)}",
-                fix=f"the nearest that it can take is shape={nearest_shape}",
-            )
-
-    def _check_tail(self) -> None:
-        if self.tail not in (*TAILS, PLUGIN):
-            raise UsageError(f"there is no tail '{self.tail}'", where="tail", fix=nearest(self.tail, TAILS))
-
-    def _check_batch(self) -> None:
-        batch = self.batch
-        if not 1 <= batch.smallest <= batch.usual <= batch.largest:
-            raise UsageError(
-                f"the batch sizes {batch.smallest}, {batch.usual}, {batch.largest} are not in order",
-                where="batch.smallest, batch.usual, batch.largest",
-                why="an engine is built for 1 <= smallest <= usual <= largest",
-                fix="for example batch.smallest=1 batch.usual=1 batch.largest=8",
-            )
-
-    def _check_export(self) -> None:
-        for where, exporter in (("export.exporter", self.export.exporter), ("model.exporter", self.model.exporter)):
-            if exporter not in EXPORTERS:
-                raise UsageError(f"there is no exporter '{exporter}'", where=where, fix=nearest(exporter, EXPORTERS))
-        program = self.backend_facts.PROGRAM
-        if program.EXPORTER not in ("auto", self.exporter):
-            raise UsageError(
-                f"the {self.exporter} exporter does not make what {self.backend['name']} reads",
-                where=f"backend={self.backend['name']} export.exporter={self.export.exporter}",
-                why=f"it reads {program.IR}, which is made by {program.EXPORTER}",
-                fix="leave export.exporter out",
-            )
-        if program.IR == "onnx" and self.exporter == "dynamo" and self.export.opset < FIRST_DYNAMO_OPSET:
-            raise UsageError(
-                f"the dynamo exporter cannot write opset {self.export.opset}",
-                where=f"export.opset={self.export.opset}",
-                why=f"its operators start at opset {FIRST_DYNAMO_OPSET}",
-                fix=f"use export.opset={FIRST_DYNAMO_OPSET}, or export.exporter=torchscript",
-            )
+        check_config(self)
 
 
 def _between(low: Size, size: Size, high: Size) -> Size:
     return tuple(min(max(side, least), most) for side, least, most in zip(size, low, high, strict=True))
-
-
-def _rounded(size: Size, stride: Size) -> Size:
-    return tuple(max(round(side / step), 1) * step for side, step in zip(size, stride, strict=False))

@@ -8,6 +8,8 @@ from pathlib import Path
 from compiler.datasets.coco import FORM, KIND, coco_dataset, read_coco
 from compiler.datasets.dataset import Dataset
 from compiler.datasets.files import expected, parse_json
+from compiler.datasets.mmocr import FORM as MMOCR_FORM
+from compiler.datasets.mmocr import KIND as MMOCR_KIND
 from compiler.datasets.mmocr import mmocr_dataset, read_mmocr, read_mmocr_lines
 from compiler.errors import CompileError
 
@@ -24,8 +26,10 @@ def read_annotations(annotations: Path, images: Path) -> Dataset:
     """
     with expected(annotations, KIND, FORM):
         content = parse_json(annotations)
-        read = mmocr_dataset if "data_list" in content else coco_dataset
-        return read(content, images)
+        if "data_list" in content:
+            with expected(annotations, MMOCR_KIND, MMOCR_FORM):
+                return mmocr_dataset(content, images)
+        return coco_dataset(content, images)
 
 
 def _refuse_pickle(annotations: Path, images: Path) -> Dataset:

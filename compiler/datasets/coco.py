@@ -33,24 +33,25 @@ def coco_dataset(content: Any, images: Path) -> Dataset:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: They are none.
     """
-    categories = sorted(content.get("categories", ()), key=lambda one: int(one["id"]))
+    categories = sorted(content.get("categories") or (), key=lambda one: int(one["id"]))
     names = {one["id"]: str(one["name"]) for one in categories}
     truth: dict[Any, list[ObjectTruth]] = {}
     for annotation in content.get("annotations", ()):
         truth.setdefault(annotation["image_id"], []).append(_object(annotation, names))
     items = tuple(Item(images / one["file_name"], tuple(truth.get(one["id"], ()))) for one in content["images"])
-    keypoints = next((tuple(map(str, one["keypoints"])) for one in categories if "keypoints" in one), ())
+    keypoints = next((tuple(map(str, one["keypoints"])) for one in categories if one.get("keypoints")), ())
     return Dataset(items, tuple(names.values()), keypoints)
 
 
 def _object(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> ObjectTruth:
     x, y, width, height = map(float, annotation["bbox"])
+    category, area = annotation.get("category_id"), annotation.get("area")
     return ObjectTruth(
         box=(x, y, x + width, y + height),
-        label=names[annotation["category_id"]] if names else "",
+        label="" if category is None or not names else names[category],
         ignore=bool(annotation.get("iscrowd", 0)),
-        area=float(annotation.get("area", width * height)),
-        keypoints=_keypoints(annotation.get("keypoints", ())),
+        area=float(area) if isinstance(area, int | float) else width * height,
+        keypoints=_keypoints(annotation.get("keypoints") or ()),
     )
 
 

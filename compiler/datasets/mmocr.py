@@ -10,6 +10,7 @@ from typing import Any
 from compiler.datasets.dataset import Dataset, Item, TextTruth
 from compiler.datasets.files import expected, parse_json, read_lines
 
+KIND = "annotations of MMOCR"
 FORM = (
     'they have a data_list of {"img_path": ..., "instances": [{"polygon": [x1, y1, ...], "text": ..., "ignore": ...}]}'
 )
@@ -26,7 +27,7 @@ def read_mmocr(annotations: Path, images: Path) -> Dataset:
     Raises:
         CompileError: The file cannot be read, or holds something else.
     """
-    with expected(annotations, "annotations of MMOCR", FORM):
+    with expected(annotations, KIND, FORM):
         return mmocr_dataset(parse_json(annotations), images)
 
 

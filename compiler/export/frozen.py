@@ -11,6 +11,7 @@ from compiler.artifact import Tensors
 from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.options import Comparable, ExportOptions, RewritingContext
+from compiler.proof import compare_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,10 +84,9 @@ def _check(
     for name, reference in expected.items():
         if found[name].shape != reference.shape:
             raise _frozen(options, shape, f"{name} is {found[name].shape}, not {reference.shape}")
-        difference = float(np.abs(found[name] - reference).max())
-        deviation = float(reference.std()) or 1.0  # a single number has no deviation to measure in
-        if not difference <= SAME_SHAPE_TOLERANCE * deviation:
-            raise _frozen(options, shape, f"{name} differs by {difference:.3g} from the network's")
+        comparison = compare_arrays(name, reference, found[name])
+        if not comparison.relative_error <= SAME_SHAPE_TOLERANCE:
+            raise _frozen(options, shape, f"{name} differs by {comparison.max_absolute_error:.3g} from the network's")
 
 
 def _frozen(options: ExportOptions, shape: str, why: str) -> CompileError:

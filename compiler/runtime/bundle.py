@@ -102,6 +102,8 @@ def read_config(folder: Path) -> CompileConfig:
         CompileError: The folder is not a bundle.
     """
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     config_file = folder / CONFIG_FILE
     if not config_file.is_file():
@@ -115,11 +117,11 @@ def read_config(folder: Path) -> CompileConfig:
         values = with_present_keys(OmegaConf.to_container(OmegaConf.load(config_file)))
         config = instantiate(values, CompileConfig)
         _ = config.sizes
-    except UsageError as error:
+    except (UsageError, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
         raise CompileError(
             f"{CONFIG_FILE} is not the config of a bundle",
             where=str(config_file),
-            why=str(error.what),
+            why=error.what if isinstance(error, UsageError) else " ".join(str(error).split()),
             fix="compile the bundle again",
         ) from error
     return present_config(config)

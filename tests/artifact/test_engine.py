@@ -1,5 +1,7 @@
 """An engine and its sidecar: what it is made of, how large it is, and what a stranger may write into it."""
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +18,15 @@ specs = st.builds(
 )
 
 
-@given(st.lists(specs, max_size=3).map(tuple), st.lists(specs, max_size=3).map(tuple))
+some_specs = st.lists(specs, min_size=1, max_size=3).map(tuple)
+BACKEND = {"_target_": "compiler.backends.onnxruntime.OnnxRuntime", "name": "onnxruntime", "threads": None}
+INPUT, OUTPUT = TensorSpec("input", "float32", ("batch", 3)), TensorSpec("output", "float32", ("batch",))
+
+
+@given(some_specs, some_specs)
 def test_an_engine_is_loaded_as_it_was_saved(tmp_path_factory, inputs, outputs):
     folder = tmp_path_factory.getbasetemp()
-    engine = Engine(folder, ("model.onnx",), {"name": "onnxruntime", "threads": None}, inputs, outputs)
+    engine = Engine(folder, ("model.onnx",), BACKEND, inputs, outputs)
     engine.save()
     assert Engine.load(folder) == engine
     assert engine.path == folder / "model.onnx"
@@ -27,7 +34,7 @@ def test_an_engine_is_loaded_as_it_was_saved(tmp_path_factory, inputs, outputs):
 
 def test_an_engine_may_be_moved(tmp_path):
     (tmp_path / "here").mkdir()
-    Engine(tmp_path / "here", ("model.onnx",), {}, (), ()).save()
+    made_of(tmp_path / "here", "model.onnx").save()
     (tmp_path / "here").rename(tmp_path / "there")
     assert Engine.load(tmp_path / "there").path == tmp_path / "there/model.onnx"
 
@@ -50,7 +57,7 @@ def test_a_spec_is_shown_like_a_declaration():
 
 
 def made_of(folder, *files):
-    return Engine(folder, files, {}, (), ())
+    return Engine(folder, files, BACKEND, (INPUT,), (OUTPUT,))
 
 
 def test_its_size_is_that_of_its_file(tmp_path):
@@ -86,12 +93,26 @@ def test_several_files_are_loaded_as_they_were_saved(tmp_path):
     assert read_json(tmp_path / "engine.json")["version"] == Engine.VERSION
 
 
-FIRST_LAYOUT = {"file": "end2end.onnx", "backend": {"name": "onnxruntime"}, "inputs": [], "outputs": []}
+FIRST_LAYOUT = {"file": "end2end.onnx", "backend": BACKEND, "inputs": [asdict(INPUT)], "outputs": [asdict(OUTPUT)]}
 
 
 def test_a_sidecar_of_the_first_layout_still_loads(tmp_path):
     write_json(tmp_path / Engine.SIDECAR, FIRST_LAYOUT)
-    assert Engine.load(tmp_path) == Engine(tmp_path, ("end2end.onnx",), {"name": "onnxruntime"}, (), ())
+    assert Engine.load(tmp_path) == made_of(tmp_path, "end2end.onnx")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"backend": node} for node in ([], "x", None, {}, {"name": "onnxruntime"}, {"_target_": 3})),
+        *({"inputs": specs} for specs in ([], {}, "", None, [3], 3)),
+        *({"outputs": specs} for specs in ([], {}, "", None, [3], 3)),
+    ],
+)
+def test_a_damaged_sidecar_is_refused(tmp_path, change):
+    write_json(tmp_path / Engine.SIDECAR, {**FIRST_LAYOUT, **change})
+    with pytest.raises(CompileError, match="does not describe an engine"):
+        Engine.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../elsewhere.onnx", "/etc/passwd", "a/../../b", "", "C:\\engine", 3])

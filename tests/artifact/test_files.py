@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,7 @@ from compiler.artifact import (
     source_digest,
     write_json,
     write_text,
+    written_whole,
 )
 from compiler.errors import CompileError
 
@@ -239,9 +242,23 @@ def wait_for(condition, seconds: float = 20.0):
         time.sleep(0.01)
 
 
-def test_the_partial_file_of_a_write_has_a_name_of_its_process(tmp_path, monkeypatch):
-    seen = []
-    replace = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda path, target: seen.append(path.name) or replace(path, target))
-    write_text(tmp_path / "notes.txt", "text")
-    assert seen == [f".notes.txt.{os.getpid()}.partial"]
+def test_the_partial_file_of_a_write_has_a_name_of_its_process(tmp_path):
+    with written_whole(tmp_path / "notes.txt") as partial:
+        partial.touch()
+    assert partial.name.startswith(f".notes.txt.{os.getpid()}.")
+    assert partial.suffix == ".partial"
+
+
+def test_two_threads_may_write_the_same_file_at_once(tmp_path):
+    path, both_wrote = tmp_path / "notes.txt", Barrier(2, timeout=20)
+
+    def write(text):
+        with written_whole(path) as partial:
+            partial.write_text(text)
+            both_wrote.wait()
+            return partial.read_text()
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(write, ["first", "second"])) == ["first", "second"]
+    assert path.read_text() in ("first", "second")
+    assert list(tmp_path.iterdir()) == [path]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from compiler.config import compose
 from compiler.config.deploy_name import PRECISIONS, Shape
 from compiler.config.schema import (
     BatchConfig,
@@ -25,6 +26,8 @@ def backend(name: str) -> dict[str, str]:
 
 
 CONFIG = CompileConfig(MODEL, backend("Fp16First"), algos={"simcc": "rtmpose"})
+PICTURE = replace(MODEL, processing={"input_size": [192, 256]})
+"""A model whose processing makes pictures of one size, width x height."""
 INT8 = replace(CONFIG, backend=backend("Int8"), precision="int8")
 
 
@@ -74,6 +77,11 @@ DETECTOR = replace(
 )
 
 
+def tails(kind: str, expected: str) -> ModelConfig:
+    """A model whose network ends in one tail, and whose processing expects another."""
+    return replace(MODEL, tail={"kind": kind}, processing={"tail": expected})
+
+
 @pytest.mark.parametrize(
     ("shape", "proven"),
     [
@@ -115,6 +123,19 @@ def test_an_unknown_tail_is_refused_with_the_nearest():
     with pytest.raises(UsageError, match="there is no tail 'hots'") as caught:
         replace(DETECTOR, tail="hots").check()
     assert "host" in caught.value.fix
+
+
+def test_contradicting_tails_are_refused_while_composing():
+    detector = "model=rtmdet-tiny"
+    with pytest.raises(UsageError, match="ends in the tail 'host', and its processing expects 'native'"):
+        compose([detector, "model.tail.kind=host"])
+    both = compose([detector, "tail=host"]).model
+    assert both.tail["kind"] == both.processing["tail"] == "host"
+
+
+def test_an_empty_input_shape_is_refused_while_composing():
+    with pytest.raises(UsageError, match="0 numbers are no input shape of rtmpose"):
+        compose(["model=rtmpose", "model.input_shape=[]"])
 
 
 @pytest.mark.parametrize(
@@ -186,6 +207,13 @@ def test_nothing_to_calibrate_on_is_refused(limit):
         ({"verify": VerifyConfig(reduced_tolerance=-0.1)}, "verify.reduced_tolerance", "leave it out"),
         ({"verify": VerifyConfig(reduced_cosine=1.01)}, "verify.reduced_cosine", "1.01 is not a cosine"),
         ({"verify": VerifyConfig(reduced_cosine=math.nan)}, "verify.reduced_cosine", "nan is not a cosine"),
+        ({"verify": VerifyConfig(decoded_tolerance=-1.0)}, "verify.decoded_tolerance", "-1.0 is negative"),
+        ({"input_kind": "sound"}, "input_kind=sound", "no input to be of a kind"),
+        ({"model": replace(PICTURE, input_shape=())}, "model.input_shape", "0 numbers are no input shape"),
+        ({"model": replace(PICTURE, input_shape=(256,))}, "model.input_shape", "its input has 2"),
+        ({"model": replace(DETECTOR.model, input_shape=())}, "model.input_shape", "0 numbers are no input shape"),
+        ({"model": tails("host", "native")}, "model.tail.kind, model.processing.tail", "tail=host sets both"),
+        ({"model": tails("native", "host")}, "model.tail.kind, model.processing.tail", "tail=native or"),
         ({"keep_fp32": ("/head/*", "Conv")}, "keep_fp32=[/head/*, Conv]", "everything is in fp32 already"),
         ({"calibration": CalibrationConfig(data="images")}, "calibration", "fp32 needs no calibration"),
         ({"calibration": CalibrationConfig(auto=True), "precision": "fp16"}, "calibration", "fp16 needs no"),
@@ -210,6 +238,12 @@ def test_what_cannot_be_is_refused_with_its_place(change, where, said):
         {"backend": backend("ByTorchScript"), "export": ExportConfig(opset=17)},
         {"backend": backend("ReadsTorchExport"), "export": ExportConfig(opset=17)},  # an archive has no opset
         {"verify": VerifyConfig(tolerance=1e-9)},
+        {"verify": VerifyConfig(decoded_tolerance=0.0)},
+        {"input": "song.wav", "input_kind": "sound"},  # whether the task looks at such is its own matter
+        {"model": PICTURE},
+        {"model": replace(MODEL, input_shape=())},  # a model with inputs of its own has no size
+        {"model": tails("host", "host")},
+        {"model": replace(MODEL, tail={"_target_": "compiler.networks.tails.LastOutput"})},
     ],
 )
 def test_what_is_just_possible_is_accepted(change):

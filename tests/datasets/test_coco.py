@@ -59,6 +59,26 @@ def test_classes_need_not_be_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "label", "area"),
+    [
+        ({}, "", 10),
+        ({"category_id": None, "area": None, "keypoints": None, "iscrowd": None}, "", 10),
+        ({"area": "large"}, "", 10),
+        ({"area": 0}, "", 0),
+        ({"category_id": 18, "area": 7.5}, "dog", 7.5),
+    ],
+)
+def test_what_an_annotation_does_not_tell_is_left_open(tmp_path, changes, label, area):
+    path = written(tmp_path, [{"image_id": 285, "bbox": [0, 0, 2, 5], **changes}])
+    assert read_coco(path, tmp_path).items[1].truth == (ObjectTruth((0, 0, 2, 5), label, area=area),)
+
+
+def test_there_may_be_no_categories(tmp_path):
+    path = written(tmp_path, [{"image_id": 285, "bbox": [0, 0, 2, 5], "category_id": 18}], categories=None)
+    assert read_coco(path, tmp_path).items[1].truth == (ObjectTruth((0, 0, 2, 5), area=10),)
+
+
+@pytest.mark.parametrize(
     ("annotation", "why"),
     [
         ({"category_id": 1, "bbox": [1, 2, 3, 4]}, "KeyError: 'image_id'"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from compiler.datasets import Item, TextTruth, read_icdar, read_icdar_words, read_mmocr, read_mmocr_lines
+from compiler.datasets.annotations import read_annotations
 from compiler.errors import CompileError
 
 QUAD = ((377.0, 117.0), (463.0, 117.0), (465.0, 130.0), (378.0, 130.0))
@@ -60,6 +61,18 @@ def test_what_is_no_text_of_mmocrs_is_refused(tmp_path, instance):
     with pytest.raises(CompileError, match="holds no annotations of MMOCR") as caught:
         read_mmocr(path, tmp_path)
     assert caught.value.where == str(path)
+
+
+def test_an_error_names_the_format_that_a_file_is_of(tmp_path):
+    path = mmocr(tmp_path, {"polygon": [1, 2, 3, 4]})
+    with pytest.raises(CompileError, match="holds no annotations of MMOCR") as caught:
+        read_annotations(path, tmp_path)
+    assert "at least three points" in caught.value.why
+    path.write_text('{"images": [{}]}')
+    with pytest.raises(CompileError, match="holds no COCO annotations"):
+        read_annotations(path, tmp_path)
+    path = mmocr(tmp_path, {"text": "Tiredness"})
+    assert read_annotations(path, tmp_path) == read_mmocr(path, tmp_path)
 
 
 def icdar(folder: Path, text: str) -> tuple[Path, Path]:
