@@ -36,7 +36,9 @@ def read(items, *overrides: str, model: str = POSE) -> list[np.ndarray]:
     """Return the one input of each batch."""
     config, task = configured(model, *overrides)
     sample = task.read(task.sample_source())
-    return [tensors["input"] for tensors in batches(items, config, proof_of(task), sample)]
+    return [
+        tensors["input"] for tensors in batches(items, proof_of(task), config.usual_input, None if items else sample)
+    ]
 
 
 def image(path: Path, grey: int = 128) -> Path:
@@ -283,8 +285,8 @@ def test_a_cloud_of_points_is_one_input(tmp_path):
     config, task = configured("model=pointpillars")
     sample = task.sample_source()
     shutil.copy(sample, tmp_path / "street.bin")
-    (given,) = batches([Item(tmp_path / "street.bin")], config, proof_of(task), task.read(sample))
-    (varied,) = batches((), config, proof_of(task), task.read(sample))
+    (given,) = batches([Item(tmp_path / "street.bin")], proof_of(task), config.usual_input, None)
+    (varied,) = batches((), proof_of(task), config.usual_input, task.read(sample))
     assert list(given) == list(varied) == list(task.inputs)
     for name, tensor in given.items():
         np.testing.assert_array_equal(tensor, varied[name])
@@ -294,5 +296,5 @@ def test_arrays_are_given_as_they_are(tmp_path):
     config, task = configured("model=torch", "model.target=nets:build", "model.inputs.x=1x3x8x8")
     values = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
     np.save(tmp_path / "a.npy", values)
-    (given,) = batches([Item(tmp_path / "a.npy")], config, proof_of(task), task.read({}))
+    (given,) = batches([Item(tmp_path / "a.npy")], proof_of(task), config.usual_input, None)
     np.testing.assert_array_equal(given["x"], values)

@@ -192,9 +192,7 @@ def attempt(path: Path, packages: dict[str, Path]) -> dict[str, float | str]:
     with os.fdopen(receiver) as file:
         answer = file.read()
     os.wait()
-    return (
-        json.loads(answer) if answer else {"said": "unexpected end of the process", "times": math.inf, "megabytes": 0}
-    )
+    return json.loads(answer) if answer else {"said": "unexpected end", "times": math.inf, "megabytes": 0}
 
 
 @pytest.fixture(scope="module")
