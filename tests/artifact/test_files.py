@@ -76,13 +76,19 @@ def test_a_large_file_is_digested_in_blocks(tmp_path):
     assert file_digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
-def test_the_source_of_a_tool_is_its_python_files(tmp_path):
-    (tmp_path / "tool/part").mkdir(parents=True)
+def test_the_source_of_a_tool_is_all_of_its_files_but_what_python_compiles(tmp_path):
+    (tmp_path / "tool/part/__pycache__").mkdir(parents=True)
     (tmp_path / "tool/part/code.py").write_text("x = 1\n")
+    (tmp_path / "tool/part/table.yaml").write_text("y: 1\n")
     before = source_digest([tmp_path / "tool"])
-    (tmp_path / "tool/part/notes.txt").write_text("nothing that runs\n")
+    (tmp_path / "tool/part/__pycache__/code.pyc").write_text("compiled\n")
     assert source_digest([tmp_path / "tool"]) == before
-    (tmp_path / "tool/part/code.py").write_text("x = 2\n")
+    for name in ("code.py", "table.yaml"):
+        (tmp_path / "tool/part" / name).write_text("another\n")
+        changed = source_digest([tmp_path / "tool"])
+        assert changed != before
+        before = changed
+    (tmp_path / "tool/part/code.py").rename(tmp_path / "tool/code.py")
     assert source_digest([tmp_path / "tool"]) != before
 
 

@@ -61,10 +61,9 @@ def shown(capsys):
 
 
 def test_a_part_of_the_config_is_printed_with_its_references_or_their_values(shown):
-    detector = ("--cfg", "job", "--package", "tail", "backend=tensorrt_rtx", "model=rtmdet-tiny")
-    assert shown(*detector).strip() == shown(*detector, "--resolve").strip() == "host"
-    assert "tail: ${oc.select:backend.tail,native}" in shown("--cfg", "job")
-    assert "tail: native" in shown("--cfg", "job", "--resolve")
+    head = ("--cfg", "job", "--package", "model.network.head", "model=simcc-mobilenetv2")
+    assert "input_size: ${...processing.input_size}" in shown(*head)
+    assert "input_size:\n- 192\n- 256\n" in shown(*head, "--resolve")
 
 
 @pytest.mark.parametrize(

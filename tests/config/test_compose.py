@@ -165,8 +165,8 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         # Keys that do not exist.
         (["batch.larges=3"], "batch.larges", "did you mean batch.largest"),
         (["+batch.larges=3"], "batch.larges", "did you mean largest?"),
-        (["opsett=3"], "opsett", "choose one of: algos, arrays, backend, batch"),
-        (["+colour=red"], "colour", "choose one of: algos, arrays, backend, batch"),
+        (["opsett=3"], "opsett", "choose one of: algos, backend, batch"),
+        (["+colour=red"], "colour", "choose one of: algos, backend, batch"),
         (["hydra.jbo=1"], "hydra.jbo", "there is no key"),
         # Values of another type.
         (["batch.largest=big"], "batch.largest", "must be a whole number"),

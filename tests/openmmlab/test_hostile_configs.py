@@ -16,7 +16,7 @@ import pytest
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 
-SQUARES, FACTOR = 3_000_000, 15
+SQUARES, FACTOR = 3_000_000, 40
 """How much arithmetic is measured beside each file, and how many times longer than that reading one may take."""
 MEGABYTES = 200
 
