@@ -11,10 +11,12 @@ from torch import nn
 from compiler.config.schema import TAILS
 from compiler.export import Axis, ExportOptions, run_network
 from compiler.graphs import OnnxRuntimeSession
+from compiler.proof import proof_of
 from compiler.selection import SelectionConfig, output_names
 from compiler.selection.candidates import Candidates
 from compiler.selection.nms import select
 from compiler.selection.tail import DetectionTail
+from compiler.tasks import Sample
 from compiler.tasks.classes import Classes
 from compiler.tasks.detection import Detection, ObjectDetection
 from tests.exporting import export
@@ -83,7 +85,7 @@ def found(config, images, tmp_path_factory):
         network = DetectionTail(Network(), tail, vars(config)).eval()
         options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, task.outputs)
         folder = tmp_path_factory.mktemp(tail)
-        program = export(network, {"input": images}, options, folder, comparable=task.comparable)
+        program = export(network, {"input": images}, options, folder, comparable=proof_of(task).comparable)
         outputs[tail, "eager"] = run_network(network, {"input": images}, task.outputs)
         outputs[tail, "engine"] = OnnxRuntimeSession(program.path).run({"input": images})
     return outputs
@@ -133,7 +135,7 @@ def test_a_task_decodes_them_whichever_tail_the_network_has(found, config):
     results = []
     for tail in TAILS:
         task = task_of(tail, config)
-        one = task.preprocess(image, None)
+        one = task.preprocess(Sample(image))
         prepared = SimpleNamespace(tensors=one.tensors, placements=one.placements * 2, sizes=one.sizes * 2)
         results.append(task.decode(found[tail, "eager"], prepared))
     assert results[0]
@@ -146,7 +148,7 @@ def test_a_task_decodes_them_whichever_tail_the_network_has(found, config):
 def test_they_follow_their_boxes_into_the_order_of_a_reference(found, config):
     task, reference = task_of("native", config), found["native", "eager"]
     turned = {name: tensor[:, ::-1] for name, tensor in reference.items()}
-    put = task.comparable(turned, reference)
+    put = proof_of(task).comparable(turned, reference)
     assert set(put) == {"boxes", "scores", "labels", "masks", "angles"}
     for name in ("masks", "angles"):
         np.testing.assert_array_equal(put[name], reference[name])
