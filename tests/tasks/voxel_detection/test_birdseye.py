@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from compiler.tasks import Sample
 from compiler.tasks.voxel_detection import Detection3D
 from compiler.tasks.voxel_detection.birdseye import BirdsEye, Marked
 from tests.tasks.detectors import detector
@@ -79,10 +78,10 @@ def test_a_box_that_is_not_finite_is_left_out():
 @pytest.mark.parametrize("name", ["pointpillars", "centerpoint"])
 def test_only_what_scores_enough_is_drawn(name):
     task = detector(name)
-    points = task.read(task.sample_source())
+    sample = task.read(task.sample_source())
     size = np.array([4, 2, 1.5], np.float32)
     sure, unsure = (Detection3D(np.array([20, 0, -1], np.float32), size, 0.5, score, 0, "x") for score in (0.3, 0.29))
-    plain = task.draw(Sample(points), [])
+    plain = task.draw(sample, [])
     assert plain.dtype == np.uint8
-    np.testing.assert_array_equal(task.draw(Sample(points), [unsure]), plain)
-    assert (task.draw(Sample(points), [sure]) != plain).any()
+    np.testing.assert_array_equal(task.draw(sample, [unsure]), plain)
+    assert (task.draw(sample, [sure]) != plain).any()
