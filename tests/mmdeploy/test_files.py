@@ -16,7 +16,7 @@ OUTPUTS = TensorSpec("simcc_x", "float32", ("batch", 17, 384)), TensorSpec("simc
 def write(folder, *overrides):
     """Write the files for a config, and an engine of RTMPose's shapes."""
     config = compose(overrides)
-    engine = Engine(folder, "end2end.onnx", {"name": "onnxruntime"}, (INPUT,), OUTPUTS)
+    engine = Engine(folder, ("end2end.onnx",), {"name": "onnxruntime"}, (INPUT,), OUTPUTS)
     write_sdk_files(folder, config, build_task(config.model.processing), engine)
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.iterdir())}
 
