@@ -126,7 +126,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
     batch = config.fixed_batch or EXPORT_BATCH
     rewriters = Rewriters.of_network(selection)
     return Export(
-        network=LoadedNetwork(network.loaded, rewriting_of(job, rewriters.selection), job.source, task),
+        network=network.under(rewriters.selection),
         example=Samples.of(_tensors(job, batch, config.sizes.usual)),
         others=tuple(map(Samples.of, _other_inputs(job))),
         kind=job.backend.PROGRAM.IR,
@@ -187,7 +187,7 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
     config = job.config
     rewriters = Rewriters.of_both(steps.selection)
     return Verify(
-        network=LoadedNetwork(steps.network.loaded, rewriting_of(job, rewriters.selection), job.source, job.task),
+        network=steps.network.under(rewriters.selection),
         rewriters=rewriters,
         skipped=steps.selection.entries,
         required=config.rewriters.require,

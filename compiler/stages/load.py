@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 from compiler.sources import Network, Rewriting, Source, Weights
 from compiler.stages.stage import Artifact, Stage
 from compiler.tasks import AnyTask
+from rewriters import Selection
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class LoadedNetwork:
     rewriting: Rewriting
     source: Source = field(compare=False)
     task: AnyTask = field(compare=False)
+
+    def under(self, selection: Selection) -> LoadedNetwork:
+        """The same, with the selection that keeps the record of a stage."""
+        return replace(self, rewriting=replace(self.rewriting, selection=selection))
 
     def open(self) -> Network:
         """The network, which is built when it is first needed."""
