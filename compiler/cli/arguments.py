@@ -99,7 +99,9 @@ def one_of(flag: str, choices: Sequence[str]) -> Callable[[str], str]:
     return chosen
 
 
-def add_config_dir(parser: Parser) -> None:
-    """Add `--config-dir`, to verbs that compose a config or list what can be composed."""
-    text = "a config folder of your own, with your own model/ and backend/ files in it"
+OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"
+
+
+def add_config_dir(parser: Parser, text: str = OWN_FILES) -> None:
+    """Add `--config-dir`, to verbs that compose a config, list what can be composed, or open what was compiled."""
     parser.add_argument("--config-dir", "-cd", type=Path, metavar="DIR", help=text)

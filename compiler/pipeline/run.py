@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -87,12 +88,13 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
     return job.backend.plan(steps.program.program)
 
 
-def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
+def build_bundle(bundle: Path, listen: Listener = lambda event: None, modules: Collection[str] = ()) -> Outcome:
     """Build the engine of a bundle, prove it where it can be run, and put both into the bundle.
 
     Args:
         bundle: What a compile left behind, wherever it lies now.
         listen: Told what happens while it happens.
+        modules: Of the user's own backend or task: see `compiler.runtime.open`.
 
     Raises:
         UsageError: The bundle's backend builds where it compiles.
@@ -100,8 +102,8 @@ def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome
     """
     bundle = bundle.absolute()  # what is built lies beside it for a while, and "." has nothing beside it
     recover_folder(bundle)
-    config, report = read_config(bundle), Report.load(bundle)
-    backend = backend_of(Engine.load(bundle))
+    config, report = read_config(bundle, modules), Report.load(bundle)
+    backend = backend_of(Engine.load(bundle), modules)
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
     listen(RunStarted(report.model, report.name))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.config.known_classes import NETWORKS, TAILS, TASKS, check_classes
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of
@@ -43,8 +44,8 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         What a file in `conf/model/` holds, with nothing left to resolve but `${tail}`.
 
     Raises:
-        CompileError: The config describes no model, or something that inference needs and we do not have. It names
-            the place in the config, and what we have.
+        CompileError: The config describes no model, or something that inference needs and we do not have, or it names
+            a class of its own. It names the place in the config, and what we have.
     """
     families = [importlib.import_module(f"{__package__}.{name}") for name in _FAMILIES]
     models = {name: part for family in families for name, part in family.MODELS.items()}
@@ -62,5 +63,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
             why=f"a value in it is of another kind than OpenMMLab takes there: {type(error).__name__}: {error!s:.200}",
             fix="compare model, test_dataloader and data_preprocessor with the published config that it comes from",
         ) from error
+    # What is handed on as it is, such as norm_cfg, would be built too if it named a class.
+    check_classes(found, (NETWORKS, TAILS, TASKS), source, "model")
     name = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")
     return {"name": name, **found, "openmmlab": source}
