@@ -39,11 +39,19 @@ def check_classes(
     Raises:
         CompileError: Naming the class, its place, and how it is registered.
     """
-    for path, target in _targets(node, where):
+    for place, target in unknown_classes(node, packages, where, modules):
+        raise _refusal(target, file, place)
+
+
+def unknown_classes(
+    node: Any, packages: Collection[str], where: str, modules: Collection[str] = ()
+) -> Iterator[tuple[str, Any]]:
+    """Yield the place of each class that is neither ours nor registered, and what the tree has there."""
+    for place, target in _targets(node, where):
         module = _module_of(target)
         is_ours = any(f"{module}.".startswith(f"{package}.") for package in packages)
         if not is_ours and (not module or (module not in modules and module not in registered_modules())):
-            raise _refusal(target, module, file, path)
+            yield place, target
 
 
 def registered_modules() -> frozenset[str]:
@@ -98,7 +106,8 @@ def _module_of(target: Any) -> str:
     return present_target(target).rpartition(".")[0]
 
 
-def _refusal(target: Any, module: str, file: Path | str, where: str) -> CompileError:
+def _refusal(target: Any, file: Path | str, where: str) -> CompileError:
+    module = _module_of(target)
     register = (
         f"if it is yours, say so: --config-dir=<folder> whose model/ or backend/ names it, modules=['{module}'] in "
         f"Python, or the entry point {ENTRY_POINT_GROUP} of its distribution; see docs/security.md"

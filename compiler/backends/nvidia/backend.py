@@ -196,9 +196,9 @@ class NvidiaBackend(Backend):
         except CompileError as error:
             request.cache.mkdir(parents=True, exist_ok=True)
             log.touch()
-            log = shutil.copy(log, request.cache)
+            kept = shutil.copy(log, request.cache)
             what = f"{self.TITLE}: {error.what}"
-            fix = f"read {log}; python -m compiler plan, with the same overrides, says what stands in the way"
+            fix = f"read {kept}; python -m compiler plan, with the same overrides, says what stands in the way"
             raise CompileError(what, where=str(request.program.path), why=error.why, fix=fix) from error
 
     def _missing(self) -> str:

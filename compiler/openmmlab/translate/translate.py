@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.config.known_classes import NETWORKS, TAILS, TASKS, check_classes
+from compiler.config.known_classes import NETWORKS, TAILS, TASKS, unknown_classes
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of
@@ -53,6 +53,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         part = part_of(config.get("model", {}), models, "model")
         family = next(family for family in families if part in family.MODELS.values())
         found: dict[str, Any] = family.translate(config, Path(source))
+        _refuse_classes(found)
     except CompileError as error:
         where = f"{source}: {error.where}" if error.where else source
         raise CompileError(error.what, where=where, why=error.why, fix=error.fix) from error
@@ -63,7 +64,16 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
             why=f"a value in it is of another kind than OpenMMLab takes there: {type(error).__name__}: {error!s:.200}",
             fix="compare model, test_dataloader and data_preprocessor with the published config that it comes from",
         ) from error
-    # What is handed on as it is, such as norm_cfg, would be built too if it named a class.
-    check_classes(found, (NETWORKS, TAILS, TASKS), source, "model")
     name = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")
     return {"name": name, **found, "openmmlab": source}
+
+
+def _refuse_classes(model: Mapping[str, Any]) -> None:
+    """Refuse what would be built of a class that we did not name: what is handed on as it is, such as norm_cfg."""
+    for place, target in unknown_classes(model, (NETWORKS, TAILS, TASKS), "model"):
+        raise CompileError(
+            f"the class {str(target)!r:.100} is not one of ours, and is not imported",
+            where=place,
+            why="an OpenMMLab config names what it is made of by its type",
+            fix="leave _target_ out",
+        )
