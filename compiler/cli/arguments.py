@@ -99,6 +99,12 @@ def one_of(flag: str, choices: Sequence[str]) -> Callable[[str], str]:
     return chosen
 
 
+def add_trust_changes(parser: Parser) -> None:
+    """Add `--trust-changes`, to verbs that read a bundle."""
+    text = "go on with a bundle whose files are not what lock.json says: you changed them"
+    parser.add_argument("--trust-changes", action="store_true", help=text)
+
+
 def add_config_dir(parser: Parser) -> None:
     """Add `--config-dir`, to verbs that compose a config or list what can be composed."""
     text = "a config folder of your own, with your own model/ and backend/ files in it"

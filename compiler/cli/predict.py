@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.cli.arguments import Parser
+from compiler.cli.arguments import Parser, add_trust_changes
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
 
@@ -30,6 +30,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
     parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
+    add_trust_changes(parser)
 
 
 def run(given: Namespace) -> int:
@@ -51,13 +52,13 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
 
     box = given.options.get("box")
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle)
+        predictor = runtime.open(given.bundle, trust_changes=given.trust_changes)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser)
+    spotter = open_spotter(given.bundle, given.recogniser, trust_changes=given.trust_changes)
     return spotter, spotter(given.source)
 
 
@@ -83,7 +84,8 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
 VERB = Verb(
     name="predict",
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
-    usage="<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz]",
+    usage="<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz]"
+    " [--trust-changes]",
     takes="a bundle, or two that read text, and an input",
     examples=(
         "predict <bundle> street.jpg box=80,20,310,460 picture=drawn.jpg",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, recover_folder
+from compiler.artifact import Engine, Tensors, lock_of, recover_folder, require_files
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
@@ -79,19 +79,24 @@ def batch_runner(
     return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 
-def open(path: str | PathLike[str]) -> Predictor:
+def open(path: str | PathLike[str], *, trust_changes: bool = False) -> Predictor:
     """Open a bundle.
 
     Args:
         path: The folder that a compile left behind, wherever it lies now.
+        trust_changes: Whether its files may be others than `lock.json` says.
 
     Raises:
-        CompileError: The folder is not a bundle, or its backend cannot be used on this machine.
+        CompileError: The folder is not a bundle, what is read of it was changed, or its backend cannot be used on this
+            machine.
     """
     folder = Path(path)
     recover_folder(folder)
+    lock = lock_of(folder, trust_changes)
+    require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
     config, engine = read_config(folder), Engine.load(folder)
     backend, task = backend_of(engine), build_task(config.model.processing)
+    require_files(folder, backend.files(engine), lock)
     return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
 
 

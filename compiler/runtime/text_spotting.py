@@ -144,13 +144,21 @@ class TextSpotter:
         return [texts[index] for index in range(len(crops))]
 
 
-def open_spotter(detector: str | PathLike[str], recognizer: str | PathLike[str]) -> TextSpotter:
+def open_spotter(
+    detector: str | PathLike[str], recognizer: str | PathLike[str], *, trust_changes: bool = False
+) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
+
+    Args:
+        detector: The folder of the one.
+        recognizer: The folder of the other.
+        trust_changes: See `runtime.open`.
 
     Raises:
         CompileError: A folder is not a bundle, its backend cannot be used on this machine, or it does something else.
     """
-    return TextSpotter(runtime.open(detector), runtime.open(recognizer))
+    first, second = (runtime.open(folder, trust_changes=trust_changes) for folder in (detector, recognizer))
+    return TextSpotter(first, second)
 
 
 def cut_out(image: Image, polygon: Floats) -> Image:

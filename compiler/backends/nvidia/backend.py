@@ -168,6 +168,10 @@ class NvidiaBackend(Backend):
         """With the script, which needs the library alone, or with the compiler, which proves the engine too."""
         return f"python {bundle / SCRIPT_FILE}, or {super().deferred_build_advice(bundle)}"
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The engine's, what is known of it, and what its weights are filled in from."""
+        return (*super().files(engine), DETAILS_FILE, *((PROGRAM_FILE,) if self.strip_weights else ()))
+
     def open(self, engine: Engine) -> NvidiaSession:
         """Open the engine on the configured GPU."""
         trt, details = self._library(), read_details(engine)
@@ -175,7 +179,7 @@ class NvidiaBackend(Backend):
         gpus = find_gpus()
         if gpus.problem:
             raise CompileError(f"the engine cannot be opened here: {gpus.problem}", where=str(engine.path))
-        weights = engine.folder / PROGRAM_FILE if details.get("strip_weights") else None
+        weights = engine.folder / PROGRAM_FILE if self.strip_weights else None
         return NvidiaSession(trt, engine, gpus.at(self.device).index, details.get("dla_core"), weights)
 
     def _run_script(self, request: BuildRequest, gpu: Gpu | None, cache: Path | None) -> None:
