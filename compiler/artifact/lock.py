@@ -107,10 +107,11 @@ def require_unchanged(folder: Path) -> Lock:
 def _files_of(folder: Path, name: str, lock: Lock | None) -> Iterable[str]:
     """A file's own name; of a folder, what is in it and what was."""
     path = located(folder, name)
-    if not path.is_dir():
+    locked = lock.files if lock else {}
+    if name in locked or not path.is_dir():
         return (name,)
-    before = (file for file in (lock.files if lock else ()) if file.startswith(f"{name}/"))
-    return (*before, *(f"{name}/{file}" for file in files_in(path)))
+    before = (file for file in locked if file.startswith(f"{name}/"))
+    return (*before, *(f"{name}/{file}" for file in files_in(path))) or (name,)
 
 
 def _problem(folder: Path, name: str, lock: Lock | None) -> str:

@@ -20,6 +20,7 @@ from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspec
 from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.session import NvidiaSession
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import TENSORRT, QuantizationScheme
 
 ENGINE_FILE = "end2end.engine"
@@ -180,6 +181,8 @@ class NvidiaBackend(Backend):
         if gpus.problem:
             raise CompileError(f"the engine cannot be opened here: {gpus.problem}", where=str(engine.path))
         weights = engine.folder / PROGRAM_FILE if self.strip_weights else None
+        if weights is not None:
+            require_self_contained(weights)
         return NvidiaSession(trt, engine, gpus.at(self.device).index, details.get("dla_core"), weights)
 
     def _run_script(self, request: BuildRequest, gpu: Gpu | None, cache: Path | None) -> None:
