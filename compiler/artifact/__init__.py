@@ -6,6 +6,7 @@ from compiler.artifact.files import finite, read_json, write_json, write_text, w
 from compiler.artifact.folders import copy_files, recover_folder, remove, replace_folder, retired
 from compiler.artifact.lock import LOCK_FILE, Lock, lock_of, require_files
 from compiler.artifact.names import files_in, inside, located
+from compiler.artifact.packages import package_folders
 from compiler.artifact.programs import (
     OnnxProgram,
     Program,
@@ -37,6 +38,7 @@ __all__ = [
     "installed_version",
     "located",
     "lock_of",
+    "package_folders",
     "read_json",
     "recover_folder",
     "remove",

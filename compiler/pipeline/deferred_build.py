@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ from compiler.tasks import AnySample, build_task
 def build_bundle(
     bundle: Path,
     listen: Listener = lambda event: None,
+    modules: Collection[str] = (),
     *,
     cache: Path | None = None,
     source: Path | None = None,
@@ -64,6 +66,7 @@ def build_bundle(
     Args:
         bundle: What a compile left behind, wherever it lies now.
         listen: Told what happens while it happens.
+        modules: Of the user's own backend or task: see `compiler.runtime.open`.
         cache: Where builders keep what they measured; None for where a compile does that is told nothing.
         source: What the engine is proven on; None for the sample of the task.
         box: Where the objects are in it.
@@ -80,8 +83,8 @@ def build_bundle(
     files = files_in(bundle)
     known = {name: path for name, path in files.items() if lock is None or name in lock.files}
     require_files(bundle, (CONFIG_FILE, JSON_FILE, Engine.SIDECAR, *known), lock)
-    config, report = read_config(bundle), Report.load(bundle)
-    backend = backend_of(Engine.load(bundle))
+    config, report = read_config(bundle, modules), Report.load(bundle)
+    backend = backend_of(Engine.load(bundle), modules)
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
     require_files(bundle, (PROGRAM_FILE, *report.pictures), lock)

@@ -18,7 +18,7 @@ from compiler.backends import Obstacle
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
 from compiler.errors import CompileError
-from compiler.events import Listener, RunStarted, StageStarted, Warned
+from compiler.events import Judged, Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache
 from compiler.pipeline.composition import (
     Steps,
@@ -123,6 +123,7 @@ def _package(job: Job, key: str, steps: Steps, engine: Artifact, proof: Artifact
     """Write the bundle beside its place, and put it there in one step."""
     report = _report(job, steps, engine, proof, line)
     line.listen(StageStarted(Package.NAME))
+    line.listen(Judged(report.outcome(job.bundle).verdict))  # before the log is put into the bundle
     partial = beside(job.bundle)
     partial.mkdir()
     Package(job.config, job.task, engine, proof, report, log_file(job.bundle)).run(partial)
