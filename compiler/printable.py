@@ -10,8 +10,8 @@ _LAYOUT = "\n\t"
 def printable(text: str) -> str:
     """A text with every character escaped that is not seen as itself.
 
-    Those are the controls of terminals, of the direction of writing and of width, and halves of surrogate pairs; all but
-    the ends of lines and tabs.
+    Those are the controls of terminals, of the direction of writing and of width, and halves of surrogate pairs. Ends
+    of lines and tabs are left.
     """
     if text.isascii() and text.isprintable():
         return text

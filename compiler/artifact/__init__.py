@@ -11,6 +11,7 @@ from compiler.artifact.programs import (
     TorchScriptProgram,
     TracedProgram,
 )
+from compiler.artifact.reading import reading
 from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "finite",
     "installed_version",
     "read_json",
+    "reading",
     "recover_folder",
     "replace_folder",
     "retired",

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from compiler.artifact.reading import reading
+
 
 def installed_version(distribution: str) -> str:
     """The version of a distribution, found without importing it; empty where it is not installed."""
@@ -24,7 +26,7 @@ def digest(value: object) -> str:
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    with reading(path, f"{path.name} cannot be read"), path.open("rb") as file:
         sha = hashlib.sha256()
         for block in iter(lambda: file.read(1 << 20), b""):
             sha.update(block)

@@ -8,6 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from compiler.artifact.reading import reading
+
 
 def retired(folder: Path) -> Path:
     """Where the previous content of a folder lies while it is being replaced."""
@@ -35,9 +37,10 @@ def replace_folder(new: Path, final: Path) -> None:
 
 def recover_folder(final: Path) -> None:
     """Bring back the old folder where a killed process had moved it aside and not yet put the new one in its place."""
-    old = retired(final)
-    if old.is_dir() and not final.exists():
-        old.rename(final)
+    with reading(final, f"{final.name} cannot be opened"):
+        old = retired(final)
+        if old.is_dir() and not final.exists():
+            old.rename(final)
 
 
 def _exchange(first: Path, second: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Reading what a user names: a file that is missing, locked or damaged is the file's fault, and is told as one error."""
+"""Reading what a user names: a file that is missing, locked or damaged is told as one error about that file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _REASON = 300
 def reading(path: str | os.PathLike[str], what: str, *, where: str = "", fix: str = "") -> Iterator[None]:
     """Turn whatever is raised while a file is read into one error.
 
-    It stands around the reading and the checking of what was read, and around nothing else: there every exception is the
-    file's fault, since libraries have no common class for what a damaged one makes them raise; elsewhere it is a defect.
+    It stands around the reading and the checking of what was read, and around nothing else: there every exception is
+    the file's fault, since libraries have no common class for what a damaged one makes them raise. Elsewhere an
+    exception is a defect.
 
     Args:
         path: What is read, a file or a folder.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.instantiate import instantiate
-from compiler.config.messages import explain, explain_omegaconf
+from compiler.config.messages import composing, explain_omegaconf
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
@@ -42,20 +42,14 @@ def compose_node(
 ) -> DictConfig:
     """Compose the config as Hydra gives it, before the schema is applied."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import open_dict
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
     loader = config_loader(config_dir, model_folder)
-    try:
-        expanded = expand(overrides, config_dir)
+    expanded = expand(overrides, config_dir)
+    with composing(loader):
         OverridesParser.create().parse_overrides(expanded)
         node = loader.load_configuration(CONFIG_NAME, expanded, run_mode=RunMode.RUN)
-    # Hydra raises a ValueError for model=null, and an AssertionError for "+=".
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError) as error:
-        raise explain(error, loader) from error
     with open_dict(node):
         del node["hydra"]
     return node
@@ -76,7 +70,7 @@ def to_config(node: DictConfig) -> CompileConfig:
             facts = _facts(OmegaConf.to_container(backend, resolve=True, throw_on_missing=True))
             OmegaConf.update(node, "tail", facts.TAIL, force_add=True)
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, RecursionError) as error:  # where values refer to each other in a ring
         raise explain_omegaconf(error) from error
     config = instantiate(with_present_keys(values), CompileConfig)
     _facts(config.backend)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 CONFIG_NAME = "compile"
+USERS_FOLDER = "command-line"
+"""What Hydra calls the folder of the user's among those that it searches."""
 HYDRA_VERSION = "1.3"
 """Whose defaults the configs are written for."""
 

@@ -11,6 +11,8 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from compiler.artifact.reading import reading
+from compiler.config.search import USERS_FOLDER
 from compiler.errors import UsageError
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
@@ -24,9 +26,21 @@ class Folders(SearchPathPlugin):
         """Add the folders of `searched`."""
         config_dir, model_folder = _FOLDERS.get()
         if config_dir is not None:
-            search_path.append("command-line", f"file://{config_dir.resolve()}")
+            search_path.append(USERS_FOLDER, f"file://{config_dir.resolve()}")
         if model_folder is not None:
             search_path.prepend("translated-model", f"file://{model_folder}", "main")
+
+
+def _require_folder(folder: Path) -> None:
+    with reading(folder, "the config folder cannot be read", where=f"--config-dir {folder}"):
+        if not folder.is_dir():
+            raise UsageError(
+                f"the config folder {folder} does not exist",
+                where="--config-dir",
+                fix="name a folder that holds model/ or backend/ files",
+            )
+        for group in folder.iterdir():
+            _ = group.is_dir() and list(group.iterdir())
 
 
 @contextmanager
@@ -40,12 +54,8 @@ def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[Non
     Raises:
         UsageError: The user's folder does not exist.
     """
-    if config_dir is not None and not config_dir.is_dir():
-        raise UsageError(
-            f"the config folder {config_dir} does not exist",
-            where="--config-dir",
-            fix="name a folder that holds model/ or backend/ files",
-        )
+    if config_dir is not None:
+        _require_folder(config_dir)
     Plugins.instance().register(Folders)
     token = _FOLDERS.set((config_dir, model_folder))
     try:

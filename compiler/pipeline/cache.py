@@ -138,7 +138,7 @@ def _whole(folder: Path) -> Finished | None:
         if record is None or file_digests(folder, exclude=(DONE,)) != record["files"]:
             return None
         os.utime(folder / DONE)
-    except OSError:  # just being made again
+    except (CompileError, OSError):  # just being made again
         return None
     return Finished(folder, True, record["seconds"], record["detail"], record["read"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,7 +153,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
 def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
     """The sample that a bundle was proven on; the task's own where it was left behind."""
     given = None if config.input is None else Path(config.input)
-    is_here = given is None or given.is_file()
+    is_here = given is None or os.path.isfile(given)  # noqa: PTH113 - unlike Path.is_file, it fails for no name
     path = given if given is not None and is_here else task.sample_source()
     try:
         return task.read(path, config.box if is_here else None)

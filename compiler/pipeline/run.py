@@ -133,7 +133,11 @@ def _current_outcome(job: Job, key: str) -> Outcome | None:
         lock = read_json(lock_file)
     except CompileError:
         return None
-    if lock.get("key") != key or lock.get("files") != file_digests(job.bundle, exclude=(LOCK_FILE,)):
+    if (
+        not isinstance(lock, dict)
+        or lock.get("key") != key
+        or lock.get("files") != file_digests(job.bundle, exclude=(LOCK_FILE,))
+    ):
         return None
     return Report.load(job.bundle).outcome(job.bundle, up_to_date=True)
 

@@ -27,7 +27,7 @@ def _described(entry: Entry) -> str:
     effect = "" if entry.max_absolute_error is None else f", max abs error {error_text(entry.max_absolute_error)}"
     place = f"because {entry.reason}" if entry.status == "skipped" else f"at {_places(entry)}"
     return (
-        f"\n{_verdict(entry)}[bold]{shown(entry.name)}[/]: {shown(entry.kind)} rewriter, {shown(entry.contract)}{effect}"
+        f"\n{_verdict(entry)}[bold]{shown(entry.name)}[/]: {shown(f'{entry.kind} rewriter, {entry.contract}')}{effect}"
         f"\n{INDENT}[dim]{shown(entry.why)}[/]\n{INDENT}{shown(place)}"
     )
 

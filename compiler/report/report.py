@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import read_json, write_json, write_text
-from compiler.errors import CompileError
+from compiler.artifact import read_json, reading, write_json, write_text
 from compiler.events import StageFinished
 from compiler.proof import StageProof, first_failure
 from compiler.report.numbers import error_text, seconds_text
@@ -157,15 +156,9 @@ class Report:
         Raises:
             CompileError: The folder holds no report, or one of another version.
         """
-        try:
-            return cls.from_dict(read_json(bundle / JSON_FILE))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CompileError(
-                f"{JSON_FILE} is not a report of this version",
-                where=str(bundle / JSON_FILE),
-                why=f"{type(error).__name__}: {error}",
-                fix="compile the bundle again",
-            ) from error
+        path = bundle / JSON_FILE
+        with reading(path, f"{JSON_FILE} is not a report of this version", fix="compile the bundle again"):
+            return cls.from_dict(read_json(path))
 
 
 def write_report(folder: Path, report: Report) -> None:

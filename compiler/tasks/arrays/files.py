@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import reading
 from compiler.errors import CompileError, nearest
 from compiler.tasks.arrays.spec import InputSpec
 
@@ -63,20 +63,12 @@ def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDAr
 
 
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise CompileError(
-            "the arrays do not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
-        )
-    try:
+    with reading(path, "the arrays cannot be read", fix="write them with numpy.savez(path, x=x), of numbers only"):
+        if not path.is_file():
+            fix = f"check the path; it is seen from {Path.cwd()}"
+            raise CompileError("the arrays do not exist", where=str(path), fix=fix)
         loaded = np.load(path, allow_pickle=False)
         return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise CompileError(
-            "the arrays cannot be read",
-            where=str(path),
-            why=(str(error).splitlines() or [type(error).__name__])[0],
-            fix="write them with numpy.savez(path, x=x), of numbers only",
-        ) from error
 
 
 def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
