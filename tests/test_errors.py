@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from compiler.errors import CompileError, ExitCode, Interrupted, UsageError, nearest, was_interrupted
+from compiler.errors import CompileError, ExitCode, Interrupted, UsageError, as_compile_error, nearest, was_interrupted
 
 CHOICES = ["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
@@ -157,3 +157,14 @@ def test_a_flood_is_cut_where_it_is_shown_and_whole_where_it_is_logged():
     assert "(198,000 more characters)" in error.summary
     assert error.summary.endswith("fix:   mend it")
     assert "n" * 200_000 in str(error)
+
+
+def test_what_compiling_needs_and_is_not_there_names_its_extra():
+    shown = as_compile_error(ModuleNotFoundError("No module named 'hydra.core'", name="hydra.core"))
+    assert (shown.what, shown.fix) == ("hydra.core is not installed", "pip install 'deploy-compiler[compile]'")
+
+
+def test_a_module_that_nobody_knows_is_a_defect():
+    assert (
+        "a defect in the compiler" in as_compile_error(ModuleNotFoundError("No module named 'zebra'", name="zebra")).fix
+    )

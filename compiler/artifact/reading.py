@@ -32,7 +32,7 @@ def reading(path: str | os.PathLike[str], what: str, *, where: str = "", fix: st
     """
     try:
         yield
-    except CompileError:
+    except (CompileError, ImportError):  # what is not installed is no fault of the file
         raise
     except Exception as error:
         raise CompileError(what, where=where or os.fspath(path), why=reason(error), fix=fix) from error

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from compiler.artifact.reading import reason
 from compiler.config.search import CONFIG_NAME, USERS_FOLDER
 from compiler.errors import CompileError, UsageError, nearest
 
@@ -73,6 +72,8 @@ def _damaged_file(error: Exception, loader: ConfigLoader) -> UsageError | None:
     from omegaconf import OmegaConf
     from yaml import MarkedYAMLError
 
+    from compiler.artifact.reading import reason
+
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         where = f"{mark.name}, line {mark.line + 1}"
@@ -90,6 +91,8 @@ def _damaged_file(error: Exception, loader: ConfigLoader) -> UsageError | None:
 def explain_omegaconf(error: BaseException) -> UsageError:
     """Turn an exception of OmegaConf's resolution into one message."""
     key = str(getattr(error, "full_key", None) or "")
+    if isinstance(error, RecursionError):
+        return UsageError("values of the config refer to each other in a ring", fix="give one of them a value")
     why = str(error).strip().splitlines()[0]
     fix = "give it a value of its own; a text that holds ${ is written with \\${"
     return UsageError(f"the value of '{key}' cannot be used", where=key, why=why, fix=fix)

@@ -11,9 +11,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from compiler.artifact.reading import reading
-from compiler.config.search import USERS_FOLDER
-from compiler.errors import UsageError
+from compiler.config.search import USERS_FOLDER, require_config_dir
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
 _FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", default=(None, None))
@@ -31,18 +29,6 @@ class Folders(SearchPathPlugin):
             search_path.prepend("translated-model", f"file://{model_folder}", "main")
 
 
-def _require_folder(folder: Path) -> None:
-    with reading(folder, "the config folder cannot be read", where=f"--config-dir {folder}"):
-        if not folder.is_dir():
-            raise UsageError(
-                f"the config folder {folder} does not exist",
-                where="--config-dir",
-                fix="name a folder that holds model/ or backend/ files",
-            )
-        for group in folder.iterdir():
-            _ = group.is_dir() and list(group.iterdir())
-
-
 @contextmanager
 def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[None]:
     """Let what Hydra composes within this block come from these folders too.
@@ -55,7 +41,7 @@ def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[Non
         UsageError: The user's folder does not exist.
     """
     if config_dir is not None:
-        _require_folder(config_dir)
+        require_config_dir(config_dir)
     Plugins.instance().register(Folders)
     token = _FOLDERS.set((config_dir, model_folder))
     try:

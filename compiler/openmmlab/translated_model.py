@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compiler.artifact import reading
 from compiler.errors import UsageError
 
 MODEL = "openmmlab"
@@ -76,6 +75,8 @@ def package_folders(packages: Mapping[str, str]) -> dict[str, Path]:
     Raises:
         UsageError: One of them does not exist.
     """
+    from compiler.artifact import reading  # beside what knows numpy: --help does not
+
     for package, folder in packages.items():
         fix = f"name the folder that its bases lie in: <site-packages>/{package}/.mim/configs"
         with reading(folder, f"the configs of {package} cannot be read", fix=fix):
