@@ -5,6 +5,8 @@ from __future__ import annotations
 LONGEST = 2000
 """Characters of one text that are shown."""
 _LAYOUT = "\n\t"
+_CAPTION = 80
+"""Characters."""
 
 
 def printable(text: str) -> str:
@@ -26,6 +28,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 def on_one_line(text: str) -> str:
     """A printable text without ends of lines or tabs: they are escaped too."""
     return "".join(_escaped(one) if one in _LAYOUT else one for one in printable(text))
+
+
+def caption(text: str) -> str:
+    """A text as it may be written into a picture. OpenCV crashes on halves of surrogate pairs."""
+    return on_one_line(shortened(text, _CAPTION))
 
 
 def _escaped(character: str) -> str:

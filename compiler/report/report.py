@@ -10,6 +10,7 @@ from typing import Any
 
 from compiler.artifact import read_json, reading, write_json, write_text
 from compiler.events import StageFinished
+from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
@@ -164,7 +165,7 @@ class Report:
 def write_report(folder: Path, report: Report) -> None:
     """Write `report.json`, and `report.html` with the pictures inside it, into a folder that holds the pictures."""
     write_json(folder / JSON_FILE, report.to_dict())
-    write_text(folder / HTML_FILE, render(folder, report))
+    write_text(folder / HTML_FILE, printable(render(folder, report)))
 
 
 def render(folder: Path, report: Report) -> str:
