@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from compiler.artifact.names import files_in
 from compiler.artifact.reading import reading
 
 
@@ -31,6 +32,16 @@ def file_digest(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             sha.update(block)
     return sha.hexdigest()
+
+
+def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
+    """The SHA-256 of every file below a folder, by its name there.
+
+    Raises:
+        CompileError: See `files_in`.
+        OSError: A file or folder cannot be read.
+    """
+    return {name: file_digest(path) for name, path in files_in(folder).items() if name not in exclude}
 
 
 def source_digest(packages: Iterable[Path]) -> str:

@@ -19,7 +19,7 @@ from compiler.errors import CompileError, nearest
 from compiler.printable import on_one_line
 from compiler.tasks.arrays.spec import InputSpec
 
-_SPECIAL = re.compile(r"[\\:%]")
+_SPECIAL = re.compile(r"[\\%]")
 Arrays = Mapping[str, NDArray[Any]]
 """A network's inputs by name; empty where none is given, and noise stands in."""
 
