@@ -74,17 +74,14 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     Raises:
         UsageError: The model does not give arrays.
     """
-    import numpy as np
-
-    from compiler.artifact import written_whole
+    from compiler.tasks.arrays.files import write_arrays
     from compiler.tasks.arrays.task import NamedArray
 
     if not all(isinstance(result, NamedArray) for result in results):
         raise UsageError(
             "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
         )
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{result.name: result.array for result in results})
+    write_arrays(path, {result.name: result.array for result in results})
 
 
 VERB = Verb(
