@@ -19,7 +19,7 @@ def run_alone(case: Numbered, kept: Path) -> int:
         ended = child.ended(status, usage)
         remove(kept)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(child.folder, kept)
+        child.folder.rename(kept)
     words = kept / "words"
     print(f"words: {words.read_text().splitlines() if words.exists() else None}")
     print(

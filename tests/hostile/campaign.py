@@ -16,13 +16,15 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.hostile.child import Child, start
+from tests.hostile.child import NOT_MADE, Child, start
 from tests.hostile.kinds.registry import KINDS
 from tests.hostile.outcome import Ended, Fault, faults_of, signature, was_refused
 from tests.hostile.seeds import Seeds, make_seeds
 
 AT_ONCE = 2
-WARMING = 3
+LIBRARIES = ("torch", "onnx", "onnxruntime", "onnxscript", "cv2", "hydra", "safetensors.torch", "rich", "yaml")
+"""Imported first, so that no child has to."""
+WARMING = 1
 """Cases of each kind that are run ahead, to learn what they import."""
 
 
@@ -60,6 +62,7 @@ class Tally:
 
     cases: int = 0
     refused: int = 0
+    seconds: float = 0.0
     faults: Counter[Fault] = field(default_factory=Counter)
 
 
@@ -77,8 +80,11 @@ class Result:
 
     def add(self, case: Numbered, ended: Ended) -> None:
         """Count one."""
+        if ended.code == NOT_MADE:
+            raise RuntimeError(f"the case {case} could not be made: {ended.stderr}")
         tally = self.tallies.setdefault(case.kind, Tally())
         tally.cases += 1
+        tally.seconds += ended.seconds
         tally.refused += was_refused(ended)
         for fault, line in faults_of(ended).items():
             tally.faults[fault] += 1
@@ -97,6 +103,8 @@ def prepared() -> Iterator[tuple[Path, Seeds]]:
     with TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as name:
         folder = Path(os.path.realpath(name))
         folder.chmod(0o755)
+        for module in LIBRARIES:
+            importlib.import_module(module)
         for module in json.loads(_in_fork(folder, _warmed)):
             try:
                 importlib.import_module(module)
@@ -137,24 +145,26 @@ def run_cases(cases: Iterable[Numbered], folder: Path, seeds: Seeds) -> Result:
 def remove(folder: Path) -> None:
     """Remove a case's folder, whatever rights it has left there."""
     for parent, folders, _ in os.walk(folder):
-        for name in folders:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
+        for path in (Path(parent, name) for name in folders):
+            if not path.is_symlink():
+                path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def table(result: Result) -> str:
     """How the cases of each kind ended, and how to run what failed alone."""
     columns = ["cases", "refused", *(fault.value for fault in Fault)]
+    milliseconds = [round(1000 * tally.seconds / tally.cases) for tally in result.tallies.values()]
     rows = [
         (name, [tally.cases, tally.refused, *(tally.faults[one] for one in Fault)])
         for name, tally in result.tallies.items()
     ]
     total = [sum(column) for column in zip(*(numbers for _, numbers in rows), strict=True)]
-    lines = [f"{'kind':20}" + "".join(f"{column:>11}" for column in columns)]
+    lines = [f"{'kind':20}" + "".join(f"{column:>11}" for column in (*columns, "ms each"))]
+    listed = [*zip(rows, milliseconds, strict=True), (("total", total), "")]
     lines += [
-        f"{name:20}" + "".join(f"{number:>11}" for number in numbers) for name, numbers in [*rows, ("total", total)]
+        f"{name:20}" + "".join(f"{number:>11}" for number in numbers) + f"{each:>11}"
+        for (name, numbers), each in listed
     ]
     return "\n".join(lines)
 
@@ -172,8 +182,8 @@ def faults(result: Result) -> str:
 
 def _warmed(folder: Path) -> str:
     """Write the seeds, run a few cases of each kind, and tell what has been imported."""
-    from tests.hostile.child import run_case
     from tests.hostile.case import INSIDE
+    from tests.hostile.child import run_case
 
     before = set(sys.modules)
     seeds = make_seeds(folder / "seeds")

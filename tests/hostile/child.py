@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -19,11 +20,35 @@ from tests.hostile.outcome import Ended
 from tests.hostile.seeds import Seeds
 from tests.hostile.watch import Watch, recorder
 
-CPU_SECONDS, WALL_SECONDS = 20, 120
-MEMORY = 3 << 30
-LARGEST_FILE = 1 << 30
+WALL_SECONDS = 180
 NOBODY = 65534
+NOT_MADE = 98
+"""The exit status where a case could not be made: a mistake of ours, not the compiler's."""
 LONG_AGO = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a case may take.
+
+    Attributes:
+        seconds: Of a processor.
+        memory: Bytes of address space beyond what the process starts with.
+        file: Bytes of one file that it writes.
+    """
+
+    seconds: int = 20
+    memory: int = 3 << 30
+    file: int = 1 << 30
+
+    def apply(self) -> None:
+        """Limit this process."""
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        space = pages * resource.getpagesize() + self.memory
+        resource.setrlimit(resource.RLIMIT_AS, (space, space))
+        resource.setrlimit(resource.RLIMIT_CPU, (self.seconds, self.seconds + 5))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.file, self.file))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 @dataclass
@@ -34,6 +59,7 @@ class Child:
         pid: Of its process, which leads a group of its own.
         folder: Of the case.
         started: When.
+        timed_out: It was killed since it took too long.
     """
 
     pid: int
@@ -49,56 +75,54 @@ class Child:
 
     def ended(self, status: int, usage: resource.struct_rusage) -> Ended:
         """How it ended, once it has."""
+        grown = usage.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return Ended(
+            status=status,
+            stdout=_text(self.folder / "stdout"),
+            stderr=_text(self.folder / "stderr"),
+            records=_text(self.folder / "records"),
+            grown=grown * 1024,
+            timed_out=self.timed_out,
+            touched=touched(self.folder),
+            seconds=usage.ru_utime + usage.ru_stime,
+        )
 
-        def read(name: str) -> str:
-            path = self.folder / name
-            return path.read_text("utf-8", "backslashreplace") if path.exists() else ""
 
-        grown = usage.ru_maxrss * 1024 - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        records = (read("records"), read("stdout"), read("stderr"))
-        return Ended(status, records[1], records[2], records[0], grown, self.timed_out, touched(self.folder))
+def start(
+    folder: Path, kind: Kind, random: Random, seeds: Seeds, unprivileged: bool, limits: Limits | None = None
+) -> Child:
+    """Fork a child that makes a case, and runs it within limits and under a watch."""
 
+    def work() -> int:
+        inside = folder / INSIDE
+        try:
+            case = kind(random, seeds, inside)
+        except Exception:
+            traceback.print_exc()
+            return NOT_MADE
+        (folder / "words").write_text("\n".join([*case.words, case.said]), "utf-8", "backslashreplace")
+        os.utime(folder / OUTSIDE / SECRET, (LONG_AGO - 1, LONG_AGO))
+        record = recorder(os.open(folder / "records", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+        if unprivileged:
+            drop_privileges(inside)
+        (limits or Limits()).apply()
+        sys.addaudithook(Watch(os.path.realpath(inside), case.reads_anywhere, record))
+        return run_case(case)
 
-def start(folder: Path, kind: Kind, random: Random, seeds: Seeds, unprivileged: bool) -> Child:
-    """Fork a child that makes a case and runs it."""
     prepare(folder)
+    return Child(forked(folder, work), folder, time.monotonic())
+
+
+def forked(folder: Path, work: Callable[[], int]) -> int:
+    """Fork a child that works in a case's folder, where what it says is kept too; its process id."""
     sys.stdout.flush()
     pid = os.fork()
-    if pid == 0:
-        _in_child(lambda: _run(folder, kind, random, seeds, unprivileged))
-    return Child(pid, folder, time.monotonic())
-
-
-def prepare(folder: Path) -> None:
-    """Make the folder of a case, and what lies outside of it."""
-    (folder / INSIDE / "tmp").mkdir(parents=True)
-    (folder / OUTSIDE).mkdir()
-    secret = folder / OUTSIDE / SECRET
-    secret.write_text("a secret\n")
-    # Read once, a file has a newer time of access than this, on file systems that keep one at all.
-    os.utime(secret, (LONG_AGO - 1, LONG_AGO))
-
-
-def touched(folder: Path) -> tuple[str, ...]:
-    """What lies outside of a case's folder and was read, changed or made."""
-    expected = {folder / OUTSIDE / SECRET}
-    found = []
-    for path in (folder / OUTSIDE).rglob("*"):
-        if path not in expected or path.is_symlink():
-            found.append(f"{path.name} was made")
-    secret = folder / OUTSIDE / SECRET
-    if not secret.is_file() or secret.stat().st_mtime != LONG_AGO:
-        found.append("the secret was changed")
-    elif secret.stat().st_atime != LONG_AGO - 1:
-        found.append("the secret was read")
-    return tuple(found)
-
-
-def _in_child(run: Callable[[], int]) -> None:
-    """Never come back: a child ends here, whatever happens."""
+    if pid:
+        return pid
     code = 99
     try:
-        code = run()
+        _enter(folder)
+        code = work()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     except BaseException:
@@ -112,35 +136,34 @@ def _in_child(run: Callable[[], int]) -> None:
             os._exit(code)
 
 
-def _run(folder: Path, kind: Kind, random: Random, seeds: Seeds, unprivileged: bool) -> int:
-    gc.disable()
-    os.setsid()
-    inside = folder / INSIDE
-    os.chdir(inside)
-    os.environ.update(TMPDIR=str(inside / "tmp"), HOME=str(inside), XDG_CACHE_HOME=str(inside / "tmp"))
-    import tempfile
+def prepare(folder: Path) -> None:
+    """Make the folder of a case, and what lies outside of it."""
+    (folder / INSIDE / "tmp").mkdir(parents=True)
+    (folder / OUTSIDE).mkdir()
+    secret = folder / OUTSIDE / SECRET
+    secret.write_text("a secret\n")
+    # Once read, a file has a newer time of access than this, on file systems that keep one at all.
+    os.utime(secret, (LONG_AGO - 1, LONG_AGO))
 
-    tempfile.tempdir = None
-    _redirect(folder)
-    case = kind(random, seeds, inside)
-    (folder / "words").write_text("\n".join(map(str, case.words)) + f"\n{case.said}\n", "utf-8", "backslashreplace")
-    os.utime(folder / OUTSIDE / SECRET, (LONG_AGO - 1, LONG_AGO))
-    record = recorder(os.open(folder / "records", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-    if unprivileged:
-        _drop(folder)
-    _limit()
-    sys.addaudithook(Watch(os.path.realpath(inside), case.reads_anywhere, record))
-    return run_case(case)
+
+def touched(folder: Path) -> tuple[str, ...]:
+    """What lies outside of a case's folder and was made, changed or read."""
+    secret = folder / OUTSIDE / SECRET
+    found = [f"{path.name} was made" for path in (folder / OUTSIDE).rglob("*") if path != secret]
+    if not secret.is_file() or secret.stat().st_mtime != LONG_AGO:
+        found.append("the secret was changed")
+    elif secret.stat().st_atime != LONG_AGO - 1:
+        found.append("the secret was read")
+    return tuple(found)
 
 
 def run_case(case: Case) -> int:
     """The exit status of a case, with its errors shown as a user sees them."""
     from compiler import __main__ as program
+    from compiler.errors import as_compile_error
 
     if case.call is None:
         return program.main(list(case.words))
-    from compiler.errors import as_compile_error
-
     try:
         case.call()
     except Exception as error:
@@ -150,8 +173,24 @@ def run_case(case: Case) -> int:
     return 0
 
 
-def _redirect(folder: Path) -> None:
-    """Let everything that is said, by libraries of C too, go to files."""
+def drop_privileges(inside: Path) -> None:
+    """Go on as a user who may do nothing; the folder is theirs."""
+    for parent, _, files in os.walk(inside):
+        for path in (parent, *(Path(parent, name) for name in files)):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def _enter(folder: Path) -> None:
+    """Make a process one of its own that is at home in a case's folder; what C says goes to files, too."""
+    gc.disable()
+    os.setsid()
+    inside = folder / INSIDE
+    os.chdir(inside)
+    os.environ.update(TMPDIR=str(inside / "tmp"), HOME=str(inside), XDG_CACHE_HOME=str(inside / "tmp"))
+    tempfile.tempdir = None
     for number, name in ((1, "stdout"), (2, "stderr")):
         descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, number)
@@ -160,21 +199,5 @@ def _redirect(folder: Path) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _drop(folder: Path) -> None:
-    """Go on as a user who may do nothing: the case's folder is theirs."""
-    for parent, _, files in os.walk(folder / INSIDE):
-        for path in (parent, *(os.path.join(parent, name) for name in files)):
-            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-
-
-def _limit() -> None:
-    import psutil
-
-    size = psutil.Process().memory_info().vms
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "backslashreplace") if path.exists() else ""

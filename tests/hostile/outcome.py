@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import unicodedata
@@ -26,7 +27,9 @@ class Fault(Enum):
 
 
 DEFECT = "this is a defect in the compiler"
-TOO_LARGE = ("MemoryError", "bad_alloc", "Insufficient memory", "Failed to allocate", "Cannot allocate memory")
+TOO_LARGE = ("MemoryError", "bad_alloc", "Insufficient memory", "Unable to allocate", "Cannot allocate memory")
+"""What is said where memory was asked for that the limit does not leave. ONNX Runtime's arena says it otherwise: a graph
+may compute a size that no machine has, and then says so."""
 LONGEST = 4000
 """Characters that one message may have."""
 CODES = (0, 1, 2, 3)
@@ -46,6 +49,7 @@ class Ended:
         grown: Bytes of memory that it took beyond what it started with.
         timed_out: It was killed since it took too long.
         touched: What lies outside of its folder and was read or changed.
+        seconds: Of a processor that it took.
     """
 
     status: int
@@ -55,12 +59,11 @@ class Ended:
     grown: int = 0
     timed_out: bool = False
     touched: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def code(self) -> int:
         """Its exit status; negative where a signal ended it."""
-        import os
-
         return os.waitstatus_to_exitcode(self.status)
 
 
@@ -123,7 +126,7 @@ def _wrong_message(ended: Ended) -> str | None:
 
 
 def _is_control(character: str) -> bool:
-    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs") or character in "\u202e\u2028"
+    return (character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs")) or character in "\u202e\u2028"
 
 
 def _last_line(text: str) -> str:

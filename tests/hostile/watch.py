@@ -70,7 +70,7 @@ class Watch:
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             self._opened(*arguments)
-        elif event in ("exec", "compile", "pickle.find_class", "marshal.loads", "ctypes.dlopen", "import"):
+        elif event in ("exec", "pickle.find_class", "marshal.loads", "ctypes.dlopen", "import"):
             self._code(event, arguments, _caller())
         elif event in _STARTS:
             if not _is_ours(_caller(), self.roots) or event != "subprocess.Popen":
@@ -89,11 +89,6 @@ class Watch:
         elif event == "exec":
             if isinstance(first, CodeType) and not self._installed(first.co_filename) and not _generates(caller):
                 self.record(EXECUTION, event, f"{first.co_filename} {first.co_name}, by {caller}")
-        elif event == "compile":
-            name = arguments[1]
-            named = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-            if not self._installed(named) and not _generates(caller) and first is not None:
-                self.record(EXECUTION, event, f"{named}: {first!r:.100}, by {caller}")
         elif event == "ctypes.dlopen":
             if first is not None and not self._installed(str(first)) and "/" in str(first):
                 self.record(EXECUTION, event, str(first))
@@ -119,9 +114,9 @@ class Watch:
         places = arguments[1:2] if event == "os.symlink" else arguments[: _CHANGES[event]]
         for place in places:
             if isinstance(place, str | bytes | os.PathLike):
-                name = os.fsdecode(place)
                 # What is changed is the entry, not what a link leads to.
-                real = os.path.join(os.path.realpath(os.path.dirname(name) or "."), os.path.basename(name))
+                entry = Path(os.fsdecode(place))
+                real = str(Path(os.path.realpath(entry.parent), entry.name))
                 if not _within(real, (self.folder,)):
                     self.record(ESCAPE, event, real)
 

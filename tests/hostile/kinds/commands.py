@@ -22,7 +22,6 @@ FLAGS = (
         "install=bash",
         "--config-dir",
         "-cd",
-        "--debug",
     ),
     *("--version", "--", "-", "--cfg=job", "--x", "-1", "@x", "--info=plugins", "-cd=.", "query=bash"),
 )
@@ -121,6 +120,8 @@ def command(random: Random, seeds: Seeds, folder: Path) -> Case:
     """Any words."""
     _lay_out(seeds, folder)
     words = [random.choice(VERBS)] if random.random() < 0.8 else []
+    if not words or words[0] in ("compile", "plan"):
+        words += ["model=onnx", "model.file=net.onnx"]  # the least that can be compiled
     for _ in range(random.choice((0, 1, 2, 2, 3, 4))):
         kind = random.randrange(5)
         if kind == 0:

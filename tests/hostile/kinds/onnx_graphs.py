@@ -186,7 +186,7 @@ def _nest(random: Random, model: Any) -> None:
     from onnx import TensorProto, helper
 
     inner = helper.make_graph([helper.make_node("Identity", ["x"], ["z"])], "g", [], [])
-    for depth in range(random.choice((3, 30, 90))):
+    for depth in range(random.choice((3, 8, 22))):
         node = helper.make_node("If", ["c"], ["z"], then_branch=inner, else_branch=inner if depth < 3 else None)
         output = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
         inner = helper.make_graph([node], "g", [], [output])
