@@ -22,9 +22,8 @@ def run_alone(case: Numbered, kept: Path) -> int:
         child.folder.rename(kept)
     words = kept / "words"
     print(f"words: {words.read_text().splitlines() if words.exists() else None}")
-    print(
-        f"status: {ended.code}\nstdout:\n{ended.stdout[-2000:]}\nstderr:\n{ended.stderr[-6000:]}\nrecords:\n{ended.records}"
-    )
+    print(f"status: {ended.code}\nstdout:\n{ended.stdout[-2000:]}\nstderr:\n{ended.stderr[-6000:]}")
+    print(f"records:\n{ended.records}")
     for fault, line in faults_of(ended).items():
         print(f"{fault.value}: {line}")
     print(f"its files are in {kept}")

@@ -103,10 +103,11 @@ def start(
         (folder / "words").write_text("\n".join([*case.words, case.said]), "utf-8", "backslashreplace")
         os.utime(folder / OUTSIDE / SECRET, (LONG_AGO - 1, LONG_AGO))
         record = recorder(os.open(folder / "records", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+        watch = Watch(os.path.realpath(inside), case.reads_anywhere, record)
         if unprivileged:
             drop_privileges(inside)
         (limits or Limits()).apply()
-        sys.addaudithook(Watch(os.path.realpath(inside), case.reads_anywhere, record))
+        sys.addaudithook(watch)
         return run_case(case)
 
     prepare(folder)

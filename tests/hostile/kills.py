@@ -181,7 +181,8 @@ def problems_of_rerun(place: Workplace, setting: str) -> Iterator[str]:
         expected = place.engines.get((bundle.name, setting))
         if expected is not None and engine_digest(bundle) != expected:
             yield f"a rerun of {setting} makes another engine"
-        for left in bundle.parent.glob(".*"):
+    for left in place.cache.parent.rglob("*"):
+        if left.suffix in (".partial", ".old"):
             yield f"a rerun leaves {left.name} behind"
 
 

@@ -230,35 +230,34 @@ def _change_one(random: Random, root: Any) -> Any:
     if not places or random.random() < 0.02:
         return value(random)
     parent, key = random.choice(places)
-    match random.randrange(12):
-        case 0 | 1 | 2:
-            parent[key] = value(random)
-        case 3:
-            del parent[key]
-        case 4:
-            parent[key] = _alike(random, parent[key])
-        case 5 | 6:
-            parent[key] = _alike(random, parent[key])
-        case 7:
-            other, place = random.choice(places)
-            parent[key] = copy.deepcopy(other[place]) if place in other or isinstance(other, list) else value(random)
-        case 8:
-            parent[key] = random.choice(([parent[key]], {"a": parent[key]}, [parent[key]] * 3))
-        case 9:
-            if isinstance(parent, dict):
-                parent[random.choice((*KEYS, *TEXTS))] = value(random)
-            else:
-                parent.extend([copy.deepcopy(parent[key])] * random.choice((1, 2, 1000)))
-        case 10:
-            if isinstance(parent, dict):
-                parent[random.choice((*TEXTS, key + "x", key.upper()) if isinstance(key, str) else TEXTS)] = parent.pop(
-                    key
-                )
-            else:
-                random.shuffle(parent)
-        case _:
-            parent[key] = target(random)
+    random.choice((_change_value, _change_value, _change_value, _change_place))(random, parent, key, places)
     return root
+
+
+def _change_value(random: Random, parent: Any, key: Any, places: list[tuple[Any, Any]]) -> None:
+    """Another value, where there was one."""
+    other, place = random.choice(places)
+    parent[key] = random.choice(
+        (
+            *(value(random), value(random), value(random), target(random)),
+            *(_alike(random, parent[key]), _alike(random, parent[key]), _alike(random, parent[key])),
+            *(copy.deepcopy(other[place]), [parent[key]], {"a": parent[key]}, [parent[key]] * 3),
+        )
+    )
+
+
+def _change_place(random: Random, parent: Any, key: Any, places: list[tuple[Any, Any]]) -> None:
+    """A value that is missing, is there again, or stands somewhere else."""
+    kind = random.randrange(3)
+    if kind == 0:
+        del parent[key]
+    elif isinstance(parent, dict):
+        name = random.choice((*KEYS, *TEXTS, f"{key}x", str(key).upper()))
+        parent[name] = parent.pop(key) if kind == 1 else value(random)
+    elif kind == 1:
+        random.shuffle(parent)
+    else:
+        parent.extend([copy.deepcopy(parent[key])] * random.choice((1, 2, 1000)))
 
 
 def _alike(random: Random, old: Any) -> Any:

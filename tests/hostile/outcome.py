@@ -28,8 +28,8 @@ class Fault(Enum):
 
 DEFECT = "this is a defect in the compiler"
 TOO_LARGE = ("MemoryError", "bad_alloc", "Insufficient memory", "Unable to allocate", "Cannot allocate memory")
-"""What is said where memory was asked for that the limit does not leave. ONNX Runtime's arena says it otherwise: a graph
-may compute a size that no machine has, and then says so."""
+"""What is said where memory was asked for that the limit does not leave. ONNX Runtime's arena says it otherwise: a
+graph may compute a size that no machine has."""
 LONGEST = 4000
 """Characters that one message may have."""
 CODES = (0, 1, 2, 3)

@@ -23,6 +23,9 @@ BAIT = ("this", "antigravity", "__hello__", "turtledemo", "idlelib", "ensurepip"
 """Modules of the standard library that nothing of ours imports: hostile data names them."""
 
 _STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn", "subprocess.Popen")
+_WAYS = ("/subprocess.py", "/os.py")
+_STARTERS = ("/platform.py", "/compiler/backends/nvidia/child.py")
+"""What starts processes of its own accord: to ask which system this is, and to build where a crash does no harm."""
 _CHANGES = {
     "os.remove": 1,
     "os.rename": 2,
@@ -73,8 +76,8 @@ class Watch:
         elif event in ("exec", "pickle.find_class", "marshal.loads", "ctypes.dlopen", "import"):
             self._code(event, arguments, _caller())
         elif event in _STARTS:
-            if not _is_ours(_caller(), self.roots) or event != "subprocess.Popen":
-                self.record(EXECUTION, event, repr(arguments)[:300])
+            if not _starter().endswith(_STARTERS):
+                self.record(EXECUTION, event, f"{arguments!r:.200}, by {_starter()}")
         elif event in _NETWORK:
             self.record(ESCAPE, event, repr(arguments)[:300])
         elif event in _CHANGES:
@@ -139,13 +142,17 @@ def _caller() -> str:
     return frame.f_code.co_filename
 
 
+def _starter() -> str:
+    """The file of whoever starts a process, by whichever way of the standard library."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.endswith(_WAYS):
+        frame = frame.f_back
+    return frame.f_code.co_filename
+
+
 def _generates(caller: str) -> bool:
     """Tell whether a file compiles text of its own making, or parses it only."""
     return caller.endswith(_GENERATORS) or any(name in caller for name in _GENERATORS) or "/torch/" in caller
-
-
-def _is_ours(caller: str, roots: tuple[str, ...]) -> bool:
-    return caller.endswith(("subprocess.py", "platform.py")) or _within(caller, roots)
 
 
 def _within(path: str, folders: tuple[str, ...]) -> bool:
