@@ -174,7 +174,7 @@ def _other_arrays(random: Random, seeds: Seeds, suffix: str) -> bytes:
     if suffix == ".npy":
         np.save(file, array)
     else:
-        names = ("input", "x", "file", "../outside/made", "a/b", "allow_pickle", "é", "\x1b[31m", "")
+        names = ("input", "x", "../outside/made", "a/b", "allow_pickle", "é", "\x1b[31m", "")
         np.savez(file, **{"input" if random.random() < 0.6 else random.choice(names[2:]): array})
     return file.getvalue()
 
