@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, recover_folder
+from compiler.artifact import Engine, Tensors, lock_of, recover_folder, require_files
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
@@ -80,24 +80,34 @@ def batch_runner(
     return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 
-def open(path: str | PathLike[str], modules: Collection[str] = (), *, engine_code: bool = False) -> Predictor:
+def open(
+    path: str | PathLike[str],
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+    trust_changes: bool = False,
+) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
     Args:
         path: The folder that a compile left behind, wherever it lies now.
         modules: Of the user's own backend or task, such as `mine.classification`: the bundle may name their classes.
         engine_code: Whether an engine may be opened that brings code for this machine's processor.
+        trust_changes: Whether its files may be others than `lock.json` says.
 
     Raises:
-        CompileError: The folder is not a bundle, it names a class that is not known, its engine brings code, or its
-            backend cannot be used on this machine.
+        CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
+            its engine brings code, or its backend cannot be used on this machine.
     """
     folder = Path(path)
     recover_folder(folder)
+    lock = lock_of(folder, trust_changes)
+    require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
     config, engine = read_config(folder, modules), Engine.load(folder)
     backend, task = backend_of(engine, modules), build_task(config.model.processing)
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
+    require_files(folder, backend.files(engine), lock)
     return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
 
 
