@@ -56,22 +56,15 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
 
     box = given.options.get("box")
     modules = modules_of(given.config_dir)
+    trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(
-            given.bundle, modules, engine_code=given.engine_code, trust_changes=given.trust_changes
-        )
+        predictor = runtime.open(given.bundle, modules, **trusted)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(
-        given.bundle,
-        given.recogniser,
-        modules,
-        engine_code=given.engine_code,
-        trust_changes=given.trust_changes,
-    )
+    spotter = open_spotter(given.bundle, given.recogniser, modules, **trusted)
     return spotter, spotter(given.source)
 
 
@@ -96,7 +89,7 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
-        "[--trust-changes] [--config-dir DIR] [--engine-code]"
+        "[--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

@@ -84,11 +84,7 @@ def batch_runner(
 
 
 def open(
-    path: str | PathLike[str],
-    modules: Collection[str] = (),
-    *,
-    engine_code: bool = False,
-    trust_changes: bool = False,
+    path: str | PathLike[str], modules: Collection[str] = (), *, engine_code: bool = False, trust_changes: bool = False
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
