@@ -11,6 +11,7 @@ from compiler.artifact.digests import file_digest
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import read_json
 from compiler.artifact.names import files_in, inside, located
+from compiler.artifact.reading import reading
 from compiler.errors import CompileError
 
 LOCK_FILE = "lock.json"
@@ -66,7 +67,9 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
     Raises:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
-    if not any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR)):
+    with reading(folder, f"{folder} is not a bundle"):
+        is_bundle = any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
+    if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
@@ -99,8 +102,9 @@ def require_unchanged(folder: Path) -> Lock:
     Raises:
         CompileError: It is not, or is no bundle.
     """
-    lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
-    require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
+    with reading(folder, "the bundle cannot be read"):
+        lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
+        require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock
 
 

@@ -64,6 +64,9 @@ class Parser(ArgumentParser):
         Raises:
             UsageError: One of them is unknown, or one is missing.
         """
+        for word in words:
+            if "\0" in word:
+                raise UsageError("an argument holds a zero byte", where=word, why="no path and no name does")
         found = [_OPTION.fullmatch(word) if self.options else None for word in words]
         options = {match[1]: match[2] for match in found if match}
         rest = [word for word, match in zip(words, found, strict=True) if not match]
