@@ -4,6 +4,7 @@ from compiler.artifact.digests import digest, file_digest, installed_version, so
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import finite, read_json, write_json, write_text, written_whole
 from compiler.artifact.folders import recover_folder, replace_folder, retired
+from compiler.artifact.given_files import LARGEST, read_given, require_file
 from compiler.artifact.programs import (
     OnnxProgram,
     Program,
@@ -14,6 +15,7 @@ from compiler.artifact.programs import (
 from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
+    "LARGEST",
     "Dimension",
     "Engine",
     "OnnxProgram",
@@ -27,9 +29,11 @@ __all__ = [
     "file_digest",
     "finite",
     "installed_version",
+    "read_given",
     "read_json",
     "recover_folder",
     "replace_folder",
+    "require_file",
     "retired",
     "source_digest",
     "write_json",

@@ -11,6 +11,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from compiler.config.user_folder import UserFolder
 from compiler.errors import UsageError
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
@@ -24,7 +25,7 @@ class Folders(SearchPathPlugin):
         """Add the folders of `searched`."""
         config_dir, model_folder = _FOLDERS.get()
         if config_dir is not None:
-            search_path.append("command-line", f"file://{config_dir.resolve()}")
+            search_path.append("command-line", UserFolder.of(config_dir))
         if model_folder is not None:
             search_path.prepend("translated-model", f"file://{model_folder}", "main")
 
@@ -46,7 +47,8 @@ def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[Non
             where="--config-dir",
             fix="name a folder that holds model/ or backend/ files",
         )
-    Plugins.instance().register(Folders)
+    for plugin in (Folders, UserFolder):
+        Plugins.instance().register(plugin)
     token = _FOLDERS.set((config_dir, model_folder))
     try:
         yield

@@ -133,7 +133,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     _check_precision_options(config, backend)
     sample_path = locate_input(config, task)
-    sample = task.read(sample_path, config.box)
+    sample = task.read(sample_path, config.box, config.limits)
     checkpoint = _locate_checkpoint(config, listen)
     config, source = source.with_outputs(config, task, sample)
     return Job(
@@ -155,7 +155,7 @@ def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
     is_here = given is None or given.is_file()
     path = given if given is not None and is_here else task.sample_source()
     try:
-        return task.read(path, config.box if is_here else None)
+        return task.read(path, config.box if is_here else None, config.limits)
     except CompileError:  # the boxes were in a file that is not here
         return task.read(path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -16,10 +16,12 @@ from compiler.artifact import Engine, Tensors, recover_folder
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
+from compiler.config.limits import USUAL, Limits
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.sizes import SizeRange
+from compiler.config.yaml_files import load_yaml
 from compiler.errors import CompileError, UsageError
-from compiler.tasks import AnyTask, build_task
+from compiler.tasks import AnySample, AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
 
@@ -38,6 +40,7 @@ class Predictor:
         session: The open engine.
         sizes: The sizes that the engine takes.
         largest_batch: How many samples an engine with a dynamic batch is given at once.
+        limits: What an input may cost.
     """
 
     task: AnyTask
@@ -45,6 +48,7 @@ class Predictor:
     session: Session
     sizes: SizeRange
     largest_batch: int
+    limits: Limits = USUAL
 
     def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
@@ -58,9 +62,19 @@ class Predictor:
             The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
 
         Raises:
-            CompileError: The source or a box cannot be used.
+            CompileError: The source or a box cannot be used, or the source is beyond the limits.
         """
-        prepared = self.task.preprocess(self.task.read(source, box), self.sizes)
+        sample = self.task.read(source, box, self.limits)
+        return [result for part in sample.parts(self.batch) for result in self._results(part)]
+
+    @property
+    def batch(self) -> int:
+        """How many samples the engine is given at once: as many boxes are prepared, and no more are in memory."""
+        fixed = self.engine.inputs[0].shape[:1]
+        return fixed[0] if fixed and isinstance(fixed[0], int) else self.largest_batch
+
+    def _results(self, sample: AnySample) -> list[Any]:
+        prepared = self.task.preprocess(sample, self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -69,7 +83,7 @@ class Predictor:
 
     def draw(self, source: PredictorInput, results: list[Any]) -> NDArray[np.uint8]:
         """A picture of the source, BGR, with the results drawn on it."""
-        return self.task.draw(self.task.read(source), results)
+        return self.task.draw(self.task.read(source, limits=self.limits), results)
 
 
 def batch_runner(
@@ -79,11 +93,12 @@ def batch_runner(
     return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 
-def open(path: str | PathLike[str]) -> Predictor:
+def open(path: str | PathLike[str], limits: Limits = USUAL) -> Predictor:
     """Open a bundle.
 
     Args:
         path: The folder that a compile left behind, wherever it lies now.
+        limits: What an input may cost; those that the bundle was compiled under mean nothing here.
 
     Raises:
         CompileError: The folder is not a bundle, or its backend cannot be used on this machine.
@@ -92,7 +107,7 @@ def open(path: str | PathLike[str]) -> Predictor:
     recover_folder(folder)
     config, engine = read_config(folder), Engine.load(folder)
     backend, task = backend_of(engine), build_task(config.model.processing)
-    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
+    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest, limits)
 
 
 def read_config(folder: Path) -> CompileConfig:
@@ -114,14 +129,14 @@ def read_config(folder: Path) -> CompileConfig:
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     try:
-        values = with_present_keys(OmegaConf.to_container(OmegaConf.load(config_file)))
+        values = with_present_keys(OmegaConf.to_container(load_yaml(config_file)))
         config = instantiate(values, CompileConfig)
         _ = config.sizes
-    except (UsageError, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except (UsageError, OmegaConfBaseException, YAMLError, OSError) as error:
         raise CompileError(
             f"{CONFIG_FILE} is not the config of a bundle",
             where=str(config_file),
-            why=error.what if isinstance(error, UsageError) else " ".join(str(error).split()),
+            why=f"{error.what}: {error.why}" if isinstance(error, UsageError) else " ".join(str(error).split()),
             fix="compile the bundle again",
         ) from error
-    return present_config(config)
+    return present_config(replace(config, limits=USUAL))  # those in it are a stranger's

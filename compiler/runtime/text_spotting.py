@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler import runtime
+from compiler.config.limits import USUAL, Limits
 from compiler.errors import CompileError
 from compiler.tasks.classes import color_of, draw_box
 from compiler.tasks.images import read_image
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_detection.polygons import rectangle
 from compiler.tasks.text_recognition import Text, TextRecognition, drawable
+from compiler.tasks.warping import warp_affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +98,7 @@ class TextSpotter:
         Raises:
             CompileError: The image cannot be used.
         """
-        pixels = read_image(image)
+        pixels = read_image(image, self.detector.limits)
         found: list[TextInstance] = self.detector(pixels)
         readings = self._read([cut_out(pixels, one.polygon) for one in found])
         return [
@@ -105,7 +108,7 @@ class TextSpotter:
 
     def draw(self, image: str | PathLike[str] | NDArray[Any], words: Sequence[Word]) -> Image:
         """A copy of an image, BGR, with the words outlined and written above their outlines."""
-        canvas = read_image(image).copy()
+        canvas = read_image(image, self.detector.limits).copy()
         thickness = max(1, round(max(canvas.shape[:2]) / 500))
         for index, word in enumerate(words):
             color = color_of(index)
@@ -138,19 +141,24 @@ class TextSpotter:
         for index, crop in enumerate(crops):
             groups[task.width(crop, sizes)].append(index)
         texts: dict[int, Text] = {}
-        for indices in groups.values():
+        for indices in chain.from_iterable(map(self._in_batches, groups.values())):
             prepared = task.prepare([crops[index] for index in indices], sizes=sizes)
             texts.update(zip(indices, task.decode(self.recognizer.run(prepared.tensors), prepared), strict=True))
         return [texts[index] for index in range(len(crops))]
 
+    def _in_batches(self, indices: Sequence[int]) -> list[Sequence[int]]:
+        """As many at a time as the recogniser's engine is given at once."""
+        batch = self.recognizer.batch
+        return [indices[start : start + batch] for start in range(0, len(indices), batch)]
 
-def open_spotter(detector: str | PathLike[str], recognizer: str | PathLike[str]) -> TextSpotter:
-    """Open the bundle of a text detector and that of a recogniser as one.
+
+def open_spotter(detector: str | PathLike[str], recognizer: str | PathLike[str], limits: Limits = USUAL) -> TextSpotter:
+    """Open the bundle of a text detector and that of a recogniser as one; see `runtime.open`.
 
     Raises:
         CompileError: A folder is not a bundle, its backend cannot be used on this machine, or it does something else.
     """
-    return TextSpotter(runtime.open(detector), runtime.open(recognizer))
+    return TextSpotter(runtime.open(detector, limits), runtime.open(recognizer, limits))
 
 
 def cut_out(image: Image, polygon: Floats) -> Image:
@@ -169,16 +177,8 @@ def cut_out(image: Image, polygon: Floats) -> Image:
     size = np.maximum(np.rint([width + 2 * margins[0], height + 2 * margins[1]]), 1).astype(int)
     # From the crop to the image: a crop has as many pixels as the rectangle is long.
     matrix = np.stack([step_x, step_y, origin], axis=1)
-    return np.asarray(
-        cv2.warpAffine(
-            image,
-            matrix,
-            (int(size[0]), int(size[1])),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
-    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return warp_affine(image, matrix, (int(size[0]), int(size[1])), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def reading_order(corners: Floats) -> Floats:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.config.numbers import check_counts
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of
@@ -46,6 +47,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         CompileError: The config describes no model, or something that inference needs and we do not have. It names
             the place in the config, and what we have.
     """
+    check_counts(config.get("model", {}), f"{source}: model")
     families = [importlib.import_module(f"{__package__}.{name}") for name in _FAMILIES]
     models = {name: part for family in families for name, part in family.MODELS.items()}
     try:

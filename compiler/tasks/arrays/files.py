@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import LARGEST, require_file
 from compiler.errors import CompileError, nearest
 from compiler.tasks.arrays.spec import InputSpec
 
@@ -63,20 +64,32 @@ def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDAr
 
 
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise CompileError(
-            "the arrays do not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
-        )
+    require_file(path, "the file of arrays")
     try:
+        _check_claims(path)
         loaded = np.load(path, allow_pickle=False)
         return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what a damaged file leads NumPy to raise has no common base class
         raise CompileError(
             "the arrays cannot be read",
             where=str(path),
             why=(str(error).splitlines() or [type(error).__name__])[0],
             fix="write them with numpy.savez(path, x=x), of numbers only",
         ) from error
+
+
+def _check_claims(path: Path) -> None:
+    """Refuse arrays that unpack to more than a file of arrays may have: a few bytes can claim any number of them.
+
+    Raises:
+        ValueError: They do.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # nothing is compressed: what a header claims beyond the file's end is not there
+    with zipfile.ZipFile(path) as file:
+        claimed = sum(entry.file_size for entry in file.infolist())
+    if claimed > LARGEST:
+        raise ValueError(f"its arrays claim to have {claimed:,} bytes, and at most {LARGEST:,} are read")
 
 
 def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
