@@ -105,7 +105,7 @@ def _claimed_size(data: bytes, where: str) -> tuple[int, int]:
 def _check_size(width: int, height: int, limits: Limits, where: str) -> None:
     """Refuse an image that is larger than the limits, or than OpenCV can hold."""
     megapixels = width * height / 1e6
-    shown = f"it is {width} x {height} pixels, {megapixels:,.0f} megapixels"
+    shown = f"it is {width} x {height} pixels, {megapixels:,.1f} megapixels"
     if megapixels > limits.megapixels:
         raise CompileError(
             "the image is too large",

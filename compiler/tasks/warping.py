@@ -36,11 +36,11 @@ def warp_affine(
     return np.asarray(cv2.warpAffine(image, matrix, size, **{"flags": cv2.INTER_LINEAR, **options}), np.uint8)
 
 
-def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
     """`cv2.resize`, bilinear.
 
     Args:
-        image: `[h, w]` or `[h, w, 3]`.
+        image: `[h, w]` or `[h, w, 3]`, of uint8.
         size: Width and height of the result.
 
     Raises:
