@@ -4,7 +4,7 @@ from compiler.artifact.digests import digest, file_digest, installed_version, so
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import finite, read_json, write_json, write_text, written_whole
 from compiler.artifact.folders import recover_folder, replace_folder, retired
-from compiler.artifact.given_files import LARGEST, read_given, require_file
+from compiler.artifact.given_files import LARGEST, LARGEST_WEIGHTS, read_given, require_file
 from compiler.artifact.programs import (
     OnnxProgram,
     Program,
@@ -16,6 +16,7 @@ from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
     "LARGEST",
+    "LARGEST_WEIGHTS",
     "Dimension",
     "Engine",
     "OnnxProgram",

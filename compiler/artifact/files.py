@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from compiler.artifact.given_files import read_given
 from compiler.errors import CompileError
 
 
@@ -55,11 +56,11 @@ def read_json(path: Path) -> Any:
         CompileError: It is missing, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(read_given(path, "the file").decode("utf-8"))
+    except (CompileError, ValueError, RecursionError) as error:
         raise CompileError(
             f"{path.name} cannot be read",
             where=str(path),
-            why=str(error),
+            why=f"{error.what}: {error.why}" if isinstance(error, CompileError) else str(error),
             fix="is this a bundle? Compile it again, or name the folder that holds deploy.json",
         ) from error

@@ -11,6 +11,8 @@ from compiler.errors import CompileError
 
 LARGEST = 2**31 - 1
 """Bytes: more than that is no image, no cloud and no annotation, and OpenCV and protocol buffers end there."""
+LARGEST_WEIGHTS = 2**36
+"""Bytes of a checkpoint, in which a trainer keeps its optimiser's numbers too, and of an engine."""
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
@@ -21,7 +23,9 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 )
 
 
-def require_file(path: Path, what: str, *, where: str = "", fix: str = "", largest: int = LARGEST) -> int:
+def require_file(
+    path: Path, what: str, *, where: str = "", fix: str = "", largest: int = LARGEST, may_be_empty: bool = False
+) -> int:
     """The size of a file, which is looked at and not opened: opening a pipe waits, and a device never ends.
 
     Args:
@@ -30,6 +34,7 @@ def require_file(path: Path, what: str, *, where: str = "", fix: str = "", large
         where: What names it; the path where that is left out.
         fix: What to give instead.
         largest: Bytes that it may have.
+        may_be_empty: Whether nothing in it means something.
 
     Raises:
         CompileError: It is missing, no file, empty or too large, or cannot be looked at.
@@ -45,7 +50,7 @@ def require_file(path: Path, what: str, *, where: str = "", fix: str = "", large
     kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), None)
     if kind is not None:
         raise CompileError(f"{what} is {kind}", where=where, why="only a file is read", fix=fix or "give one file")
-    if not found.st_size:
+    if not found.st_size and not may_be_empty:
         raise CompileError(f"{what} is empty", where=where, why="the file has 0 bytes", fix=fix or "copy it again")
     if found.st_size > largest:
         raise CompileError(
@@ -57,13 +62,15 @@ def require_file(path: Path, what: str, *, where: str = "", fix: str = "", large
     return found.st_size
 
 
-def read_given(path: Path, what: str, *, where: str = "", fix: str = "", largest: int = LARGEST) -> bytes:
+def read_given(
+    path: Path, what: str, *, where: str = "", fix: str = "", largest: int = LARGEST, may_be_empty: bool = False
+) -> bytes:
     """What is in a file; see `require_file`. A file that grows meanwhile is read as far as it went.
 
     Raises:
         CompileError: See `require_file`; or it cannot be read.
     """
-    size = require_file(path, what, where=where, fix=fix, largest=largest)
+    size = require_file(path, what, where=where, fix=fix, largest=largest, may_be_empty=may_be_empty)
     try:
         with path.open("rb") as file:
             return file.read(size)

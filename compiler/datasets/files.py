@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from compiler.artifact import read_given
 from compiler.errors import CompileError
 
 
@@ -32,12 +33,13 @@ def expected(path: Path, kind: str, form: str) -> Iterator[None]:
 
 def parse_json(path: Path) -> Any:
     """What is in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_given(path, path.name).decode("utf-8"))
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, without what surrounds them."""
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = read_given(path, path.name, may_be_empty=True).decode("utf-8-sig")
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
