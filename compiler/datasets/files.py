@@ -33,13 +33,25 @@ def expected(path: Path, kind: str, form: str) -> Iterator[None]:
 
 def parse_json(path: Path) -> Any:
     """What is in a JSON file."""
-    return json.loads(read_given(path, path.name).decode("utf-8"))
+    return json.loads(_content(path).decode("utf-8"))
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, without what surrounds them."""
-    text = read_given(path, path.name, may_be_empty=True).decode("utf-8-sig")
+    text = _content(path).decode("utf-8-sig")
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file, which whoever expects something of it says more about.
+
+    Raises:
+        ValueError: It is missing, no file, too large or cannot be read.
+    """
+    try:
+        return read_given(path, path.name, may_be_empty=True)
+    except CompileError as error:
+        raise ValueError(f"{error.what}: {error.why}") from error
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

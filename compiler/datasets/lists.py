@@ -22,6 +22,6 @@ def read_list(path: Path) -> Dataset:
     """
     try:
         lines = read_lines(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise CompileError("the list of files cannot be read", where=str(path), why=str(error)) from error
     return Dataset(tuple(Item(path.parent / line) for line in lines if not line.startswith("#")))
