@@ -26,14 +26,14 @@ def load_yaml(path: Path, what: str = "the config file") -> DictConfig | ListCon
         what: It should be.
 
     Raises:
-        CompileError: It is missing, no file, empty or too large.
+        CompileError: It is missing, no file or too large.
         UsageError: It is no text, is nested too deeply, holds itself, or stands for too much.
         yaml.YAMLError: It is no YAML.
         OmegaConfBaseException: Its values are none that a config has.
     """
     from omegaconf import OmegaConf
 
-    content = read_given(path, what, largest=LARGEST_FILE)
+    content = read_given(path, what, largest=LARGEST_FILE, may_be_empty=True)
     try:
         if b"*" in content and b"&" in content:
             _check_aliases(content.decode("utf-8"), str(path))
