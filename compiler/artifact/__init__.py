@@ -15,6 +15,7 @@ from compiler.artifact.programs import (
     TorchScriptProgram,
     TracedProgram,
 )
+from compiler.artifact.reading import reading
 from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "package_folders",
     "read_given",
     "read_json",
+    "reading",
     "recover_folder",
     "remove",
     "replace_folder",

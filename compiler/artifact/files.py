@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from compiler.artifact.given_files import read_given
-from compiler.errors import CompileError
+from compiler.artifact.reading import reading
 
 
 @contextmanager
@@ -55,12 +55,6 @@ def read_json(path: Path) -> Any:
     Raises:
         CompileError: It is missing, or not JSON.
     """
-    try:
-        return json.loads(read_given(path, "the file").decode("utf-8"))
-    except (CompileError, ValueError, RecursionError) as error:
-        raise CompileError(
-            f"{path.name} cannot be read",
-            where=str(path),
-            why=f"{error.what}: {error.why}" if isinstance(error, CompileError) else str(error),
-            fix="is this a bundle? Compile it again, or name the folder that holds deploy.json",
-        ) from error
+    fix = "is this a bundle? Compile it again, or name the folder that holds deploy.json"
+    with reading(path, f"{path.name} cannot be read", fix=fix):
+        return json.loads(read_given(path, path.name, fix=fix).decode("utf-8"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from compiler.artifact.reading import reason
 from compiler.errors import CompileError
 
 LARGEST = 2**31 - 1
@@ -46,7 +46,7 @@ def require_file(
         advice = f"check the path; it is seen from {Path.cwd()}"
         raise CompileError(f"{what} does not exist", where=where, why=_missing(path), fix=fix or advice) from error
     except (OSError, ValueError) as error:
-        raise CompileError(f"{what} cannot be read", where=where, why=_reason(error), fix=fix) from error
+        raise CompileError(f"{what} cannot be read", where=where, why=reason(error), fix=fix) from error
     kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), None)
     if kind is not None:
         raise CompileError(f"{what} is {kind}", where=where, why="only a file is read", fix=fix or "give one file")
@@ -75,13 +75,8 @@ def read_given(
         with path.open("rb") as file:
             return file.read(size)
     except OSError as error:
-        raise CompileError(f"{what} cannot be read", where=where or str(path), why=_reason(error), fix=fix) from error
+        raise CompileError(f"{what} cannot be read", where=where or str(path), why=reason(error), fix=fix) from error
 
 
 def _missing(path: Path) -> str:
     return "the link leads nowhere" if path.is_symlink() else "there is no such file"
-
-
-def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error)

@@ -64,23 +64,15 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
 
     box, limits = given.options.get("box"), _limits(given.options)
     modules = modules_of(given.config_dir)
+    trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(
-            given.bundle, modules, engine_code=given.engine_code, trust_changes=given.trust_changes, limits=limits
-        )
+        predictor = runtime.open(given.bundle, modules, limits=limits, **trusted)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(
-        given.bundle,
-        given.recogniser,
-        modules,
-        engine_code=given.engine_code,
-        trust_changes=given.trust_changes,
-        limits=limits,
-    )
+    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, **trusted)
     return spotter, spotter(given.source)
 
 
@@ -113,17 +105,14 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     Raises:
         UsageError: The model does not give arrays.
     """
-    import numpy as np
-
-    from compiler.artifact import written_whole
+    from compiler.tasks.arrays.files import write_arrays
     from compiler.tasks.arrays.task import NamedArray
 
     if not all(isinstance(result, NamedArray) for result in results):
         raise UsageError(
             "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
         )
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{result.name: result.array for result in results})
+    write_arrays(path, {result.name: result.array for result in results})
 
 
 VERB = Verb(
@@ -131,7 +120,7 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
-        "[--trust-changes] [--config-dir DIR] [--engine-code]"
+        "[--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import package_folders
+from compiler.artifact.reading import reason
 from compiler.config.moved import present_target
 from compiler.config.search import require_config_dir
-from compiler.config.yaml_files import load_yaml
+from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, UsageError
 
 ENTRY_POINT_GROUP = "deploy_compiler.classes"
@@ -78,13 +79,14 @@ def modules_of(config_dir: Path | None) -> frozenset[str]:
 
 def _read(file: Path) -> Any:
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
     try:
-        return OmegaConf.to_container(load_yaml(file))
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        why = " ".join(str(error).split())
+        check_yaml(file)
+        return OmegaConf.to_container(OmegaConf.load(file))
+    except CompileError:
+        raise
+    except Exception as error:  # YAML's parser has no common base class for what a damaged file makes it raise
+        why = reason(error)
         raise UsageError("a file of the config folder cannot be read", where=str(file), why=why) from error
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import OmegaConf
 
-from compiler.config.yaml_files import load_yaml
+from compiler.artifact.reading import reason
+from compiler.config.yaml_files import check_yaml
+from compiler.errors import UsageError
 
 
 class UserFolder(ConfigSource):
-    """A folder of YAML files, each of which is looked at before it is built: see `load_yaml`."""
+    """A folder of YAML files, each of which is looked at before it is built: see `check_yaml`."""
 
     SCHEME = "deploy-compiler-folder"
 
@@ -30,9 +33,11 @@ class UserFolder(ConfigSource):
         file = self._file(config_path)
         if not file.exists():
             raise ConfigLoadError(f"Config not found : {file}")
-        config = load_yaml(file)
-        with file.open(encoding="utf-8") as opened:
-            header = opened.read(512)
+        header = check_yaml(file)[:512]
+        try:
+            config = OmegaConf.load(file)
+        except RecursionError as error:
+            raise UsageError("the config file cannot be read", where=str(file), why=reason(error)) from error
         return ConfigResult(
             config=config,
             path=f"{self.scheme()}://{self.path}",

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import read_given
+from compiler.artifact.reading import reason
 from compiler.errors import UsageError
 
 if TYPE_CHECKING:
     import yaml
-    from omegaconf import DictConfig, ListConfig
 
 LARGEST_FILE = 2**20
 """Bytes. YAML is parsed by Python itself."""
@@ -18,8 +18,8 @@ MOST_VALUES = 1_000_000
 """That a file may stand for once each alias is what it names."""
 
 
-def load_yaml(path: Path, what: str = "the config file") -> DictConfig | ListConfig:
-    """What is in a YAML file, as OmegaConf reads it.
+def check_yaml(path: Path, what: str = "the config file") -> str:
+    """The text of a YAML file that stands for no more than it may.
 
     Args:
         path: The file.
@@ -27,21 +27,17 @@ def load_yaml(path: Path, what: str = "the config file") -> DictConfig | ListCon
 
     Raises:
         CompileError: It is missing, no file or too large.
-        UsageError: It is no text, is nested too deeply, holds itself, or stands for too much.
+        UsageError: It is no text, holds itself or stands for too much.
         yaml.YAMLError: It is no YAML.
-        OmegaConfBaseException: Its values are none that a config has.
     """
-    from omegaconf import OmegaConf
-
     content = read_given(path, what, largest=LARGEST_FILE, may_be_empty=True)
     try:
-        if b"*" in content and b"&" in content:
-            _check_aliases(content.decode("utf-8"), str(path))
-        return OmegaConf.load(path)
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{what} is not text in UTF-8", where=str(path), why=str(error)) from error
-    except RecursionError as error:
-        raise _refused(str(path), "it is nested too deeply") from error
+        raise UsageError(f"{what} cannot be read", where=str(path), why=reason(error)) from error
+    if "*" in text and "&" in text:
+        _check_aliases(text, str(path))
+    return text
 
 
 def _check_aliases(text: str, where: str) -> None:

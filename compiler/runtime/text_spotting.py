@@ -174,10 +174,8 @@ def open_spotter(
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
-    bundles = (
-        runtime.open(path, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
-        for path in (detector, recognizer)
-    )
+    trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
+    bundles = (runtime.open(path, modules, limits=limits, **trusted) for path in (detector, recognizer))
     return TextSpotter(*bundles)
 
 

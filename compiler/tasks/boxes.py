@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import read_given
+from compiler.artifact import read_given, reading
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -80,11 +80,10 @@ def _numbers_in_text(text: str) -> list[float]:
 
 
 def _read_json(path: Path) -> object:
-    content = read_given(path, "the file of boxes", fix=f"give {_FORMS}", largest=_LARGEST_FILE)
-    try:
+    fix = f"give {_FORMS}"
+    content = read_given(path, "the file of boxes", fix=fix, largest=_LARGEST_FILE)
+    with reading(path, "the boxes are not JSON", fix=fix):
         data: object = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CompileError("the boxes are not JSON", where=str(path), why=str(error), fix=f"give {_FORMS}") from error
     return data
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import imagesize
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import read_given, written_whole
+from compiler.artifact import read_given, reading, written_whole
 from compiler.config.limits import USUAL, Limits
 from compiler.errors import CompileError
 from compiler.tasks.warping import LARGEST_ARRAY
@@ -40,10 +42,8 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any], limits: Limits = U
     # OpenCV's own imread cannot open every name that the file system allows.
     data = read_given(Path(source), "the image")
     _check_size(*_claimed_size(data, where), limits, where)
-    try:
+    with reading(where, "the image cannot be decoded"), _opencv_silenced():
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise _undecodable(where, str(error).strip()) from error
     if decoded is None:
         raise _undecodable(where)
     # What OpenCV decodes counts, should a header be read differently by two.
@@ -81,7 +81,7 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(final) as partial:
             partial.write_bytes(data.tobytes())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise CompileError("the image cannot be written", where=str(final), why=str(error)) from error
 
 
@@ -122,8 +122,21 @@ def _check_size(width: int, height: int, limits: Limits, where: str) -> None:
         )
 
 
-def _undecodable(where: str, why: str = "it is damaged, or in a format that is not read") -> CompileError:
+def _undecodable(where: str) -> CompileError:
+    why = "it is damaged, or in a format that is not read"
     return CompileError("the image cannot be decoded", where=where, why=why, fix="convert it to PNG or JPEG")
+
+
+@contextmanager
+def _opencv_silenced() -> Iterator[None]:
+    """Keep OpenCV's own lines off the terminal: what is wrong with an image is one error of ours."""
+    logging = cv2.utils.logging
+    before = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
 
 
 def _from_array(array: NDArray[Any], limits: Limits) -> Image:

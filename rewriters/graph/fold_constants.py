@@ -64,7 +64,9 @@ def _alone(node: gs.Node, graph: gs.Graph) -> onnx.ModelProto:
     """A model of one node and its constant inputs."""
     names = [f"output_{index}" for index, _ in enumerate(node.outputs)]
     alone = gs.Node(node.op, attrs=node.attrs, inputs=list(node.inputs), outputs=[gs.Variable(name) for name in names])
-    model: onnx.ModelProto = gs.export_onnx(gs.Graph([alone], outputs=alone.outputs, opset=graph.opset), do_type_check=False)
+    model: onnx.ModelProto = gs.export_onnx(
+        gs.Graph([alone], outputs=alone.outputs, opset=graph.opset), do_type_check=False
+    )
     alone.inputs.clear()
     return model
 
