@@ -172,13 +172,6 @@ def test_what_goes_with_a_lower_precision_is_accepted(config):
     config.check()
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_nothing_to_calibrate_on_is_refused(limit):
-    with pytest.raises(UsageError, match=f"{limit} files are nothing to calibrate on") as caught:
-        replace(INT8, calibration=CalibrationConfig(limit=limit)).check()
-    assert caught.value.where == "calibration.limit"
-
-
 @pytest.mark.parametrize(
     ("change", "where", "said"),
     [
