@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import explain, explain_omegaconf
 from compiler.config.moved import present_config, with_present_keys
+from compiler.config.named import with_names
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_loader
@@ -78,7 +79,7 @@ def to_config(node: DictConfig) -> CompileConfig:
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise explain_omegaconf(error) from error
-    config = instantiate(with_present_keys(values), CompileConfig)
+    config = instantiate(with_names(with_present_keys(values)), CompileConfig)
     _facts(config.backend)
     config = present_config(config)
     config.check()

@@ -141,6 +141,11 @@ class CompileConfig:
     """What the input has to be, where it was given by another name than `input`: `image`, `points` or `arrays`."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
+    class_names: Any = field(default=None, compare=False)
+    """What the model's classes are called, and thereby how many there are: a list, a set in `conf/classes/`, or a file
+    with a name in each line; nothing leaves the model as it is, which has the names either way."""
+    keypoint_names: Any = field(default=None, compare=False)
+    """The same of its key points."""
     shape: str = "dynamic"
     precision: str = "fp32"
     keep_fp32: tuple[str, ...] = ()

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from compiler.config.twice import with_references
+
 ORDER = (
     "name", "algo", "task", "input_shape", "stride", "smallest_shape", "largest_shape", "openmmlab", "config",
     "packages", "network", "tail", "processing",
@@ -16,8 +18,9 @@ ORDER = (
 
 
 def as_yaml(model: Mapping[str, Any]) -> str:
-    """What a file in `conf/model/` says of a model, for people to read."""
-    ordered = {key: model[key] for key in ORDER if key in model}
+    """What a file in `conf/model/` says of a model, for people to read: what two parts need, in one place."""
+    referring = with_references(model)
+    ordered = {key: referring[key] for key in ORDER if key in referring}
     text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=118)
     return f"# {model['name']}, from {Path(model['openmmlab']).name}.\n{text}"
 

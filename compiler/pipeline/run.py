@@ -12,6 +12,7 @@ from compiler.artifact import Engine, digest, read_json, recover_folder, replace
 from compiler.backends import PROGRAM_FILE, Backend, Obstacle, Probe, backend_of
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
+from compiler.config.named import unnamed_hints
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache, file_digests
@@ -62,7 +63,7 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         stack.enter_context(one_at_a_time(bundle, listen))
         listen = stack.enter_context(logged(log_file(bundle), listen))
         recover_folder(bundle)
-        _warn(config, listen)
+        _warn(job.config, listen)
         if job.checkpoint is None and job.source.caution:
             listen(Warned(job.source.caution))
         key = digest(job.key)
@@ -80,8 +81,8 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    _warn(config, listen)
     job = read_job(config, listen, installed=False)
+    _warn(job.config, listen)
     with writable(job.cache / "plan"):
         steps = make_program(job, Line(Cache(job.cache), listen))
     return job.backend.plan(steps.program.program)
@@ -119,8 +120,8 @@ def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome
 
 
 def _warn(config: CompileConfig, listen: Listener) -> None:
-    """Tell of what was said in words of before."""
-    for hint in hints(config):
+    """Tell of what was said in words of before, and of what nobody said."""
+    for hint in (*hints(config), *unnamed_hints(config.model)):
         listen(Warned(hint))
 
 

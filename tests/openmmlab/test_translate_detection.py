@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from compiler.errors import CompileError
+from compiler.config.twice import check_twice
+from compiler.errors import CompileError, UsageError
 from compiler.networks import build
+from compiler.openmmlab.model_file import as_yaml
 from compiler.openmmlab.translate import translate
 from compiler.tasks import build_task
 from tests.openmmlab.changes import changed
@@ -103,6 +106,40 @@ def test_one_class_may_be_named_by_a_text():
     config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": "balloon"}})
     config["model"]["bbox_head"]["num_classes"] = 1
     assert translate(config, "x.py")["processing"]["classes"]["names"] == ["balloon"]
+
+
+def test_a_file_of_classes_is_read(tmp_path):
+    (tmp_path / "classes.txt").write_text("apple\npear\n")
+    config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": "classes.txt"}})
+    assert translate(config, str(tmp_path / "x.py"))["processing"]["classes"]["names"] == ["apple", "pear"]
+
+
+@pytest.mark.parametrize("name", ["data/classes.txt", "classes.txt", "data/classes"])
+def test_a_file_of_classes_that_is_not_there_is_no_class(name):
+    config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": name}})
+    config["model"]["bbox_head"]["num_classes"] = 1
+    with pytest.raises(CompileError, match="cannot be found") as caught:
+        translate(config, "x.py")
+    assert caught.value.where == f"x.py: {RESIZE.removesuffix('.pipeline')}.metainfo.classes"
+
+
+def test_classes_are_those_of_the_training_before_those_of_the_test():
+    config = {**CONFIG, "train_dataloader": {"dataset": {"metainfo": {"classes": ("fig", "plum")}}}}
+    assert translate(config, "x.py")["processing"]["classes"]["names"] == ["fig", "plum"]
+
+
+def test_names_that_do_not_fit_the_network_are_kept_and_refused_where_the_model_is_composed():
+    config = changed(CONFIG, {"model.bbox_head.num_classes": 80})
+    model = translate(config, "x.py")
+    assert model["processing"]["classes"]["names"] == ["apple", "pear"]
+    with pytest.raises(UsageError, match="tells 80 classes apart, and there are names for 2"):
+        check_twice(model["name"], model)
+
+
+def test_the_selection_is_written_once():
+    written = yaml.safe_load(as_yaml(translate(CONFIG, "x.py")))
+    assert written["tail"]["test_cfg"] == "${..processing.test_cfg}"
+    assert written["processing"]["test_cfg"]["score_thr"] == 0.1
 
 
 @pytest.mark.parametrize(("said", "width"), [({"groups": 32}, 128), ({"groups": 32, "base_width": 8}, 256), ({}, 64)])

@@ -10,6 +10,7 @@ from compiler.openmmlab.loaders import DatasetNode, dataset_chains
 from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, refuse
 
 LOADERS = ("test_dataloader", "val_dataloader")
+TRAINING_LOADERS = ("train_dataloader",)
 UNCHANGED = Part(dropped=("*",))
 """A step that leaves the input as it is."""
 
@@ -20,18 +21,32 @@ STEPS: Parts = dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class TestData:
-    """What a model is tested with.
+class Described:
+    """A data set, as it says what a model finds.
 
     Attributes:
         kind: The type of the innermost data set, such as `CocoDataset`; empty where there is none.
         metainfo: What the config says that its classes or key points are.
-        pipeline: What happens to an input before the network sees it.
-        where: The pipeline's place in the config.
+        where: Its place in the config.
     """
 
     kind: str
     metainfo: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True)
+class TestData:
+    """What a model is tested with.
+
+    Attributes:
+        described: The data sets that say what the model finds, in the order in which OpenMMLab's own inference asks
+            them: what it was trained on, then what it is tested on.
+        pipeline: What happens to an input before the network sees it.
+        where: The pipeline's place in the config.
+    """
+
+    described: tuple[Described, ...]
     pipeline: tuple[Mapping[str, Any], ...]
     where: str
 
@@ -68,11 +83,18 @@ def test_data(config: Mapping[str, Any]) -> TestData:
         refuse("the config does not say what happens to an input", "test_dataloader.dataset.pipeline")
     if not isinstance(pipeline, list | tuple) or not all(isinstance(step, Mapping) for step in pipeline):
         refuse("the pipeline is no list of steps", where, why=f"it is {pipeline!r:.60}")
-    metainfo = next((one.node["metainfo"] for one in sets if one.node.get("metainfo")), config.get("metainfo") or {})
+    trained = next(dataset_chains(config, TRAINING_LOADERS), ())
+    alone = DatasetNode({"type": config.get("dataset_type", ""), "metainfo": config.get("metainfo")}, "config")
+    return TestData(tuple(_described(chain) for chain in (trained, sets, (alone,)) if chain), tuple(pipeline), where)
+
+
+def _described(chain: tuple[DatasetNode, ...]) -> Described:
+    """What a data set and those that wrap it say; the outermost that says something counts."""
+    saying = next((one for one in chain if one.node.get("metainfo")), chain[-1])
+    metainfo = saying.node.get("metainfo") or {}
     if not isinstance(metainfo, Mapping):
-        refuse("metainfo is no mapping of names to values", "metainfo", why=f"it is {metainfo!r:.60}")
-    kind = str(sets[-1].node.get("type", "")) if sets else str(config.get("dataset_type", ""))
-    return TestData(bare(kind), metainfo, tuple(pipeline), where)
+        refuse("metainfo is no mapping of names to values", f"{saying.where}.metainfo", why=f"it is {metainfo!r:.60}")
+    return Described(bare(str(chain[-1].node.get("type", ""))), metainfo, f"{saying.where}.metainfo")
 
 
 def _datasets(config: Mapping[str, Any]) -> tuple[DatasetNode, ...]:

@@ -231,7 +231,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
             "tail": "${tail}",
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
-            "classes": classes(data, needed(head, "num_classes", "model.bbox_head")),
+            "classes": classes(data, source, needed(head, "num_classes", "model.bbox_head")),
         },
     }
 

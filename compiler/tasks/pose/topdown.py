@@ -83,7 +83,8 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         score_threshold: Points that score less are not drawn.
 
     Raises:
-        ValueError: The codec is for another input size, or a size, factor or deviation is not positive.
+        ValueError: The codec is for another input size, a size, factor or deviation is not positive, or nobody says
+            which points a flip test exchanges.
     """
 
     name: ClassVar[str] = "pose-detection"
@@ -106,6 +107,8 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
             raise ValueError(f"input_size is {self.input_size}, and the codec's is {self.codec.input_size}")
         if min(*self.input_size, self.padding, *self.std) <= 0:
             raise ValueError("input_size, padding and std must be positive")
+        if self.flip_test and self.keypoints.swap is None:
+            raise ValueError("a flip test needs keypoints.swap: which points are left and right of each other")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -143,7 +146,8 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
 
     def merge_flipped(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, Floats]:
         """Average outputs with the outputs for the mirrored crops, mirrored back."""
-        mirrored = self.codec.mirror(flipped_outputs, self.keypoints.swap, self.shift_heatmap)
+        swap = self.keypoints.swap or range(len(self.keypoints.names))
+        mirrored = self.codec.mirror(flipped_outputs, swap, self.shift_heatmap)
         return {name: (outputs[name] + mirrored[name]) * np.float32(0.5) for name in self.outputs}
 
     def draw(self, sample: Sample[Image], results: Sequence[Pose]) -> Image:
