@@ -18,8 +18,8 @@ from compiler.datasets import Item
 from compiler.datasets.calibration import find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
-from compiler.proof import AnyProof, proof_of
 from compiler.pipeline.trained_names import named_by_checkpoint
+from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
 from compiler.stages.fingerprint import fingerprint
 from compiler.stages.tools import plug_in_digests, versions
