@@ -95,7 +95,7 @@ class TextSpotter:
         Raises:
             CompileError: The image cannot be used.
         """
-        pixels = read_image(image)
+        pixels = self._pixels(image)
         found: list[TextInstance] = self.detector(pixels)
         readings = self._read([cut_out(pixels, one.polygon) for one in found])
         return [
@@ -105,7 +105,7 @@ class TextSpotter:
 
     def draw(self, image: str | PathLike[str] | NDArray[Any], words: Sequence[Word]) -> Image:
         """A copy of an image, BGR, with the words outlined and written above their outlines."""
-        canvas = read_image(image).copy()
+        canvas = self._pixels(image).copy()
         thickness = max(1, round(max(canvas.shape[:2]) / 500))
         for index, word in enumerate(words):
             color = color_of(index)
@@ -114,6 +114,10 @@ class TextSpotter:
             corner = word.polygon.min(axis=0)
             draw_box(canvas, np.concatenate([corner, corner]), drawable(word.text), color)
         return canvas
+
+    def _pixels(self, image: str | PathLike[str] | NDArray[Any]) -> Image:
+        """An image as the detector reads it."""
+        return read_image(image, ignore_orientation=self.detector.task.ignore_orientation)
 
     def _read(self, crops: Sequence[Image]) -> list[Text]:
         """What is written in each crop; one that is higher than wide is also read on its side."""

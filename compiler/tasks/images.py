@@ -17,13 +17,14 @@ Image = NDArray[np.uint8]
 """`[h, w, 3]`, BGR."""
 
 
-def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
+def read_image(source: str | os.PathLike[str] | NDArray[Any], *, ignore_orientation: bool = False) -> Image:
     """An image as `[h, w, 3]` uint8 BGR.
 
     Args:
         source: A file that OpenCV can decode, turned upright as its EXIF orientation says; or an array `[h, w]`,
             `[h, w, 1]`, `[h, w, 3]` BGR or `[h, w, 4]` BGRA of uint8 or uint16. Grey becomes BGR, alpha is dropped,
             and of 16 bits the upper 8 are kept.
+        ignore_orientation: Leave a file's pixels as they lie in it, whatever its EXIF orientation says.
 
     Raises:
         CompileError: The file is missing, empty or no image, or the array has another shape or type.
@@ -44,8 +45,9 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
         raise CompileError("the image cannot be read", where=str(path), why=str(error)) from error
     if not data:
         raise CompileError("the image is empty", where=str(path), why="the file has 0 bytes", fix="copy it again")
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if ignore_orientation else 0)
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise CompileError("the image cannot be decoded", where=str(path), why=str(error).strip()) from error
     if decoded is None:

@@ -108,6 +108,56 @@ def test_one_class_may_be_named_by_a_text():
     assert translate(config, "x.py")["processing"]["classes"]["names"] == ["balloon"]
 
 
+PAD = {"type": "Pad", "size": (640, 640), "pad_val": {"img": (114, 114, 114)}}
+STEP = {"type": "Resize", "scale": (640, 640), "keep_ratio": True}
+
+
+def with_steps(*steps):
+    return translate(changed(CONFIG, {RESIZE: list(steps)}), "x.py")["processing"]
+
+
+def test_steps_are_done_in_their_order():
+    assert with_steps(STEP, PAD)["pad_size"] == [640, 640]
+
+
+@pytest.mark.parametrize(
+    ("steps", "what"), [((PAD, STEP), "Resize comes after Pad"), ((STEP, STEP), "Resize is there twice")]
+)
+def test_another_order_of_steps_is_refused(steps, what):
+    with pytest.raises(CompileError, match=what) as caught:
+        with_steps(*steps)
+    assert caught.value.where == f"x.py: {RESIZE}[1]"
+    assert "Resize, Pad" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("loading", "expected"), [({}, False), ({"color_type": "color"}, False),
+                              ({"color_type": "color_ignore_orientation"}, True)]
+)  # fmt: skip
+def test_how_files_are_turned_is_as_the_config_says(loading, expected):
+    task = build_task({**with_steps({"type": "LoadImageFromFile", **loading}, STEP), "tail": "native"})
+    assert task.ignore_orientation is expected
+
+
+@pytest.mark.parametrize("loading", [{"color_type": "grayscale"}, {"to_float32": True}, {"imdecode_backend": "pillow"}])
+def test_another_way_to_read_files_is_refused(loading):
+    with pytest.raises(CompileError) as caught:
+        with_steps({"type": "LoadImageFromFile", **loading}, STEP)
+    assert caught.value.where == f"x.py: {RESIZE}[0].{next(iter(loading))}"
+
+
+def test_a_step_that_does_nothing_is_passed_over():
+    still = [{"type": "RandomFlip", "prob": 0.0}, {"type": "Pad", "size_divisor": 1}]
+    assert with_steps(STEP, *still) == with_steps(STEP)
+    with pytest.raises(CompileError, match="prob=0.5"):
+        with_steps(STEP, {"type": "RandomFlip", "prob": 0.5})
+
+
+def test_what_is_padded_twice_with_two_levels_is_refused():
+    with pytest.raises(CompileError, match="padded twice"):
+        with_steps(STEP, {**PAD, "size": (650, 650)})
+
+
 def test_a_file_of_classes_is_read(tmp_path):
     (tmp_path / "classes.txt").write_text("apple\npear\n")
     config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": "classes.txt"}})

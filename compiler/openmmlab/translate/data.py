@@ -7,16 +7,39 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.openmmlab.loaders import DatasetNode, dataset_chains
-from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, refuse
+from compiler.openmmlab.translate.parts import Part, Parts, bare, each, expect, fields, node, refuse
 
 LOADERS = ("test_dataloader", "val_dataloader")
 TRAINING_LOADERS = ("train_dataloader",)
 UNCHANGED = Part(dropped=("*",))
 """A step that leaves the input as it is."""
 
-STEPS: Parts = dict.fromkeys(
-    ("LoadImage", "LoadImageFromFile", "LoadAnnotations", "PackPoseInputs", "PackDetInputs"), UNCHANGED
+_AS_IT_LIES = "color_ignore_orientation"
+
+
+def orientation(value: Any, where: str) -> bool:
+    """Whether a way to read images leaves them as their pixels lie, whatever their EXIF orientation says."""
+    expect(value, ("color", _AS_IT_LIES), where)
+    return bool(value == _AS_IT_LIES)
+
+
+READING = ("*backend_args", "file_client_args", "ignore_empty")
+"""Keys of where files come from."""
+PIXELS: Mapping[str, tuple[Any, ...]] = {"to_float32": (False,), "imdecode_backend": ("cv2",)}
+"""How pixels are read from a file."""
+LOAD_IMAGE = Part(
+    convert={"color_type": orientation},
+    rename={"color_type": "ignore_orientation"},
+    assumed=PIXELS,
+    dropped=READING,
 )
+STEPS: Parts = {
+    **dict.fromkeys(("LoadImage", "LoadImageFromFile"), LOAD_IMAGE),
+    **dict.fromkeys(
+        ("LoadAnnotations", "FilterAnnotations", "GenerateTarget", "PackPoseInputs", "PackDetInputs"), UNCHANGED
+    ),
+    "RandomFlip": Part(assumed={"prob": (0,)}, dropped=("direction", "swap_seg_labels"), theirs={"prob": None}),
+}
 """Steps of every pipeline."""
 
 
@@ -54,19 +77,44 @@ class TestData:
         """Translate the steps of the pipeline.
 
         Args:
-            parts: Those that change an input, beside `STEPS`.
+            parts: Those that change an input, beside `STEPS`, in the order in which ours are done.
 
         Returns:
             For the type of each step, without its package, what its part makes of it.
 
         Raises:
-            CompileError: There is a step that we do not have.
+            CompileError: There is a step that we do not have, or one that ours do at another time.
         """
         known = {**STEPS, **parts}
-        return {
-            bare(str(step.get("type"))): node(step, known, f"{self.where}[{index}]")
-            for index, step in enumerate(self.pipeline)
-        }
+        order = list(known)
+        found: dict[str, dict[str, Any]] = {}
+        last = ""
+        for index, step in enumerate(self.pipeline):
+            place = f"{self.where}[{index}]"
+            settings = node(step, known, place)
+            name = bare(str(step["type"]))
+            if settings:  # it does something
+                if last and order.index(name) <= order.index(last):
+                    _refuse_order(name, last, parts, place)
+                last = name
+            found[name] = settings or found.get(name, {})
+        return found
+
+
+def _refuse_order(name: str, last: str, parts: Parts, where: str) -> None:
+    order = ", ".join(key for key, part in parts.items() if part != UNCHANGED)
+    refuse(
+        f"{name} is there twice" if name == last else f"{name} comes after {last}",
+        where,
+        why=f"ours does each step once, in this order: {order}",
+        fix="test the model with a pipeline in that order",
+    )
+
+
+def reading(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
+    """The setting of our tasks that says how files are read; nothing where it is the usual one."""
+    ignored = any(steps.get(name, {}).get("ignore_orientation") for name in ("LoadImage", "LoadImageFromFile"))
+    return {"ignore_orientation": True} if ignored else {}
 
 
 def test_data(config: Mapping[str, Any]) -> TestData:

@@ -71,6 +71,7 @@ class ObjectDetection(Detector[Detection]):
         to_rgb: Whether the network sees RGB.
         tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: Detections that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
         ValueError: There is no such tail, or a size, divisor or deviation is not positive.
@@ -90,6 +91,7 @@ class ObjectDetection(Detector[Detection]):
     to_rgb: bool = True
     tail: str = "native"
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -72,6 +72,7 @@ class BottomupPose(Detector[PersonPose]):
         to_rgb: Whether the network sees RGB.
         tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: People and points that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
         ValueError: There is no such tail, or a size or deviation is not positive.
@@ -90,6 +91,7 @@ class BottomupPose(Detector[PersonPose]):
     to_rgb: bool = False
     tail: str = "native"
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -81,6 +81,7 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         flip_test: Average the outputs with those of the mirrored crop: slower and more accurate.
         shift_heatmap: Move the mirrored crop's heat maps one column to the right before that.
         score_threshold: Points that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
         ValueError: The codec is for another input size, a size, factor or deviation is not positive, or nobody says
@@ -101,6 +102,7 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
     flip_test: bool = False
     shift_heatmap: bool = False
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         if self.codec.input_size != self.input_size:
