@@ -44,6 +44,15 @@ def unnamed_hints(model: ModelConfig) -> tuple[str, ...]:
     )
 
 
+def with_own_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config whose model has a name: where nobody gave one, that of its target, or of its algorithm."""
+    model = values.get("model")
+    if not isinstance(model, Mapping) or model.get("name") != "":
+        return dict(values)
+    name = re.sub(r"[^a-z0-9]+", "-", str(model.get("target", "")).lower()).strip("-")
+    return {**values, "model": {**model, "name": name or model.get("algo")}}
+
+
 def with_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a config whose model has the names that stand at its top, and as many things.
 

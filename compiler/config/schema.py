@@ -158,6 +158,8 @@ class CompileConfig:
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    variant: str = field(default="", compare=False)
+    """The digest of what the deploy name does not hold; see `compiler.config.variant`."""
     algos: dict[str, str] = field(default_factory=dict)
     """The model that each algorithm in a deploy name stands for."""
     tasks: dict[str, str] = field(default_factory=dict)
@@ -186,7 +188,9 @@ class CompileConfig:
         model = self.model
         stands_for_algo = self.algos.get(model.algo) == model.name
         algo = model.algo if stands_for_algo else model.name
-        return DeployName(model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape)
+        return DeployName(
+            model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape, self.variant
+        )
 
     @property
     def sizes(self) -> SizeRange:

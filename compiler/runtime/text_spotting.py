@@ -117,7 +117,8 @@ class TextSpotter:
 
     def _pixels(self, image: str | PathLike[str] | NDArray[Any]) -> Image:
         """An image as the detector reads it."""
-        return read_image(image, ignore_orientation=self.detector.task.ignore_orientation)
+        task = self.detector.task
+        return read_image(image, ignore_orientation=isinstance(task, TextDetection) and task.ignore_orientation)
 
     def _read(self, crops: Sequence[Image]) -> list[Text]:
         """What is written in each crop; one that is higher than wide is also read on its side."""

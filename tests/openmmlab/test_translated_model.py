@@ -60,7 +60,7 @@ def test_several_configs_make_a_sweep(command_line, work_folder, shared_cache):
     )
     files = ",".join(f"work_dirs/{name}.py" for name in ("other", "broken"))
     run = command_line("-m", "model=openmmlab", f"model.config={files}", f"cache={shared_cache}")
-    rows = json.loads((work_folder / "outputs/multirun.json").read_text())
+    rows = json.loads(next(work_folder.glob("outputs/multirun-*.json")).read_text())
     assert [(row["model"], row["result"]) for row in rows] == [("other", "proven"), ("", "failed")]
     assert "CSPNext" in rows[1]["problem"]
     assert run.returncode == 1

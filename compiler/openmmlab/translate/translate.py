@@ -46,8 +46,7 @@ def _refuse_foreign(config: Mapping[str, Any]) -> None:
         refuse(
             "this is a config of OpenMMLab's first generation, such as MMDetection 2.x or MMPose 0.x",
             "data",
-            why="its data sets are in `data`; from MMDetection 3, MMPose 1, MMOCR 1 and MMDetection3D 1.1 on they are in "
-            "`test_dataloader`",
+            why="its data sets are in `data`; those of MMDetection 3, MMPose 1 and MMOCR 1 are in `test_dataloader`",
             fix="bring it to the layout of today as OpenMMLab's migration guides say, or the network as model=onnx",
         )
     if scope == "mmyolo" or named in _OF_MMYOLO:
