@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from compiler.errors import CompileError
 
@@ -29,15 +29,3 @@ def checked_sidecar(path: Path, what: str) -> Iterator[None]:
             why=f"{type(error).__name__}: {error}",
             fix="compile it again",
         ) from error
-
-
-def inside(name: str) -> str:
-    """A file's name in a sidecar, which may not lead out of the sidecar's folder.
-
-    Raises:
-        ValueError: It does.
-    """
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise ValueError(f"'{name}' is not a file in the folder")
-    return name

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from compiler.cli.build import VERB as BUILD
+from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
 from compiler.cli.explain import VERB as EXPLAIN
@@ -13,10 +14,11 @@ from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
+from compiler.cli.sign import VERB as SIGN
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError, nearest
 
-VERBS = {verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, IMPORT, DOCTOR, HELP)}
+VERBS = {verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, CHECK, SIGN, IMPORT, DOCTOR, HELP)}
 
 
 def verb_named(name: str) -> Verb:
@@ -31,11 +33,13 @@ def verb_named(name: str) -> Verb:
 
 
 def understood(words: Sequence[str]) -> tuple[Verb, Namespace]:
-    """The verb that a command line means, and its arguments. No verb means compile.
+    """The verb that a command line means, and its arguments. No verb means compile, and nothing at all help.
 
     Raises:
         UsageError: There is no such verb, or it takes no such arguments.
     """
+    if not words:
+        return HELP, HELP.parser().parsed([])
     name, rest = (None, words) if not words or _is_argument(words[0]) else (words[0], words[1:])
     verb = COMPILE if name is None else verb_named(name)
     if "--help" in rest or "-h" in rest:

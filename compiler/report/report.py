@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import read_json, write_json, write_text
+from compiler.artifact import inside, located, read_json, write_json, write_text
 from compiler.errors import CompileError
 from compiler.events import StageFinished
 from compiler.proof import StageProof, first_failure
@@ -145,7 +145,7 @@ class Report:
                 "stages": tuple(StageFinished(**stage) for stage in values["stages"]),
                 "proofs": tuple(map(StageProof.from_dict, values["proofs"])),
                 "ledger": tuple(map(Entry.from_dict, values["ledger"])),
-                "pictures": tuple(values["pictures"]),
+                "pictures": _pictures(values["pictures"]),
                 "reduced": values["reduced"] and Reduced.from_dict(values["reduced"]),
             }
         )
@@ -166,6 +166,12 @@ class Report:
                 why=f"{type(error).__name__}: {error}",
                 fix="compile the bundle again",
             ) from error
+
+
+def _pictures(names: Any) -> tuple[str, str]:
+    """The names of the two pictures, which lie beside the report."""
+    first, second = map(inside, names)
+    return first, second
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -189,7 +195,7 @@ def render(folder: Path, report: Report) -> str:
     environment.filters |= {"error": error_text, "seconds": seconds_text}
     return environment.get_template("report.html.jinja").render(
         report=report,
-        pictures=[(name, _embedded(folder / name)) for name in report.pictures],
+        pictures=[(name, _embedded(located(folder, name))) for name in report.pictures],
         config_yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
     )
 
