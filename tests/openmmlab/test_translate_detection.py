@@ -153,6 +153,13 @@ def test_a_step_that_does_nothing_is_passed_over():
         with_steps(STEP, {"type": "RandomFlip", "prob": 0.5})
 
 
+def test_what_a_head_clips_to_is_the_image_unless_a_step_pads_it():
+    assert with_steps(STEP)["clip_to_image"] is True
+    assert "clip_to_image" not in with_steps(STEP, PAD)
+    config = changed(CONFIG, {"model.bbox_head.bbox_coder": {"type": "DeltaXYWHBBoxCoder", "clip_border": False}})
+    assert "clip_to_image" not in translate(config, "x.py")["processing"]
+
+
 def test_what_is_padded_twice_with_two_levels_is_refused():
     with pytest.raises(CompileError, match="padded twice"):
         with_steps(STEP, {**PAD, "size": (650, 650)})

@@ -228,12 +228,19 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
         "tail": selecting_tail(selection),
         "processing": {
             **processing,
+            **_clipping(head, processing),
             "tail": "${tail}",
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
             "classes": classes(data, source, needed(head, "num_classes", "model.bbox_head")),
         },
     }
+
+
+def _clipping(head: Mapping[str, Any], processing: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether a head clips to the image alone: what `Pad` adds is image to it, what the preprocessor adds is not."""
+    clips = bool((head.get("bbox_coder") or {}).get("clip_border", "bbox_coder" in head))
+    return {"clip_to_image": True} if clips and "pad_value" not in processing else {}
 
 
 def _selection(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
