@@ -61,6 +61,13 @@ class Predictor:
         Raises:
             CompileError: The source or a box cannot be used.
         """
+        if isinstance(source, list | tuple):
+            raise UsageError(
+                f"a list of {len(source)} is no input",
+                where="predictor(...)",
+                why="a bundle looks at one file or array at a time",
+                fix="call it for each: [predictor(one) for one in sources]",
+            )
         prepared = self.task.preprocess(self.task.read(source, box), self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 

@@ -39,6 +39,7 @@ class PersonPose:
         keypoints: `[k, 2]`, x and y in pixels of the image; they may lie outside it.
         scores: `[k]`, how sure the network is that each is visible, from 0 to 1.
         item: Which image of the batch the person is in.
+        names: `k`, what the points are called.
     """
 
     box: Floats
@@ -46,12 +47,14 @@ class PersonPose:
     keypoints: Floats
     scores: Floats
     item: int = 0
+    names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The person as JSON can hold it: its fields, with arrays as lists."""
         return {
             "box": self.box.tolist(),
             "score": self.score,
+            "names": list(self.names),
             "keypoints": self.keypoints.tolist(),
             "scores": self.scores.tolist(),
             "item": self.item,
@@ -118,7 +121,8 @@ class BottomupPose(Detector[PersonPose]):
     ) -> PersonPose:
         """One person; their key points are `[k, 3]` in the network's input."""
         points = extras["keypoints"]
-        return PersonPose(box, score, placement.to_image(points[None, :, :2])[0], points[:, 2], item)
+        located = placement.to_image(points[None, :, :2])[0]
+        return PersonPose(box, score, located, points[:, 2], item, self.keypoints.names)
 
     def draw(self, sample: Sample[Image], results: Sequence[PersonPose]) -> Image:
         """The image, and on it the people, and those of their points, that score at least `score_threshold`."""

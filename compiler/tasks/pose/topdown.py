@@ -35,16 +35,19 @@ class Pose:
         keypoints: `[k, 2]`, x and y in pixels of the image.
         scores: `[k]`, how sure the network is of each; not a probability.
         box: `[4]`, the x1, y1, x2, y2 that the person was looked for in.
+        names: `k`, what the points are called.
     """
 
     keypoints: Floats
     scores: Floats
     box: Floats
+    names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The pose as JSON can hold it: `box`, `keypoints` and `scores` as lists."""
+        """The pose as JSON can hold it: `box`, `names`, `keypoints` and `scores` as lists."""
         return {
             "box": self.box.tolist(),
+            "names": list(self.names),
             "keypoints": self.keypoints.tolist(),
             "scores": self.scores.tolist(),
         }
@@ -135,7 +138,8 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
                 )
         points, scores = self.codec.decode(outputs)
         located = prepared.crops.to_image(points)
-        return [Pose(*fields) for fields in zip(located, scores, prepared.boxes, strict=True)]
+        names = self.keypoints.names
+        return [Pose(*fields, names) for fields in zip(located, scores, prepared.boxes, strict=True)]
 
     def infer(self, run: Callable[[Tensors], Tensors], tensors: Tensors) -> Tensors:
         """The outputs of `run`, averaged with those of the mirrored crops where `flip_test` is set."""
