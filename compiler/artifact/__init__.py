@@ -14,6 +14,7 @@ from compiler.artifact.programs import (
     TorchScriptProgram,
     TracedProgram,
 )
+from compiler.artifact.reading import reading
 from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "lock_of",
     "package_folders",
     "read_json",
+    "reading",
     "recover_folder",
     "remove",
     "replace_folder",

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from compiler.artifact.names import files_in
+from compiler.artifact.reading import reading
 
 
 def installed_version(distribution: str) -> str:
@@ -26,7 +27,7 @@ def digest(value: object) -> str:
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    with reading(path, f"{path.name} cannot be read"), path.open("rb") as file:
         sha = hashlib.sha256()
         for block in iter(lambda: file.read(1 << 20), b""):
             sha.update(block)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from compiler.artifact.reading import reading
+
 
 def copy_files(files: Mapping[str, Path], folder: Path) -> None:
     """Copy files into a folder, by their names there: their content and not their modes, so that copies can be changed.
@@ -67,10 +69,11 @@ def replace_folder(new: Path, final: Path) -> None:
 
 def recover_folder(final: Path) -> None:
     """Bring back the old folder where a killed process had moved it aside and not yet put the new one in its place."""
-    old = retired(final)
-    if old.is_dir() and not old.is_symlink() and not os.path.lexists(final):
-        with suppress(OSError):  # who may only read has no bundle, and is told so
-            old.rename(final)
+    with reading(final, f"{final.name} cannot be opened"):
+        old = retired(final)
+        if old.is_dir() and not old.is_symlink() and not os.path.lexists(final):
+            with suppress(OSError):  # who may only read has no bundle, and is told so
+                old.rename(final)
 
 
 def _make_removable(folder: Path) -> None:

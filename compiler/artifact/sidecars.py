@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from compiler.errors import CompileError
+from compiler.artifact.reading import reading
 
 
 @contextmanager
@@ -20,12 +20,5 @@ def checked_sidecar(path: Path, what: str) -> Iterator[None]:
     Raises:
         CompileError: It does not.
     """
-    try:
+    with reading(path, f"{path.name} does not describe {what}", fix="compile it again"):
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CompileError(
-            f"{path.name} does not describe {what}",
-            where=str(path),
-            why=f"{type(error).__name__}: {error}",
-            fix="compile it again",
-        ) from error

@@ -18,8 +18,8 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text="where the objects are in it")
     parser.add_option("cache", spelling="cache=<folder>", text="where builders keep what they measured: outputs/.cache")
-    add_trust_changes(parser)
     add_config_dir(parser, "a config folder of your own: the bundle may name the classes that its files name")
+    add_trust_changes(parser)
 
 
 def run(given: Namespace) -> int:
@@ -37,7 +37,7 @@ def run(given: Namespace) -> int:
         outcome = build_bundle(
             given.bundle,
             listen,
-            modules=modules,
+            modules,
             cache=cache,
             source=source,
             box=options.get("box"),
@@ -50,8 +50,8 @@ def run(given: Namespace) -> int:
 VERB = Verb(
     name="build",
     help="build and prove the engine of a bundle that was made where it could not be built",
-    usage="<bundle> [input=<file> [box=...]] [cache=<folder>] [--trust-changes] [--config-dir DIR]",
-    takes="one bundle",
+    usage="<bundle> [input=<file> [box=...]] [cache=<folder>] [--config-dir DIR] [--trust-changes]",
+    takes="one bundle, and --config-dir",
     examples=("build outputs/rtmpose/pose-detection_simcc_tensorrt-fp16_dynamic_256x192",),
     add_arguments=add_arguments,
     run=run,

@@ -15,6 +15,7 @@ from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
 from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
 from compiler.errors import CompileError, ExitCode, UsageError
+from compiler.printable import on_one_line, shortened
 
 if TYPE_CHECKING:
     from compiler.runtime import Predictor
@@ -64,7 +65,7 @@ def _warn_unless_proven(bundle: str) -> None:
     with suppress(CompileError, OSError):  # what opens the bundle says what is wrong with it
         report = Report.load(Path(bundle))
         if report.problem:
-            print(f"warning: this bundle is not proven: {report.problem}", file=sys.stderr)
+            print(f"warning: this bundle is not proven: {on_one_line(shortened(report.problem))}", file=sys.stderr)
 
 
 def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> None:
@@ -87,10 +88,9 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
 
     box = given.options.get("box")
     modules = modules_of(given.config_dir)
+    trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(
-            given.bundle, modules, engine_code=given.engine_code, trust_changes=given.trust_changes
-        )
+        predictor = runtime.open(given.bundle, modules, **trusted)
         predictor = _with_threshold(predictor, given.options.get("score_threshold"))
         return predictor, predictor(given.source, box)
     _refuse_second_input(given)
@@ -100,13 +100,7 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(
-        given.bundle,
-        given.recogniser,
-        modules,
-        engine_code=given.engine_code,
-        trust_changes=given.trust_changes,
-    )
+    spotter = open_spotter(given.bundle, given.recogniser, modules, **trusted)
     return spotter, spotter(given.source)
 
 
@@ -154,17 +148,14 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     Raises:
         UsageError: The model does not give arrays.
     """
-    import numpy as np
-
-    from compiler.artifact import written_whole
+    from compiler.tasks.arrays.files import write_arrays
     from compiler.tasks.arrays.task import NamedArray
 
     if not all(isinstance(result, NamedArray) for result in results):
         raise UsageError(
             "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
         )
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{result.name: result.array for result in results})
+    write_arrays(path, {result.name: result.array for result in results})
 
 
 VERB = Verb(
@@ -172,8 +163,7 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [score_threshold=<0 to 1>] "
-        "[arrays=<file>.npz] "
-        "[--trust-changes] [--config-dir DIR] [--engine-code]"
+        "[arrays=<file>.npz] [--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

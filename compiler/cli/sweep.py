@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from compiler import pipeline
@@ -19,9 +18,11 @@ from compiler.config.overrides import split_sweep
 from compiler.config.variant import GIVEN, override_key
 from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, was_interrupted
 from compiler.pipeline.guards import writable
+from compiler.printable import on_one_line
 from compiler.report.console import console, print_error, print_outcome, progress
 from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.report.outcome import Outcome
+from compiler.report.text import shown
 
 HEADINGS = ("model", "deploy name", "result", "time", "engine", "error (σ)", "decoded", "why not")
 
@@ -179,7 +180,7 @@ def print_table(screen: Console, rows: Sequence[Row]) -> None:
     screen.print(_table(rows))
     for row in rows:
         if row.problem:
-            screen.print(f"  [red]{row.result}[/] {escape(row.cells[1])}: {escape(row.problem)}", soft_wrap=True)
+            screen.print(f"  [red]{row.result}[/] {shown(row.cells[1])}: {shown(row.problem)}", soft_wrap=True)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -188,7 +189,7 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, overflow="fold")
     colours = {"proven": "green", "not proven": "yellow"}
     for row in rows:
-        cells = list(row.cells[:-1])
+        cells = list(map(shown, row.cells[:-1]))
         cells[2] = f"[{colours.get(row.result, 'red')}]{row.result}[/]"
         table.add_row(*cells)
     return table
@@ -196,7 +197,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _save(rows: Sequence[Row], table: Path) -> None:
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells for row in rows)]
-    text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    text = "".join(f"| {' | '.join(on_one_line(cell).replace('|', '/') for cell in line)} |\n" for line in lines)
     with writable(table):
         write_json(table.with_name(f"{table.name}.json"), [asdict(row) for row in rows])
         write_text(table.with_name(f"{table.name}.md"), text)

@@ -8,6 +8,7 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
+from compiler.config.literal import Reference
 from compiler.errors import UsageError
 
 MISSING = object()
@@ -82,7 +83,8 @@ def with_references(model: Mapping[str, Any]) -> dict[str, Any]:
         value, original = value_at(model, place), value_at(model, origin)
         if value is not MISSING and _plain(value) == _plain(original):
             *parents, last = place.split(".")
-            reduce(getitem, parents, written)[last] = f"${{{'.' * len([*parents, last])}{origin}}}"
+            above = "." * len([*parents, last])
+            reduce(getitem, parents, written)[last] = Reference(f"${{{above}{origin}}}")
     return written
 
 

@@ -57,7 +57,8 @@ def _has_external(content: mmap.mmap) -> bool:
         if kind == "external":
             return True
         inner = PARTS[kind]
-        parts += [(inner[field], *span) for field, *span in _fields(content, begin, end) if field in inner]
+        found = _fields(content, begin, end)
+        parts += [(inner[field], start, stop) for field, start, stop in found if field in inner]
     return False
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import inside, located, read_json, write_json, write_text
-from compiler.errors import CompileError
+from compiler.artifact import inside, located, read_json, reading, write_json, write_text
 from compiler.events import StageFinished
+from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
@@ -157,15 +157,9 @@ class Report:
         Raises:
             CompileError: The folder holds no report, or one of another version.
         """
-        try:
-            return cls.from_dict(read_json(bundle / JSON_FILE))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CompileError(
-                f"{JSON_FILE} is not a report of this version",
-                where=str(bundle / JSON_FILE),
-                why=f"{type(error).__name__}: {error}",
-                fix="compile the bundle again",
-            ) from error
+        path = bundle / JSON_FILE
+        with reading(path, f"{JSON_FILE} is not a report of this version", fix="compile the bundle again"):
+            return cls.from_dict(read_json(path))
 
 
 def _pictures(names: Any) -> tuple[str, str]:
@@ -177,7 +171,7 @@ def _pictures(names: Any) -> tuple[str, str]:
 def write_report(folder: Path, report: Report) -> None:
     """Write `report.json`, and `report.html` with the pictures inside it, into a folder that holds the pictures."""
     write_json(folder / JSON_FILE, report.to_dict())
-    write_text(folder / HTML_FILE, render(folder, report))
+    write_text(folder / HTML_FILE, printable(render(folder, report)))
 
 
 def render(folder: Path, report: Report) -> str:

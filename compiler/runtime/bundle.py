@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, lock_of, recover_folder, require_files
+from compiler.artifact import Engine, Tensors, lock_of, reading, recover_folder, require_files
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
 from compiler.config.moved import present_config, with_present_keys
+from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
+NO_CONFIG = f"{CONFIG_FILE} is not the config of a bundle"
+COMPILE_AGAIN = "compile the bundle again"
 
 PredictorInput = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
 """A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
@@ -88,11 +91,7 @@ def batch_runner(
 
 
 def open(
-    path: str | PathLike[str],
-    modules: Collection[str] = (),
-    *,
-    engine_code: bool = False,
-    trust_changes: bool = False,
+    path: str | PathLike[str], modules: Collection[str] = (), *, engine_code: bool = False, trust_changes: bool = False
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -137,30 +136,29 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
     Raises:
         CompileError: The folder is not a bundle, or it names a class that is not known.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
     config_file = folder / CONFIG_FILE
-    if not config_file.is_file():
+    with reading(folder, f"{folder} is not a bundle"):
+        is_bundle = config_file.is_file()
+    if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
             why=f"it has no {CONFIG_FILE}",
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
-    try:
-        values = with_present_keys(OmegaConf.to_container(OmegaConf.load(config_file)))
-        config = instantiate(values, CompileConfig)
-        _ = config.sizes
-    except (UsageError, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
-        raise CompileError(
-            f"{CONFIG_FILE} is not the config of a bundle",
-            where=str(config_file),
-            why=error.what if isinstance(error, UsageError) else " ".join(str(error).split()),
-            fix="compile the bundle again",
-        ) from error
+    with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
+        config = _config_in(config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
     check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
     check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
-    return present_config(config)
+    return config
+
+
+def _config_in(config_file: Path) -> CompileConfig:
+    try:
+        values = with_present_keys(load_yaml(config_file.read_text(encoding="utf-8")))
+        config = present_config(instantiate(values, CompileConfig))
+        _ = config.sizes
+    except UsageError as error:  # the user did not write it
+        raise CompileError(NO_CONFIG, where=str(config_file), why=error.what, fix=COMPILE_AGAIN) from error
+    return config

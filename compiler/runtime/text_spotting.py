@@ -169,10 +169,8 @@ def open_spotter(
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
-    bundles = (
-        runtime.open(path, modules, engine_code=engine_code, trust_changes=trust_changes)
-        for path in (detector, recognizer)
-    )
+    trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
+    bundles = (runtime.open(path, modules, **trusted) for path in (detector, recognizer))
     return TextSpotter(*bundles)
 
 

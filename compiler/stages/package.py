@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import ClassVar
 
 from compiler.artifact import Engine, copy_files, files_in, write_text
 from compiler.config import CompileConfig
+from compiler.config.plain_yaml import dump_yaml
 from compiler.mmdeploy import write_sdk_files
 from compiler.report import Report, write_report
 from compiler.runtime import CONFIG_FILE
@@ -56,7 +56,5 @@ class Package(Stage):
 
 
 def config_yaml(config: CompileConfig) -> str:
-    """The whole config as YAML, every interpolation resolved."""
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(asdict(config)))))
+    """The whole config as YAML, in which every text is itself."""
+    return dump_yaml(asdict(config))
