@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.checkpoint.inert_metadata import allowed
+from compiler.checkpoint.reading import SAFETENSORS, load_content
 
 _MOST = 1 << 16
 """Of names; more are none."""
@@ -33,15 +32,10 @@ class CheckpointNames:
 
 def read_names(path: Path) -> CheckpointNames:
     """The names in a checkpoint of MMEngine's or MMCV's; none where it cannot be read, which loading it will say."""
-    import torch
-
-    if path.suffix == ".safetensors":
+    if path.suffix == SAFETENSORS:
         return CheckpointNames()
     try:
-        with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Mapped, so that the weights themselves are not read once more.
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = load_content(path, mapped=True)
     except Exception:  # what a damaged file leads torch to raise has no common base class
         return CheckpointNames()
     meta = content.get("meta") if isinstance(content, Mapping) else None
