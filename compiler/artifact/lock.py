@@ -68,13 +68,16 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
     with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
+        is_bundle = _looks_like_a_bundle(folder)
+        is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
     if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
-            why=f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
+            why="it is a file of one" if is_inside else f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
+            fix=f"name its folder, {folder.parent}"
+            if is_inside
+            else "name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     return None if trust_changes else Lock.load(folder)
 
@@ -106,6 +109,10 @@ def require_unchanged(folder: Path) -> Lock:
         lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
         require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock
+
+
+def _looks_like_a_bundle(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 
 def _files_of(folder: Path, name: str, lock: Lock | None) -> Iterable[str]:
