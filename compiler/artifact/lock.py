@@ -11,11 +11,13 @@ from compiler.artifact.digests import file_digest
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import read_json
 from compiler.artifact.names import files_in, inside, located
+from compiler.artifact.reading import reading
 from compiler.errors import CompileError
 
 LOCK_FILE = "lock.json"
 VERSION = 2
 """Of its layout; the first said none."""
+CANNOT_BE_READ = "the bundle cannot be read"
 GET_AGAIN = "get the bundle again from where it came from"
 TRUST = "; where the changes are yours, add --trust-changes (in Python: trust_changes=True)"
 
@@ -66,7 +68,9 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
     Raises:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
-    if not any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR)):
+    with reading(folder, CANNOT_BE_READ):
+        is_bundle = any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
+    if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
@@ -87,8 +91,9 @@ def require_files(folder: Path, names: Iterable[str], lock: Lock | None) -> None
     Raises:
         CompileError: One is missing, was changed or was added, or leads out of the bundle.
     """
-    wanted = dict.fromkeys(file for name in names for file in _files_of(folder, name, lock))
-    problems = [f"{name} {problem}" for name in wanted if (problem := _problem(folder, name, lock))]
+    with reading(folder, CANNOT_BE_READ):
+        wanted = dict.fromkeys(file for name in names for file in _files_of(folder, name, lock))
+        problems = [f"{name} {problem}" for name in wanted if (problem := _problem(folder, name, lock))]
     if problems:
         raise _refused(folder, ", ".join(problems), TRUST if lock else "")
 
