@@ -17,6 +17,7 @@ from compiler.errors import CompileError
 LOCK_FILE = "lock.json"
 VERSION = 2
 """Of its layout; the first said none."""
+CANNOT_BE_READ = "the bundle cannot be read"
 GET_AGAIN = "get the bundle again from where it came from"
 TRUST = "; where the changes are yours, add --trust-changes (in Python: trust_changes=True)"
 
@@ -67,7 +68,7 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
     Raises:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
-    with reading(folder, f"{folder} is not a bundle"):
+    with reading(folder, CANNOT_BE_READ):
         is_bundle = _looks_like_a_bundle(folder)
         is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
     if not is_bundle:
@@ -93,8 +94,9 @@ def require_files(folder: Path, names: Iterable[str], lock: Lock | None) -> None
     Raises:
         CompileError: One is missing, was changed or was added, or leads out of the bundle.
     """
-    wanted = dict.fromkeys(file for name in names for file in _files_of(folder, name, lock))
-    problems = [f"{name} {problem}" for name in wanted if (problem := _problem(folder, name, lock))]
+    with reading(folder, CANNOT_BE_READ):
+        wanted = dict.fromkeys(file for name in names for file in _files_of(folder, name, lock))
+        problems = [f"{name} {problem}" for name in wanted if (problem := _problem(folder, name, lock))]
     if problems:
         raise _refused(folder, ", ".join(problems), TRUST if lock else "")
 
