@@ -158,6 +158,10 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def graph_of(self, engine: Engine) -> Path | None:
+        """The ONNX file that an engine is, which `simulation` runs as it does; None where it is something else."""
+        return None
+
     def deferred_build(self, request: BuildRequest) -> Engine:
         """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
 

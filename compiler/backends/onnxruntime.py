@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
@@ -113,6 +114,10 @@ class OnnxRuntime(Backend):
         self.open(engine)
         engine.save()
         return engine
+
+    def graph_of(self, engine: Engine) -> Path:
+        """The engine's file."""
+        return engine.path
 
     def open(self, engine: Engine) -> OnnxRuntimeSession:
         """Open the engine with the configured threads and optimisation."""

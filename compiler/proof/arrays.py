@@ -28,6 +28,7 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
     """Whole outputs, compared number by number."""
 
     unit: ClassVar[str] = "abs"
+    things: ClassVar[str] = "outputs"
 
     task: RawTensors
 

@@ -60,7 +60,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     for label, path in outcome.places.items():
         console.print(f"  {label:9} {escape(str(path))}", soft_wrap=True)
     if outcome.exit_code == ExitCode.PROVEN:
-        console.print("[bold green]proven[/]: every stage is within its tolerance")
+        console.print(f"[bold green]proven[/]: {escape(outcome.verdict)}", soft_wrap=True)
     else:
         console.print(f"[bold red]built but not proven[/]: {escape(outcome.problem)}", soft_wrap=True)
 
@@ -79,7 +79,7 @@ def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
     table = Table(title="proof: worst of every output and input", title_justify="left", box=None, pad_edge=False)
     table.add_column("stage")
     table.add_column("against")
-    for column in ("max abs error", "in σ", "cosine", f"decoded ({unit})"):
+    for column in ("max abs error", "relative", "mean sq. (σ)", "cosine", f"decoded ({unit})", "stands on"):
         table.add_column(column, justify="right")
     table.add_column("")
     for proof in proofs:
@@ -89,9 +89,11 @@ def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
             proof.stage,
             proof.reference,
             error_text(worst.max_absolute_error),
-            error_text(worst.relative_error),
+            f"{error_text(worst.relative_error)} {worst.yardstick}",
+            error_text(max(c.typical_error for c in proof.comparisons)),
             f"{min(c.cosine_similarity for c in proof.comparisons):.7f}",
-            error_text(max(proof.decoded.values())),
+            error_text(proof.worst_decoded),
+            str(proof.weakest or ""),
             verdict,
         )
     return table

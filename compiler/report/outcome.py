@@ -41,6 +41,19 @@ class Outcome:
         return ExitCode.NOT_PROVEN if self.problem else ExitCode.PROVEN
 
     @property
+    def verdict(self) -> str:
+        """What a proven engine is, and on how much that stands; what a lossy rewriter changed counts too."""
+        lossy = [proof for proof in self.proofs if proof.lossy]
+        changed = "".join(
+            f"; a lossy rewriter moved the {one.stage} by {one.worst.relative_error:.1e} {one.worst.yardstick} "
+            f"from the {one.reference}, {one.worst_decoded:.2g} {self.unit} after decoding"
+            for one in lossy
+        )
+        basis = self.proofs[-1].weakest if self.proofs else None
+        stands = f", on {basis} at the least" if basis else ""
+        return f"{'every other' if lossy else 'every'} stage is within its tolerance{stands}{changed}"
+
+    @property
     def places(self) -> dict[str, Path]:
         """Where to look, by what is there."""
         return {
