@@ -13,7 +13,7 @@ from compiler.artifact import Tensors
 from compiler.numerics import difference
 from compiler.proof.task_proof import AnyProof
 
-_NUMBERS = ("max_absolute_error", "mean_absolute_error", "relative_error", "cosine_similarity")
+_TEXTS = ("input", "output", "yardstick", "oddity")
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,10 @@ class Comparison:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
         """Read what `dataclasses.asdict` and JSON made of it; JSON holds infinities and not-a-numbers as text."""
-        texts, required = ("input", "output", "yardstick", "oddity"), ("input", "output", *_NUMBERS)
         # Before errors had yardsticks, less was written.
-        held = {
-            name: values[name]
-            for name in (*required, "yardstick", "oddity", "typical_error", "size")
-            if name in required or name in values
-        }
-        return cls(**{name: value if name in texts else float(value) for name, value in held.items()})
+        held = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        read: Any = {name: value if name in _TEXTS else float(value) for name, value in held.items()}
+        return cls(**read)
 
 
 def compare(reference: Tensors, found: Tensors, proof: AnyProof, size: str = "") -> list[Comparison]:
