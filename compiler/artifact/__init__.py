@@ -4,6 +4,7 @@ from compiler.artifact.digests import digest, file_digest, installed_version, so
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import finite, read_json, write_json, write_text, written_whole
 from compiler.artifact.folders import recover_folder, replace_folder, retired
+from compiler.artifact.packages import package_folders
 from compiler.artifact.programs import (
     OnnxProgram,
     Program,
@@ -27,6 +28,7 @@ __all__ = [
     "file_digest",
     "finite",
     "installed_version",
+    "package_folders",
     "read_json",
     "recover_folder",
     "replace_folder",

@@ -42,7 +42,11 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """What a proven engine is, and on how much that stands; what a lossy rewriter changed counts too."""
+        """What it came to, in a sentence, and on how much that stands; what a lossy rewriter changed counts too."""
+        return f"{self.headline}: {self.problem or self._proven}"
+
+    @property
+    def _proven(self) -> str:
         lossy = [proof for proof in self.proofs if proof.lossy]
         changed = "".join(
             f"; a lossy rewriter moved the {one.stage} by {one.worst.relative_error:.1e} {one.worst.yardstick} "
@@ -52,6 +56,11 @@ class Outcome:
         basis = self.proofs[-1].weakest if self.proofs else None
         stands = f", on {basis} at the least" if basis else ""
         return f"{'every other' if lossy else 'every'} stage is within its tolerance{stands}{changed}"
+
+    @property
+    def headline(self) -> str:
+        """What it came to, in a word or three."""
+        return "built but not proven" if self.problem else "proven"
 
     @property
     def places(self) -> dict[str, Path]:
