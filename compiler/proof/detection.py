@@ -14,7 +14,7 @@ from compiler.artifact import Tensors
 from compiler.proof.pairing import Detected, pair
 from compiler.proof.whole_image import WholeImageProof
 from compiler.selection.nms import overlaps
-from compiler.tasks.detection.detector import Detector, FoundT
+from compiler.tasks.detection.detector import Detector, Found, FoundT
 from compiler.tasks.detection.task import Detection, ObjectDetection
 from compiler.tasks.whole_image import PreparedImages
 
@@ -84,10 +84,7 @@ class DetectorProof(WholeImageProof[FoundT]):
         """
         couples, are_complete = [], True
         for item in {one.item for one in (*a, *b)}:
-            sides = [
-                [one for one in side if one.item == item and (np.ptp(one.box.reshape(2, 2), axis=0) >= 1).all()]
-                for side in (a, b)
-            ]
+            sides = [[one for one in side if one.item == item] for side in (a, b)]
             detected = [
                 self._detected(
                     np.array([one.box for one in side]).reshape(-1, 4),
@@ -98,8 +95,13 @@ class DetectorProof(WholeImageProof[FoundT]):
                 for which, side in enumerate(sides)
             ]
             pairing = pair(detected[0], detected[1], self.task.test_cfg)
-            couples += [(sides[0][one], sides[1][other]) for one, other in pairing.pairs]
-            are_complete &= not any(map(np.any, pairing.unpaired()))
+            couples += [
+                (sides[0][one], sides[1][other])
+                for one, other in pairing.pairs
+                if _is_wide(sides[0][one]) and _is_wide(sides[1][other])
+            ]
+            alone = zip(sides, pairing.unpaired(), strict=True)
+            are_complete &= not any(_is_wide(side[row]) for side, lone in alone for row in np.flatnonzero(lone))
         return couples, are_complete
 
     def group(self, result: FoundT) -> int:
@@ -167,6 +169,11 @@ class ObjectDetectionProof(DetectorProof[Detection]):
     def group(self, result: Detection) -> int:
         """The label: objects of different classes do not exclude each other."""
         return result.label
+
+
+def _is_wide(result: Found) -> bool:
+    """Whether a result is a pixel wide and high, at least: rounding decides whether what is narrower is there."""
+    return bool((np.ptp(result.box.reshape(2, 2), axis=0) >= 1).all())
 
 
 def _of_image(found: Tensors, item: int) -> Tensors:
