@@ -100,3 +100,7 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"choose one of: {', '.join(known)}" if known else "there is none to choose from"
+
+
+class Caution(UserWarning):
+    """What a user has to know about a result, and that is no failure."""

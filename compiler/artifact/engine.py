@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ class Engine:
         backend: The backend's config node.
         inputs: What goes in, in order.
         outputs: What comes out, in order.
+        machine: What it was proven on, by name: see `compiler.artifact.machine`; nothing where that was not kept.
     """
 
     SIDECAR: ClassVar[str] = "engine.json"
@@ -33,6 +34,7 @@ class Engine:
     backend: dict[str, Any]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    machine: dict[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -74,6 +76,7 @@ class Engine:
                 backend=_backend(values["backend"]),
                 inputs=_specs(values, "inputs"),
                 outputs=_specs(values, "outputs"),
+                machine=_machine(values.get("machine", {})),
             )
 
 
@@ -82,6 +85,13 @@ def _backend(node: Any) -> dict[str, Any]:
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
         raise ValueError(f"a backend is a group of keys with the text _target_, not {node!r:.60}")
     return dict(node)
+
+
+def _machine(values: Any) -> dict[str, str]:
+    """What an engine was proven on."""
+    if not isinstance(values, Mapping) or not all(isinstance(value, str) for value in values.values()):
+        raise ValueError(f"a machine is texts by their names, not {values!r:.60}")
+    return dict(values)
 
 
 def _specs(values: Mapping[str, Any], key: str) -> tuple[TensorSpec, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
+from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import UsageError, nearest
 from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
@@ -110,10 +111,15 @@ class OnnxRuntime(Backend):
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
         program = OnnxProgram.of(request.program)
         shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
-        engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), program.inputs, program.outputs)
+        specs = program.inputs, program.outputs
+        engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), *specs, machine=self.machine())
         self.open(engine)
         engine.save()
         return engine
+
+    def machine(self) -> dict[str, str]:
+        """The processor, whose features decide which kernels run, and the library."""
+        return this_machine("onnxruntime")
 
     def graph_of(self, engine: Engine) -> Path:
         """The engine's file."""

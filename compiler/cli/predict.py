@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+import warnings
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import Parser, add_config_dir
 from compiler.cli.verb import Verb
-from compiler.errors import ExitCode, UsageError
+from compiler.errors import Caution, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from compiler.runtime import Predictor
@@ -37,7 +40,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Print the results as JSON, and draw them where a picture is asked for."""
-    predictor, results = _predicted(given)
+    with _cautions_shown():
+        predictor, results = _predicted(given)
     if "arrays" in given.options:
         _write_arrays(Path(given.options["arrays"]), results)
     print(json.dumps([result.to_dict() for result in results], indent=2))
@@ -46,6 +50,23 @@ def run(given: Namespace) -> int:
 
         write_image(given.options["picture"], predictor.draw(given.source, results))
     return ExitCode.PROVEN
+
+
+@contextmanager
+def _cautions_shown() -> Iterator[None]:
+    """Print what a user has to know about a result, each in a line: standard output is JSON."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Caution)
+        plain = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, Caution):
+                print(f"warning: {message}", file=sys.stderr)
+            else:
+                plain(message, category, *place)
+
+        warnings.showwarning = show
+        yield
 
 
 def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:

@@ -66,6 +66,8 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         _warn(config, listen)
         if job.checkpoint is None and job.source.caution:
             listen(Warned(job.source.caution))
+        if caution := job.proof.caution(job.sample):
+            listen(Warned(caution))
         key = digest(job.key)
         return _current_outcome(job, key) or _compile(job, key, listen)
 

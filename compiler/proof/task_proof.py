@@ -40,6 +40,10 @@ class TaskProof(ABC, Generic[SourceT, PreparedT, ResultT]):
     def samples(self, sample: Sample[SourceT], count: int, size: Size) -> PreparedT:
         """A batch of `count` distinct items of `size`, made out of one sample; the same arguments, the same batch."""
 
+    def caution(self, sample: Sample[SourceT]) -> str:
+        """What a user has to know of a proof that is made on a sample; empty where nothing."""
+        return ""
+
     def other_samples(self, sample: Sample[SourceT], count: int, size: Size) -> Tensors:
         """The inputs of a batch as `samples` makes it, of other items."""
         more, axes = self.samples(sample, count + 1, size).tensors, self.task.axes

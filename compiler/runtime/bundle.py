@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, recover_folder
+from compiler.artifact.machine import elsewhere
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.sizes import SizeRange
-from compiler.errors import CompileError, UsageError
+from compiler.errors import Caution, CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
@@ -98,7 +100,14 @@ def open(path: str | PathLike[str], modules: Collection[str] = (), *, engine_cod
     backend, task = backend_of(engine, modules), build_task(config.model.processing)
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
+    other = elsewhere(engine.machine, backend.machine())
+    if other:
+        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
     return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
+
+
+def _unproven_here(other: str) -> str:
+    return f"the bundle was proven on another machine ({other}): results may differ; compile it here to prove it here"
 
 
 def _engine_with_code(backend: str, engine: Engine) -> CompileError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from typing import ClassVar
 from compiler.artifact import Engine, OnnxProgram, Tensors, read_json, write_json
 from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
-from compiler.errors import CompileError
+from compiler.errors import Caution, CompileError
 from compiler.export import open_program
 from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession, RuntimeOptions, with_open_selection
 from compiler.proof import AnyProof, Comparison, Run, StageProof, Tolerance, compare, prove
@@ -65,7 +66,9 @@ class RealInput:
     def draw(self, engine: Engine, run: Run, path: Path) -> None:
         """Write a picture of what a run of the network or the engine finds."""
         task = self.proof.task
-        prepared = task.preprocess(self.sample, self.sizes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Caution)  # a picture says nothing, and whoever predicts is told
+            prepared = task.preprocess(self.sample, self.sizes)
         outputs = task.infer(batch_runner(task, run, engine, self.largest_batch), prepared.tensors)
         write_image(path, task.draw(self.sample, task.decode(outputs, prepared)))
 
