@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from importlib import import_module
 
 from compiler.artifact.digests import installed_version
 
@@ -28,15 +29,14 @@ def elsewhere(proven_on: Mapping[str, str], here: Mapping[str, str]) -> str:
 
 
 def _features() -> list[str]:
-    # NumPy shows these in `numpy.show_runtime`, and has no function that returns them.
-    try:
-        from numpy._core._multiarray_umath import __cpu_features__ as found
-    except ImportError:
+    # NumPy shows these in `numpy.show_runtime`, and has no function that returns them; NumPy 1 has them elsewhere.
+    for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
         try:
-            from numpy.core._multiarray_umath import __cpu_features__ as found  # NumPy 1
-        except ImportError:
-            return []
-    return [name for name in FEATURES if found.get(name)]
+            found: Mapping[str, bool] = import_module(name).__cpu_features__
+        except (ImportError, AttributeError):
+            continue
+        return [name for name in FEATURES if found.get(name)]
+    return []
 
 
 def _minor(version: str) -> str:

@@ -59,13 +59,13 @@ def _cautions_shown() -> Iterator[None]:
         warnings.simplefilter("always", Caution)
         plain = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, Caution):
                 print(f"warning: {message}", file=sys.stderr)
             else:
-                plain(message, category, *place)
+                plain(message, category, *place, **more)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
 
 

@@ -50,8 +50,9 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
             return ""
         first = guessed[0]
         return (
-            f"no input is given: what the proof is made on, and what fp16 and int8 are fitted to, is NOISE in "
-            f"{named(guessed)}, and says nothing of larger numbers. Give real arrays, input=<file>.npz, or say what an input holds: "
+            "no input is given: what the proof is made on, and what fp16 and int8 are fitted to, is NOISE in "
+            f"{named(guessed)}, and says nothing of larger numbers. Give real arrays, input=<file>.npz, or say what an "
+            "input holds: "
             f"model.inputs.{first.name}={first.text}:0-255"
         )
 
