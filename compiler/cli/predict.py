@@ -65,7 +65,7 @@ def _cautions_shown() -> Iterator[None]:
             else:
                 plain(message, category, *place, **more)
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         yield
 
 

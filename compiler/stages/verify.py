@@ -145,10 +145,7 @@ class Verify(Stage):
         given.draw(engine, stages[0][1], folder / self.pictures.network)
         given.draw(engine, stages[-1][1], folder / self.pictures.engine)
         write_proof(folder, proofs, ledger)
-        last = proofs[-1]
-        return (
-            f"{last.stage} within {last.worst.relative_error:.1e} σ of the {stages[0][0]}, input {', '.join(samples)}"
-        )
+        return _summed_up(proofs[-1], f"{stages[0][0]}, input {', '.join(samples)}")
 
     def _programs(self) -> list[tuple[str, Run]]:
         """Open the Program, and the Program after each graph rewriter, each as it is written."""
@@ -247,7 +244,7 @@ class VerifyEngine(Stage):
             (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
         self.given.draw(engine, run, folder / self.picture)
         write_proof(folder, [proof], [])
-        return f"{proof.stage} within {proof.worst.relative_error:.1e} σ of the {PROGRAM}"
+        return _summed_up(proof, PROGRAM)
 
 
 def open_graph(path: Path, thresholds: Sequence[float], options: RuntimeOptions) -> Run | None:
@@ -261,6 +258,11 @@ def open_graph(path: Path, thresholds: Sequence[float], options: RuntimeOptions)
 def engine_stage(backend: str) -> str:
     """The engine, as a step of the proof."""
     return f"{ENGINE} ({backend})"
+
+
+def _summed_up(proof: StageProof, reference: str) -> str:
+    """How far a stage is from a reference, in a few words."""
+    return f"{proof.stage} within {proof.worst.relative_error:.1e} {proof.worst.yardstick} of the {reference}"
 
 
 def write_proof(folder: Path, proofs: Sequence[StageProof], ledger: Sequence[Entry]) -> None:
