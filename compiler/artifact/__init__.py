@@ -1,9 +1,11 @@
 """What the stages hand to each other: files on disk, their digests and the tensors that go in and out."""
 
-from compiler.artifact.digests import digest, file_digest, installed_version, source_digest
+from compiler.artifact.digests import digest, file_digest, file_digests, installed_version, source_digest
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import finite, read_json, write_json, write_text, written_whole
-from compiler.artifact.folders import recover_folder, replace_folder, retired
+from compiler.artifact.folders import copy_files, recover_folder, remove, replace_folder, retired
+from compiler.artifact.lock import LOCK_FILE, Lock, lock_of, require_files
+from compiler.artifact.names import files_in, inside, located
 from compiler.artifact.packages import package_folders
 from compiler.artifact.programs import (
     OnnxProgram,
@@ -12,11 +14,14 @@ from compiler.artifact.programs import (
     TorchScriptProgram,
     TracedProgram,
 )
+from compiler.artifact.reading import reading
 from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
+    "LOCK_FILE",
     "Dimension",
     "Engine",
+    "Lock",
     "OnnxProgram",
     "Program",
     "TensorSpec",
@@ -24,14 +29,23 @@ __all__ = [
     "TorchExportProgram",
     "TorchScriptProgram",
     "TracedProgram",
+    "copy_files",
     "digest",
     "file_digest",
+    "file_digests",
+    "files_in",
     "finite",
+    "inside",
     "installed_version",
+    "located",
+    "lock_of",
     "package_folders",
     "read_json",
+    "reading",
     "recover_folder",
+    "remove",
     "replace_folder",
+    "require_files",
     "retired",
     "source_digest",
     "write_json",

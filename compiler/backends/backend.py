@@ -172,6 +172,20 @@ class Backend(BackendFacts, ABC):
         """The ONNX file that an engine is, which `simulation` runs as it does; None where it is something else."""
         return None
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The names of the files and folders that opening an engine reads.
+
+        Raises:
+            CompileError: It is still to be built.
+        """
+        if self.DEFERRED_BUILD and engine.size is None:
+            raise CompileError(
+                f"{engine.file} is still to be built",
+                where=str(engine.folder),
+                fix=self.deferred_build_advice(engine.folder),
+            )
+        return engine.files
+
     def deferred_build(self, request: BuildRequest) -> Engine:
         """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
 

@@ -17,6 +17,7 @@ from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.errors import UsageError, nearest
 from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
+from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import (
     ONNX_RUNTIME_AVX2,
     ONNX_RUNTIME_PORTABLE,
@@ -127,6 +128,7 @@ class OnnxRuntime(Backend):
 
     def open(self, engine: Engine) -> OnnxRuntimeSession:
         """Open the engine with the configured threads and optimisation."""
+        require_self_contained(engine.path)
         return OnnxRuntimeSession(engine.path, options=self.simulation)
 
 

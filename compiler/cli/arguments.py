@@ -112,6 +112,12 @@ def one_of(flag: str, choices: Sequence[str]) -> Callable[[str], str]:
     return chosen
 
 
+def add_trust_changes(parser: Parser) -> None:
+    """Add `--trust-changes`, to verbs that read a bundle."""
+    text = "go on with a bundle whose files are not what lock.json says: you changed them"
+    parser.add_argument("--trust-changes", action="store_true", help=text)
+
+
 OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"
 
 

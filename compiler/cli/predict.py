@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.cli.arguments import Parser, add_config_dir
+from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
 from compiler.cli.verb import Verb
 from compiler.errors import Caution, ExitCode, UsageError
 
@@ -36,6 +36,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--engine-code", action="store_true", help=text)
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
+    add_trust_changes(parser)
 
 
 def run(given: Namespace) -> int:
@@ -76,14 +77,15 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
 
     box = given.options.get("box")
     modules = modules_of(given.config_dir)
+    trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle, modules, engine_code=given.engine_code)
+        predictor = runtime.open(given.bundle, modules, **trusted)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser, modules, engine_code=given.engine_code)
+    spotter = open_spotter(given.bundle, given.recogniser, modules, **trusted)
     return spotter, spotter(given.source)
 
 
@@ -93,17 +95,14 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     Raises:
         UsageError: The model does not give arrays.
     """
-    import numpy as np
-
-    from compiler.artifact import written_whole
+    from compiler.tasks.arrays.files import write_arrays
     from compiler.tasks.arrays.task import NamedArray
 
     if not all(isinstance(result, NamedArray) for result in results):
         raise UsageError(
             "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
         )
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{result.name: result.array for result in results})
+    write_arrays(path, {result.name: result.array for result in results})
 
 
 VERB = Verb(
@@ -111,7 +110,7 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
-        "[--config-dir DIR] [--engine-code]"
+        "[--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from compiler.config.deploy_name import PRECISIONS, Shape
 from compiler.config.moved import PLUGIN
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS, CalibrationConfig, CompileConfig
 from compiler.config.sizes import Size, size_text
 from compiler.errors import UsageError, nearest
 
+_PLAIN_NAME = re.compile(r"\w(?:[\w.+-]{0,98}[\w+])?")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
 
@@ -18,6 +21,7 @@ def check_config(config: CompileConfig) -> None:
     Raises:
         UsageError: Naming the key, why it cannot be, and the nearest valid choice.
     """
+    _check_names(config)
     _check_precision(config)
     _check_calibration(config)
     _check_input(config)
@@ -28,6 +32,20 @@ def check_config(config: CompileConfig) -> None:
     _check_export(config)
     _check_cache(config)
     _check_verify(config)
+
+
+def _check_names(config: CompileConfig) -> None:
+    """Refuse what a bundle's folder or a file in it cannot be called: nothing is written but below the output."""
+    model = config.model
+    names = {"model.name": model.name, "model.task": model.task, "model.algo": model.algo}
+    for key, name in {**names, "backend.name": str(config.backend["name"])}.items():
+        if not _PLAIN_NAME.fullmatch(name):
+            raise UsageError(
+                f"'{name}' is no name" if name else f"'{key}' is empty",
+                where=key,
+                why="folders and files are called after it",
+                fix="use letters, digits, and . _ + - between them, 100 at most; for example rtmpose-s",
+            )
 
 
 def _check_precision(config: CompileConfig) -> None:

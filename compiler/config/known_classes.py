@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import package_folders
+from compiler.artifact.reading import reason
 from compiler.config.moved import present_target
 from compiler.config.search import require_config_dir
 from compiler.errors import CompileError, UsageError
@@ -76,13 +77,11 @@ def modules_of(config_dir: Path | None) -> frozenset[str]:
 
 def _read(file: Path) -> Any:
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
     try:
         return OmegaConf.to_container(OmegaConf.load(file))
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        why = " ".join(str(error).split())
+    except Exception as error:  # YAML's parser has no common base class for what a damaged file makes it raise
+        why = reason(error)
         raise UsageError("a file of the config folder cannot be read", where=str(file), why=why) from error
 
 

@@ -11,7 +11,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from compiler.config.search import require_config_dir
+from compiler.config.search import USERS_FOLDER, require_config_dir
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
 _FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", default=(None, None))
@@ -24,7 +24,7 @@ class Folders(SearchPathPlugin):
         """Add the folders of `searched`."""
         config_dir, model_folder = _FOLDERS.get()
         if config_dir is not None:
-            search_path.append("command-line", f"file://{config_dir.resolve()}")
+            search_path.append(USERS_FOLDER, f"file://{config_dir.resolve()}")
         if model_folder is not None:
             search_path.prepend("translated-model", f"file://{model_folder}", "main")
 

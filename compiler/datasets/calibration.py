@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from compiler.artifact import Tensors
+from compiler.artifact import Tensors, reading
 from compiler.config import CompileConfig
 from compiler.config.sizes import InputSize
 from compiler.datasets.annotations import FORMATS, read_annotations
@@ -17,6 +17,7 @@ from compiler.openmmlab.datasets import annotation_files
 from compiler.proof import AnyProof
 from compiler.tasks import AnySample, AnyTask
 
+KEY = "calibration.data"
 VARIATIONS = 8
 """Of the proof's input, where there is no other data."""
 
@@ -30,9 +31,10 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
     if config.calibration.data is None:
         return ()
     data, limit = Path(config.calibration.data), config.calibration.limit
-    if not data.exists():
-        fix = "check the path; it is seen from the current folder"
-        raise _unusable("the calibration data does not exist", data, fix=fix)
+    with reading(data, "the calibration data cannot be read", where=f"{KEY}={data}"):
+        if not data.exists():
+            fix = "check the path; it is seen from the current folder"
+            raise _unusable("the calibration data does not exist", data, fix=fix)
     found = _items(data, task, config.model.packages)
     if not found:
         known = ", ".join(task.looks_at.suffixes)
@@ -44,7 +46,9 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
         )
     chosen = found[:: math.ceil(len(found) / limit)]
     for item in chosen:
-        if not item.path.is_file():
+        with reading(item.path, "the calibration data names a file that cannot be read"):
+            is_file = item.path.is_file()
+        if not is_file:
             fix = "paths in a list or in annotations are seen from its folder, those in a config from the current one"
             raise _unusable("the calibration data names a file that does not exist", data, str(item.path), fix)
     return chosen
@@ -102,4 +106,4 @@ def _read(data: Path, read: Callable[..., Dataset], *paths: Path) -> tuple[Item,
 
 
 def _unusable(what: str, data: Path, why: str = "", fix: str = "") -> CompileError:
-    return CompileError(what, where=f"calibration.data={data}", why=why, fix=fix)
+    return CompileError(what, where=f"{KEY}={data}", why=why, fix=fix)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compiler.errors import CompileError
+from compiler.artifact import reading
 
 
 @contextmanager
@@ -23,11 +23,8 @@ def expected(path: Path, kind: str, form: str) -> Iterator[None]:
     Raises:
         CompileError: It cannot be read, or holds something else.
     """
-    try:
+    with reading(path, f"{path.name} holds no {kind}", fix=form):
         yield
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise CompileError(f"{path.name} holds no {kind}", where=str(path), why=why, fix=form) from error
 
 
 def parse_json(path: Path) -> Any:
@@ -42,4 +39,5 @@ def read_lines(path: Path) -> list[str]:
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files below a folder whose suffix is one of these, in small letters; sorted."""
-    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
+    with reading(folder, f"the folder {folder.name} cannot be searched"):
+        return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]

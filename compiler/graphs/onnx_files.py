@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, OnnxProgram, digest, file_digest
+from compiler.artifact import Dimension, OnnxProgram, digest, file_digest, reading
 from compiler.errors import CompileError, UsageError
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
@@ -74,14 +74,12 @@ class OnnxModelFile:
         """
         import onnx
 
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        for tensor in external_tensors(model):
-            DataLocation.of(tensor, self.path).fill(tensor)
-        try:
+        with reading(self.path, f"{self.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+            model = onnx.ModelProto()
+            model.CopyFrom(self.model)
+            for tensor in external_tensors(model):
+                DataLocation.of(tensor, self.path).fill(tensor)
             onnx.checker.check_model(model)
-        except onnx.checker.ValidationError as error:
-            raise invalid(self.path, str(error).strip().splitlines()[0]) from error
         return model
 
 
@@ -93,22 +91,28 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
         CompileError: It is missing, cannot be read, is too large, too old or too new, has no inputs or outputs or has
             sparse weights, or refers to weights that are missing or lie outside of its folder.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
     if path == Path():
         raise UsageError("the ONNX file is not given", where=WHERE, fix="add model.file=<file>.onnx")
-    if not path.is_file():
-        raise CompileError(
-            f"the ONNX file {path} does not exist",
-            where=f"{WHERE}={path}",
-            fix=f"check the path; it is seen from {Path.cwd()}",
-        )
-    _check_size(path, path.stat().st_size)
+    with reading(path, f"the ONNX file {path.name} cannot be read"):
+        if not path.is_file():
+            raise CompileError(
+                f"the ONNX file {path} does not exist",
+                where=f"{WHERE}={path}",
+                fix=f"check the path; it is seen from {Path.cwd()}",
+            )
+        _check_size(path, path.stat().st_size)
+        content = path.read_bytes()
+    with reading(path, f"{path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+        return _checked(path, content)
+
+
+def _checked(path: Path, content: bytes) -> OnnxModelFile:
     import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except (DecodeError, OSError) as error:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
         raise invalid(path, f"it is truncated or no ONNX file ({error})") from error
     _check_versions(model, path)
     file = OnnxModelFile(path, model)
@@ -118,7 +122,7 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
     if any(map(_is_sparse, parts_of(model))):
         raise CompileError("the ONNX file has sparse weights", where=str(path), fix="export it again with dense ones")
     locations = [DataLocation.of(tensor, path) for tensor in external_tensors(model)]
-    _check_size(path, path.stat().st_size + sum(location.length for location in locations))
+    _check_size(path, len(content) + sum(location.length for location in locations))
     for location in locations:
         location.check()
     return file

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,12 @@ class Basis:
     results: int
     things: str
     opened: bool = False
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Basis:
+        """Read what `dataclasses.asdict` and JSON made of it."""
+        counts = int(values["numbers"]), int(values["results"])
+        return cls(*counts, str(values["things"]), opened=bool(values["opened"]))
 
     def __str__(self) -> str:
         found = f"{self.results or 'no'} {self.things}"

@@ -73,8 +73,8 @@ class StageProof:
             decoded={size: float(difference) for size, difference in values["decoded"].items()},
             within=values["within"],
             lossy=values["lossy"],
-            bases={size: Basis(**basis) for size, basis in values.get("bases", {}).items()},
-            faults=tuple(values.get("faults", ())),
+            bases={size: Basis.from_dict(basis) for size, basis in values.get("bases", {}).items()},
+            faults=tuple(map(str, values.get("faults", ()))),
         )
 
 

@@ -150,6 +150,7 @@ def open_spotter(
     modules: Collection[str] = (),
     *,
     engine_code: bool = False,
+    trust_changes: bool = False,
 ) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 
@@ -158,11 +159,13 @@ def open_spotter(
         recognizer: The bundle of the other.
         modules: See `compiler.runtime.open`, for both.
         engine_code: Likewise.
+        trust_changes: Likewise.
 
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
-    bundles = (runtime.open(path, modules, engine_code=engine_code) for path in (detector, recognizer))
+    trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
+    bundles = (runtime.open(path, modules, **trusted) for path in (detector, recognizer))
     return TextSpotter(*bundles)
 
 

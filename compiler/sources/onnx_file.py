@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Dimension, OnnxProgram, Tensors
+from compiler.artifact import Dimension, OnnxProgram, Tensors, reading
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import Comparable, ExportOptions
 from compiler.graphs import ONNX_FILE, OnnxModelFile, OnnxRuntimeSession, describe, take_over
+from compiler.graphs.onnx_files import EXPORT_AGAIN
 from compiler.proof import Run, proof_of
 from compiler.sources.onnx_inputs import check_outputs, input_texts
 from compiler.sources.source import (
@@ -86,8 +87,9 @@ class OnnxFile(Source):
                 why=f"it reads {config.backend_facts.PROGRAM.IR}, which is traced from a network of torch",
                 fix="give the network itself, as model=torch, or choose a backend that reads ONNX",
             )
-        check_outputs(self.file)
-        inputs = input_texts(self.file, config)
+        with reading(self.file.path, f"{self.file.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+            check_outputs(self.file)
+            inputs = input_texts(self.file, config)
         model = replace(config.model, inputs=inputs)
         export = replace(config.export, opset=self.file.opset)
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
@@ -118,7 +120,8 @@ class OnnxFile(Source):
 
     def _check_operators(self) -> None:
         """Refuse operators that ONNX Runtime cannot run, as the proof does."""
-        unknown = OnnxRuntime(name="onnxruntime").plan(describe(self.file.path))
+        with reading(self.file.path, f"{self.file.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+            unknown = OnnxRuntime(name="onnxruntime").plan(describe(self.file.path))
         if unknown:
             raise CompileError(
                 f"ONNX Runtime does not know {len(unknown)} operators of the file",
@@ -169,7 +172,9 @@ class FileNetwork(Network):
         """Take the file over."""
         import onnx
 
-        program = take_over(onnx.load(self.folder / ORIGINAL_FILE), self.shapes, folder / ONNX_FILE)
+        original = self.folder / ORIGINAL_FILE
+        with reading(original, "the ONNX file cannot be taken over", fix=EXPORT_AGAIN):
+            program = take_over(onnx.load(original), self.shapes, folder / ONNX_FILE)
         program.save()
         return f"ONNX opset {program.opset} as it was, {program.nodes} nodes"
 

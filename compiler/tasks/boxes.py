@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import reading
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -77,16 +78,13 @@ def _numbers_in_text(text: str) -> list[float]:
 
 
 def _read_json(path: Path) -> object:
-    try:
-        data: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CompileError(
-            "the boxes do not exist", where=str(path), why="there is no such file", fix=f"give {_FORMS}"
-        ) from error
-    except OSError as error:
-        raise CompileError("the boxes cannot be read", where=str(path), why=str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise CompileError("the boxes are not JSON", where=str(path), why=str(error), fix=f"give {_FORMS}") from error
+    fix = f"give {_FORMS}"
+    with reading(path, "the boxes cannot be read", fix=fix):
+        if not path.exists():
+            raise CompileError("the boxes do not exist", where=str(path), why="there is no such file", fix=fix)
+        text = path.read_text(encoding="utf-8")
+    with reading(path, "the boxes are not JSON", fix=fix):
+        data: object = json.loads(text)
     return data
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import written_whole
+from compiler.artifact import reading, written_whole
 from compiler.errors import CompileError
 
 Image = NDArray[np.uint8]
@@ -31,23 +33,18 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     path = Path(source)
-    if path.is_dir():
-        raise CompileError("the image is a folder", where=str(path), fix="give one image file")
-    try:
+    with reading(path, "the image cannot be read"):
+        if path.is_dir():
+            raise CompileError("the image is a folder", where=str(path), fix="give one image file")
+        if not path.exists():
+            fix = f"check the path; it is seen from {Path.cwd()}"
+            raise CompileError("the image does not exist", where=str(path), fix=fix)
         # OpenCV's own imread cannot open every name that the file system allows.
         data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CompileError(
-            "the image does not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CompileError("the image cannot be read", where=str(path), why=str(error)) from error
     if not data:
         raise CompileError("the image is empty", where=str(path), why="the file has 0 bytes", fix="copy it again")
-    try:
+    with reading(path, "the image cannot be decoded"), _opencv_silenced():
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise CompileError("the image cannot be decoded", where=str(path), why=str(error).strip()) from error
     if decoded is None:
         raise CompileError(
             "the image cannot be decoded",
@@ -88,8 +85,20 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(final) as partial:
             partial.write_bytes(data.tobytes())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise CompileError("the image cannot be written", where=str(final), why=str(error)) from error
+
+
+@contextmanager
+def _opencv_silenced() -> Iterator[None]:
+    """Keep OpenCV's own lines off the terminal: what is wrong with an image is one error of ours."""
+    logging = cv2.utils.logging
+    before = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
 
 
 def _from_array(array: NDArray[Any]) -> Image:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import reading
 from compiler.errors import CompileError
 
 Points = NDArray[np.float32]
@@ -56,16 +57,13 @@ def read_points(source: str | os.PathLike[str] | NDArray[Any], columns: int, use
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise CompileError("the point cloud is a folder", where=str(path), fix="give one .bin file")
-    try:
+    with reading(path, "the point cloud cannot be read"):
+        if path.is_dir():
+            raise CompileError("the point cloud is a folder", where=str(path), fix="give one .bin file")
+        if not path.exists():
+            fix = f"check the path; it is seen from {Path.cwd()}"
+            raise CompileError("the point cloud does not exist", where=str(path), fix=fix)
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CompileError(
-            "the point cloud does not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CompileError("the point cloud cannot be read", where=str(path), why=str(error)) from error
 
 
 def _rows(data: bytes, columns: int, where: str) -> NDArray[np.float32]:

@@ -98,7 +98,7 @@ def test_a_bundle_from_before_there_was_one_key_for_the_input_opens(bundle, tmp_
     assert "input: null\ninput_kind: null\n" in config
     old = config.replace("input: null\ninput_kind: null\n", "image: street.jpg\npoints: null\narrays: null\n")
     (folder / "config.yaml").write_text(old)
-    assert runtime.open(folder)(PHOTOGRAPH)
+    assert runtime.open(folder, trust_changes=True)(PHOTOGRAPH)
     read = runtime.read_config(folder)
     assert (read.input, read.input_kind) == ("street.jpg", "image")
 
@@ -109,7 +109,7 @@ def test_a_bundle_with_a_foreign_config_is_refused(bundle, tmp_path, content):
     shutil.copytree(bundle, folder)
     (folder / "config.yaml").write_text(content)
     with pytest.raises(CompileError, match="is not the config of a bundle"):
-        runtime.open(folder)
+        runtime.open(folder, trust_changes=True)
 
 
 def test_a_bundle_of_an_unknown_backend_is_refused(bundle, tmp_path):
@@ -119,7 +119,7 @@ def test_a_bundle_of_an_unknown_backend_is_refused(bundle, tmp_path):
     sidecar["backend"]["_target_"] = "compiler.backends.nowhere.Nothing"
     (folder / "engine.json").write_text(json.dumps(sidecar))
     with pytest.raises(UsageError, match="cannot be imported"):
-        runtime.open(folder)
+        runtime.open(folder, trust_changes=True)
 
 
 def test_predict_prints_json_and_draws(command_line, bundle, predictor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -208,3 +209,15 @@ def test_the_command_line_gives_one_message(bundle, command_line):
     assert run.stderr.startswith("error: the class 'payload.X' is neither ours nor registered by you")
     assert run.stderr.count("\n") == 4
     assert not run.stdout
+
+
+def test_the_installed_command_takes_no_module_from_the_folder_of_a_bundle(bundle):
+    sample = runtime.open(BUNDLES / "arrays").task.sample_source()
+    folder = bundle("arrays")
+    shutil.copy(sample, folder / "sample.npz")
+    for name in ("__future__", "json", "numpy", "onnxruntime", "os", "pkgutil", "tensorrt", "typing"):
+        (folder / f"{name}.py").write_text(PAYLOAD)
+    start = "import sys; sys.path.pop(0); from compiler.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", start, "predict", ".", "sample.npz"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert run.returncode == ExitCode.PROVEN, run.stderr

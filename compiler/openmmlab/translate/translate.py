@@ -41,7 +41,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         source: The file it was read from, which names the model and stands in error messages.
 
     Returns:
-        What a file in `conf/model/` holds, with nothing left to resolve but `${tail}`.
+        What a file in `conf/model/` holds, in which a `Reference` alone is left to resolve.
 
     Raises:
         CompileError: The config describes no model, or something that inference needs and we do not have, or it names
