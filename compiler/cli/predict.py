@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
 from compiler.cli.verb import Verb
 from compiler.errors import Caution, ExitCode, UsageError
+from compiler.printable import on_one_line
 
 if TYPE_CHECKING:
     from compiler.runtime import Predictor
@@ -62,7 +63,7 @@ def _cautions_shown() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, Caution):
-                print(f"warning: {message}", file=sys.stderr)
+                print(f"warning: {on_one_line(str(message))}", file=sys.stderr)
             else:
                 plain(message, category, *place, **more)
 

@@ -65,7 +65,7 @@ def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch(bundle):
 def opened_with_warnings(folder):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Caution)
-        runtime.open(folder)
+        runtime.open(folder, trust_changes=True)
     return [str(one.message) for one in caught if one.category is Caution]
 
 
@@ -90,7 +90,7 @@ def test_predict_tells_in_one_line_and_leaves_the_json_alone(bundle, tmp_path, c
     sidecar = json.loads((folder / "engine.json").read_text())
     sidecar["machine"]["onnxruntime"] = "0.1"
     (folder / "engine.json").write_text(json.dumps(sidecar))
-    assert run_verb("predict", str(folder), str(PHOTOGRAPH)) == 0
+    assert run_verb("predict", "--trust-changes", str(folder), str(PHOTOGRAPH)) == 0
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)) == 1
     (line,) = captured.err.splitlines()
