@@ -91,6 +91,8 @@ def _warn(job: Job, listen: Listener) -> None:
     _tell_hints(job.config, listen)
     if job.checkpoint is None and job.source.caution:
         listen(Warned(job.source.caution))
+    if caution := job.proof.caution(job.sample):
+        listen(Warned(caution))
 
 
 def _tell_hints(config: CompileConfig, listen: Listener) -> None:
