@@ -5,14 +5,14 @@ Neither Hydra nor OmegaConf is needed, so that a bundle opens where only the run
 
 from __future__ import annotations
 
-import importlib
 import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import isabstract
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from compiler.artifact.source_code import import_recorded
 from compiler.config.moved import present_target
 from compiler.errors import UsageError, nearest
 
@@ -85,6 +85,18 @@ def find_class(target: str, base: type[T], where: str, kind: str = "") -> type[T
     return classes[name]
 
 
+def modules_named(node: Any) -> Iterator[str]:
+    """Yield the names of the modules of all classes that a config node names, at any depth."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("_target_"), str):
+            yield present_target(node["_target_"]).rpartition(".")[0]
+        for child in node.values():
+            yield from modules_named(child)
+    elif isinstance(node, list | tuple):
+        for child in node:
+            yield from modules_named(child)
+
+
 def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
     """The classes in a module that derive from `base`, by name.
 
@@ -92,7 +104,7 @@ def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
         ImportError: The module cannot be imported, or its name is none.
     """
     try:
-        module = importlib.import_module(module_name)
+        module = import_recorded(module_name)
     except (ValueError, TypeError) as error:  # an empty name is the one, a leading dot the other
         raise ImportError(str(error)) from error
     # In Python 3.10 an alias such as dict[str, int] counts as a type, and has an origin.

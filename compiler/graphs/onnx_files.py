@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, OnnxProgram, digest, file_digest
+from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest
 from compiler.errors import CompileError, UsageError
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
@@ -30,20 +31,36 @@ class OnnxModelFile:
     """An ONNX file whose parts are all there.
 
     Attributes:
-        path: Of the file.
+        file: It, by the very content that the model is of.
         model: What is in it, without the weights that lie in other files.
     """
 
-    path: Path
+    file: InputFile
     model: onnx.ModelProto
 
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.file.path
+
     @cached_property
+    def weights_files(self) -> Mapping[str, InputFile]:
+        """The files that hold its weights, as they were when this was asked first."""
+        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
+        return {location: InputFile.of(self.path.parent / location) for location in sorted(locations)}
+
+    @property
     def digest(self) -> str:
         """The digest of the file and of those that hold its weights, wherever they lie."""
-        folder = self.path.parent
-        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
-        others = {location: file_digest(folder / location) for location in sorted(locations)}
-        return digest([file_digest(self.path), others])
+        return digest([self.file.digest, {location: file.digest for location, file in self.weights_files.items()}])
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Around what reads these files again: see `InputFile`."""
+        with ExitStack() as stack:
+            for file in (self.file, *self.weights_files.values()):
+                stack.enter_context(file.unchanged())
+            yield
 
     @property
     def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
@@ -70,14 +87,15 @@ class OnnxModelFile:
         """The model with all of its weights.
 
         Raises:
-            CompileError: It is not valid ONNX.
+            CompileError: It is not valid ONNX, or a file of it changed.
         """
         import onnx
 
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
-        for tensor in external_tensors(model):
-            DataLocation.of(tensor, self.path).fill(tensor)
+        with self.unchanged():
+            for tensor in external_tensors(model):
+                DataLocation.of(tensor, self.path).fill(tensor)
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
@@ -107,11 +125,12 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
     import onnx
 
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        content = path.read_bytes()
+        model = onnx.load_model_from_string(content)
     except (DecodeError, OSError) as error:
         raise invalid(path, f"it is truncated or no ONNX file ({error})") from error
     _check_versions(model, path)
-    file = OnnxModelFile(path, model)
+    file = OnnxModelFile(InputFile(bytes_digest(content), path), model)
     for name, values in (("inputs", file.inputs), ("outputs", file.outputs)):
         if not values:
             raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")

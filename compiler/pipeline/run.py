@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from compiler.artifact import Engine, digest, read_json, recover_folder, replace_folder
+from compiler.artifact.source_code import recorded_imports
 from compiler.backends import PROGRAM_FILE, Backend, Obstacle, Probe, backend_of
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
@@ -44,6 +45,7 @@ from compiler.tasks import build_task
 GIB = 1024**3
 
 
+@recorded_imports()
 def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None) -> Outcome:
     """Compile one config into a bundle, or find that its bundle is up to date.
 
@@ -69,6 +71,7 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         return _current_outcome(job, key) or _compile(job, key, listen)
 
 
+@recorded_imports()
 def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[Obstacle, ...]:
     """Make the Program that an engine would be built from, and tell what its backend cannot take of it.
 

@@ -94,11 +94,12 @@ class OnnxFile(Source):
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file, and fill in its outputs and whether they count items."""
-        self._check_operators()
-        session = OnnxRuntimeSession.as_written(self.file.path)
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
         proof = proof_of(task)
-        found = [self._run(session, proof.samples(sample, count, ()).tensors) for count in counts]
+        with self.file.unchanged():
+            self._check_operators()
+            session = OnnxRuntimeSession.as_written(self.file.path)
+            found = [self._run(session, proof.samples(sample, count, ()).tensors) for count in counts]
         for name, array in found[0].items():
             refuse_single_number(name, array.ndim, str(self.file.path))
         counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Tensors
+from compiler.artifact import InputFile, Tensors
 from compiler.config.sizes import InputSize
 from compiler.datasets import Item
 from compiler.datasets.calibration import batches
@@ -41,9 +41,14 @@ class CalibrationData:
         """Yield the network's inputs.
 
         Raises:
-            CompileError: A file cannot be read.
+            CompileError: A file cannot be read, or is not what it was.
         """
-        yield from batches(self.files, self.proof, self.usual, self.sample)
+        if not self.files:
+            yield from batches((), self.proof, self.usual, self.sample)
+        for (digest, _), item in zip(self.items, self.files, strict=True):
+            with InputFile(digest, item.path).unchanged():
+                found = tuple(batches([item], self.proof, self.usual, None))
+            yield from found
 
 
 @dataclass(frozen=True)
