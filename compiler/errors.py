@@ -72,10 +72,23 @@ def was_interrupted(error: BaseException) -> bool:
     return isinstance(error, Interrupted) or (before is not None and was_interrupted(before))
 
 
+_COMPILE_MODULES = (
+    *("hydra", "jinja2", "onnx", "onnx_graphsurgeon", "onnx_ir", "onnxscript"),
+    *("packaging", "rich", "safetensors", "torch", "yaml"),
+)
+"""What the extra `compile` brings, by the names that are imported."""
+
+
 def as_compile_error(error: Exception) -> CompileError:
     """An error as one that can be shown: what nobody foresaw is a defect, and says so."""
     if isinstance(error, CompileError):
         return error
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _COMPILE_MODULES:
+        return CompileError(
+            f"{error.name} is not installed",
+            why="running a bundle does not need it; compiling does",
+            fix="pip install 'deploy-compiler[compile]'",
+        )
     advice = "this is a defect in the compiler: please report it, with what --debug shows"
     return CompileError(f"{type(error).__name__}: {error}", fix=advice)
 

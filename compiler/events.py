@@ -65,5 +65,12 @@ class Warned:
     message: str
 
 
-Event = RunStarted | StageStarted | StageProgressed | StageFinished | Waiting | Warned
+@dataclass(frozen=True)
+class Judged:
+    """The verdict is known, before it is written into the bundle."""
+
+    verdict: str
+
+
+Event = RunStarted | StageStarted | StageProgressed | StageFinished | Waiting | Warned | Judged
 Listener = Callable[[Event], None]

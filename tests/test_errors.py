@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from compiler.errors import CompileError, ExitCode, Interrupted, UsageError, nearest, was_interrupted
+from compiler.errors import CompileError, ExitCode, Interrupted, UsageError, as_compile_error, nearest, was_interrupted
 
 CHOICES = ["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
@@ -139,3 +139,14 @@ def test_omegaconf_may_be_interrupted_anywhere():
     assert len(raised) < len(found), "every line was tried"
     assert all(map(was_interrupted, raised))
     assert not all(isinstance(error, Interrupted) for error in raised)
+
+
+def test_what_compiling_needs_and_is_not_there_names_its_extra():
+    shown = as_compile_error(ModuleNotFoundError("No module named 'hydra.core'", name="hydra.core"))
+    assert (shown.what, shown.fix) == ("hydra.core is not installed", "pip install 'deploy-compiler[compile]'")
+
+
+def test_a_module_that_nobody_knows_is_a_defect():
+    assert (
+        "a defect in the compiler" in as_compile_error(ModuleNotFoundError("No module named 'zebra'", name="zebra")).fix
+    )

@@ -39,6 +39,7 @@ WRONG_USAGE = {
     "impossible opset": (["export.opset=11"], "cannot write opset 11", "export.exporter=torchscript"),
     "impossible batch": (["batch.smallest=9"], "not in order", "batch.smallest=1"),
     "not a deploy name": (["+deploy=pose_rtmpose"], "'pose_rtmpose' is not a deploy name", "<task>_<algo>_<backend>"),
+    "a box of three numbers": (["box=1,2,3"], "3 numbers are no box", "give box=x1,y1,x2,y2"),
     "a sweep without -m": (["model=rtmpose,rtmpose-s"], "holds several choices", "add -m"),
     "no such config folder": (["--config-dir", "nowhere"], "the config folder nowhere does not exist", "--config-dir"),
     "unknown rewriter": (["rewriters.disable=[nearest]"], "there is no rewriter 'nearest'", "nearest_to_bilinear"),

@@ -5,6 +5,7 @@ from compiler.artifact.engine import Engine
 from compiler.artifact.files import finite, read_json, write_json, write_text, written_whole
 from compiler.artifact.folders import recover_folder, replace_folder, retired
 from compiler.artifact.input_files import InputFile
+from compiler.artifact.packages import package_folders
 from compiler.artifact.programs import (
     OnnxProgram,
     Program,
@@ -30,6 +31,7 @@ __all__ = [
     "file_digest",
     "finite",
     "installed_version",
+    "package_folders",
     "read_json",
     "recover_folder",
     "replace_folder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from compiler.artifact import Engine, Program, Tensors
 from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
+from compiler.config.known_classes import BACKENDS, check_classes
 from compiler.config.moved import RETIRED_BACKEND_KEYS, present_backend
 from compiler.config.sizes import Size
 from compiler.errors import CompileError, UsageError
@@ -130,6 +131,11 @@ class Backend(BackendFacts, ABC):
         """How ONNX Runtime runs a Program in place of an engine that is not built yet."""
         return AS_WRITTEN
 
+    @property
+    def engine_holds_code(self) -> bool:
+        """Whether its engines bring code that the processor runs: they are opened only where the user says so."""
+        return False
+
     def node(self) -> dict[str, Any]:
         """The config node that builds this backend again."""
         return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}
@@ -191,12 +197,18 @@ def build_backend(node: Mapping[str, Any]) -> Backend:
     return instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
 
 
-def backend_of(engine: Engine) -> Backend:
+def backend_of(engine: Engine, modules: Collection[str] = ()) -> Backend:
     """The backend that an engine was built by, whatever the layout of its sidecar.
+
+    Args:
+        engine: Of a bundle, which may come from somebody else.
+        modules: The user's own, whose classes it may name.
 
     Raises:
         UsageError: See `build_backend`.
+        CompileError: It names a class that is not known.
     """
+    check_classes(engine.backend, (BACKENDS,), engine.folder / Engine.SIDECAR, "backend", modules)
     return build_backend(present_backend(engine.backend, _options(engine.backend)))
 
 

@@ -40,6 +40,11 @@ class TensorRT(NvidiaBackend):
         if self.dla_core is not None and self.dla_core < 0:
             raise UsageError("DLA cores are counted from 0", where="backend.dla_core", why=f"it is {self.dla_core}")
 
+    @property
+    def engine_holds_code(self) -> bool:
+        """A version-compatible engine brings the part of the library that runs it."""
+        return self.version_compatible
+
     def targets(self, gpus: Gpus) -> tuple[str, ...]:
         """The capability of the configured GPU, where there is one."""
         return tuple(gpu.capability for gpu in gpus.found if gpu.index == self.device)

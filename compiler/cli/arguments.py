@@ -23,6 +23,11 @@ class Parser(ArgumentParser):
         takes: The same in the words of a message, such as "one bundle".
         description: What the verb does.
         examples: Command lines, without `python -m compiler`.
+
+    Attributes:
+        flags: The flags that it takes, each spelling of them.
+        options: The names of the options that are spelt `name=value`.
+        keys: The keys of a config that overrides set, where it takes overrides.
     """
 
     def __init__(self, verb: str, usage: str, takes: str, description: str, examples: Sequence[str]) -> None:
@@ -38,6 +43,7 @@ class Parser(ArgumentParser):
         self.takes = takes
         self.flags: list[str] = []
         self.options: list[str] = []
+        self.keys: tuple[str, ...] = ()
         self._spellings = self.add_argument_group("given as name=value")  # argparse leaves it out while it is empty
         self.add_argument("--help", "-h", action="store_true", help="show this")
 
@@ -81,7 +87,14 @@ class Parser(ArgumentParser):
         for word in rest:
             flag = word.partition("=")[0]
             if word.startswith("-") and flag not in self.flags:
-                raise self._refused(f"{self.verb} takes no such flag", flag)
+                raise self._refused_flag(flag)
+
+    def _refused_flag(self, flag: str) -> UsageError:
+        """An unknown flag, which may be a key or an option that is spelt `key=value`."""
+        name = flag.lstrip("-").replace("-", "_")
+        if name not in (*self.keys, *self.options):
+            return self._refused(f"{self.verb} takes no such flag", flag)
+        return UsageError(f"{self.verb} takes no such flag", where=flag, fix=f"write {name}=<value>, without dashes")
 
     def _refused(self, what: str, where: str, name: str = "") -> UsageError:
         choice = nearest(name or where, self.options if name else [*self.flags, *self.options])
@@ -99,7 +112,9 @@ def one_of(flag: str, choices: Sequence[str]) -> Callable[[str], str]:
     return chosen
 
 
-def add_config_dir(parser: Parser) -> None:
-    """Add `--config-dir`, to verbs that compose a config or list what can be composed."""
-    text = "a config folder of your own, with your own model/ and backend/ files in it"
+OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"
+
+
+def add_config_dir(parser: Parser, text: str = OWN_FILES) -> None:
+    """Add `--config-dir`, to verbs that compose a config, list what can be composed, or open what was compiled."""
     parser.add_argument("--config-dir", "-cd", type=Path, metavar="DIR", help=text)

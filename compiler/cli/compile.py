@@ -11,6 +11,8 @@ from compiler.errors import UsageError
 
 PARTS = ("job", "hydra", "all")
 EXCLUSIVE = ("cfg", "info", "hydra_help", "shell_completion", "multirun")
+TOGETHER = {"cfg", "multirun"}
+"""Which of these go together: the configs of a sweep are printed."""
 TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -20,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     flag = parser.add_argument
     text = "compile every combination of comma-separated choices; prints and saves one table"
     flag("--multirun", "-m", action="store_true", help=text)
-    text = "print the composed config and stop: job, hydra (its settings) or all"
+    text = "print the composed config and stop: job (with -m those of all jobs), hydra (its settings) or all"
     flag("--cfg", "-c", type=one_of("--cfg", PARTS), metavar="PART", help=text)
     flag("--package", "-p", metavar="KEY", help="with --cfg: print what is below this key")
     flag("--resolve", action="store_true", help="with --cfg: print values instead of ${references}")
@@ -56,9 +58,10 @@ def run(given: Namespace) -> int:
 
 def _refuse_contradictions(given: Namespace) -> None:
     """Refuse flags of which one would be ignored."""
-    asked = [f"--{name.replace('_', '-')}" for name in EXCLUSIVE if getattr(given, name)]
-    if len(asked) > 1:
-        raise UsageError("these flags ask for different things", where=" ".join(asked), fix="leave one of them")
+    asked = [name for name in EXCLUSIVE if getattr(given, name)]
+    if len(asked) > 1 and not (set(asked) == TOGETHER and given.cfg == "job"):
+        flags = " ".join(f"--{name.replace('_', '-')}" for name in asked)
+        raise UsageError("these flags ask for different things", where=flags, fix="leave one of them")
     if (given.package or given.resolve) and not given.cfg:
         raise UsageError(
             "--package and --resolve say how a config is printed", where="command line", fix="add --cfg job"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.cli.arguments import Parser, add_config_dir
 from compiler.config import CompileConfig, compose
+from compiler.config.moved import INPUT_ALIASES
 from compiler.config.search import config_loader
 from compiler.openmmlab.translated_model import translated_model
 
@@ -20,6 +22,7 @@ DEPLOY_NAME = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-
 def add_overrides(parser: Parser) -> None:
     """Add the overrides of a config, and where else its choices are found."""
     text = "group=option chooses, key=value sets what `compile --cfg job` shows; a leading + is allowed"
+    parser.keys = (*(field.name for field in fields(CompileConfig)), *INPUT_ALIASES, "deploy")
     parser.add_argument("overrides", nargs="*", metavar="override", help=text)
     add_config_dir(parser)
 

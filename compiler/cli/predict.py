@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.cli.arguments import Parser
+from compiler.cli.arguments import Parser, add_config_dir
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
 
@@ -29,6 +29,9 @@ def add_arguments(parser: Parser) -> None:
         "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
     )
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
+    text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
+    parser.add_argument("--engine-code", action="store_true", help=text)
+    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
 
 
@@ -48,16 +51,18 @@ def run(given: Namespace) -> int:
 def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     """What runs, and what it finds."""
     from compiler import runtime
+    from compiler.config.known_classes import modules_of
 
     box = given.options.get("box")
+    modules = modules_of(given.config_dir)
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle)
+        predictor = runtime.open(given.bundle, modules, engine_code=given.engine_code)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser)
+    spotter = open_spotter(given.bundle, given.recogniser, modules, engine_code=given.engine_code)
     return spotter, spotter(given.source)
 
 
@@ -83,7 +88,10 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
 VERB = Verb(
     name="predict",
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
-    usage="<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz]",
+    usage=(
+        "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
+        "[--config-dir DIR] [--engine-code]"
+    ),
     takes="a bundle, or two that read text, and an input",
     examples=(
         "predict <bundle> street.jpg box=80,20,310,460 picture=drawn.jpg",

@@ -1,22 +1,26 @@
-"""What Hydra shows of a config: `--cfg`, `--info`, `--hydra-help` and shell completion."""
+"""What is shown of a config: `--cfg job`, and what Hydra shows: `--cfg hydra`, `--info`, `--hydra-help`, completion."""
 
 from __future__ import annotations
 
 import io
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from hydra import main as hydra_main
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from compiler.config.compose import compose_node
-from compiler.config.overrides import expand
+from compiler.cli.completion import print_completions
+from compiler.config.compose import compose_node, to_config
+from compiler.config.overrides import expand, split_sweep
+from compiler.config.schema import CompileConfig, ModelConfig
 from compiler.config.search import CONFIG_NAME, HYDRA_VERSION, config_folder
 from compiler.config.search_path import searched
-from compiler.errors import ExitCode, UsageError
+from compiler.errors import ExitCode, UsageError, nearest
 from compiler.openmmlab.translated_model import translated_model
 
 PROGRAM = "deploy-compiler"
@@ -24,19 +28,65 @@ PROGRAM = "deploy-compiler"
 
 
 def show(given: Namespace) -> ExitCode:
-    """Let Hydra show what its flags ask for, with our spellings of overrides understood.
+    """Print what the flags ask for, with our spellings of overrides understood.
 
     Raises:
-        UsageError: The config cannot be composed, or has no such part.
+        UsageError: The config cannot be composed, cannot be compiled, or has no such part.
     """
     overrides = list(given.overrides)
     if given.shell_completion:
-        return _hydra(["--shell-completion", *overrides], given.config_dir, None)
+        return _completion(overrides, given.config_dir)
+    if given.cfg == "job":
+        jobs = split_sweep(overrides, given.config_dir) if given.multirun else [overrides]
+        pages = [_job(job, given.config_dir, given.package, given.resolve) for job in jobs]
+        print("---\n".join(pages), end="")
+        return ExitCode.PROVEN
     with translated_model(overrides) as folder:
         if not given.hydra_help:
             compose_node(overrides, given.config_dir, folder)
         words = [*_flags(given), *expand(overrides, given.config_dir)]
         return _hydra(words, given.config_dir, folder)
+
+
+def _job(overrides: Sequence[str], config_dir: Path | None, package: str | None, resolve: bool) -> str:
+    """The config of one run as YAML, under the name that it goes by; or a part of it."""
+    with translated_model(overrides) as folder:
+        node = compose_node(overrides, config_dir, folder)
+    config = to_config(node)
+    values = _ordered(OmegaConf.to_container(node, resolve=resolve))
+    if package is None:
+        return f"# {config.deploy_name}\n{OmegaConf.to_yaml(OmegaConf.create(values))}"
+    return f"# @package {package}\n{_part(OmegaConf.create(values), package)}"
+
+
+def _part(node: DictConfig, package: str) -> str:
+    """What is below a key, as YAML."""
+    part = OmegaConf.select(node, package, throw_on_resolution_failure=False)
+    if part is None:
+        raise UsageError(
+            f"the config has no part '{package}'", where=f"--package {package}", fix=nearest(package, map(str, node))
+        )
+    return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
+
+
+def _ordered(values: Any) -> dict[str, Any]:
+    """The keys as the schema has them, so that the model's name comes first and not what it was composed from first."""
+    model = _in_order_of(ModelConfig, values["model"])
+    return _in_order_of(CompileConfig, {**values, "model": model})
+
+
+def _in_order_of(schema: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    known = [field.name for field in fields(schema) if field.name in values]
+    return {key: values[key] for key in dict.fromkeys([*known, *values])}
+
+
+def _completion(words: Sequence[str], config_dir: Path | None) -> ExitCode:
+    """The answer to a shell that asks; or what makes it ask, which Hydra writes."""
+    shells = [word.partition("=")[2] for word in words if word.startswith("query=")]
+    if len(words) != 1 or not shells:
+        return _hydra(["--shell-completion", *words], config_dir, None)
+    print_completions(shells[0])
+    return ExitCode.PROVEN
 
 
 def _flags(given: Namespace) -> list[str]:

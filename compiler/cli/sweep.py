@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from compiler import pipeline
@@ -100,7 +101,7 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
             rows.append(_run_job(tuple(job), config_dir, screen))
             gc.collect()  # the command line runs without the cyclic collector
     finally:
-        screen.print(_table(rows))
+        print_table(screen, rows)
         _save(rows, output)
         screen.print(f"  table     {output / TABLE_FILE}.md, {output / TABLE_FILE}.json", soft_wrap=True)
     codes = {row.exit_code for row in rows}
@@ -145,11 +146,21 @@ def _row(overrides: tuple[str, ...], outcome: Outcome, seconds: float) -> Row:
     )
 
 
+def print_table(screen: Console, rows: Sequence[Row]) -> None:
+    """Print the table, and below it why a job is not proven: in a column a long reason would cut the names short."""
+    screen.print(_table(rows))
+    for row in rows:
+        if row.problem:
+            screen.print(f"  [red]{row.result}[/] {escape(row.cells[1])}: {escape(row.problem)}", soft_wrap=True)
+
+
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(*HEADINGS, box=None, pad_edge=False, title=f"{len(rows)} jobs", title_justify="left")
+    table = Table(box=None, pad_edge=False, title=f"{len(rows)} jobs", title_justify="left")
+    for heading in HEADINGS[:-1]:
+        table.add_column(heading, overflow="fold")
     colours = {"proven": "green", "not proven": "yellow"}
     for row in rows:
-        cells = list(row.cells)
+        cells = list(row.cells[:-1])
         cells[2] = f"[{colours.get(row.result, 'red')}]{row.result}[/]"
         table.add_row(*cells)
     return table

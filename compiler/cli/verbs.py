@@ -31,11 +31,13 @@ def verb_named(name: str) -> Verb:
 
 
 def understood(words: Sequence[str]) -> tuple[Verb, Namespace]:
-    """The verb that a command line means, and its arguments. No verb means compile.
+    """The verb that a command line means, and its arguments. No verb means compile, and nothing at all help.
 
     Raises:
         UsageError: There is no such verb, or it takes no such arguments.
     """
+    if not words:
+        return HELP, HELP.parser().parsed([])
     name, rest = (None, words) if not words or _is_argument(words[0]) else (words[0], words[1:])
     verb = COMPILE if name is None else verb_named(name)
     if "--help" in rest or "-h" in rest:

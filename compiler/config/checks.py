@@ -81,6 +81,13 @@ def _check_input(config: CompileConfig) -> None:
             why="it says what the input has to be",
             fix="leave it out, or give input=<file> too",
         )
+    box = config.box
+    if isinstance(box, list) and all(isinstance(number, int | float) for number in box) and len(box) != 4:
+        raise UsageError(
+            f"{len(box)} numbers are no box",
+            where=f"box={','.join(map(str, box))}",
+            fix="give box=x1,y1,x2,y2 in pixels, or a JSON file with several boxes",
+        )
 
 
 def _check_sides(config: CompileConfig) -> None:

@@ -40,11 +40,15 @@ def compose(
 def compose_node(
     overrides: Sequence[str] = (), config_dir: Path | None = None, model_folder: Path | None = None
 ) -> DictConfig:
-    """Compose the config as Hydra gives it, before the schema is applied."""
+    """Compose the config as Hydra gives it, with the backend's own tail where none is chosen, before the schema.
+
+    Raises:
+        UsageError: An unknown choice or key, or a value that refers to nothing.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
     from hydra.types import RunMode
-    from omegaconf import open_dict
+    from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
@@ -58,6 +62,8 @@ def compose_node(
         raise explain(error, loader) from error
     with open_dict(node):
         del node["hydra"]
+        if node.get("tail") is None and OmegaConf.is_dict(node.get("backend")):
+            node["tail"] = _facts(_container(node.backend)).TAIL
     return node
 
 
@@ -67,23 +73,23 @@ def to_config(node: DictConfig) -> CompileConfig:
     Raises:
         UsageError: An unknown key, a wrong type, a missing value or an impossible combination.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        backend = node.get("backend")
-        if node.get("tail") is None and OmegaConf.is_dict(backend):
-            facts = _facts(OmegaConf.to_container(backend, resolve=True, throw_on_missing=True))
-            OmegaConf.update(node, "tail", facts.TAIL, force_add=True)
-        values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise explain_omegaconf(error) from error
-    config = instantiate(with_present_keys(values), CompileConfig)
+    config = instantiate(with_present_keys(_container(node)), CompileConfig)
     _facts(config.backend)
     config = present_config(config)
     config.check()
     # However a shape is spelt, the config is the same.
     return replace(config, shape=str(config.resolved_shape))
+
+
+def _container(node: DictConfig) -> Any:
+    """The values of a node, every reference resolved."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise explain_omegaconf(error) from error
 
 
 def _facts(backend: Any) -> type[BackendFacts]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import isabstract
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -83,18 +83,6 @@ def find_class(target: str, base: type[T], where: str, kind: str = "") -> type[T
     if name not in classes:
         raise UsageError(f"{target} is not a {kind or base.__name__}", where=where, fix=nearest(name, classes))
     return classes[name]
-
-
-def modules_named(node: Any) -> Iterator[str]:
-    """Yield the names of the modules of all classes that a config node names, at any depth."""
-    if isinstance(node, Mapping):
-        if isinstance(node.get("_target_"), str):
-            yield present_target(node["_target_"]).rpartition(".")[0]
-        for child in node.values():
-            yield from modules_named(child)
-    elif isinstance(node, list | tuple):
-        for child in node:
-            yield from modules_named(child)
 
 
 def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
 _FREE_GROUPS = ("model.inputs.", "model.kwargs.", "model.packages.")
 """Whose keys are the user's own."""
-_BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+){3})")
+_BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+)*)")
+"""Numbers of a box, whether or not they are four: a comma between them makes no sweep."""
 
 
 def expand(overrides: Sequence[str], config_dir: Path | None = None) -> list[str]:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.errors import UsageError
+
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
@@ -20,6 +22,20 @@ def config_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
+
+
+def require_config_dir(folder: Path) -> None:
+    """Check that a config folder of the user's is there.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"the config folder {folder} does not exist",
+            where="--config-dir",
+            fix="name a folder that holds model/ or backend/ files",
+        )
 
 
 def config_loader(config_dir: Path | None = None, model_folder: Path | None = None) -> ConfigLoader:

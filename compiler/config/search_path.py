@@ -11,7 +11,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from compiler.errors import UsageError
+from compiler.config.search import require_config_dir
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
 _FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", default=(None, None))
@@ -40,12 +40,8 @@ def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[Non
     Raises:
         UsageError: The user's folder does not exist.
     """
-    if config_dir is not None and not config_dir.is_dir():
-        raise UsageError(
-            f"the config folder {config_dir} does not exist",
-            where="--config-dir",
-            fix="name a folder that holds model/ or backend/ files",
-        )
+    if config_dir is not None:
+        require_config_dir(config_dir)
     Plugins.instance().register(Folders)
     token = _FOLDERS.set((config_dir, model_folder))
     try:

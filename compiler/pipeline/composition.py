@@ -13,7 +13,7 @@ from compiler.artifact.input_files import changed
 from compiler.artifact.source_code import code_digest
 from compiler.backends import Backend, Profile
 from compiler.config import CompileConfig
-from compiler.config.instantiate import modules_named
+from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis

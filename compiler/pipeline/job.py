@@ -13,7 +13,7 @@ from compiler.artifact.source_code import code_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
-from compiler.config.instantiate import modules_named
+from compiler.config.known_classes import modules_named
 from compiler.config.schema import CalibrationConfig
 from compiler.datasets import Item
 from compiler.datasets.calibration import find_items

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from compiler.events import Event, Listener, RunStarted, StageFinished, StageProgressed, StageStarted, Waiting, Warned
+from compiler.events import (
+    Event,
+    Judged,
+    Listener,
+    RunStarted,
+    StageFinished,
+    StageProgressed,
+    StageStarted,
+    Waiting,
+    Warned,
+)
 
 LOGGER = logging.getLogger("compiler")
 LIBRARY_LOGGERS = ("torch", "py.warnings")
@@ -36,7 +48,7 @@ def log_file(bundle: Path) -> Path:
 
 @contextmanager
 def logged(path: Path, listen: Listener) -> Iterator[Listener]:
-    """Write every event and the libraries' own warnings to a file; a failure leaves its traceback there."""
+    """Write the command, the events and the libraries' own warnings to a file; a failure leaves its traceback there."""
     handler = _RunHandler(path)
     loggers = (LOGGER, *map(logging.getLogger, LIBRARY_LOGGERS))
     for logger in loggers:
@@ -49,6 +61,7 @@ def logged(path: Path, listen: Listener) -> Iterator[Listener]:
         LOGGER.log(logging.DEBUG if isinstance(event, StageProgressed) else logging.INFO, _in_words(event))
         listen(event)
 
+    LOGGER.info("%s", shlex.join(sys.orig_argv))
     try:
         yield listen_and_log
     except BaseException as error:
@@ -75,5 +88,5 @@ def _in_words(event: Event) -> str:
             return f"{stage} {'was cached' if cached else 'took'} {seconds:.3f} s: {detail}"
         case Waiting(path):
             return f"waiting for another process that is writing {path}"
-        case Warned(message):
-            return message
+        case Warned(text) | Judged(text):
+            return text

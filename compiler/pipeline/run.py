@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from compiler.backends import PROGRAM_FILE, Backend, Obstacle, Probe, backend_of
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
 from compiler.errors import CompileError, UsageError
-from compiler.events import Listener, RunStarted, StageStarted, Warned
+from compiler.events import Judged, Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache, file_digests
 from compiler.pipeline.composition import (
     Steps,
@@ -90,12 +91,13 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
     return job.backend.plan(steps.program.program)
 
 
-def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome:
+def build_bundle(bundle: Path, listen: Listener = lambda event: None, modules: Collection[str] = ()) -> Outcome:
     """Build the engine of a bundle, prove it where it can be run, and put both into the bundle.
 
     Args:
         bundle: What a compile left behind, wherever it lies now.
         listen: Told what happens while it happens.
+        modules: Of the user's own backend or task: see `compiler.runtime.open`.
 
     Raises:
         UsageError: The bundle's backend builds where it compiles.
@@ -103,8 +105,8 @@ def build_bundle(bundle: Path, listen: Listener = lambda event: None) -> Outcome
     """
     bundle = bundle.absolute()  # what is built lies beside it for a while, and "." has nothing beside it
     recover_folder(bundle)
-    config, report = read_config(bundle), Report.load(bundle)
-    backend = backend_of(Engine.load(bundle))
+    config, report = read_config(bundle, modules), Report.load(bundle)
+    backend = backend_of(Engine.load(bundle), modules)
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
     listen(RunStarted(report.model, report.name))
@@ -155,6 +157,7 @@ def _package(job: Job, key: str, steps: Steps, engine: Artifact, proof: Artifact
     """Write the bundle beside its place, and put it there in one step."""
     report = _report(job, steps, engine, proof, line)
     line.listen(StageStarted(Package.NAME))
+    line.listen(Judged(report.outcome(job.bundle).verdict))  # before the log is put into the bundle
     partial = _beside(job.bundle)
     partial.mkdir()
     Package(job.config, job.task, engine, proof, report, log_file(job.bundle)).run(partial)

@@ -59,10 +59,9 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         console.print("nothing to do: this bundle is up to date, every stage of it is unchanged")
     for label, path in outcome.places.items():
         console.print(f"  {label:9} {escape(str(path))}", soft_wrap=True)
-    if outcome.exit_code == ExitCode.PROVEN:
-        console.print("[bold green]proven[/]: every stage is within its tolerance")
-    else:
-        console.print(f"[bold red]built but not proven[/]: {escape(outcome.problem)}", soft_wrap=True)
+    colour = "green" if outcome.exit_code == ExitCode.PROVEN else "red"
+    said = outcome.verdict.removeprefix(outcome.headline)
+    console.print(f"[bold {colour}]{outcome.headline}[/]{escape(said)}", soft_wrap=True)
 
 
 def print_error(console: Console, error: CompileError) -> None:

@@ -41,6 +41,16 @@ class Outcome:
         return ExitCode.NOT_PROVEN if self.problem else ExitCode.PROVEN
 
     @property
+    def verdict(self) -> str:
+        """What it came to, in a sentence."""
+        return f"{self.headline}: {self.problem or 'every stage is within its tolerance'}"
+
+    @property
+    def headline(self) -> str:
+        """What it came to, in a word or three."""
+        return "built but not proven" if self.problem else "proven"
+
+    @property
     def places(self) -> dict[str, Path]:
         """Where to look, by what is there."""
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -16,6 +16,7 @@ from compiler.artifact import Engine, Tensors, recover_folder
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
+from compiler.config.known_classes import BACKENDS, TASKS, check_classes
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
@@ -79,27 +80,45 @@ def batch_runner(
     return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 
-def open(path: str | PathLike[str]) -> Predictor:
-    """Open a bundle.
+def open(path: str | PathLike[str], modules: Collection[str] = (), *, engine_code: bool = False) -> Predictor:
+    """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
     Args:
         path: The folder that a compile left behind, wherever it lies now.
+        modules: Of the user's own backend or task, such as `mine.classification`: the bundle may name their classes.
+        engine_code: Whether an engine may be opened that brings code for this machine's processor.
 
     Raises:
-        CompileError: The folder is not a bundle, or its backend cannot be used on this machine.
+        CompileError: The folder is not a bundle, it names a class that is not known, its engine brings code, or its
+            backend cannot be used on this machine.
     """
     folder = Path(path)
     recover_folder(folder)
-    config, engine = read_config(folder), Engine.load(folder)
-    backend, task = backend_of(engine), build_task(config.model.processing)
+    config, engine = read_config(folder, modules), Engine.load(folder)
+    backend, task = backend_of(engine, modules), build_task(config.model.processing)
+    if backend.engine_holds_code and not engine_code:
+        raise _engine_with_code(backend.name, engine)
     return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
 
 
-def read_config(folder: Path) -> CompileConfig:
-    """Read what a bundle was compiled from.
+def _engine_with_code(backend: str, engine: Engine) -> CompileError:
+    return CompileError(
+        "the engine brings code of its own for this machine's processor, and is not opened",
+        where=str(engine.path),
+        why=f"whoever made it decides what that code does ({backend})",
+        fix="if you trust whoever compiled it: predict --engine-code, or runtime.open(..., engine_code=True)",
+    )
+
+
+def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
+    """Read what a bundle was compiled from; nothing that stands in for something else is looked up.
+
+    Args:
+        folder: The bundle.
+        modules: See `open`.
 
     Raises:
-        CompileError: The folder is not a bundle.
+        CompileError: The folder is not a bundle, or it names a class that is not known.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -124,4 +143,7 @@ def read_config(folder: Path) -> CompileConfig:
             why=error.what if isinstance(error, UsageError) else " ".join(str(error).split()),
             fix="compile the bundle again",
         ) from error
+    # Only its backend and its task are ever built: the classes of its network are not needed any more.
+    check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
+    check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
     return present_config(config)

@@ -20,7 +20,7 @@ from compiler.tasks.text_detection.polygons import rectangle
 from compiler.tasks.text_recognition import Text, TextRecognition, drawable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from compiler.runtime import Predictor
     from compiler.tasks.images import Image
@@ -144,13 +144,26 @@ class TextSpotter:
         return [texts[index] for index in range(len(crops))]
 
 
-def open_spotter(detector: str | PathLike[str], recognizer: str | PathLike[str]) -> TextSpotter:
+def open_spotter(
+    detector: str | PathLike[str],
+    recognizer: str | PathLike[str],
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 
+    Args:
+        detector: The bundle of one.
+        recognizer: The bundle of the other.
+        modules: See `compiler.runtime.open`, for both.
+        engine_code: Likewise.
+
     Raises:
-        CompileError: A folder is not a bundle, its backend cannot be used on this machine, or it does something else.
+        CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
-    return TextSpotter(runtime.open(detector), runtime.open(recognizer))
+    bundles = (runtime.open(path, modules, engine_code=engine_code) for path in (detector, recognizer))
+    return TextSpotter(*bundles)
 
 
 def cut_out(image: Image, polygon: Floats) -> Image:

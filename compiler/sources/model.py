@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.artifact.source_code import are_brought, code_digest
 from compiler.checkpoint import match, without_training
 from compiler.config import CompileConfig
-from compiler.config.instantiate import modules_named
+from compiler.config.known_classes import modules_named
 from compiler.networks import build
 from compiler.networks.catalogue import models_that_fit
 from compiler.networks.initialization import fill_with_random_weights, sample_inputs, seeded
@@ -54,7 +54,7 @@ class ModelNetwork(Source):
         self, config: CompileConfig, task: AnyTask, sample: AnySample
     ) -> tuple[CompileConfig, ModelNetwork]:
         """Make the network where it is made of somebody's own classes, whose files are not all that counts."""
-        modules = tuple(dict.fromkeys(modules_named(self.node)))
+        modules = modules_named(self.node)
         user_code = None
         if are_brought(modules):
             has_weights = config.checkpoint is None

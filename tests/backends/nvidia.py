@@ -55,6 +55,7 @@ def write_alias(folder: Path, monkeypatch, text: str = ALIAS) -> None:
     """Let TensorRT-RTX be importable as `tensorrt` by the processes that are started from now on."""
     (folder / "tensorrt.py").write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(folder)
 
 
 def batches(program: OnnxProgram, *sizes: int) -> Profile:

@@ -1,9 +1,9 @@
 """Engines are built in a process of its own, which may crash, be ended, or say something that nobody expects."""
 
+import json
 import os
 import signal
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +13,7 @@ from compiler.errors import CompileError
 
 CRASHING = """
 import os, sys
-open(__file__.replace("build_engine.py", "build.log"), "w").write("INFO     Input filename\\nWARNING  last words\\n")
+open(sys.argv[-1], "w").write("INFO     Input filename\\nWARNING  last words\\n")
 print(" 12.5%  Building engine", flush=True)
 print("double free", file=sys.stderr, flush=True)
 os.abort()
@@ -26,49 +26,50 @@ time.sleep(600)
 """
 
 
-@pytest.fixture
-def script(tmp_path):
-    def write(text: str) -> Path:
-        path = tmp_path / "build_engine.py"
-        path.write_text(text)
-        return path
-
-    return write
-
-
 def ignore(share: float, phase: str) -> None:
     pass
 
 
-def test_a_crash_is_one_error_that_names_the_signal_and_repeats_the_end_of_the_log(script):
+@pytest.fixture
+def run(tmp_path):
+    """Run the text of a script, which is told where its log goes."""
+
+    def run(text: str, progress=ignore, gpu: Gpu | None = None) -> None:
+        log = tmp_path / "build.log"
+        run_script(text, [str(log)], log, gpu, progress)
+
+    return run
+
+
+def test_a_crash_is_one_error_that_names_the_signal_and_repeats_the_end_of_the_log(run):
     with pytest.raises(CompileError, match="ended with SIGABRT") as caught:
-        run_script(script(CRASHING), (), None, ignore)
+        run(CRASHING)
     assert "last words" in caught.value.why
     assert "double free" in caught.value.why
 
 
-def test_what_the_script_says_itself_is_the_error(script):
+def test_what_the_script_says_itself_is_the_error(run):
     text = "import sys\nprint('noise', file=sys.stderr)\nsys.exit('failed:\\ncannot build it\\nConv: no\\nRelu: no')"
     with pytest.raises(CompileError, match="cannot build it") as caught:
-        run_script(script(text), (), None, ignore)
+        run(text)
     assert caught.value.why == "Conv: no\nRelu: no"
 
 
-def test_an_error_that_nobody_foresaw_is_told_with_its_last_lines(script):
+def test_an_error_that_nobody_foresaw_is_told_with_its_last_lines(run):
     with pytest.raises(CompileError, match="ended with exit status 1") as caught:
-        run_script(script("raise AttributeError('no such name')"), (), None, ignore)
+        run("raise AttributeError('no such name')")
     assert caught.value.why.endswith("AttributeError: no such name")
 
 
-def test_progress_is_what_looks_like_it(script):
+def test_progress_is_what_looks_like_it(run):
     told = []
     text = "print('noise')\nprint('  0.0%  Parsing')\nprint('100.0%  50% of it')\nprint('wrote it')"
-    run_script(script(text), (), None, lambda share, phase: told.append((share, phase)))
+    run(text, lambda share, phase: told.append((share, phase)))
     assert told == [(0.0, "Parsing"), (1.0, "50% of it")]
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, RuntimeError])
-def test_what_progress_raises_ends_the_process(script, raised, tmp_path):
+def test_what_progress_raises_ends_the_process(run, raised, tmp_path):
     alive = tmp_path / "alive"
     os.mkfifo(alive)
     text = f"import os\npipe = os.open({str(alive)!r}, os.O_WRONLY)\n{ENDLESS}"
@@ -78,7 +79,7 @@ def test_what_progress_raises_ends_the_process(script, raised, tmp_path):
         raise raised
 
     with pytest.raises(raised):
-        run_script(script(text), (), None, interrupt)
+        run(text, interrupt)
     assert os.read(reader, 1) == b""  # the end of the file: nobody holds the other end
 
 
@@ -91,21 +92,39 @@ def interruptible():
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_a_signal_ends_the_process_also_while_it_says_nothing(script):
+def test_a_signal_ends_the_process_also_while_it_says_nothing(run):
     def interrupt_soon(share: float, phase: str) -> None:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     with pytest.raises(KeyboardInterrupt):
-        run_script(script(ENDLESS), (), None, interrupt_soon)
+        run(ENDLESS, interrupt_soon)
 
 
 @pytest.mark.parametrize(
     ("visible", "index", "shown"), [(None, 1, "1"), ("2,5", 1, "5"), ("GPU-aa,GPU-bb", 0, "GPU-aa")]
 )
-def test_it_sees_its_gpu_alone_whichever_of_them_are_visible_here(script, monkeypatch, tmp_path, visible, index, shown):
+def test_it_sees_its_gpu_alone_whichever_of_them_are_visible_here(run, monkeypatch, tmp_path, visible, index, shown):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    text = "import os, pathlib, sys\npathlib.Path(sys.argv[1]).write_text(os.environ['CUDA_VISIBLE_DEVICES'])"
-    run_script(script(text), (str(tmp_path / "seen"),), Gpu(index, "NVIDIA A2", "SM86"), ignore)
-    assert (tmp_path / "seen").read_text() == shown
+    text = "import os, pathlib, sys\npathlib.Path(sys.argv[-1]).write_text(os.environ['CUDA_VISIBLE_DEVICES'])"
+    run(text, gpu=Gpu(index, "NVIDIA A2", "SM86"))
+    assert (tmp_path / "build.log").read_text() == shown
+
+
+def test_it_runs_alone_and_nothing_of_the_folder_that_it_works_on_or_of_the_current_one_is_a_module(
+    run, tmp_path, monkeypatch
+):
+    for name in ("json.py", "argparse.py", "sitecustomize.py"):
+        (tmp_path / name).write_text("raise SystemExit('executed')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)  # an empty entry is the current folder
+    text = """
+import argparse, json, os, pathlib, sys
+pathlib.Path(sys.argv[-1]).write_text(json.dumps([sys.flags.isolated, os.listdir(), sys.path, sys.argv]))
+"""
+    run(text)
+    isolated, files, places, arguments = json.loads((tmp_path / "build.log").read_text())
+    assert isolated
+    assert files == ["build_engine.py"]
+    assert str(tmp_path) not in [*places, *arguments]

@@ -136,3 +136,62 @@ def test_where_the_library_is_not_installed_it_says_so(bundle, tmp_path):
     done = run(folder)
     assert done.returncode == 1
     assert "No module named 'tensorrt'" in done.stderr
+
+
+SHADOWS = ("__future__", "argparse", "json", "os", "pathlib", "sitecustomize", "tensorrt", "typing", "uuid")
+
+
+def plant(folder: Path) -> None:
+    """Write modules that leave a mark where they are executed, called like those that the script imports."""
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text("open(__file__ + '.EXECUTED', 'w').close()\n")
+
+
+@pytest.mark.parametrize("isolation", [(), ("-S",), ("-I",)])
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_lies_beside_it_is_no_module(bundle, tmp_path, isolation, inside):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    plant(folder)
+    script = "build_engine.py" if inside else str(folder / "build_engine.py")
+    done = subprocess.run(
+        [sys.executable, *isolation, script, "--help"],
+        cwd=folder if inside else tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--timing-cache" in done.stdout
+    assert not list(folder.rglob("*.EXECUTED"))
+
+
+def test_the_library_is_not_taken_from_beside_it_either(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    plant(folder)
+    (tmp_path / "tensorrt.py").unlink()
+    done = run(folder)
+    assert "No module named 'tensorrt'" in done.stderr
+    assert not list(folder.rglob("*.EXECUTED"))
+
+
+def test_the_compiler_builds_with_its_own_script_whatever_lies_in_the_folder(tmp_path):
+    program = convolution(tmp_path)
+    asked = request(program, tmp_path / "engine")
+    plant(asked.folder)
+    (asked.folder / "build_engine.py").write_text("open(__file__ + '.EXECUTED', 'w').close()\n")
+    assert build_backend(RTX).build(asked).size
+    assert not list(tmp_path.rglob("*.EXECUTED"))
+
+
+def test_what_it_writes_takes_the_place_of_a_link_and_leaves_what_that_leads_to(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    (tmp_path / "kept").write_text("kept")
+    written = ("build.log", "end2end.engine", "engine_details.json")
+    for name in written:
+        (folder / name).symlink_to(tmp_path / "kept")
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "kept").read_text() == "kept"
+    assert not any((folder / name).is_symlink() for name in written)
+    assert not list(folder.glob(".*"))

@@ -107,6 +107,11 @@ def built(config, program, folder) -> Engine:
     return build_backend(config.backend).build(request)
 
 
+def opened(engine):
+    """Open an engine of a backend whose module the user names."""
+    return backend_of(engine, ["torchscript_backend", "torch_export_backend"]).open(engine)
+
+
 def test_the_class_says_what_is_made_for_it(config):
     kind = {"torchscript": TorchScriptProgram, "torch_export": TorchExportProgram}[config.backend["name"]]
     assert config.backend_facts.PROGRAM is kind
@@ -119,7 +124,7 @@ def test_an_engine_equals_the_network_at_every_batch_and_size(config, tmp_path):
     assert isinstance(program, config.backend_facts.PROGRAM)
     built(config, Program.load(tmp_path), tmp_path / "engine")
     engine = Engine.load(tmp_path / "engine")
-    session = backend_of(engine).open(engine)
+    session = opened(engine)
     for batch, height, width in ((1, 16, 24), (2, 8, 64), (7, 20, 12)):
         image = {"input": np.random.default_rng(batch).normal(size=(batch, 3, height, width)).astype(np.float32)}
         expected, found = run_network(network, image, OUTPUTS), session.run(image)
@@ -131,7 +136,7 @@ def test_a_static_engine_has_the_batch_of_its_example(config, tmp_path):
     network, program = exported(config, tmp_path, axes={"input": ()})
     assert program.inputs[0].shape == (2, 3, 16, 24)
     engine = built(config, program, tmp_path / "engine")
-    found = backend_of(engine).open(engine).run(EXAMPLE)
+    found = opened(engine).run(EXAMPLE)
     expected = run_network(network, EXAMPLE, OUTPUTS)
     np.testing.assert_allclose(found["means"], expected["means"], atol=1e-6)
 
@@ -152,7 +157,7 @@ def test_a_foreign_archive_is_refused_with_one_message(config, tmp_path, damage,
     content = {"text": b"no archive", "half": file.read_bytes()[:999], "other": (other / "weights.pth").read_bytes()}
     file.write_bytes(content[damage])
     with pytest.raises(CompileError, match="is not the archive that it should be") as caught:
-        backend_of(engine).open(engine)
+        opened(engine)
     assert caught.value.where == str(file)
     assert "\n" not in caught.value.why
     assert capfd.readouterr() == ("", "")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from compiler.errors import UsageError
 from tests.cli.running import run_verb
@@ -19,7 +20,28 @@ def test_cfg_prints_the_composed_config_whatever_the_spelling(command_line):
     named = command_line("--cfg", "job", f"+deploy={NAME.replace('simcc', 'rtmpose-s')}")
     assert spelt.returncode == named.returncode == 0
     assert "name: rtmpose-s" in spelt.stdout
-    assert named.stdout.replace("dynamic_256x192", "dynamic") == spelt.stdout
+    assert named.stdout.replace("shape: dynamic_256x192", "shape: dynamic") == spelt.stdout
+
+
+def test_the_config_begins_with_what_was_chosen(shown):
+    page = shown("--cfg", "job", "model=rtmpose-s")
+    assert page.startswith("# pose-detection_rtmpose-s_onnxruntime_dynamic_256x192\nmodel:\n  name: rtmpose-s\n")
+    assert yaml.safe_load(page)["model"]["processing"]["codec"]["input_size"] == "${..input_size}"
+
+
+def test_the_config_says_which_tail_the_backend_has_of_its_own(shown):
+    assert yaml.safe_load(shown("--cfg", "job"))["tail"] == "native"
+    assert yaml.safe_load(shown("--cfg", "job", "tail=host"))["tail"] == "host"
+
+
+def test_the_configs_of_a_sweep_are_documents_of_one_page(shown):
+    pages = list(yaml.safe_load_all(shown("-m", "model=rtmpose,rtmpose-s", "precision=fp32,fp16", "--cfg", "job")))
+    assert [(page["model"]["name"], page["precision"]) for page in pages] == [
+        ("rtmpose", "fp32"),
+        ("rtmpose", "fp16"),
+        ("rtmpose-s", "fp32"),
+        ("rtmpose-s", "fp16"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +110,9 @@ def test_hydras_settings_and_how_the_config_is_composed_are_shown(command_line, 
         (["--cfg", "jop"], "--cfg takes no 'jop'", "did you mean job?"),
         (["--info", "serchpath"], "--info takes no 'serchpath'", "did you mean searchpath?"),
         (["--cfg", "job", "--packge", "model"], "compile takes no such flag", "did you mean --package"),
-        (["--cfg", "job", "--package", "nowhere"], "Hydra cannot show this", "package 'nowhere' not found"),
-        (["--cfg", "job", "-m"], "these flags ask for different things", "--cfg --multirun"),
+        (["--cfg", "job", "--package", "modle"], "the config has no part 'modle'", "did you mean model?"),
+        (["--cfg", "hydra", "-m"], "these flags ask for different things", "--cfg --multirun"),
+        (["--cfg", "job", "precision=bf16"], "onnxruntime cannot be built in bf16", "use precision=fp32"),
         (["--resolve"], "say how a config is printed", "add --cfg job"),
         (["--cfg", "job", "model=rtmpos"], "there is no model 'rtmpos'", "did you mean rtmpose"),
         (["-sc", "instal=bash"], "Hydra cannot show this", "Expecting one subcommand"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from rich.console import Console
 
 from compiler import pipeline
-from compiler.cli.sweep import sweep
+from compiler.cli.sweep import Row, print_table, sweep
 from compiler.errors import Interrupted
 
 JOBS = "model=rtmpose-t,rtmpose-s", "shape=static_256x192,dynamic_256x192"
@@ -50,6 +51,15 @@ def test_a_job_that_is_not_proven_shows_in_the_exit_status(command_line, shared_
     rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
     assert [row["result"] for row in rows] == ["proven", "not proven"]
     assert "beyond its tolerance" in rows[1]["problem"]
+
+
+def test_a_long_reason_cuts_no_name_short(capsys):
+    name = "object-detection_rtmdet-tiny_onnxruntime-int8_static_320x320"
+    row = Row((), "rtmdet-tiny", name, "not proven", 3, 12.3, 1 << 20, 0.01, "2 px", "its boxes are beyond, " * 20)
+    print_table(Console(width=160), [row])
+    table = capsys.readouterr().out
+    assert all(f" {cell} " in table for cell in (name, "12.3 s", "1.0 MiB"))
+    assert f"  not proven {name}: its boxes are beyond" in table
 
 
 def test_an_output_that_cannot_be_written_is_told_once_for_each_job_and_for_the_table(command_line):

@@ -12,7 +12,6 @@ from tests.cli.running import run_verb
 @pytest.mark.parametrize(
     ("words", "verb", "overrides"),
     [
-        ([], "compile", []),
         (["+model=rtmpose"], "compile", ["+model=rtmpose"]),
         (["~image"], "compile", ["~image"]),
         (["-m", "model=rtmpose"], "compile", ["model=rtmpose"]),
@@ -24,6 +23,12 @@ from tests.cli.running import run_verb
 def test_without_a_verb_a_command_line_means_compile(words, verb, overrides):
     meant, given = understood(words)
     assert (meant.name, given.overrides) == (verb, overrides)
+
+
+def test_nothing_at_all_shows_the_help_and_compiles_nothing(command_line):
+    run = command_line()
+    assert (run.returncode, run.stdout) == (0, command_line("--help").stdout)
+    assert not list(command_line.folder.iterdir())
 
 
 NEAREST = {
@@ -46,6 +51,21 @@ def test_an_unknown_flag_is_refused_with_the_nearest_and_the_usage(verb):
     assert caught.value.where == flag
     assert caught.value.fix.startswith(said)
     assert f"python -m compiler {verb} " in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["compile", "--model", "rtmpose"], "write model=<value>, without dashes"),
+        (["plan", "--keep-fp32=Gemm"], "write keep_fp32=<value>, without dashes"),
+        (["compile", "--image", "a.jpg"], "write image=<value>, without dashes"),
+        (["predict", "bundle", "a.jpg", "--box", "1,2,3,4"], "write box=<value>, without dashes"),
+    ],
+)
+def test_a_key_that_is_spelt_as_a_flag_is_told_how_it_is_written(words, fix):
+    with pytest.raises(UsageError, match="takes no such flag") as caught:
+        run_verb(*words)
+    assert caught.value.fix == fix
 
 
 @pytest.mark.parametrize(

@@ -143,3 +143,13 @@ def test_a_crop_of_another_size_than_the_codecs_is_refused():
 @pytest.mark.parametrize("file", sorted((config_folder() / "keypoints").glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_set_of_key_points_of_ours_is_one(file):
     assert instantiate(yaml.safe_load(file.read_text()), Keypoints).names
+
+
+@pytest.mark.parametrize("target", ["payload.X", "os.system", "${oc.env:HOME}", None])
+def test_a_config_names_no_class_of_its_own_in_what_is_handed_on_as_it_is(target):
+    head = {**CONFIG["model"]["head"]}
+    head["gau_cfg"] = {**head["gau_cfg"], "act_fn": {"_target_": target}}
+    config = {**CONFIG, "model": {**CONFIG["model"], "head": head}}
+    with pytest.raises(CompileError, match="is not one of ours, and is not imported") as caught:
+        translate(config, "theirs.py")
+    assert caught.value.where == "theirs.py: model.network.head.gau_cfg.act_fn._target_"

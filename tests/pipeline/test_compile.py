@@ -223,6 +223,9 @@ def test_explain_names_what_fired_and_what_was_skipped_and_why(command_line, bun
 def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, command_line):
     log = (bundle / "compile.log").read_text()
     assert all(f"{stage} " in log for stage in ("load", "export", "rewrite", "build", "verify"))
+    command, *_, verdict = log.splitlines()
+    assert "-m compiler" in command
+    assert verdict.endswith("proven: every stage is within its tolerance")
     command_line("model=rtmpose-t", "rewriters.disable=[nothing]")
     left = next(command_line.folder.glob("outputs/rtmpose-t/*.log")).read_text()
     assert "there is no rewriter 'nothing'" in left

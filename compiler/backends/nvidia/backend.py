@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from compiler.artifact import Engine, Program, installed_version, write_json, write_text
+from compiler.artifact import Engine, Program, installed_version, write_json, write_text, written_whole
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.nvidia.build_engine import Settings
 from compiler.backends.nvidia.child import run_script
 from compiler.backends.nvidia.cuda import Gpu, Gpus, find_gpus
 from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspect, read_details
 from compiler.backends.nvidia.profiles import check_profiles, for_batch
+from compiler.backends.nvidia.script import build_script
 from compiler.backends.nvidia.session import NvidiaSession
 from compiler.errors import CompileError, UsageError
 from compiler.precision.int8 import TENSORRT, QuantizationScheme
@@ -133,7 +134,7 @@ class NvidiaBackend(Backend):
         gpus = find_gpus()
         problem = self._missing() or self.building_problem(gpus)
         if problem:
-            fix = "run build_engine.py, which lies beside the Program, on the machine that will run the engine"
+            fix = "on the machine that will run the engine: python -I build_engine.py, which lies beside the Program"
             raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem, fix=fix)
         gpu = self.building_gpu(gpus)
         engine = self.deferred_build(request)
@@ -147,7 +148,7 @@ class NvidiaBackend(Backend):
             "targets": self.targets(gpus),
             "driver": gpus.driver,
             "gpu": gpu and asdict(gpu),
-            "inspected": None if gpu is None or self.strip_weights else inspect(self._library(), engine, gpu),
+            "inspected": None if gpu is None or self.strip_weights else self._inspected(engine, gpu),
         }
         write_json(request.folder / DETAILS_FILE, details)
         request.progress(1.0, "built")
@@ -155,10 +156,9 @@ class NvidiaBackend(Backend):
 
     def deferred_build(self, request: BuildRequest) -> Engine:
         """Write the Program, `build_engine.py` that makes an engine of it elsewhere, and the sidecar of that engine."""
-        from compiler.backends.nvidia.script import build_script
-
         write_text(request.folder / SCRIPT_FILE, build_script(self.settings(request)))
-        (request.folder / PROGRAM_FILE).write_bytes(without_plugins(request.program))
+        with written_whole(request.folder / PROGRAM_FILE) as partial:
+            partial.write_bytes(without_plugins(request.program))
         files = (ENGINE_FILE, PROGRAM_FILE) if self.strip_weights else (ENGINE_FILE,)
         engine = Engine(request.folder, files, self.node(), request.program.inputs, request.program.outputs)
         engine.save()
@@ -166,7 +166,7 @@ class NvidiaBackend(Backend):
 
     def deferred_build_advice(self, bundle: Path) -> str:
         """With the script, which needs the library alone, or with the compiler, which proves the engine too."""
-        return f"python {bundle / SCRIPT_FILE}, or {super().deferred_build_advice(bundle)}"
+        return f"python -I {bundle / SCRIPT_FILE}, or {super().deferred_build_advice(bundle)}"
 
     def open(self, engine: Engine) -> NvidiaSession:
         """Open the engine on the configured GPU."""
@@ -176,18 +176,29 @@ class NvidiaBackend(Backend):
         if gpus.problem:
             raise CompileError(f"the engine cannot be opened here: {gpus.problem}", where=str(engine.path))
         weights = engine.folder / PROGRAM_FILE if details.get("strip_weights") else None
-        return NvidiaSession(trt, engine, gpus.at(self.device).index, details.get("dla_core"), weights)
+        index, code = gpus.at(self.device).index, self.engine_holds_code
+        return NvidiaSession(trt, engine, index, details.get("dla_core"), weights, host_code=code)
+
+    def _inspected(self, engine: Engine, gpu: Gpu) -> Any:
+        """What the library tells of the layers of an engine that was just built."""
+        return inspect(self._library(), engine, gpu, host_code=self.engine_holds_code)
 
     def _run_script(self, request: BuildRequest, gpu: Gpu | None, cache: Path | None) -> None:
-        """Build with the script that lies in the folder; where that fails its log is kept, for the folder is not."""
-        measured = () if cache is None else ("--timing-cache", str(cache))
+        """Build with our own script; where that fails its log is kept, for the folder is not."""
+        folder = request.folder.absolute()
+        files = {"--program": folder / PROGRAM_FILE, "--output": folder / ENGINE_FILE, "--timing-cache": cache}
+        arguments = [word for option, path in files.items() if path for word in (option, str(path.absolute()))]
+        script = build_script(self.settings(request))
+        log = folder / LOG_FILE
+        log.unlink(missing_ok=True)
         try:
-            run_script(request.folder / SCRIPT_FILE, measured, gpu, request.progress)
+            run_script(script, arguments, log, gpu, request.progress)
         except CompileError as error:
             request.cache.mkdir(parents=True, exist_ok=True)
-            log = shutil.copy(request.folder / LOG_FILE, request.cache)
+            log.touch()
+            kept = shutil.copy(log, request.cache)
             what = f"{self.TITLE}: {error.what}"
-            fix = f"read {log}; python -m compiler plan, with the same overrides, says what stands in the way"
+            fix = f"read {kept}; python -m compiler plan, with the same overrides, says what stands in the way"
             raise CompileError(what, where=str(request.program.path), why=error.why, fix=fix) from error
 
     def _missing(self) -> str:

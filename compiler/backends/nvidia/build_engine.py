@@ -8,14 +8,17 @@ TensorRT builds on the GPU that will run the engine, and for that version of Ten
 It needs Python 3.10 and TensorRT 10 or 11, nothing else. Exit status: 0 built, 1 failed, 2 wrong usage.
 """
 
-from __future__ import annotations
+import sys
+
+if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    # The first place is this script's own folder: what lies beside it may be somebody else's, and is no module.
+    sys.path[:] = [place for place in sys.path if place != sys.path[0]]
 
 import argparse
 import functools
 import importlib
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -176,8 +179,8 @@ def build(
     if progress.interruption is not None:
         raise progress.interruption
     if plan is None:
-        errors = log.of("ERROR", "INTERNAL_ERROR")[-3:]
-        raise BuildError(f"{trt.__name__} {trt.__version__} cannot build {program.name}", "\n".join(errors))
+        errors = "\n".join(log.of("ERROR", "INTERNAL_ERROR")[-3:])
+        raise BuildError(f"{trt.__name__} {trt.__version__} cannot build {program.name}", errors)
     measured = bytes(config.get_timing_cache().serialize()) if timing_cache is not None else b""
     details = {
         "layout": LAYOUT,
@@ -250,7 +253,10 @@ def main() -> int:
     settings = replace(SETTINGS, workspace=options.workspace, dla_core=options.dla_core)
     output, cache = options.output, options.timing_cache
     measured = None if cache is None else cache.read_bytes() if cache.is_file() else b""
-    with output.with_name("build.log").open("w", encoding="utf-8") as file:
+    sys.path.extend(options.packages)
+    words = output.with_name("build.log")
+    words.unlink(missing_ok=True)  # it may be a link
+    with words.open("x", encoding="utf-8") as file:
         log = Log(file)
         try:
             trt = importlib.import_module(settings.library)
@@ -278,6 +284,7 @@ def read_command_line() -> argparse.Namespace:
     add("--device", metavar="N", help="the GPU to build on and for; the first one if not given")
     add("--dla-core", type=int, default=SETTINGS.dla_core, metavar="N", help="Jetson's DLA core to use")
     add("--timing-cache", type=Path, metavar="FILE", help="measurements to use again, and to keep for the next build")
+    add("--packages", action="append", default=[], metavar="FOLDER", help="look for the library here too")
     options = parser.parse_args()
     if not options.program.is_file():
         parser.error(f"there is no file {options.program}")
@@ -287,8 +294,9 @@ def read_command_line() -> argparse.Namespace:
 def write(path: Path, content: Any) -> None:
     """Write a whole file, or leave the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
+    partial = path.with_name(f".{path.name}.{os.urandom(16).hex()}.partial")
+    with partial.open("xb") as file:
+        file.write(content)
     partial.replace(path)
 
 

@@ -7,10 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
+from compiler.artifact import package_folders
 from compiler.backends.nvidia.cuda import Gpu
 from compiler.errors import CompileError
 
@@ -22,12 +24,15 @@ LAST_WORDS = 5
 """Lines of the log that an error repeats."""
 
 
-def run_script(script: Path, arguments: Sequence[str], gpu: Gpu | None, report: Callable[[float, str], None]) -> None:
-    """Run a `build_engine.py` as its reader would, to the end.
+def run_script(
+    script: str, arguments: Sequence[str], log: Path, gpu: Gpu | None, report: Callable[[float, str], None]
+) -> None:
+    """Run a `build_engine.py` to the end, isolated: the folder that it works on may hold what is somebody else's.
 
     Args:
-        script: Leaves `build.log` beside what it writes.
-        arguments: Of its command line.
+        script: Its text, as we have it.
+        arguments: Of its command line; whole paths, since it runs in a folder that holds nothing else.
+        log: What it writes beside the engine, `build.log`.
         gpu: The one that it is to see; None where there is none.
         report: Told what share is done, between 0 and 1, and the name of what is going on. What it raises ends the
             process; so does a signal that raises here.
@@ -36,14 +41,13 @@ def run_script(script: Path, arguments: Sequence[str], gpu: Gpu | None, report: 
         CompileError: It failed, or crashed. What it or the log said last is in `why`.
         BaseException: What `report` raised.
     """
-    command = [sys.executable, str(script), *arguments]
-    log = script.with_name("build.log")
-    log.touch()
     environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": _as_the_driver_counts(gpu)})}
     with (
+        _alone(script) as file,
         TemporaryFile("w+", errors="replace") as said,
         subprocess.Popen(
-            command,
+            [sys.executable, "-I", str(file), *_packages(), *arguments],
+            cwd=file.parent,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -66,6 +70,20 @@ def run_script(script: Path, arguments: Sequence[str], gpu: Gpu | None, report: 
             raise _failure(status, said.read(), log)
 
 
+@contextmanager
+def _alone(script: str) -> Iterator[Path]:
+    """A script in a folder of its own."""
+    with TemporaryDirectory(prefix="deploy-compiler-") as folder:
+        file = Path(folder) / "build_engine.py"
+        file.write_text(script, encoding="utf-8")
+        yield file
+
+
+def _packages() -> list[str]:
+    """Options that let an isolated process find the library where this one does."""
+    return [word for folder in package_folders() for word in ("--packages", folder)]
+
+
 def _as_the_driver_counts(gpu: Gpu) -> str:
     """What shows a process this GPU alone, also where this process itself sees only some of the GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -77,7 +95,7 @@ def _failure(status: int, said: str, log: Path) -> CompileError:
     if refused:
         what, _, why = words.strip().partition("\n")
         return CompileError(what, why=why)
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     words = "\n".join(line for line in [*lines[-LAST_WORDS:], *said.splitlines()[-LAST_WORDS:]] if line.strip())
     return CompileError(f"the builder's process ended with {ended}", why=words)

@@ -50,11 +50,11 @@ def check_version(engine: Engine, details: dict[str, Any], library: str, install
     )
 
 
-def inspect(trt: Any, engine: Engine, gpu: Gpu) -> Any:
-    """What the library tells of an engine's own layers; None where this GPU cannot open it."""
+def inspect(trt: Any, engine: Engine, gpu: Gpu, *, host_code: bool) -> Any:
+    """What the library tells of an engine's own layers, as it was just built; None where this GPU cannot open it."""
     cuda = load_cuda()
     checked(cuda, cuda.cudaSetDevice(gpu.index))
-    opened = new_runtime(trt, Log()).deserialize_cuda_engine(engine.path.read_bytes())
+    opened = new_runtime(trt, Log(), host_code=host_code).deserialize_cuda_engine(engine.path.read_bytes())
     if opened is None:
         return None
     return json.loads(opened.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))

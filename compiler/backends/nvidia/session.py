@@ -28,13 +28,21 @@ class NvidiaSession:
         device: The GPU that runs it, as CUDA counts.
         dla_core: The DLA core that it was built for, if any.
         weights: The ONNX file that its weights come from, where it was built without them.
+        host_code: Whether the engine may bring code that the processor runs.
 
     Raises:
         CompileError: The library cannot open the engine on this GPU.
     """
 
     def __init__(
-        self, trt: Any, engine: Engine, device: int, dla_core: int | None = None, weights: Path | None = None
+        self,
+        trt: Any,
+        engine: Engine,
+        device: int,
+        dla_core: int | None = None,
+        weights: Path | None = None,
+        *,
+        host_code: bool = False,
     ) -> None:
         self._cuda = load_cuda()
         checked(self._cuda, self._cuda.cudaSetDevice(device))
@@ -42,7 +50,7 @@ class NvidiaSession:
         self._device = device
         self._specs = engine
         self._log = Log()
-        self._runtime = new_runtime(trt, self._log, dla_core)
+        self._runtime = new_runtime(trt, self._log, dla_core, host_code=host_code)
         self._engine = self._runtime.deserialize_cuda_engine(engine.path.read_bytes())
         if self._engine is not None and weights is not None:
             refit(trt, self._engine, self._log.listener(trt), weights)
@@ -88,10 +96,10 @@ class NvidiaSession:
         return CompileError(what, why="\n".join(self._log.of("ERROR", "INTERNAL_ERROR")[-3:]))
 
 
-def new_runtime(trt: Any, log: Log, dla_core: int | None = None) -> Any:
-    """What the library opens engines with."""
+def new_runtime(trt: Any, log: Log, dla_core: int | None = None, *, host_code: bool = False) -> Any:
+    """What the library opens engines with; those that bring code for the processor only where that is allowed."""
     runtime = trt.Runtime(log.listener(trt))
-    runtime.engine_host_code_allowed = True  # version-compatible engines bring the code that runs them
+    runtime.engine_host_code_allowed = host_code
     if dla_core is not None:
         runtime.DLA_core = dla_core
     return runtime

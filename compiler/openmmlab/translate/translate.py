@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.config.known_classes import NETWORKS, TAILS, TASKS, unknown_classes
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of
@@ -43,8 +44,8 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         What a file in `conf/model/` holds, with nothing left to resolve but `${tail}`.
 
     Raises:
-        CompileError: The config describes no model, or something that inference needs and we do not have. It names
-            the place in the config, and what we have.
+        CompileError: The config describes no model, or something that inference needs and we do not have, or it names
+            a class of its own. It names the place in the config, and what we have.
     """
     families = [importlib.import_module(f"{__package__}.{name}") for name in _FAMILIES]
     models = {name: part for family in families for name, part in family.MODELS.items()}
@@ -52,6 +53,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         part = part_of(config.get("model", {}), models, "model")
         family = next(family for family in families if part in family.MODELS.values())
         found: dict[str, Any] = family.translate(config, Path(source))
+        _refuse_classes(found)
     except CompileError as error:
         where = f"{source}: {error.where}" if error.where else source
         raise CompileError(error.what, where=where, why=error.why, fix=error.fix) from error
@@ -64,3 +66,14 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         ) from error
     name = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")
     return {"name": name, **found, "openmmlab": source}
+
+
+def _refuse_classes(model: Mapping[str, Any]) -> None:
+    """Refuse what would be built of a class that we did not name: what is handed on as it is, such as norm_cfg."""
+    for place, target in unknown_classes(model, (NETWORKS, TAILS, TASKS), "model"):
+        raise CompileError(
+            f"the class {str(target)!r:.100} is not one of ours, and is not imported",
+            where=place,
+            why="an OpenMMLab config names what it is made of by its type",
+            fix="leave _target_ out",
+        )
