@@ -67,12 +67,12 @@ def code_names(network: nn.Module) -> dict[str, None]:
 
 def _attributes(network: nn.Module) -> Iterator[tuple[str, Any]]:
     """Yield everything in a network that is no part, and not in its state dict, with its path."""
-    for path, module in network.named_modules():
+    for prefix, module in ((f"{path}." if path else "", module) for path, module in network.named_modules()):
         for key, value in vars(module).items():
             if key not in INTERNAL:
-                yield f"{path}.{key}", value
+                yield prefix + key, value
         for key in module._non_persistent_buffers_set:
-            yield f"{path}.{key}", module._buffers[key]
+            yield prefix + key, module._buffers[key]
 
 
 def data_digest(value: Any) -> str:

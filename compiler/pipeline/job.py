@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import InputFile, OnnxProgram
-from compiler.artifact.source_code import code_digest
+from compiler.artifact.source_code import code_digest, recorded_imports
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
@@ -121,6 +121,7 @@ def cache_folder(config: CompileConfig) -> Path:
     return Path(config.cache) if config.cache else Path(config.output) / ".cache"
 
 
+@recorded_imports()
 def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, installed: bool = True) -> Job:
     """Build the task and the backend, and read the sample and the checkpoint's digest.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +81,14 @@ def folder(tmp_path, monkeypatch):
     forget()
 
 
+composed = cache(compose)
+"""Composing takes longer than what is tested here."""
+
+
 def job(*overrides: str) -> Job:
     """Read a job as a process of its own does."""
     forget()
-    return read_job(compose([*TORCH, *overrides]))
+    return read_job(composed((*TORCH, *overrides)))
 
 
 def key(*overrides: str) -> str:
@@ -157,7 +162,7 @@ def test_what_is_drawn_without_a_seed_makes_no_result(folder):
     write_nets(folder, body=f"{LINEAR}; self.noise = np.random.default_rng().random(3)")
     with pytest.raises(CompileError, match="changed while it was being read") as caught:
         job()
-    assert caught.value.where == "model.target=own_nets:Net, .noise"
+    assert caught.value.where == "model.target=own_nets:Net, module.noise"
 
 
 def test_weights_that_a_checkpoint_replaces_do_not_count(folder):
@@ -189,7 +194,7 @@ def test_code_that_is_saved_while_it_runs_is_the_next_runs(folder):
     before, read = key(), job()
     (folder / "own_helper.py").write_text("def act(x):\n    return 2 * x\n")
     assert digest(read.key) == before
-    assert digest(read_job(compose(list(TORCH))).key) == before, "this process still has what it loaded"
+    assert digest(read_job(composed(TORCH)).key) == before, "this process still has what it loaded"
     assert key() != before
 
 
@@ -200,8 +205,8 @@ def test_one_targets_helpers_are_not_anothers(folder):
     (folder / "own_first.py").write_text("import own_helper\nfrom own_nets import Net as First")
     (folder / "own_helper.py").write_text("")
     forget()
-    read_job(compose([*TORCH, "model.target=own_first:First"]))
-    assert digest(read_job(compose(list(TORCH))).key) == alone
+    read_job(composed((*TORCH, "model.target=own_first:First")))
+    assert digest(read_job(composed(TORCH)).key) == alone
 
 
 def test_the_generators_of_who_calls_go_on_as_if_nothing_had_been_made(folder):
@@ -218,8 +223,8 @@ def test_the_generators_of_who_calls_go_on_as_if_nothing_had_been_made(folder):
 def test_a_class_in_a_model_of_ones_own_counts_with_what_it_reads(folder):
     def key_of_model() -> str:
         forget()
-        config = compose(["model=simcc-mobilenetv2", "++model.network.backbone._target_=own_backbone.Backbone"])
-        return digest(read_job(config).key)
+        backbone = "++model.network.backbone._target_=own_backbone.Backbone"
+        return digest(read_job(composed(("model=simcc-mobilenetv2", backbone))).key)
 
     source = """
 import json
@@ -227,8 +232,8 @@ import own_helper
 from compiler.networks.backbones.mobilenet_v2 import MobileNetV2
 
 class Backbone(MobileNetV2):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, widen_factor, out_indices):
+        super().__init__(widen_factor=widen_factor, out_indices=out_indices)
         self.scale = json.loads(open("own.json").read())["scale"]
 """
     (folder / "own_backbone.py").write_text(source)
