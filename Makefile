@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 NAME := pose-detection_simcc_onnxruntime_dynamic_256x192
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu check benchmark format lock clean
+.PHONY: help demo test test-gpu fuzz kills check benchmark format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,16 @@ test: $(VENV)/test  ## run the whole test suite
 test-gpu:  ## build engines on this machine's GPU, run them, print what they compute and how fast
 	$(MAKE) VENV=$(VENV)-gpu $(VENV)-gpu/gpu
 	$(VENV)-gpu/bin/python -m pytest -m gpu -s tests/gpu
+
+CASES ?= 5000
+KILLS ?= 100
+SEED ?= 0
+
+fuzz: $(VENV)/test  ## feed CASES hostile files and command lines to the compiler, made from SEED; count how each ends
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile --cases $(CASES) --seed $(SEED)
+
+kills: $(VENV)/test  ## kill KILLS compiles at random moments; look at what they leave behind
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile.kills --kills $(KILLS) --seed $(SEED)
 
 check: $(VENV)/check  ## format and lint (ruff), types (mypy --strict), layers (import-linter)
 	$(BIN)/ruff format --check .

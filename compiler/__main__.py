@@ -6,12 +6,16 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from types import FrameType
 
+from compiler.cli.streams import encode_everything, libraries_silenced
 from compiler.cli.verbs import understood
 from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
+from compiler.printable import printable
 
 INTERRUPTED = "interrupted: an older bundle is untouched and finished stages are kept; run the same command to go on"
 
@@ -22,6 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    encode_everything()
+    with nullcontext() if debug else libraries_silenced():
+        return _run(given, debug)
+
+
+def _run(given: Sequence[str], debug: bool) -> int:
     try:
         if "--version" in given:
             print(f"deploy-compiler {version('deploy-compiler')}")
@@ -37,10 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if was_interrupted(error):
             return _interrupted()
-        if debug:
-            raise
         shown = as_compile_error(error)
-        print(f"error: {shown}", file=sys.stderr)
+        told = printable(traceback.format_exc()) if debug else f"error: {shown.summary}"
+        print(told, file=sys.stderr)
         return shown.exit_code
 
 

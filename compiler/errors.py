@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+from compiler.printable import printable, shortened
+
 
 class ExitCode(IntEnum):
     """The exit status of `python -m compiler`."""
@@ -40,8 +42,20 @@ class CompileError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        details = {"where": self.where, "why": self.why, "fix": self.fix}
-        return "\n".join([self.what, *(f"  {label + ':':6} {text}" for label, text in details.items() if text)])
+        return self._laid_out(self.what, where=self.where, why=self.why, fix=self.fix)
+
+    @property
+    def summary(self) -> str:
+        """The error as a terminal shows it: as it is, unless a part of it floods one."""
+        parts = {"where": self.where, "why": self.why, "fix": self.fix}
+        return self._laid_out(shortened(self.what), **{label: shortened(text) for label, text in parts.items()})
+
+    @staticmethod
+    def _laid_out(what: str, **details: str) -> str:
+        """A line for each detail. What goes on in further lines is set in, so that no text passes for another line."""
+        lines = {f"  {label + ':':6} ": printable(str(text)) for label, text in details.items() if text}
+        told = (head + text.replace("\n", f"\n{' ' * len(head)}") for head, text in lines.items())
+        return "\n".join([printable(what).replace("\n", "\n  "), *told])
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive Exception's own pickling, which multiprocessing relies on.
@@ -74,7 +88,7 @@ def was_interrupted(error: BaseException) -> bool:
 
 _COMPILE_MODULES = (
     *("hydra", "jinja2", "onnx", "onnx_graphsurgeon", "onnx_ir", "onnxscript"),
-    *("packaging", "rich", "safetensors", "torch", "yaml"),
+    *("packaging", "rich", "safetensors", "torch"),
 )
 """What the extra `compile` brings, by the names that are imported."""
 

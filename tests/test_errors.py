@@ -141,6 +141,24 @@ def test_omegaconf_may_be_interrupted_anywhere():
     assert not all(isinstance(error, Interrupted) for error in raised)
 
 
+def test_no_text_passes_for_another_line_of_an_error():
+    error = CompileError("it broke\nproven: yes", where="here\nerror: there", why="a\nb")
+    assert str(error) == "it broke\n  proven: yes\n  where: here\n         error: there\n  why:   a\n         b"
+
+
+def test_a_terminal_is_shown_no_controls():
+    error = CompileError("\x1b[2J", where="a\rb", why="\u202e", fix="c\0")
+    assert str(error) == error.summary == "\\x1b[2J\n  where: a\\rb\n  why:   \\u202e\n  fix:   c\\x00"
+
+
+def test_a_flood_is_cut_where_it_is_shown_and_whole_where_it_is_logged():
+    error = CompileError("it broke", where="n" * 200_000, fix="mend it")
+    assert len(error.summary) < 3000
+    assert "(198,000 more characters)" in error.summary
+    assert error.summary.endswith("fix:   mend it")
+    assert "n" * 200_000 in str(error)
+
+
 def test_what_compiling_needs_and_is_not_there_names_its_extra():
     shown = as_compile_error(ModuleNotFoundError("No module named 'hydra.core'", name="hydra.core"))
     assert (shown.what, shown.fix) == ("hydra.core is not installed", "pip install 'deploy-compiler[compile]'")

@@ -59,7 +59,7 @@ def test_wrong_usage_exits_with_2_before_anything_is_built(command_line, case):
 
 
 def test_most_wrong_usage_is_found_before_torch_is_imported(command_line):
-    run = command_line("precision=bf16", PYTHONPROFILEIMPORTTIME="1")
+    run = command_line("precision=bf16", "--debug", PYTHONPROFILEIMPORTTIME="1")
     assert run.returncode == 2
     assert "| torch\n" not in run.stderr.replace("|  ", "| ")
     assert not any(line.rsplit("|", 1)[-1].strip() == "torch" for line in run.stderr.splitlines())

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from compiler.artifact.names import files_in
+from compiler.artifact.reading import reading
+
 
 def installed_version(distribution: str) -> str:
     """The version of a distribution, found without importing it; empty where it is not installed."""
@@ -29,11 +32,21 @@ def bytes_digest(content: bytes) -> str:
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    with reading(path, f"{path.name} cannot be read"), path.open("rb") as file:
         sha = hashlib.sha256()
         for block in iter(lambda: file.read(1 << 20), b""):
             sha.update(block)
     return sha.hexdigest()
+
+
+def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
+    """The SHA-256 of every file below a folder, by its name there.
+
+    Raises:
+        CompileError: See `files_in`.
+        OSError: A file or folder cannot be read.
+    """
+    return {name: file_digest(path) for name, path in files_in(folder).items() if name not in exclude}
 
 
 def source_digest(packages: Iterable[Path]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from compiler.artifact.files import read_json, write_json
-from compiler.artifact.sidecars import checked_sidecar, inside
+from compiler.artifact.names import inside
+from compiler.artifact.sidecars import checked_sidecar
 from compiler.artifact.specs import TensorSpec
 
 
@@ -81,6 +82,8 @@ def _backend(node: Any) -> dict[str, Any]:
     """The backend's config node, which names its class."""
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
         raise ValueError(f"a backend is a group of keys with the text _target_, not {node!r:.60}")
+    if "/" in inside(node.get("name", "backend")):  # files are called after it
+        raise ValueError(f"a backend's name is one word, not {node['name']!r:.60}")
     return dict(node)
 
 

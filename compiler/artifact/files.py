@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from compiler.errors import CompileError
+from compiler.artifact.given_files import read_given
+from compiler.artifact.reading import reading
 
 
 @contextmanager
@@ -54,12 +55,6 @@ def read_json(path: Path) -> Any:
     Raises:
         CompileError: It is missing, or not JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CompileError(
-            f"{path.name} cannot be read",
-            where=str(path),
-            why=str(error),
-            fix="is this a bundle? Compile it again, or name the folder that holds deploy.json",
-        ) from error
+    fix = "is this a bundle? Compile it again, or name the folder that holds deploy.json"
+    with reading(path, f"{path.name} cannot be read", fix=fix):
+        return json.loads(read_given(path, path.name, fix=fix).decode("utf-8"))

@@ -1,4 +1,4 @@
-"""Folders that are replaced in one step."""
+"""Folders that are copied, removed, and replaced in one step, whatever their modes and whatever stands in the way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,37 @@ import ctypes
 import os
 import shutil
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from compiler.artifact.reading import reading
+
+
+def copy_files(files: Mapping[str, Path], folder: Path) -> None:
+    """Copy files into a folder, by their names there: their content and not their modes, so that copies can be changed.
+
+    Args:
+        files: See `files_in`.
+        folder: Made where it is not there.
+    """
+    for name, path in files.items():
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def remove(path: Path) -> None:
+    """Remove what lies at a path: a folder, a read-only one too, a file, or a link but not what it leads to.
+
+    Raises:
+        OSError: It is there still.
+    """
+    if path.is_dir() and not path.is_symlink():
+        _make_removable(path)
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def retired(folder: Path) -> Path:
@@ -18,26 +48,41 @@ def retired(folder: Path) -> Path:
 def replace_folder(new: Path, final: Path) -> None:
     """Put the folder `new` in the place of `final`: whoever looks finds the old one whole or the new one whole.
 
+    A file or a link that stands there is replaced too, and what the link leads to is left alone.
+
     Linux swaps two folders in one step. Elsewhere there is a moment between two renames; `recover_folder` undoes it
     when the process was killed just then.
     """
     old = retired(final)
-    shutil.rmtree(old, ignore_errors=True)
-    if not final.exists():
+    remove(old)
+    if not os.path.lexists(final):
         new.rename(final)
-    elif _exchange(new, final):
-        shutil.rmtree(new, ignore_errors=True)
+        return
+    if _exchange(new, final):
+        old = new
     else:
         final.rename(old)
         new.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+    with suppress(OSError):  # the new one is in its place: the next run removes what is left of the old one
+        remove(old)
 
 
 def recover_folder(final: Path) -> None:
     """Bring back the old folder where a killed process had moved it aside and not yet put the new one in its place."""
-    old = retired(final)
-    if old.is_dir() and not final.exists():
-        old.rename(final)
+    with reading(final, f"{final.name} cannot be opened"):
+        old = retired(final)
+        if old.is_dir() and not old.is_symlink() and not os.path.lexists(final):
+            with suppress(OSError):  # who may only read has no bundle, and is told so
+                old.rename(final)
+
+
+def _make_removable(folder: Path) -> None:
+    """Let a folder and those in it be emptied."""
+    folder.chmod(0o700)
+    for parent, names, _ in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
 
 
 def _exchange(first: Path, second: Path) -> bool:

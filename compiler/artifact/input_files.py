@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from compiler.artifact.digests import file_digest
+from compiler.artifact.reading import reason
 from compiler.errors import CompileError
 
 FileT = TypeVar("FileT", bound="InputFile")
@@ -36,7 +37,7 @@ class InputFile:
         try:
             return cls(file_digest(path), path)
         except OSError as error:
-            raise CompileError(f"{path.name} cannot be read", where=str(path), why=error.strerror or "") from error
+            raise CompileError(f"{path.name} cannot be read", where=str(path), why=reason(error)) from error
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

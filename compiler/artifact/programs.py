@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from compiler.artifact.files import read_json, write_json
-from compiler.artifact.sidecars import checked_sidecar, inside
+from compiler.artifact.names import inside
+from compiler.artifact.sidecars import checked_sidecar
 from compiler.artifact.specs import TensorSpec
 from compiler.errors import CompileError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from compiler.errors import CompileError
+from compiler.artifact.reading import reading
 
 
 @contextmanager
@@ -20,24 +20,5 @@ def checked_sidecar(path: Path, what: str) -> Iterator[None]:
     Raises:
         CompileError: It does not.
     """
-    try:
+    with reading(path, f"{path.name} does not describe {what}", fix="compile it again"):
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CompileError(
-            f"{path.name} does not describe {what}",
-            where=str(path),
-            why=f"{type(error).__name__}: {error}",
-            fix="compile it again",
-        ) from error
-
-
-def inside(name: str) -> str:
-    """A file's name in a sidecar, which may not lead out of the sidecar's folder.
-
-    Raises:
-        ValueError: It does.
-    """
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise ValueError(f"'{name}' is not a file in the folder")
-    return name

@@ -16,6 +16,7 @@ from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
 from compiler.config.moved import RETIRED_BACKEND_KEYS, present_backend
+from compiler.config.plain_names import require_plain_name
 from compiler.config.sizes import Size
 from compiler.errors import CompileError, UsageError
 from compiler.graphs.runtime import AS_WRITTEN, RuntimeOptions
@@ -164,6 +165,20 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The names of the files and folders that opening an engine reads.
+
+        Raises:
+            CompileError: It is still to be built.
+        """
+        if self.DEFERRED_BUILD and engine.size is None:
+            raise CompileError(
+                f"{engine.file} is still to be built",
+                where=str(engine.folder),
+                fix=self.deferred_build_advice(engine.folder),
+            )
+        return engine.files
+
     def deferred_build(self, request: BuildRequest) -> Engine:
         """Write what an engine can be built from elsewhere, and the sidecar that the engine will have.
 
@@ -194,7 +209,9 @@ def build_backend(node: Mapping[str, Any]) -> Backend:
             why="it is known of a backend's class, and not chosen",
             fix=f"leave it out; where the class is yours, give it {RETIRED_BACKEND_KEYS[key]}",
         )
-    return instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
+    backend = instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
+    require_plain_name(backend.name, "backend.name")
+    return backend
 
 
 def backend_of(engine: Engine, modules: Collection[str] = ()) -> Backend:

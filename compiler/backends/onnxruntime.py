@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.config.ranges import between
 from compiler.errors import UsageError, nearest
 from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
+from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import (
     ONNX_RUNTIME_AVX2,
     ONNX_RUNTIME_PORTABLE,
@@ -42,7 +44,7 @@ class OnnxRuntime(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
 
     optimization: str = "all"
-    threads: int | None = None
+    threads: int | None = between(1, 1024, default=None)
     spinning: bool = True
     cpu: str = "portable"
 
@@ -116,6 +118,7 @@ class OnnxRuntime(Backend):
 
     def open(self, engine: Engine) -> OnnxRuntimeSession:
         """Open the engine with the configured threads and optimisation."""
+        require_self_contained(engine.path)
         return OnnxRuntimeSession(engine.path, options=self.simulation)
 
 

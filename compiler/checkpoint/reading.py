@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.artifact import LARGEST_WEIGHTS, require_file
+from compiler.artifact.reading import reason
 from compiler.checkpoint.inert_metadata import allowed
 from compiler.errors import CompileError
 
@@ -56,23 +58,21 @@ def require_checkpoint(path: Path) -> None:
     """Refuse a checkpoint that is not there.
 
     Raises:
-        CompileError: It does not exist, or is no file.
+        CompileError: It does not exist, is no file, or is larger than any checkpoint.
     """
-    if not path.is_file():
-        raise CompileError(
-            f"the checkpoint {path} does not exist",
-            where=f"checkpoint={path}",
-            fix=f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights",
-        )
+    fix = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
+    # An empty one is a truncated one, which is said where it is read.
+    require_file(
+        path, f"the checkpoint {path}", where=f"checkpoint={path}", fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         weights = load_file(path)
-    except (SafetensorError, ValueError, KeyError) as error:
+    except Exception as error:  # torch's own errors, where a header contradicts itself
         raise _unreadable(path, error, "a safetensors file") from error
     if not weights:
         raise _unreadable(path, ValueError("it holds no tensors"), "a safetensors file")
@@ -98,10 +98,11 @@ def _unreadable(path: Path, error: Exception, kind: str = "a PyTorch checkpoint"
     # What torch adds is advice to read the file without the safety.
     own = str(error).rpartition("WeightsUnpickler error: ")[2].partition(" In PyTorch")[0]
     first = next((line for line in own.splitlines() if line.strip()), "")
+    damaged = f"it is truncated or not {kind} ({type(error).__name__}{f': {first}' if first else ''})"
     return CompileError(
         f"the checkpoint {path.name} cannot be read",
         where=str(path),
-        why=f"it is truncated or not {kind} ({type(error).__name__}{f': {first}' if first else ''})",
+        why=reason(error) if isinstance(error, PermissionError) else damaged,
         fix="download or copy it again, and compare its size and SHA-256 with the original's",
     )
 
@@ -127,6 +128,7 @@ def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
         if isinstance(place, Mapping):
             weights = {str(key): value for key, value in place.items() if _is_weight(key, value, torch.Tensor)}
             if weights:
+                _require_numbers(weights, path)
                 return weights
     raise CompileError(
         f"the checkpoint {path.name} holds no weights",
@@ -134,6 +136,18 @@ def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
         why=f"it holds a {type(content).__name__}{_named(content)}, and no state dict",
         fix="give a file that was saved by torch.save(model.state_dict()) or by an OpenMMLab runner",
     )
+
+
+def _require_numbers(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that were saved from a device that has only their shapes."""
+    empty = next((key for key, tensor in weights.items() if tensor.is_meta), None)
+    if empty is not None:
+        raise CompileError(
+            f"the checkpoint {path.name} holds no numbers",
+            where=f"{path}, {empty}",
+            why="it was saved from the device meta, which keeps shapes alone",
+            fix="load the weights before saving them",
+        )
 
 
 def _is_weight(key: object, value: object, kind: type) -> bool:

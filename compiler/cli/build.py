@@ -5,14 +5,21 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from compiler.cli.arguments import Parser, add_config_dir
+from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
 from compiler.cli.verb import Verb
+from compiler.errors import UsageError
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the bundle, and where classes of the user's own are named."""
+    """Add the bundle, what the bundle itself does not decide, and where classes of the user's own are named."""
     parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed")
+    parser.add_option(
+        "input", spelling="input=<file>", text="prove the engine on this; without it, on the task's sample"
+    )
+    parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text="where the objects are in it")
+    parser.add_option("cache", spelling="cache=<folder>", text="where builders keep what they measured: outputs/.cache")
     add_config_dir(parser, "a config folder of your own: the bundle may name the classes that its files name")
+    add_trust_changes(parser)
 
 
 def run(given: Namespace) -> int:
@@ -21,10 +28,21 @@ def run(given: Namespace) -> int:
     from compiler.pipeline import build_bundle
     from compiler.report.console import console, print_outcome, progress
 
+    screen, options = console(), given.options
+    cache, source = (Path(options[name]) if name in options else None for name in ("cache", "input"))
+    if source is None and "box" in options:
+        raise UsageError("a box is somewhere in an input", where=f"box={options['box']}", fix="add input=<file>")
     modules = modules_of(given.config_dir)
-    screen = console()
     with progress(screen) as listen:
-        outcome = build_bundle(given.bundle, listen, modules)
+        outcome = build_bundle(
+            given.bundle,
+            listen,
+            modules,
+            cache=cache,
+            source=source,
+            box=options.get("box"),
+            trust_changes=given.trust_changes,
+        )
     print_outcome(screen, outcome)
     return outcome.exit_code
 
@@ -32,7 +50,7 @@ def run(given: Namespace) -> int:
 VERB = Verb(
     name="build",
     help="build and prove the engine of a bundle that was made where it could not be built",
-    usage="<bundle> [--config-dir DIR]",
+    usage="<bundle> [input=<file> [box=...]] [cache=<folder>] [--config-dir DIR] [--trust-changes]",
     takes="one bundle, and --config-dir",
     examples=("build outputs/rtmpose/pose-detection_simcc_tensorrt-fp16_dynamic_256x192",),
     add_arguments=add_arguments,

@@ -39,12 +39,12 @@ def _libraries() -> Table:
 
 
 def _backends(config_dir: Path | None) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     from compiler.backends import build_backend
     from compiler.config import compose
     from compiler.config.search import config_loader
+    from compiler.report.text import shown
 
     table = Table("backend", "version", "runs on", "precisions", "problem", box=None, pad_edge=False)
     for name in config_loader(config_dir).get_group_options("backend"):
@@ -52,7 +52,8 @@ def _backends(config_dir: Path | None) -> Table:
         probe = backend.probe()
         devices, precisions = ", ".join(probe.devices), ", ".join(backend.PRECISIONS)
         problem = probe.problem or probe.build_problem or probe.run_problem
-        table.add_row(name, probe.version or "[red]none[/]", devices, precisions, escape(problem))
+        version = shown(probe.version) or "[red]none[/]"
+        table.add_row(shown(name), version, *map(shown, (devices, precisions, problem)))
     return table
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.cli.arguments import Parser, add_config_dir
+from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from compiler.config.limits import Limits
     from compiler.runtime import Predictor
     from compiler.runtime.text_spotting import TextSpotter
+
+LIMITS = {
+    "megapixels": "how large an image may be, as its header says before it is decoded; 100 without it",
+    "points": "how many points a cloud may have; 10000000 without it",
+}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -28,11 +34,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option(
         "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
     )
+    for limit, of_what in LIMITS.items():
+        parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=of_what)
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
+    add_trust_changes(parser)
 
 
 def run(given: Namespace) -> int:
@@ -53,17 +62,41 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     from compiler import runtime
     from compiler.config.known_classes import modules_of
 
-    box = given.options.get("box")
+    box, limits = given.options.get("box"), _limits(given.options)
     modules = modules_of(given.config_dir)
+    trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle, modules, engine_code=given.engine_code)
+        predictor = runtime.open(given.bundle, modules, limits=limits, **trusted)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser, modules, engine_code=given.engine_code)
+    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, **trusted)
     return spotter, spotter(given.source)
+
+
+def _limits(options: Mapping[str, str]) -> Limits:
+    """What an input may cost.
+
+    Raises:
+        UsageError: A limit is no number, or out of its range.
+    """
+    from compiler.config.instantiate import instantiate
+    from compiler.config.limits import Limits
+
+    given = {name: options[f"limits.{name}"] for name in LIMITS if f"limits.{name}" in options}
+    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
+
+
+def _number(text: str) -> object:
+    """What a text says as YAML would read it: a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _write_arrays(path: Path, results: Sequence[Any]) -> None:
@@ -72,17 +105,14 @@ def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     Raises:
         UsageError: The model does not give arrays.
     """
-    import numpy as np
-
-    from compiler.artifact import written_whole
+    from compiler.tasks.arrays.files import write_arrays
     from compiler.tasks.arrays.task import NamedArray
 
     if not all(isinstance(result, NamedArray) for result in results):
         raise UsageError(
             "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
         )
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{result.name: result.array for result in results})
+    write_arrays(path, {result.name: result.array for result in results})
 
 
 VERB = Verb(
@@ -90,7 +120,7 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
-        "[--config-dir DIR] [--engine-code]"
+        "[--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

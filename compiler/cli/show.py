@@ -16,12 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from compiler.cli.completion import print_completions
 from compiler.config.compose import compose_node, to_config
+from compiler.config.literal import literal
+from compiler.config.messages import composing
 from compiler.config.overrides import expand, split_sweep
 from compiler.config.schema import CompileConfig, ModelConfig
-from compiler.config.search import CONFIG_NAME, HYDRA_VERSION, config_folder
+from compiler.config.search import CONFIG_NAME, HYDRA_VERSION, config_folder, config_loader
 from compiler.config.search_path import searched
 from compiler.errors import ExitCode, UsageError, nearest
 from compiler.openmmlab.translated_model import translated_model
+from compiler.printable import printable
 
 PROGRAM = "deploy-compiler"
 """The installed command: Hydra completes commands, not `python -m`."""
@@ -39,7 +42,7 @@ def show(given: Namespace) -> ExitCode:
     if given.cfg == "job":
         jobs = split_sweep(overrides, given.config_dir) if given.multirun else [overrides]
         pages = [_job(job, given.config_dir, given.package, given.resolve) for job in jobs]
-        print("---\n".join(pages), end="")
+        print(printable("---\n".join(pages)), end="")
         return ExitCode.PROVEN
     with translated_model(overrides) as folder:
         if not given.hydra_help:
@@ -53,7 +56,8 @@ def _job(overrides: Sequence[str], config_dir: Path | None, package: str | None,
     with translated_model(overrides) as folder:
         node = compose_node(overrides, config_dir, folder)
     config = to_config(node)
-    values = _ordered(OmegaConf.to_container(node, resolve=resolve))
+    values = OmegaConf.to_container(node, resolve=resolve)
+    values = _ordered(literal(values) if resolve else values)
     if package is None:
         return f"# {config.deploy_name}\n{OmegaConf.to_yaml(OmegaConf.create(values))}"
     return f"# @package {package}\n{_part(OmegaConf.create(values), package)}"
@@ -104,7 +108,8 @@ def _hydra(words: Sequence[str], config_dir: Path | None, model_folder: Path | N
     sys.argv = [PROGRAM, *words]
     hydra = hydra_main(config_path=str(config_folder()), config_name=CONFIG_NAME, version_base=HYDRA_VERSION)
     try:
-        with searched(config_dir, model_folder), redirect_stderr(said):
+        loader = config_loader(config_dir, model_folder)
+        with composing(loader), searched(config_dir, model_folder), redirect_stderr(said):
             hydra(_nothing)()
     except SystemExit as ended:
         if ended.code:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from compiler import pipeline
@@ -18,9 +17,11 @@ from compiler.cli.composing import composed
 from compiler.config.overrides import split_sweep
 from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
 from compiler.pipeline.guards import writable
+from compiler.printable import on_one_line
 from compiler.report.console import console, print_error, print_outcome, progress
 from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.report.outcome import Outcome
+from compiler.report.text import shown
 
 TABLE_FILE = "multirun"
 HEADINGS = ("model", "deploy name", "result", "time", "engine", "error (σ)", "decoded", "why not")
@@ -151,7 +152,7 @@ def print_table(screen: Console, rows: Sequence[Row]) -> None:
     screen.print(_table(rows))
     for row in rows:
         if row.problem:
-            screen.print(f"  [red]{row.result}[/] {escape(row.cells[1])}: {escape(row.problem)}", soft_wrap=True)
+            screen.print(f"  [red]{row.result}[/] {shown(row.cells[1])}: {shown(row.problem)}", soft_wrap=True)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -160,7 +161,7 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, overflow="fold")
     colours = {"proven": "green", "not proven": "yellow"}
     for row in rows:
-        cells = list(row.cells[:-1])
+        cells = list(map(shown, row.cells[:-1]))
         cells[2] = f"[{colours.get(row.result, 'red')}]{row.result}[/]"
         table.add_row(*cells)
     return table
@@ -168,7 +169,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _save(rows: Sequence[Row], output: Path) -> None:
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells for row in rows)]
-    text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    text = "".join(f"| {' | '.join(on_one_line(cell).replace('|', '/') for cell in line)} |\n" for line in lines)
     with writable(output / TABLE_FILE):
         write_json(output / f"{TABLE_FILE}.json", [asdict(row) for row in rows])
         write_text(output / f"{TABLE_FILE}.md", text)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from compiler.cli.build import VERB as BUILD
+from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
 from compiler.cli.explain import VERB as EXPLAIN
@@ -13,10 +14,11 @@ from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
+from compiler.cli.sign import VERB as SIGN
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError, nearest
 
-VERBS = {verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, IMPORT, DOCTOR, HELP)}
+VERBS = {verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, CHECK, SIGN, IMPORT, DOCTOR, HELP)}
 
 
 def verb_named(name: str) -> Verb:

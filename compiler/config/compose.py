@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.instantiate import instantiate
-from compiler.config.messages import explain, explain_omegaconf
+from compiler.config.messages import composing, explain_omegaconf
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
@@ -46,20 +46,14 @@ def compose_node(
         UsageError: An unknown choice or key, or a value that refers to nothing.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import OmegaConf, open_dict
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
     loader = config_loader(config_dir, model_folder)
-    try:
-        expanded = expand(overrides, config_dir)
+    expanded = expand(overrides, config_dir)
+    with composing(loader):
         OverridesParser.create().parse_overrides(expanded)
         node = loader.load_configuration(CONFIG_NAME, expanded, run_mode=RunMode.RUN)
-    # Hydra raises a ValueError for model=null, and an AssertionError for "+=".
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError) as error:
-        raise explain(error, loader) from error
     with open_dict(node):
         del node["hydra"]
         if node.get("tail") is None and OmegaConf.is_dict(node.get("backend")):
@@ -88,7 +82,7 @@ def _container(node: DictConfig) -> Any:
 
     try:
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, RecursionError) as error:
         raise explain_omegaconf(error) from error
 
 

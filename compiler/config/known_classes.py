@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import package_folders
+from compiler.artifact.reading import reason
 from compiler.config.moved import present_target
 from compiler.config.search import require_config_dir
+from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, UsageError
 
 ENTRY_POINT_GROUP = "deploy_compiler.classes"
@@ -70,8 +72,8 @@ def modules_of(config_dir: Path | None) -> frozenset[str]:
         return frozenset()
     require_config_dir(config_dir)
     # Not the whole folder: where it is the current one, bundles of others may lie below it.
-    files = [file for group in ("backend", "model") for file in sorted((config_dir / group).rglob("*.yaml"))]
-    return frozenset(module for file in files for module in modules_named(_read(file)))
+    found = [file for group in ("backend", "model") for file in sorted((config_dir / group).rglob("*.yaml"))]
+    return frozenset(module for file in found if file.is_file() for module in modules_named(_read(file)))
 
 
 def modules_named(node: Any) -> tuple[str, ...]:
@@ -82,13 +84,14 @@ def modules_named(node: Any) -> tuple[str, ...]:
 
 def _read(file: Path) -> Any:
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
     try:
+        check_yaml(file)
         return OmegaConf.to_container(OmegaConf.load(file))
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        why = " ".join(str(error).split())
+    except CompileError:
+        raise
+    except Exception as error:  # YAML's parser has no common base class for what a damaged file makes it raise
+        why = reason(error)
         raise UsageError("a file of the config folder cannot be read", where=str(file), why=why) from error
 
 

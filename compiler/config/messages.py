@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from compiler.config.search import CONFIG_NAME
-from compiler.errors import UsageError, nearest
+from compiler.config.search import CONFIG_NAME, USERS_FOLDER
+from compiler.errors import CompileError, UsageError, nearest
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 
+@contextmanager
+def composing(loader: ConfigLoader) -> Iterator[None]:
+    """Turn whatever Hydra, OmegaConf and YAML raise over config files and overrides into one message.
+
+    Raises:
+        UsageError: Something was raised.
+    """
+    try:
+        yield
+    except CompileError:
+        raise
+    except Exception as error:  # besides their own, they let those of Python through: for model=null, for "+="
+        raise explain(error, loader) from error
+
+
 def explain(error: Exception, loader: ConfigLoader) -> UsageError:
     """Turn an exception of Hydra's composition into one message."""
-    from yaml import MarkedYAMLError
-
     text = str(error)
-    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return UsageError(
-            "a config file is not valid YAML", where=f"{mark.name}, line {mark.line + 1}", why=error.problem or text
-        )
+    damaged = _damaged_file(error, loader)
+    if damaged is not None:
+        return damaged
     group = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if group is not None:
         kind, name = group.groups()
@@ -50,11 +64,38 @@ def explain(error: Exception, loader: ConfigLoader) -> UsageError:
     )
 
 
+def _damaged_file(error: Exception, loader: ConfigLoader) -> UsageError | None:
+    """What is said where an error comes from a config file of the user's; None where it comes from none.
+
+    Hydra names the file only where YAML does. It is the one that fails alike when it is read by itself.
+    """
+    from omegaconf import OmegaConf
+    from yaml import MarkedYAMLError
+
+    from compiler.artifact.reading import reason
+
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        where = f"{mark.name}, line {mark.line + 1}"
+        return UsageError("a config file is not valid YAML", where=where, why=error.problem or str(error))
+    folders = [Path(source.path) for source in loader.get_sources() if source.provider == USERS_FOLDER]
+    for file in (file for folder in folders for file in sorted(folder.rglob("*.yaml"))):
+        try:
+            OmegaConf.load(file)
+        except Exception as alone:  # as in `composing`
+            if (type(alone), str(alone)) == (type(error), str(error)):
+                return UsageError("a config file cannot be read", where=str(file), why=reason(error))
+    return None
+
+
 def explain_omegaconf(error: BaseException) -> UsageError:
     """Turn an exception of OmegaConf's resolution into one message."""
     key = str(getattr(error, "full_key", None) or "")
+    if isinstance(error, RecursionError):
+        return UsageError("values of the config refer to each other in a ring", fix="give one of them a value")
     why = str(error).strip().splitlines()[0]
-    return UsageError(f"the value of '{key}' cannot be used", where=key, why=why, fix="give it a value of its own")
+    fix = "give it a value of its own; a text that holds ${ is written with \\${"
+    return UsageError(f"the value of '{key}' cannot be used", where=key, why=why, fix=fix)
 
 
 def _unknown_key(key: str, loader: ConfigLoader) -> UsageError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.config.deploy_name import DeployName
-from compiler.config.messages import explain
+from compiler.config.messages import composing
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_folder, config_loader
@@ -48,15 +48,12 @@ def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> lis
         UsageError: An override cannot be parsed, or asks for a sweep that is not a list of choices.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
 
     loader = config_loader(config_dir)
     plain = [_quoted_box(_without_plus(override)) for override in overrides]
-    try:
+    with composing(loader):
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(plain)
         choices = {override.get_key_element(): _choices(override) for override in parsed}  # of one key, the last wins
-    except HydraException as error:
-        raise explain(error, loader) from error
     return [list(job) for job in itertools.product(*choices.values())]
 
 
@@ -95,7 +92,8 @@ def _implied(deploy_name: str, loader: ConfigLoader) -> dict[str, str]:
             where=f"deploy={name}",
             fix=nearest(str(name.algo), [*table.algos, *models]),
         )
-    node = loader.load_configuration(CONFIG_NAME, [f"model={model}"], run_mode=RunMode.RUN).model
+    with composing(loader):
+        node = loader.load_configuration(CONFIG_NAME, [f"model={model}"], run_mode=RunMode.RUN).model
     task = str(node.get("task", name.task))
     if task != name.task:
         raise UsageError(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 CONFIG_NAME = "compile"
+USERS_FOLDER = "command-line"
+"""What Hydra calls the folder of the user's among those that it searches."""
 HYDRA_VERSION = "1.3"
 """Whose defaults the configs are written for."""
 
@@ -29,13 +31,19 @@ def require_config_dir(folder: Path) -> None:
 
     Raises:
         UsageError: It is not.
+        CompileError: It, or a group in it, cannot be read.
     """
-    if not folder.is_dir():
-        raise UsageError(
-            f"the config folder {folder} does not exist",
-            where="--config-dir",
-            fix="name a folder that holds model/ or backend/ files",
-        )
+    from compiler.artifact.reading import reading  # beside what knows numpy: --help does not
+
+    with reading(folder, "the config folder cannot be read", where=f"--config-dir {folder}"):
+        if not folder.is_dir():
+            raise UsageError(
+                f"the config folder {folder} does not exist",
+                where="--config-dir",
+                fix="name a folder that holds model/ or backend/ files",
+            )
+        for group in folder.iterdir():
+            _ = group.is_dir() and list(group.iterdir())
 
 
 def config_loader(config_dir: Path | None = None, model_folder: Path | None = None) -> ConfigLoader:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from compiler.artifact import Tensors
+from compiler.artifact import Tensors, reading
 from compiler.config import CompileConfig
+from compiler.config.limits import USUAL, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets.annotations import FORMATS, read_annotations
 from compiler.datasets.dataset import Dataset, Item
@@ -17,8 +18,11 @@ from compiler.openmmlab.datasets import annotation_files
 from compiler.proof import AnyProof
 from compiler.tasks import AnySample, AnyTask
 
+KEY = "calibration.data"
 VARIATIONS = 8
 """Of the proof's input, where there is no other data."""
+BATCHES_AT_ONCE = 16
+"""Of the boxes of one file: no more are in memory."""
 
 
 def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
@@ -30,9 +34,10 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
     if config.calibration.data is None:
         return ()
     data, limit = Path(config.calibration.data), config.calibration.limit
-    if not data.exists():
-        fix = "check the path; it is seen from the current folder"
-        raise _unusable("the calibration data does not exist", data, fix=fix)
+    with reading(data, "the calibration data cannot be read", where=f"{KEY}={data}"):
+        if not data.exists():
+            fix = "check the path; it is seen from the current folder"
+            raise _unusable("the calibration data does not exist", data, fix=fix)
     found = _items(data, task, config.model.packages)
     if not found:
         known = ", ".join(task.looks_at.suffixes)
@@ -44,13 +49,17 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
         )
     chosen = found[:: math.ceil(len(found) / limit)]
     for item in chosen:
-        if not item.path.is_file():
+        with reading(item.path, "the calibration data names a file that cannot be read"):
+            is_file = item.path.is_file()
+        if not is_file:
             fix = "paths in a list or in annotations are seen from its folder, those in a config from the current one"
             raise _unusable("the calibration data names a file that does not exist", data, str(item.path), fix)
     return chosen
 
 
-def batches(items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None) -> Iterator[Tensors]:
+def batches(
+    items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None, limits: Limits = USUAL
+) -> Iterator[Tensors]:
     """Yield the network's inputs for every item, of the usual batch and size.
 
     Args:
@@ -58,18 +67,26 @@ def batches(items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: An
         proof: Makes items of one size out of a sample.
         usual: The batch and size.
         sample: Where there are no items, variations of it.
+        limits: What an item may cost.
 
     Raises:
-        CompileError: A file cannot be read.
+        CompileError: A file cannot be read, or is beyond the limits.
     """
     task = proof.task
     if sample is not None:
         count = max(VARIATIONS, usual.batch) if task.batched else usual.batch
         yield from _of_usual_batch(proof.samples(sample, count, usual.size).tensors, count, usual.batch)
     for item in items:
-        read = task.read(item.path, item.boxes if task.takes_boxes else None)
-        count = usual.batch if read.boxes is None else max(usual.batch, len(read.boxes))
-        yield from _of_usual_batch(proof.samples(read, count, usual.size).tensors, count, usual.batch)
+        read = task.read(item.path, item.boxes if task.takes_boxes else None, limits)
+        for part in read.parts(usual.batch * BATCHES_AT_ONCE):
+            count = _count(part, usual)
+            yield from _of_usual_batch(proof.samples(part, count, usual.size).tensors, count, usual.batch)
+
+
+def _count(sample: AnySample, usual: InputSize) -> int:
+    """How many items a part of a sample has: its boxes; the first part fills a batch with what it has."""
+    boxes = 0 if sample.boxes is None else len(sample.boxes)
+    return boxes if sample.first else max(usual.batch, boxes)
 
 
 def _of_usual_batch(tensors: Tensors, count: int, batch: int) -> Iterator[Tensors]:
@@ -102,4 +119,4 @@ def _read(data: Path, read: Callable[..., Dataset], *paths: Path) -> tuple[Item,
 
 
 def _unusable(what: str, data: Path, why: str = "", fix: str = "") -> CompileError:
-    return CompileError(what, where=f"calibration.data={data}", why=why, fix=fix)
+    return CompileError(what, where=f"{KEY}={data}", why=why, fix=fix)

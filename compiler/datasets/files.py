@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from compiler.artifact import read_given, reading
 from compiler.errors import CompileError
 
 
@@ -23,23 +24,34 @@ def expected(path: Path, kind: str, form: str) -> Iterator[None]:
     Raises:
         CompileError: It cannot be read, or holds something else.
     """
-    try:
+    with reading(path, f"{path.name} holds no {kind}", fix=form):
         yield
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise CompileError(f"{path.name} holds no {kind}", where=str(path), why=why, fix=form) from error
 
 
 def parse_json(path: Path) -> Any:
     """What is in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(_content(path).decode("utf-8"))
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, without what surrounds them."""
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = _content(path).decode("utf-8-sig")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file, which whoever expects something of it says more about.
+
+    Raises:
+        ValueError: It is missing, no file, too large or cannot be read.
+    """
+    try:
+        return read_given(path, path.name, may_be_empty=True)
+    except CompileError as error:
+        raise ValueError(f"{error.what}: {error.why}") from error
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files below a folder whose suffix is one of these, in small letters; sorted."""
-    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
+    with reading(folder, f"the folder {folder.name} cannot be searched"):
+        return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]

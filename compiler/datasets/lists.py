@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compiler.artifact import reading
 from compiler.datasets.dataset import Dataset, Item
 from compiler.datasets.files import find_files, read_lines
-from compiler.errors import CompileError
 
 
 def read_folder(folder: Path, suffixes: tuple[str, ...]) -> Dataset:
@@ -20,8 +20,6 @@ def read_list(path: Path) -> Dataset:
     Raises:
         CompileError: The file cannot be read.
     """
-    try:
+    with reading(path, "the list of files cannot be read"):
         lines = read_lines(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CompileError("the list of files cannot be read", where=str(path), why=str(error)) from error
     return Dataset(tuple(Item(path.parent / line) for line in lines if not line.startswith("#")))

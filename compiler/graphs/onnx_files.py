@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest
+from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.budget import check_node_count
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
@@ -24,6 +25,8 @@ OLDEST_OPSET = 11
 LAST_OPSET_OF_PORTABLE_IR = 20
 EXPORT_AGAIN = "export or copy it again"
 WHERE = "model.file"
+LARGEST_LOOKED_AT = 2**63 - 1
+"""Bytes: what is too large for an ONNX file is told apart from what is no file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +94,12 @@ class OnnxModelFile:
         """
         import onnx
 
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        with self.unchanged():
+        with self.unchanged(), reading(self.path, f"{self.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+            model = onnx.ModelProto()
+            model.CopyFrom(self.model)
             for tensor in external_tensors(model):
                 DataLocation.of(tensor, self.path).fill(tensor)
-        try:
             onnx.checker.check_model(model)
-        except onnx.checker.ValidationError as error:
-            raise invalid(self.path, str(error).strip().splitlines()[0]) from error
         return model
 
 
@@ -111,33 +111,33 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
         CompileError: It is missing, cannot be read, is too large, too old or too new, has no inputs or outputs or has
             sparse weights, or refers to weights that are missing or lie outside of its folder.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
     if path == Path():
         raise UsageError("the ONNX file is not given", where=WHERE, fix="add model.file=<file>.onnx")
-    if not path.is_file():
-        raise CompileError(
-            f"the ONNX file {path} does not exist",
-            where=f"{WHERE}={path}",
-            fix=f"check the path; it is seen from {Path.cwd()}",
-        )
-    _check_size(path, path.stat().st_size)
+    what, where = f"the ONNX file {path}", f"{WHERE}={path}"
+    _check_size(path, require_file(path, what, where=where, largest=LARGEST_LOOKED_AT))
+    content = read_given(path, what, where=where)
+    with reading(path, f"{path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+        return _checked(path, content)
+
+
+def _checked(path: Path, content: bytes) -> OnnxModelFile:
     import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        content = path.read_bytes()
         model = onnx.load_model_from_string(content)
-    except (DecodeError, OSError) as error:
+    except DecodeError as error:
         raise invalid(path, f"it is truncated or no ONNX file ({error})") from error
     _check_versions(model, path)
     file = OnnxModelFile(InputFile(bytes_digest(content), path), model)
     for name, values in (("inputs", file.inputs), ("outputs", file.outputs)):
         if not values:
             raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")
+    check_node_count(model, path)
     if any(map(_is_sparse, parts_of(model))):
         raise CompileError("the ONNX file has sparse weights", where=str(path), fix="export it again with dense ones")
     locations = [DataLocation.of(tensor, path) for tensor in external_tensors(model)]
-    _check_size(path, path.stat().st_size + sum(location.length for location in locations))
+    _check_size(path, len(content) + sum(location.length for location in locations))
     for location in locations:
         location.check()
     return file

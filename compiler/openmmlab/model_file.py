@@ -8,6 +8,10 @@ from typing import Any
 
 import yaml
 
+from compiler.config.literal import literal
+from compiler.config.plain_yaml import PlainDumper, dump_yaml
+from compiler.printable import on_one_line
+
 ORDER = (
     "name", "algo", "task", "input_shape", "stride", "smallest_shape", "largest_shape", "openmmlab", "config",
     "packages", "network", "tail", "processing",
@@ -17,16 +21,13 @@ ORDER = (
 
 def as_yaml(model: Mapping[str, Any]) -> str:
     """What a file in `conf/model/` says of a model, for people to read."""
-    ordered = {key: model[key] for key in ORDER if key in model}
-    text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=118)
-    return f"# {model['name']}, from {Path(model['openmmlab']).name}.\n{text}"
+    ordered = {key: literal(model[key]) for key in ORDER if key in model}
+    head = on_one_line(f"# {model['name']}, from {Path(model['openmmlab']).name}.")
+    return f"{head}\n{dump_yaml(ordered, _Dumper, width=118)}"
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes short lists and mappings in a line, and repeats what is the same in two places."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+class _Dumper(PlainDumper):
+    """Writes short lists and mappings in a line."""
 
     def represent_list_or_mapping(self, data: Any) -> yaml.Node:
         is_mapping = isinstance(data, dict)

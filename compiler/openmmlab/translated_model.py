@@ -75,13 +75,13 @@ def package_folders(packages: Mapping[str, str]) -> dict[str, Path]:
     Raises:
         UsageError: One of them does not exist.
     """
+    from compiler.artifact import reading  # beside what knows numpy: --help does not
+
     for package, folder in packages.items():
-        if not Path(folder).is_dir():
-            raise UsageError(
-                f"the configs of {package} are not there",
-                where=folder,
-                fix=f"name the folder that its bases lie in: <site-packages>/{package}/.mim/configs",
-            )
+        fix = f"name the folder that its bases lie in: <site-packages>/{package}/.mim/configs"
+        with reading(folder, f"the configs of {package} cannot be read", fix=fix):
+            if not Path(folder).is_dir():
+                raise UsageError(f"the configs of {package} are not there", where=folder, fix=fix)
     return {package: Path(folder) for package, folder in packages.items()}
 
 
@@ -111,4 +111,17 @@ def _key_and_value(override: str) -> tuple[str, Any]:
         raise UsageError(
             f"'{override}' names several configs", where=key, fix="add -m to compile each of them, or quote the path"
         )
-    return key, str(parsed.value())
+    return key, _resolved(key, str(parsed.value()))
+
+
+def _resolved(key: str, value: str) -> str:
+    """A value as composing it gives it: `${oc.env:HOME}` is resolved, and `\\${` is the text `${`."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from compiler.config.messages import explain_omegaconf
+
+    try:
+        return str(OmegaConf.create({key: value})[key])
+    except OmegaConfBaseException as error:
+        raise explain_omegaconf(error) from error

@@ -1,5 +1,6 @@
 """The stages in a straight line: a composed config goes in, a proven engine comes out."""
 
-from compiler.pipeline.run import build_bundle, compile_bundle, find_obstacles
+from compiler.pipeline.deferred_build import build_bundle
+from compiler.pipeline.run import compile_bundle, find_obstacles
 
 __all__ = ["build_bundle", "compile_bundle", "find_obstacles"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import digest, file_digest, read_json, write_json
+from compiler.artifact import digest, file_digests, read_json, remove, write_json
 from compiler.errors import CompileError
 from compiler.stages.stage import DONE, Observations
 
@@ -84,7 +85,8 @@ class Cache:
         for done in used:
             total += _size(done.parent)
             if total > limit and time.time() - _last_use(done) > IN_USE_SECONDS:
-                shutil.rmtree(done.parent, ignore_errors=True)
+                with suppress(OSError):
+                    remove(done.parent)
 
     def _find(self, name: str, observations: Observations | None) -> Finished | None:
         if observations is None:
@@ -97,7 +99,7 @@ class Cache:
 
     def _make(self, name: str, make: Callable[[Path], str], observations: Observations | None) -> Finished:
         partial = self.root / f"{name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
         partial.mkdir()
         start = time.perf_counter()
         try:
@@ -107,18 +109,12 @@ class Cache:
             folder = self.root / (name if observations is None else f"{name}-{digest(read)[:8]}")
             record = {"version": 1, "seconds": seconds, "detail": detail, "read": read}
             write_json(partial / DONE, {**record, "files": file_digests(partial)})
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             partial.rename(folder)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                remove(partial)
         return Finished(folder, cached=False, seconds=seconds, detail=detail, read=read)
-
-
-def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
-    """The SHA-256 of every file below a folder, by its path relative to it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: file_digest(path) for name, path in names.items() if name not in exclude}
 
 
 def _record(folder: Path) -> dict[str, Any] | None:
@@ -129,7 +125,7 @@ def _record(folder: Path) -> dict[str, Any] | None:
         return None
     known = {"seconds": float, "detail": str, "read": dict, "files": dict}
     is_record = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in known.items())
-    return record if is_record else None
+    return record if is_record and math.isfinite(record["seconds"]) else None
 
 
 def _whole(folder: Path) -> Finished | None:
@@ -137,9 +133,10 @@ def _whole(folder: Path) -> Finished | None:
     try:
         if record is None or file_digests(folder, exclude=(DONE,)) != record["files"]:
             return None
-        os.utime(folder / DONE)
-    except OSError:  # just being made again
+    except (OSError, CompileError):  # just being made again, or with a link in it that leads elsewhere
         return None
+    with suppress(OSError):  # a cache that may only be read is used all the same
+        os.utime(folder / DONE)
     return Finished(folder, True, record["seconds"], record["detail"], record["read"])
 
 

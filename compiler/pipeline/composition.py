@@ -17,7 +17,7 @@ from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
-from compiler.pipeline.job import Job, cache_folder
+from compiler.pipeline.job import Job
 from compiler.pipeline.line import Line
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.proof import AnyProof, Tolerance
@@ -153,6 +153,7 @@ def calibration_data(job: Job) -> CalibrationData:
         usual=job.config.usual_input,
         sample=None if job.calibration else job.sample,
         files=job.calibration,
+        limits=job.config.limits,
     )
 
 
@@ -184,7 +185,7 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
         precision=job.config.precision,
         profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
         calibration=calibration_data(job) if job.quantizes_by_itself else None,
-        measurements=measurements_folder(job.config),
+        measurements=measurements_folder(job.cache),
         progress=progress_to(listen),
     )
 
@@ -247,9 +248,9 @@ def progress_to(listen: Listener) -> Callable[[float, str], None]:
     return lambda share, phase: listen(StageProgressed(share, phase))
 
 
-def measurements_folder(config: CompileConfig) -> Path:
-    """Where builders keep what they measured."""
-    return cache_folder(config) / MEASUREMENTS_FOLDER
+def measurements_folder(cache: Path) -> Path:
+    """Where builders keep what they measured, beside the finished stages."""
+    return cache / MEASUREMENTS_FOLDER
 
 
 def rewriting_of(job: Job, selection: Selection) -> Rewriting:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from compiler.artifact import remove
 from compiler.errors import CompileError
 from compiler.events import Listener, Waiting
 
@@ -29,7 +30,7 @@ def writable(path: Path) -> Iterator[None]:
             "the output cannot be written",
             where=str(error.filename or path),
             why=os.strerror(error.errno) if error.errno else str(error),
-            fix=_ADVICE.get(error.errno or 0, "write elsewhere: output=<folder>"),
+            fix=_ADVICE.get(error.errno or 0, "write elsewhere: output=<folder>, cache=<folder>"),
         ) from error
 
 
@@ -48,3 +49,10 @@ def one_at_a_time(bundle: Path, listen: Listener) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def beside(bundle: Path) -> Path:
+    """Where a bundle is made before it is put in its place; what a killed run left there is removed."""
+    partial = bundle.with_name(f".{bundle.name}.partial")
+    remove(partial)
+    return partial

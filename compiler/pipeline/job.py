@@ -93,7 +93,7 @@ class Job:
     @property
     def cache(self) -> Path:
         """Where finished stages are kept."""
-        return cache_folder(self.config)
+        return cache_folder(self.config.output, self.config.cache)
 
     @property
     def key(self) -> Mapping[str, Any]:
@@ -116,9 +116,9 @@ class Job:
         }
 
 
-def cache_folder(config: CompileConfig) -> Path:
-    """Where finished stages are kept."""
-    return Path(config.cache) if config.cache else Path(config.output) / ".cache"
+def cache_folder(output: str = CompileConfig.output, cache: str | None = None) -> Path:
+    """Where finished stages are kept, for what a config says of it; or says nothing."""
+    return Path(cache) if cache else Path(output) / ".cache"
 
 
 @recorded_imports()
@@ -144,7 +144,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     _check_precision_options(config, backend)
     sample_path = locate_input(config, task)
-    sample = task.read(sample_path, config.box)
+    sample = task.read(sample_path, config.box, config.limits)
     checkpoint = _locate_checkpoint(config, listen)
     config, source = source.with_outputs(config, task, sample)
     return Job(
@@ -159,17 +159,6 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         calibration=find_items(config, task),
         plug_ins=plug_in_contents(),
     )
-
-
-def proof_sample(config: CompileConfig, task: AnyTask) -> AnySample:
-    """The sample that a bundle was proven on; the task's own where it was left behind."""
-    given = None if config.input is None else Path(config.input)
-    is_here = given is None or given.is_file()
-    path = given if given is not None and is_here else task.sample_source()
-    try:
-        return task.read(path, config.box if is_here else None)
-    except CompileError:  # the boxes were in a file that is not here
-        return task.read(path)
 
 
 def _check_precision_options(config: CompileConfig, backend: Backend) -> None:
@@ -202,7 +191,7 @@ def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:
     if config.checkpoint == OFFICIAL:
         listen(StageStarted("download"))
         official = config.model.official
-        return download(official.url, official.sha256, cache_folder(config) / "checkpoints")
+        return download(official.url, official.sha256, cache_folder(config.output, config.cache) / "checkpoints")
     path = Path(config.checkpoint)
     require_checkpoint(path)
     return path

@@ -1,31 +1,27 @@
-"""The lock file: what a bundle was made from, and what is in it."""
+"""Writing the lock file: what a bundle was made from, and what is in it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from compiler.artifact import read_json, write_json
-from compiler.pipeline.cache import file_digests
+from compiler.artifact import LOCK_FILE, file_digests, write_json
+from compiler.artifact.lock import VERSION
 from compiler.proof import StageProof
 from compiler.report import Report
 
-LOCK_FILE = "lock.json"
-VERSION = 2
-"""Of its layout; the first said none."""
 
-
-def write_lock(folder: Path, report: Report, key: str | None = None) -> None:
+def write_lock(folder: Path, report: Report, key: str) -> None:
     """Write what was made from what: with it a later run knows that there is nothing to do.
 
     Args:
         folder: Of the bundle, all of it but the lock written.
         report: Of the bundle.
-        key: The digest of what the bundle depends on; the one that its lock has already where it is not given.
+        key: The digest of what the bundle depends on.
     """
     content = {
         "version": VERSION,
         "name": report.name,
-        "key": read_json(folder / LOCK_FILE)["key"] if key is None else key,
+        "key": key,
         "versions": report.versions,
         "reached": {proof.stage: _reached(proof) for proof in report.proofs},
         "files": file_digests(folder, exclude=(LOCK_FILE,)),

@@ -21,11 +21,20 @@ from compiler.events import (
     Waiting,
     Warned,
 )
+from compiler.printable import printable
 
 LOGGER = logging.getLogger("compiler")
-LIBRARY_LOGGERS = ("torch", "py.warnings")
+LIBRARY_LOGGERS = ("torch", "onnxscript", "onnx_ir", "py.warnings")
 
 _current_log: ContextVar[Path | None] = ContextVar("_current_log", default=None)
+
+
+class _Formatter(logging.Formatter):
+    """Writes what is said whole. What goes on in further lines is set in, so that no text passes for another record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as text."""
+        return printable(super().format(record)).replace("\n", "\n    ")
 
 
 class _RunHandler(logging.FileHandler):
@@ -34,7 +43,7 @@ class _RunHandler(logging.FileHandler):
     def __init__(self, path: Path) -> None:
         super().__init__(path, mode="w", encoding="utf-8")
         self.path = path
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out what another run says."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 
 from compiler.report.numbers import error_text
 from compiler.report.report import Reduced, Report
+from compiler.report.text import shown
 from rewriters import Entry
 
 PLACES = 3
@@ -15,26 +15,27 @@ INDENT = " " * 11
 
 def print_ledger(screen: Console, report: Report) -> None:
     """Print what each rewriter did, and the nodes that a lower precision leaves as they are."""
-    screen.print(f"[bold]{escape(report.model)}[/]  {escape(report.name)}")
+    screen.print(f"[bold]{shown(report.model)}[/]  {shown(report.name)}")
     for entry in report.ledger:
         screen.print(_described(entry), soft_wrap=True, highlight=False)
     if report.reduced:
-        screen.print(_precision(report.reduced), soft_wrap=True, highlight=False)
+        for line in _precision(report.reduced):
+            screen.print(line, soft_wrap=True, highlight=False)
 
 
 def _described(entry: Entry) -> str:
     effect = "" if entry.max_absolute_error is None else f", max abs error {error_text(entry.max_absolute_error)}"
     place = f"because {entry.reason}" if entry.status == "skipped" else f"at {_places(entry)}"
     return (
-        f"\n{_verdict(entry)}[bold]{escape(entry.name)}[/]: {entry.kind} rewriter, {escape(entry.contract)}{effect}"
-        f"\n{INDENT}[dim]{escape(entry.why)}[/]\n{INDENT}{escape(place)}"
+        f"\n{_verdict(entry)}[bold]{shown(entry.name)}[/]: {shown(f'{entry.kind} rewriter, {entry.contract}')}{effect}"
+        f"\n{INDENT}[dim]{shown(entry.why)}[/]\n{INDENT}{shown(place)}"
     )
 
 
-def _precision(reduced: Reduced) -> str:
+def _precision(reduced: Reduced) -> list[str]:
     excluded = [f"{one['operator']} {one['node']}: {one['why']}" for one in reduced.excluded]
-    lines = [f"[bold]{reduced.precision}[/]: {reduced.changed} of {reduced.nodes} nodes", *map(escape, excluded)]
-    return "\nprecision  " + f"\n{INDENT}".join(lines)
+    head = f"\nprecision  [bold]{shown(reduced.precision)}[/]: {reduced.changed} of {reduced.nodes} nodes"
+    return [head, *(f"{INDENT}{shown(one)}" for one in excluded)]
 
 
 def _verdict(entry: Entry) -> str:

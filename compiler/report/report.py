@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import read_json, write_json, write_text
-from compiler.errors import CompileError
+from compiler.artifact import inside, located, read_json, reading, write_json, write_text
 from compiler.events import StageFinished
+from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
@@ -145,7 +145,7 @@ class Report:
                 "stages": tuple(StageFinished(**stage) for stage in values["stages"]),
                 "proofs": tuple(map(StageProof.from_dict, values["proofs"])),
                 "ledger": tuple(map(Entry.from_dict, values["ledger"])),
-                "pictures": tuple(values["pictures"]),
+                "pictures": _pictures(values["pictures"]),
                 "reduced": values["reduced"] and Reduced.from_dict(values["reduced"]),
             }
         )
@@ -157,21 +157,21 @@ class Report:
         Raises:
             CompileError: The folder holds no report, or one of another version.
         """
-        try:
-            return cls.from_dict(read_json(bundle / JSON_FILE))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CompileError(
-                f"{JSON_FILE} is not a report of this version",
-                where=str(bundle / JSON_FILE),
-                why=f"{type(error).__name__}: {error}",
-                fix="compile the bundle again",
-            ) from error
+        path = bundle / JSON_FILE
+        with reading(path, f"{JSON_FILE} is not a report of this version", fix="compile the bundle again"):
+            return cls.from_dict(read_json(path))
+
+
+def _pictures(names: Any) -> tuple[str, str]:
+    """The names of the two pictures, which lie beside the report."""
+    first, second = map(inside, names)
+    return first, second
 
 
 def write_report(folder: Path, report: Report) -> None:
     """Write `report.json`, and `report.html` with the pictures inside it, into a folder that holds the pictures."""
     write_json(folder / JSON_FILE, report.to_dict())
-    write_text(folder / HTML_FILE, render(folder, report))
+    write_text(folder / HTML_FILE, printable(render(folder, report)))
 
 
 def render(folder: Path, report: Report) -> str:
@@ -189,7 +189,7 @@ def render(folder: Path, report: Report) -> str:
     environment.filters |= {"error": error_text, "seconds": seconds_text}
     return environment.get_template("report.html.jinja").render(
         report=report,
-        pictures=[(name, _embedded(folder / name)) for name in report.pictures],
+        pictures=[(name, _embedded(located(folder, name))) for name in report.pictures],
         config_yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
     )
 

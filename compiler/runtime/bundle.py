@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -12,17 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, recover_folder
+from compiler.artifact import Engine, Tensors, lock_of, reading, recover_folder, require_files
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
+from compiler.config.limits import USUAL, Limits
 from compiler.config.moved import present_config, with_present_keys
+from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
+from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, UsageError
-from compiler.tasks import AnyTask, build_task
+from compiler.tasks import AnySample, AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
+NO_CONFIG = f"{CONFIG_FILE} is not the config of a bundle"
+COMPILE_AGAIN = "compile the bundle again"
 
 PredictorInput = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
 """A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
@@ -39,6 +44,7 @@ class Predictor:
         session: The open engine.
         sizes: The sizes that the engine takes.
         largest_batch: How many samples an engine with a dynamic batch is given at once.
+        limits: What an input may cost.
     """
 
     task: AnyTask
@@ -46,6 +52,7 @@ class Predictor:
     session: Session
     sizes: SizeRange
     largest_batch: int
+    limits: Limits = USUAL
 
     def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
@@ -59,9 +66,19 @@ class Predictor:
             The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
 
         Raises:
-            CompileError: The source or a box cannot be used.
+            CompileError: The source or a box cannot be used, or the source is beyond the limits.
         """
-        prepared = self.task.preprocess(self.task.read(source, box), self.sizes)
+        sample = self.task.read(source, box, self.limits)
+        return [result for part in sample.parts(self.batch) for result in self._results(part)]
+
+    @property
+    def batch(self) -> int:
+        """How many samples the engine is given at once: as many boxes are prepared, and no more are in memory."""
+        fixed = self.engine.inputs[0].shape[:1]
+        return fixed[0] if fixed and isinstance(fixed[0], int) else self.largest_batch
+
+    def _results(self, sample: AnySample) -> list[Any]:
+        prepared = self.task.preprocess(sample, self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -70,7 +87,7 @@ class Predictor:
 
     def draw(self, source: PredictorInput, results: list[Any]) -> NDArray[np.uint8]:
         """A picture of the source, BGR, with the results drawn on it."""
-        return self.task.draw(self.task.read(source), results)
+        return self.task.draw(self.task.read(source, limits=self.limits), results)
 
 
 def batch_runner(
@@ -80,25 +97,37 @@ def batch_runner(
     return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
 
 
-def open(path: str | PathLike[str], modules: Collection[str] = (), *, engine_code: bool = False) -> Predictor:
+def open(
+    path: str | PathLike[str],
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+    trust_changes: bool = False,
+    limits: Limits = USUAL,
+) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
     Args:
         path: The folder that a compile left behind, wherever it lies now.
         modules: Of the user's own backend or task, such as `mine.classification`: the bundle may name their classes.
         engine_code: Whether an engine may be opened that brings code for this machine's processor.
+        trust_changes: Whether its files may be others than `lock.json` says.
+        limits: What an input may cost; those that the bundle was compiled under mean nothing here.
 
     Raises:
-        CompileError: The folder is not a bundle, it names a class that is not known, its engine brings code, or its
-            backend cannot be used on this machine.
+        CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
+            its engine brings code, or its backend cannot be used on this machine.
     """
     folder = Path(path)
     recover_folder(folder)
+    lock = lock_of(folder, trust_changes)
+    require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
     config, engine = read_config(folder, modules), Engine.load(folder)
     backend, task = backend_of(engine, modules), build_task(config.model.processing)
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
-    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
+    require_files(folder, backend.files(engine), lock)
+    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest, limits)
 
 
 def _engine_with_code(backend: str, engine: Engine) -> CompileError:
@@ -120,30 +149,30 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
     Raises:
         CompileError: The folder is not a bundle, or it names a class that is not known.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
     config_file = folder / CONFIG_FILE
-    if not config_file.is_file():
+    with reading(folder, f"{folder} is not a bundle"):
+        is_bundle = config_file.is_file()
+    if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
             why=f"it has no {CONFIG_FILE}",
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
-    try:
-        values = with_present_keys(OmegaConf.to_container(OmegaConf.load(config_file)))
-        config = instantiate(values, CompileConfig)
-        _ = config.sizes
-    except (UsageError, OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
-        raise CompileError(
-            f"{CONFIG_FILE} is not the config of a bundle",
-            where=str(config_file),
-            why=error.what if isinstance(error, UsageError) else " ".join(str(error).split()),
-            fix="compile the bundle again",
-        ) from error
+    with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
+        config = _config_in(config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
     check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
     check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
-    return present_config(config)
+    return config
+
+
+def _config_in(config_file: Path) -> CompileConfig:
+    try:
+        values = with_present_keys(load_yaml(check_yaml(config_file)))
+        config = present_config(instantiate(values, CompileConfig))
+        _ = config.sizes
+    except UsageError as error:  # the user did not write it
+        why = f"{error.what}: {error.why}" if error.why else error.what
+        raise CompileError(NO_CONFIG, where=str(config_file), why=why, fix=COMPILE_AGAIN) from error
+    return replace(config, limits=USUAL)  # those in it are a stranger's

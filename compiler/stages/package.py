@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Engine, write_text
+from compiler.artifact import Engine, copy_files, files_in, write_text
 from compiler.config import CompileConfig
+from compiler.config.plain_yaml import dump_yaml
 from compiler.mmdeploy import write_sdk_files
 from compiler.report import Report, write_report
 from compiler.runtime import CONFIG_FILE
@@ -43,8 +43,9 @@ class Package(Stage):
 
     def run(self, folder: Path) -> str:
         """Write the bundle, all of it but the lock."""
-        shutil.copytree(self.engine.folder, folder, dirs_exist_ok=True)
-        (folder / DONE).unlink()  # the cache's record, not the engine's
+        files = files_in(self.engine.folder)
+        del files[DONE]  # the cache's record, not the engine's
+        copy_files(files, folder)
         write_text(folder / CONFIG_FILE, config_yaml(self.config))
         write_sdk_files(folder, self.config, self.task, Engine.load(self.engine.folder))
         for picture in self.report.pictures:
@@ -55,7 +56,5 @@ class Package(Stage):
 
 
 def config_yaml(config: CompileConfig) -> str:
-    """The whole config as YAML, every interpolation resolved."""
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(asdict(config)))))
+    """The whole config as YAML, in which every text is itself."""
+    return dump_yaml(asdict(config))

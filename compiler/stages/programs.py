@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compiler.artifact import Program, file_digest
 from compiler.graphs import describe
+from compiler.graphs.self_contained import require_self_contained
 from compiler.stages.stage import Artifact
 
 
@@ -29,7 +30,12 @@ class ProgramArtifact:
 
     @classmethod
     def from_file(cls, path: Path) -> ProgramArtifact:
-        """An ONNX file that lies in a bundle."""
+        """An ONNX file that lies in a bundle.
+
+        Raises:
+            CompileError: It keeps numbers in other files.
+        """
+        require_self_contained(path)
         return cls(file_digest(path), describe(path))
 
     @property

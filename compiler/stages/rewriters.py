@@ -75,7 +75,10 @@ class Rewriters:
 
     def still_holds(self, read: Mapping[str, Any]) -> bool:
         """Tell whether an earlier run read what the target is now. To compare is not to read."""
-        return all(self.target.value_of(path) == value for path, value in read.items())
+        try:
+            return all(self.target.value_of(path) == value for path, value in read.items())
+        except AttributeError:  # a target has no such part: the record is damaged, or of another version
+            return False
 
 
 def select_rewriters(target: Target, disable: Iterable[str], require: Iterable[str]) -> Selection:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import read_given, reading
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+_LARGEST_FILE = 64 * 2**20
+"""Bytes: about a million boxes."""
 _FORMS = (
     "x1,y1,x2,y2; a list of such boxes; or a JSON file with a list of boxes, with "
     '{"boxes": [...]}, or with COCO\'s [{"bbox": [x, y, width, height]}, ...]'
@@ -77,16 +80,10 @@ def _numbers_in_text(text: str) -> list[float]:
 
 
 def _read_json(path: Path) -> object:
-    try:
-        data: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CompileError(
-            "the boxes do not exist", where=str(path), why="there is no such file", fix=f"give {_FORMS}"
-        ) from error
-    except OSError as error:
-        raise CompileError("the boxes cannot be read", where=str(path), why=str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise CompileError("the boxes are not JSON", where=str(path), why=str(error), fix=f"give {_FORMS}") from error
+    fix = f"give {_FORMS}"
+    content = read_given(path, "the file of boxes", fix=fix, largest=_LARGEST_FILE)
+    with reading(path, "the boxes are not JSON", fix=fix):
+        data: object = json.loads(content.decode("utf-8"))
     return data
 
 

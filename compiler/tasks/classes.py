@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.printable import caption
+
 if TYPE_CHECKING:
     from compiler.tasks.images import Image
 
@@ -51,6 +53,7 @@ def draw_box(canvas: Image, box: NDArray[np.floating], text: str, color: Colour)
         text: Above the box, or inside it where there is no room above.
         color: RGB.
     """
+    text = caption(text)
     height, width = canvas.shape[:2]
     thickness = max(1, round(max(height, width) / 400))
     # The right and lower edges of the whole image lie one pixel beyond its last.

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from compiler.artifact import LOCK_FILE, file_digests, write_json
+from compiler.artifact.lock import require_unchanged
 from compiler.backends import build_backend
 from tests.backends.nvidia import batches, convolution, matrix_product, request, write_alias
 
@@ -136,6 +138,45 @@ def test_where_the_library_is_not_installed_it_says_so(bundle, tmp_path):
     done = run(folder)
     assert done.returncode == 1
     assert "No module named 'tensorrt'" in done.stderr
+
+
+def locked(folder: Path) -> Path:
+    """Lock a bundle whose engine is still to be built; return the lock."""
+    write_json(folder / LOCK_FILE, {"version": 2, "key": "abc", "files": file_digests(folder)})
+    return folder / LOCK_FILE
+
+
+def test_the_lock_of_the_bundle_knows_the_new_engine(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    before = json.loads(locked(folder).read_text())
+    assert run(folder).returncode == 0
+    after = json.loads((folder / LOCK_FILE).read_text())
+    assert after.keys() == before.keys()
+    assert after["key"] == "abc"
+    assert after["files"] == file_digests(folder, exclude=(LOCK_FILE,))
+    assert after["files"].keys() - before["files"].keys() == {"end2end.engine", "engine_details.json", "build.log"}
+    require_unchanged(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"files": []}', "[" * 100_000, "{"])
+def test_a_broken_lock_is_told_and_left_alone(bundle, tmp_path, content):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    (folder / LOCK_FILE).write_text(content)
+    done = run(folder)
+    assert done.returncode == 0
+    assert f"warning: {folder / LOCK_FILE} is broken, and knows nothing of the new engine" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (folder / LOCK_FILE).read_text() == content
+    assert (folder / "end2end.engine").is_file()
+
+
+def test_an_engine_that_is_written_elsewhere_is_none_of_the_bundles(bundle, tmp_path):
+    folder = bundle(convolution(tmp_path), TENSORRT)
+    before = locked(folder).read_text()
+    (tmp_path / "elsewhere").mkdir()
+    assert run(folder, "--output", str(tmp_path / "elsewhere/x.engine")).returncode == 0
+    assert (folder / LOCK_FILE).read_text() == before
+    assert not (tmp_path / "elsewhere" / LOCK_FILE).exists()
 
 
 SHADOWS = ("__future__", "argparse", "json", "os", "pathlib", "sitecustomize", "tensorrt", "typing", "uuid")

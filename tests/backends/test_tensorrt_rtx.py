@@ -278,3 +278,15 @@ def test_a_model_of_point_clouds_of_a_fixed_size_builds(tmp_path):
     engine = given.backend.build(given.request(tmp_path / "engine"))
     assert {spec.shape[0] for spec in engine.outputs} == {1}
     assert engine.path.stat().st_size > 2**20
+
+
+def test_an_engine_may_bring_code_for_the_processor_only_where_that_is_said():
+    assert not new_runtime(tensorrt_rtx, Log()).engine_host_code_allowed
+    assert new_runtime(tensorrt_rtx, Log(), host_code=True).engine_host_code_allowed
+
+
+def test_which_engines_bring_code():
+    tensorrt = {"_target_": "compiler.backends.tensorrt.TensorRT", "name": "tensorrt"}
+    assert build_backend({**tensorrt, "version_compatible": True}).engine_holds_code
+    assert not build_backend(tensorrt).engine_holds_code
+    assert not build_backend(NODE).engine_holds_code

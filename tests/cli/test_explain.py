@@ -17,5 +17,5 @@ def test_it_prints_the_ledger_of_a_bundle(bundle, capsys):
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
-    with pytest.raises(CompileError, match="report.json cannot be read"):
+    with pytest.raises(CompileError, match="is not a bundle"):
         run_verb("explain", str(tmp_path))

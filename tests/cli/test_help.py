@@ -10,7 +10,7 @@ from tests.cli.running import run_verb
 
 
 def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_line):
-    run = command_line("--help", PYTHONPROFILEIMPORTTIME="1")
+    run = command_line("--help", "--debug", PYTHONPROFILEIMPORTTIME="1")
     assert run.returncode == 0
     assert all(verb in run.stdout for verb in VERBS)
     assert "backend: onnxruntime, tensorrt, tensorrt_rtx" in run.stdout
@@ -67,7 +67,7 @@ def test_an_unknown_verb_is_refused_with_the_nearest(words):
 
 
 def test_the_help_of_a_verb_that_runs_bundles_needs_no_hydra(command_line):
-    run = command_line("predict", "--help", PYTHONPROFILEIMPORTTIME="1")
+    run = command_line("predict", "--help", "--debug", PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
     assert "argparse" in imported
     assert not imported & {"hydra", "numpy", "cv2", "rich"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.pipeline.cache import DONE, Cache, file_digests
+from compiler.artifact import file_digests
+from compiler.pipeline.cache import DONE, Cache
+from tests.unprivileged import read_only, run_unprivileged
 
 KEY = {"network": "rtmpose", "opset": 18}
 
@@ -137,22 +140,39 @@ def remove_record(folder: Path):
     (folder / DONE).unlink()
 
 
-def truncate_record(folder: Path):
-    (folder / DONE).write_text('{"seconds"')
+def link_content_out(folder: Path):
+    (folder / "program.onnx").rename(folder.parent / "elsewhere.onnx")
+    (folder / "program.onnx").symlink_to("../elsewhere.onnx")
 
 
-def empty_record(folder: Path):
-    (folder / DONE).write_text("{}")
+def replace_by_file(folder: Path):
+    shutil.rmtree(folder)
+    folder.write_text("a file")
 
 
-def another_record(folder: Path):
-    (folder / DONE).write_text("null")
+def replace_by_link(folder: Path):
+    folder.rename(folder.parent / "elsewhere")
+    (folder.parent / "elsewhere" / DONE).unlink()
+    folder.symlink_to("elsewhere")
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [damage_content, truncate, remove, add, remove_record, truncate_record, empty_record, another_record],
-)
+def leave_file_of_a_killed_run(folder: Path):
+    remove_record(folder)
+    folder.with_name(f"{folder.name}.partial").write_text("a file")
+
+
+def leave_link_of_a_killed_run(folder: Path):
+    remove_record(folder)
+    folder.with_name(f"{folder.name}.partial").symlink_to("nowhere")
+
+
+DAMAGES = [
+    *(damage_content, truncate, remove, add, link_content_out, remove_record, replace_by_file, replace_by_link),
+    *(leave_file_of_a_killed_run, leave_link_of_a_killed_run),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_stage_is_made_again(cache, make, damage):
     folder = cache.get("export", KEY, make).folder
     damage(folder)
@@ -160,6 +180,86 @@ def test_a_damaged_stage_is_made_again(cache, make, damage):
     assert (again.cached, again.folder, make.times) == (False, folder, 2)
     assert sorted(file_digests(again.folder, exclude=(DONE,))) == ["program.onnx", "sub/notes.json"]
     assert cache.get("export", KEY, make).cached
+
+
+def changed(**values):
+    """Give the text of a record with other values."""
+    return lambda record: json.dumps({**record, **values})
+
+
+def without(key):
+    return lambda record: json.dumps({name: value for name, value in record.items() if name != key})
+
+
+RECORDS = {
+    "half": lambda record: '{"seconds"',
+    "an object": lambda record: "{}",
+    "null": lambda record: "null",
+    "a list": lambda record: "[]",
+    "a number": lambda record: "3",
+    "deep": lambda record: "[" * 100_000,
+    "seconds as a text": changed(seconds="3"),
+    "seconds without end": lambda record: json.dumps({**record, "seconds": 1.5}).replace("1.5", "1e999"),
+    "no seconds": without("seconds"),
+    "detail as a number": changed(detail=3),
+    "no detail": without("detail"),
+    "read as a list": changed(read=[]),
+    "files as a list": changed(files=[]),
+    "files as null": changed(files=None),
+    "a file that leads out": changed(files={"../secret": "0"}),
+}
+
+
+@pytest.mark.parametrize("write", RECORDS.values(), ids=RECORDS)
+def test_a_stage_with_a_damaged_record_is_made_again(cache, make, write):
+    record = cache.get("export", KEY, make).folder / DONE
+    record.write_text(write(json.loads(record.read_text())))
+    assert (cache.get("export", KEY, make).cached, make.times) == (False, 2)
+    assert cache.get("export", KEY, make).cached
+
+
+READER = """
+import sys
+from pathlib import Path
+from compiler.pipeline.cache import Cache
+
+def make(folder):
+    raise AssertionError("it is there")
+
+print(Cache(Path(sys.argv[1])).get("export", {"network": "rtmpose", "opset": 18}, make).cached)
+"""
+
+
+def test_a_cache_that_may_only_be_read_is_used(cache, make):
+    finished = cache.get("export", KEY, make)
+    used = (finished.folder / DONE).stat().st_mtime_ns
+    read_only(cache.root)
+    run = run_unprivileged(READER, cache.root)
+    assert run.stdout.split() == ["True"], run.stderr
+    if os.geteuid() == 0:  # of another's file the time of the last use cannot be written
+        for path in (cache.root, *cache.root.rglob("*")):
+            os.chown(path, 65534, 65534)
+        run = run_unprivileged(READER, cache.root)
+        assert run.stdout.split() == ["True"], run.stderr
+        assert (finished.folder / DONE).stat().st_mtime_ns >= used
+
+
+TRIMMER = """
+import sys
+from pathlib import Path
+from compiler.pipeline import cache
+
+cache.IN_USE_SECONDS = -1
+cache.Cache(Path(sys.argv[1])).trim(0)
+"""
+
+
+def test_a_stage_that_is_read_only_is_trimmed_all_the_same(cache, make):
+    folder = cache.get("export", KEY, make).folder
+    read_only(folder)
+    run = run_unprivileged(TRIMMER, cache.root)
+    assert run.returncode == 0, run.stderr
+    assert not folder.exists()
 
 
 def test_a_stage_that_was_only_touched_is_not_damaged(cache, make):

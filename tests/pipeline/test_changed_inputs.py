@@ -16,6 +16,7 @@ from compiler import runtime
 from compiler.artifact import digest
 from compiler.config import compose
 from compiler.errors import CompileError
+from compiler.graphs import onnx_files as onnx_files_module
 from compiler.pipeline import compile_bundle
 from compiler.pipeline.cache import DONE, Cache
 from compiler.pipeline.composition import calibration_data, selection_for
@@ -153,19 +154,18 @@ def test_an_onnx_file_that_is_replaced_before_it_is_taken_over(onnx_files, name)
 
 
 def test_an_onnx_file_counts_by_the_very_bytes_that_were_parsed(onnx_files, monkeypatch):
-    read = Path.read_bytes
+    read = onnx_files_module.read_given
 
-    def replaced_after(path):
-        content = read(path)
-        if path.name == "whole.onnx":
-            shutil.copy(onnx_files / "other/whole.onnx", path)
+    def replaced_after(path, *arguments, **options):
+        content = read(path, *arguments, **options)
+        shutil.copy(onnx_files / "other/whole.onnx", path)
         return content
 
     before = onnx_job("whole.onnx").source
-    monkeypatch.setattr(Path, "read_bytes", replaced_after)
+    monkeypatch.setattr(onnx_files_module, "read_given", replaced_after)
     with pytest.raises(CompileError, match=f"whole.onnx {CHANGED}"):
         onnx_job("whole.onnx")
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(onnx_files_module, "read_given", read)
     assert onnx_job("whole.onnx").source != before
 
 
@@ -179,7 +179,7 @@ def test_a_picture_that_is_replaced_before_int8_is_calibrated_on_it(folder):
     next(batches)
     cv2.imwrite(str(folder / "pictures/1.png"), np.full((40, 60, 3), 255, np.uint8))
     with pytest.raises(CompileError, match=f"1.png {CHANGED}"):
-        next(batches)
+        list(batches)
     assert len(list(calibration_data(read_job(config)).batches())) == 3
 
 

@@ -61,7 +61,7 @@ def test_a_run_leaves_every_artefact_and_a_lock_of_their_digests(bundle):
 def test_a_second_run_does_nothing_and_says_so(copied):
     command_line, cache = copied
     before = {path: path.stat().st_mtime_ns for path in command_line.folder.glob("outputs/rtmpose/*/*")}
-    run = command_line("+backend=onnxruntime", "+model=rtmpose", cache, PYTHONPROFILEIMPORTTIME="1")
+    run = command_line("+backend=onnxruntime", "+model=rtmpose", cache, "--debug", PYTHONPROFILEIMPORTTIME="1")
     assert run.returncode == 0
     assert "nothing to do: this bundle is up to date" in run.stdout
     assert {path: path.stat().st_mtime_ns for path in command_line.folder.glob("outputs/rtmpose/*/*")} == before

@@ -14,11 +14,11 @@ from typing import Any
 import cv2
 import pytest
 
-from compiler.artifact import OnnxProgram, read_json
+from compiler.artifact import OnnxProgram, file_digests, read_json
 from compiler.config import CompileConfig, compose
 from compiler.config.instantiate import instantiate
 from compiler.errors import CompileError, UsageError
-from compiler.pipeline.cache import DONE, Cache, file_digests
+from compiler.pipeline.cache import DONE, Cache
 from compiler.pipeline.composition import (
     build_stage,
     calibration_data,

@@ -8,8 +8,7 @@ import shutil
 import time
 
 from compiler import runtime
-from compiler.artifact import recover_folder
-from compiler.pipeline.cache import file_digests
+from compiler.artifact import file_digests, recover_folder
 from tests.conftest import NAME, PHOTOGRAPH
 
 KILLS = 20

@@ -7,7 +7,7 @@ import pytest
 
 from compiler import runtime
 from compiler.config import compose
-from compiler.errors import ExitCode, UsageError
+from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.pipeline import compile_bundle
 from compiler.report import Report
 from tests.conftest import PHOTOGRAPH
@@ -72,7 +72,9 @@ def test_a_traced_program_is_built_proven_and_predicts(config_of):
     reasons = {entry.reason for entry in report.ledger if entry.kind == "graph"}
     assert reasons
     assert all("torch_export" in reason or "backend" in reason for reason in reasons)
-    (pose,) = runtime.open(outcome.bundle)(PHOTOGRAPH)
+    with pytest.raises(CompileError, match=r"'reader_of_traced\.Reader' is neither ours nor registered by you"):
+        runtime.open(outcome.bundle)
+    (pose,) = runtime.open(outcome.bundle, ["reader_of_traced"])(PHOTOGRAPH)
     assert pose.keypoints.shape == (17, 2)
     assert not (outcome.bundle / "calibrated.txt").read_text()
 

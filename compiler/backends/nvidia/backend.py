@@ -21,6 +21,7 @@ from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.script import build_script
 from compiler.backends.nvidia.session import NvidiaSession
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import TENSORRT, QuantizationScheme
 
 ENGINE_FILE = "end2end.engine"
@@ -168,6 +169,10 @@ class NvidiaBackend(Backend):
         """With the script, which needs the library alone, or with the compiler, which proves the engine too."""
         return f"python -I {bundle / SCRIPT_FILE}, or {super().deferred_build_advice(bundle)}"
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The engine's, what is known of it, and what its weights are filled in from."""
+        return (*super().files(engine), DETAILS_FILE, *((PROGRAM_FILE,) if self.strip_weights else ()))
+
     def open(self, engine: Engine) -> NvidiaSession:
         """Open the engine on the configured GPU."""
         trt, details = self._library(), read_details(engine)
@@ -175,7 +180,9 @@ class NvidiaBackend(Backend):
         gpus = find_gpus()
         if gpus.problem:
             raise CompileError(f"the engine cannot be opened here: {gpus.problem}", where=str(engine.path))
-        weights = engine.folder / PROGRAM_FILE if details.get("strip_weights") else None
+        weights = engine.folder / PROGRAM_FILE if self.strip_weights else None
+        if weights is not None:
+            require_self_contained(weights)
         index, code = gpus.at(self.device).index, self.engine_holds_code
         return NvidiaSession(trt, engine, index, details.get("dla_core"), weights, host_code=code)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build an inference engine from the ONNX file beside this script, with NVIDIA's TensorRT or TensorRT-RTX.
 
-    python build_engine.py                  end2end.onnx becomes end2end.engine
-    python build_engine.py --workspace 2    ... with no more than 2 GiB of GPU memory while building
+    python -I build_engine.py                  end2end.onnx becomes end2end.engine
+    python -I build_engine.py --workspace 2    ... with no more than 2 GiB of GPU memory while building
 
 TensorRT builds on the GPU that will run the engine, and for that version of TensorRT alone: run this script there.
 It needs Python 3.10 and TensorRT 10 or 11, nothing else. Exit status: 0 built, 1 failed, 2 wrong usage.
@@ -16,6 +16,7 @@ if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "saf
 
 import argparse
 import functools
+import hashlib
 import importlib
 import json
 import os
@@ -266,6 +267,7 @@ def main() -> int:
             return 1
     write(output, plan)
     write(output.with_name("engine_details.json"), json.dumps(details, indent=2).encode())
+    record(output, output.with_name("engine_details.json"), output.with_name("build.log"))
     if cache is not None:
         write(cache, measured)
     print(*(f"\nwarning: {text}" for text in log.of("WARNING")), sep="", file=sys.stderr)
@@ -298,6 +300,20 @@ def write(path: Path, content: Any) -> None:
     with partial.open("xb") as file:
         file.write(content)
     partial.replace(path)
+
+
+def record(*files: Path) -> None:
+    """Tell the `lock.json` beside these files, where they lie in a bundle, what they are from now on."""
+    lock = files[0].with_name("lock.json")
+    if not lock.is_file():
+        return
+    try:
+        content = json.loads(lock.read_text(encoding="utf-8"))
+        content["files"].update({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        print(f"\nwarning: {lock} is broken, and knows nothing of the new engine", file=sys.stderr)
+    else:
+        write(lock, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def print_progress(share: float, phase: str) -> None:

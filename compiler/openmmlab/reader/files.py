@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from compiler.artifact.reading import reason
 from compiler.errors import UsageError
 from compiler.openmmlab.reader.bases import find_base
 from compiler.openmmlab.reader.budget import Budget, Refusal
@@ -145,8 +146,10 @@ _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.tuple)
 def _load(path: Path, text: str) -> dict[str, Any]:
     try:
         config = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_Loader)
-    except (ValueError, yaml.YAMLError) as error:
-        raise Refusal(f"the file cannot be parsed: {' '.join(str(error).split())[:300]}") from None
+    except (RecursionError, Refusal):
+        raise
+    except Exception as error:  # the parser of YAML has no common base class for what a tag makes of a text
+        raise Refusal(f"the file cannot be parsed: {reason(error)}") from None
     if not isinstance(config, dict):
         raise Refusal(f"a config is a dictionary, and this file holds a {type(config).__name__}")
     return config

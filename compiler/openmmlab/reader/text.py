@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from compiler.artifact.reading import reason
 from compiler.openmmlab.reader.budget import Refusal
 
 # Parsing takes some hundred times the memory of the text, and YAML is parsed by Python itself.
@@ -33,10 +34,10 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(largest + 1)
         text = content[:largest].decode("utf-8-sig")
-    except OSError as error:
-        raise Refusal(f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise Refusal(f"the file is not text in UTF-8, from its byte {error.start} on") from None
+    except (OSError, ValueError) as error:
+        raise Refusal(f"the file cannot be read: {reason(error)}") from None
     if len(content) > largest:
         raise Refusal(f"the file is larger than {largest // 1024} KiB")
     return _replaced(text, path, largest)

@@ -25,7 +25,7 @@ from compiler.openmmlab.translate.parts import (
     pair,
     refuse,
 )
-from compiler.openmmlab.translate.whole_image import SCORE_THRESHOLD, selecting_tail, shapes
+from compiler.openmmlab.translate.whole_image import SCORE_THRESHOLD, TAIL, selecting_tail, shapes
 
 RESNET = Part(
     "compiler.networks.backbones.resnet.ResNet",
@@ -228,7 +228,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
         "tail": selecting_tail(selection),
         "processing": {
             **processing,
-            "tail": "${tail}",
+            "tail": TAIL,
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
             "classes": classes(data, needed(head, "num_classes", "model.bbox_head")),

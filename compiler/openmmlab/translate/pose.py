@@ -11,7 +11,7 @@ from compiler.openmmlab.translate.explicit import needed
 from compiler.openmmlab.translate.names import keypoints
 from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, optional, pair, refuse
 from compiler.openmmlab.translate.pose_networks import MODELS
-from compiler.openmmlab.translate.whole_image import SCORE_THRESHOLD, selecting_tail, shapes
+from compiler.openmmlab.translate.whole_image import SCORE_THRESHOLD, TAIL, selecting_tail, shapes
 
 __all__ = ["MODELS", "translate"]
 
@@ -131,7 +131,7 @@ def _bottomup(config: Mapping[str, Any], network: dict[str, Any], data: TestData
             "input_size": step["input_size"],
             "pad_value": step.get("pad_val", 0),
             **normalisation(config, _PREPROCESSOR),
-            "tail": "${tail}",
+            "tail": TAIL,
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
             "keypoints": keypoints(data, source, needed(network["head"], "num_keypoints", "model.head")),

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compiler.config.literal import Reference
+
+TAIL = Reference("${tail}")
+"""What the command line says that the tail is."""
 SCORE_THRESHOLD = 0.3
 """Of what is drawn: no config says it."""
 
@@ -13,10 +17,10 @@ _SMALLEST = 320
 
 
 def selecting_tail(selection: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """The node of the tail that selects what `selection` says; `${tail}` is left to the command line."""
+    """The node of the tail that selects what `selection` says; `TAIL` is left to the command line."""
     return {
         "_target_": "compiler.selection.tail.DetectionTail",
-        "kind": "${tail}",
+        "kind": TAIL,
         "test_cfg": dict(selection),
         **options,
     }

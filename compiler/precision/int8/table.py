@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import write_json
+from compiler.artifact import reading, write_json
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -77,16 +77,9 @@ class CalibrationTable:
         Raises:
             CompileError: The file is missing, not a calibration table, or damaged.
         """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls._from_dict(values)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CompileError(
-                "this is not a calibration table",
-                where=str(path),
-                why=f"{type(error).__name__}: {error}",
-                fix="name a file that calibration wrote, or calibrate again",
-            ) from error
+        fix = "name a file that calibration wrote, or calibrate again"
+        with reading(path, "this is not a calibration table", fix=fix):
+            return cls._from_dict(json.loads(path.read_text(encoding="utf-8")))
 
     @classmethod
     def _from_dict(cls, values: Mapping[str, Any]) -> CalibrationTable:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import LARGEST, reading, require_file, written_whole
+from compiler.artifact.reading import reason
 from compiler.errors import CompileError, nearest
+from compiler.printable import on_one_line
 from compiler.tasks.arrays.spec import InputSpec
 
+_SPECIAL = re.compile(r"[\\%]")
 Arrays = Mapping[str, NDArray[Any]]
 """A network's inputs by name; empty where none is given, and noise stands in."""
 
@@ -63,20 +69,56 @@ def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDAr
 
 
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise CompileError(
-            "the arrays do not exist", where=str(path), fix=f"check the path; it is seen from {Path.cwd()}"
-        )
-    try:
+    require_file(path, "the file of arrays")
+    with reading(path, "the arrays cannot be read", fix="write them with numpy.savez(path, x=x), of numbers only"):
+        _check_claims(path)
         loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise CompileError(
-            "the arrays cannot be read",
-            where=str(path),
-            why=(str(error).splitlines() or [type(error).__name__])[0],
-            fix="write them with numpy.savez(path, x=x), of numbers only",
-        ) from error
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        arrays = {name: loaded[name] for name in loaded.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # numpy hands on what begins otherwise as bytes
+                raise ValueError(f"the entry {name} is no array")
+        return arrays
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as a .npz that numpy loads, each under its name.
+
+    A name that is no plain path within the archive, such as `../x`, is written as a URL has it: `..%2Fx`.
+
+    Raises:
+        CompileError: The file cannot be written.
+    """
+    try:
+        # Not numpy.savez, which takes names as keywords: arrays called `file` or `allow_pickle` are lost there.
+        with written_whole(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{_entry(name)}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CompileError("the arrays cannot be written", where=str(path), why=reason(error)) from error
+
+
+def _entry(name: str) -> str:
+    """What a name is called in an archive: never a way out of the folder that it is unpacked to."""
+    leaves = name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/"))
+    is_plain = not leaves and not _SPECIAL.search(name) and not name.endswith(".npy") and on_one_line(name) == name
+    return name if is_plain else quote(name, safe="", errors="surrogatepass")
+
+
+def _check_claims(path: Path) -> None:
+    """Refuse arrays that unpack to more than a file of arrays may have: a few bytes can claim any number of them.
+
+    Raises:
+        ValueError: They do.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # nothing is compressed: what a header claims beyond the file's end is not there
+    with zipfile.ZipFile(path) as file:
+        claimed = sum(entry.file_size for entry in file.infolist())
+    if claimed > LARGEST:
+        raise ValueError(f"its arrays claim to have {claimed:,} bytes, and at most {LARGEST:,} are read")
 
 
 def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.printable import caption
+
 if TYPE_CHECKING:
     from compiler.tasks.images import Image
 
@@ -36,8 +38,8 @@ def _tile(name: str, array: NDArray[Any]) -> Image:
     grey = cv2.resize(np.uint8(scaled * 255), (TILE, TILE), interpolation=cv2.INTER_NEAREST)  # type: ignore[call-overload]
     canvas = np.zeros((TILE + CAPTION, TILE, 3), np.uint8)
     canvas[CAPTION:] = grey[..., None]
-    caption = f"{name} {'x'.join(map(str, array.shape))}"
-    cv2.putText(canvas, caption, (2, CAPTION - 6), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    title = caption(f"{name} {'x'.join(map(str, array.shape))}")
+    cv2.putText(canvas, title, (2, CAPTION - 6), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
     return canvas
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.printable import caption
 from compiler.tasks.classes import Colour
 from compiler.tasks.points import Points
 from compiler.tasks.voxel_detection.boxes3d import Floats, rectangle_corners
@@ -144,14 +145,14 @@ class BirdsEye:
     def _draw_text(self, picture: Image, mark: Marked) -> None:
         """Write a box's text above it, on a ground of its colour, within the picture."""
         corners = self.pixels(rectangle_corners(mark.box[[0, 1, 3, 4, 6]]))
-        (width, height), baseline = cv2.getTextSize(mark.text, _FONT, 0.42, 1)
+        (width, height), baseline = cv2.getTextSize(caption(mark.text), _FONT, 0.42, 1)
         left = round(float(np.clip(corners[:, 0].mean() - width / 2, 0, picture.shape[1] - width - 6)))
         foot = round(float(np.clip(corners[:, 1].min() - 6, height + baseline + 4, picture.shape[0])))
         top = foot - height - baseline - 2
         cv2.rectangle(picture, (left, top), (left + width + 6, foot), mark.color[::-1], cv2.FILLED)
         # Black letters on light grounds, white ones on dark, by the luminance of ITU-R BT.601.
         ink = (20, 20, 20) if np.dot(mark.color, (0.299, 0.587, 0.114)) > 140 else (255, 255, 255)
-        cv2.putText(picture, mark.text, (left + 3, foot - baseline), _FONT, 0.42, ink, 1, cv2.LINE_AA)
+        cv2.putText(picture, caption(mark.text), (left + 3, foot - baseline), _FONT, 0.42, ink, 1, cv2.LINE_AA)
 
     def _draw_legend(self, picture: Image) -> None:
         """Draw the axes' directions, a scale, and the extent of the range."""

@@ -1,12 +1,17 @@
 """Arrays as they are: what a config writes of an input, files that are read, items that are made, and what is shown."""
 
+from urllib.parse import unquote
+from zipfile import ZipFile
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import Sample, build_task
-from compiler.tasks.arrays.files import read_arrays
+from compiler.tasks.arrays.files import read_arrays, write_arrays
 from compiler.tasks.arrays.pictures import CAPTION, TILE, tiles
 from compiler.tasks.arrays.spec import InputSpec
 from compiler.tasks.arrays.task import NamedArray, RawTensors
@@ -121,7 +126,7 @@ def test_a_file_that_holds_no_arrays_is_refused(tmp_path, content):
     path = tmp_path / "x.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CompileError, match="cannot be read|do not exist") as caught:
+    with pytest.raises(CompileError, match="cannot be read|does not exist|is empty") as caught:
         task().read(path)
     assert caught.value.where == str(path)
 
@@ -184,3 +189,52 @@ def test_a_picture_runs_from_black_to_white_and_pictures_fill_rows():
     assert (picture[-1, 0, 0], picture[-1, -1, 0]) == (0, 255)
     assert tiles({f"x{index}": np.ones((1, 2)) for index in range(5)}).shape == (2 * (TILE + CAPTION), 4 * TILE, 3)
     assert tiles({"x": np.array([[np.nan, np.inf]])}).shape == (TILE + CAPTION, TILE, 3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "y",
+        "allow_pickle",
+        "file",
+        "args",
+        "head/cls",
+        "/head/cls",
+        "../../evil",
+        "a\\b",
+        "c:x",
+        "y.npy",
+        "50%",
+        "\x1b",
+        ".",
+    ],
+)
+def test_an_array_is_written_under_its_name_whatever_that_is(tmp_path, name):
+    arrays = {name: np.arange(3), "other": np.zeros((2, 0))}
+    write_arrays(tmp_path / "out.npz", arrays)
+    with np.load(tmp_path / "out.npz") as written:
+        assert {unquote(key): written[key].tolist() for key in written.files} == {name: [0, 1, 2], "other": [[], []]}
+
+
+def test_a_plain_name_is_written_as_it_is_and_nothing_unpacks_elsewhere(tmp_path):
+    write_arrays(tmp_path / "out.npz", dict.fromkeys(["scores", "head/cls", "../x", "/y", "a\0b"], np.zeros(1)))
+    names = ZipFile(tmp_path / "out.npz").namelist()
+    assert names == ["scores.npy", "head/cls.npy", "..%2Fx.npy", "%2Fy.npy", "a%00b.npy"]
+
+
+@given(names=st.sets(st.text(st.characters(), min_size=1), max_size=4))
+def test_no_two_names_become_one(tmp_path_factory, names):
+    path = tmp_path_factory.getbasetemp() / "names.npz"
+    write_arrays(path, {name: np.array(index) for index, name in enumerate(names)})
+    with np.load(path) as written:
+        found = {unquote(key, errors="surrogatepass"): int(written[key]) for key in written.files}
+    assert found == {name: index for index, name in enumerate(names)}
+
+
+def test_arrays_that_cannot_be_written_are_one_error(tmp_path):
+    with pytest.raises(CompileError, match="the arrays cannot be written"):
+        write_arrays(tmp_path / "missing" / "out.npz", {"y": np.zeros(1)})
+
+
+def test_a_tile_is_named_whatever_its_name_is():
+    assert tiles({"\ud800\0\n" + "n" * 200_000: np.zeros((1, 4, 4))}).shape[1] == TILE

@@ -1,0 +1,91 @@
+"""ONNX files that hold all of their own numbers, as those in bundles do. Told without onnx, which opening needs not.
+
+Not every version of ONNX Runtime refuses a file whose numbers are said to lie in `../../secret`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from compiler.artifact import reading
+from compiler.errors import CompileError
+
+PARTS: Mapping[str, Mapping[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "external"},
+}
+"""Where tensors are in the messages of onnx.proto: by the kind of message, the kind of part in each of its fields."""
+VARINT, LENGTH_DELIMITED = 0, 2
+"""How protobuf writes a field: as a number of any length, or with its length before it."""
+LARGEST_SHIFT = 63
+SIZES = {1: 8, 5: 4}
+"""Bytes of the fields that it writes in another way."""
+
+
+def require_self_contained(path: Path) -> None:
+    """Refuse an ONNX file that keeps numbers in other files.
+
+    Raises:
+        CompileError: It does, or is no ONNX file.
+    """
+    with (
+        reading(path, f"{path.name} is not a valid ONNX file", fix="export or copy it again"),
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        external = _has_external(content)
+    if external:
+        raise CompileError(
+            f"{path.name} keeps numbers in other files",
+            where=str(path),
+            why="an ONNX file in a bundle holds all of its own, and would be given what another file holds",
+            fix="do not trust what you were given; where it is yours, compile the bundle again",
+        )
+
+
+def _has_external(content: mmap.mmap) -> bool:
+    parts = [("model", 0, len(content))]
+    while parts:
+        kind, begin, end = parts.pop()
+        if kind == "external":
+            return True
+        inner = PARTS[kind]
+        found = _fields(content, begin, end)
+        parts += [(inner[field], start, stop) for field, start, stop in found if field in inner]
+    return False
+
+
+def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the number of each field of a message that has a length, and where what is in it begins and ends."""
+    while at < end:
+        tag, at = _varint(content, at)
+        kind = tag & 7
+        if kind == LENGTH_DELIMITED:
+            size, at = _varint(content, at)
+            yield tag >> 3, at, min(at + size, end)
+            at += size
+        elif kind == VARINT:
+            _, at = _varint(content, at)
+        elif kind in SIZES:
+            at += SIZES[kind]
+        else:
+            raise ValueError(f"protobuf has no field of the kind {kind}")
+
+
+def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:
+    """A number, seven bits to a byte, and where it ends."""
+    value = shift = 0
+    while content[at] & 0x80:
+        if shift > LARGEST_SHIFT:
+            raise ValueError("protobuf has no number of more than 64 bits")
+        value |= (content[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return value | content[at] << shift, at + 1

@@ -1,0 +1,24 @@
+"""Hostile input of every kind leads to a result or to one message; `make fuzz` tries more of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+CASES, SEED = 200, 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
+def test_hostile_input_does_no_harm():
+    command = [sys.executable, "-m", "tests.hostile", "--cases", str(CASES), "--seed", str(SEED)]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
+def test_kills_leave_a_whole_bundle_and_a_whole_cache():
+    command = [sys.executable, "-m", "tests.hostile.kills", "--kills", "6", "--seed", str(SEED)]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
