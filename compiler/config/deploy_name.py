@@ -143,7 +143,7 @@ class DeployName:
 
 def _refuse_variant(name: str) -> None:
     plain, mark, digest = name.rpartition(_VARIANT)
-    if mark and re.fullmatch(r"[0-9a-f]{8}", digest):
+    if mark and re.fullmatch(r"v[0-9a-f]{7}", digest):
         raise UsageError(
             f"'{digest}' stands for settings that a name cannot hold",
             where=f"deploy={name}",

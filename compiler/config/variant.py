@@ -24,7 +24,8 @@ before; within a sweep, each has its own."""
 PLACES = ("output", "cache", "cache_limit", "model.packages", "hydra")
 """Overrides, or groups of them, that say where things lie."""
 
-_DIGITS = 8
+_LETTER, _DIGITS = "v", 7
+"""With a letter in front, no digest looks like a number, as 78e30 does to YAML."""
 
 
 def held(overrides: Iterable[str]) -> list[str]:
@@ -50,7 +51,8 @@ def variant(config: CompileConfig, named: CompileConfig, apart: Iterable[str] = 
     differing.update((override_key(one), one) for one in apart)
     if not differing:
         return ""
-    return hashlib.sha256(json.dumps(differing, sort_keys=True, default=str).encode()).hexdigest()[:_DIGITS]
+    found = hashlib.sha256(json.dumps(differing, sort_keys=True, default=str).encode()).hexdigest()
+    return f"{_LETTER}{found[:_DIGITS]}"
 
 
 def _is_held(key: str) -> bool:
