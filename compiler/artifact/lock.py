@@ -68,7 +68,7 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
     Raises:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
-    with reading(folder, CANNOT_BE_READ):
+    with reading(folder, f"{folder} is not a bundle"):
         is_bundle = any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
     if not is_bundle:
         raise CompileError(

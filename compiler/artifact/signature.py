@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from compiler.artifact.files import written_whole
-from compiler.artifact.reading import reason
+from compiler.artifact.reading import reading, reason
 from compiler.errors import CompileError, UsageError
 
 INSTALL = "pip install 'deploy-compiler[sign]'"
@@ -90,7 +90,9 @@ def _library(name: str) -> ModuleType:
 
 
 def _require_key(path: Path) -> None:
-    if not path.is_file():
+    with reading(path, "the key cannot be read", where=f"key={path}"):
+        is_file = path.is_file()
+    if not is_file:
         raise UsageError(f"there is no key {path}", where=f"key={path}", fix=f"give {CURVES}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.artifact import reading
+from compiler.artifact import LARGEST_WEIGHTS, require_file
 from compiler.artifact.reading import reason
 from compiler.checkpoint.inert_metadata import allowed
 from compiler.errors import CompileError
@@ -58,15 +58,13 @@ def require_checkpoint(path: Path) -> None:
     """Refuse a checkpoint that is not there.
 
     Raises:
-        CompileError: It does not exist, or is no file.
+        CompileError: It does not exist, is no file, or is larger than any checkpoint.
     """
-    with reading(path, f"the checkpoint {path} cannot be read", where=f"checkpoint={path}"):
-        if not path.is_file():
-            raise CompileError(
-                f"the checkpoint {path} does not exist",
-                where=f"checkpoint={path}",
-                fix=f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights",
-            )
+    fix = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
+    # An empty one is a truncated one, which is said where it is read.
+    require_file(
+        path, f"the checkpoint {path}", where=f"checkpoint={path}", fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,14 @@ from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from compiler.config.limits import Limits
     from compiler.runtime import Predictor
     from compiler.runtime.text_spotting import TextSpotter
+
+LIMITS = {
+    "megapixels": "how large an image may be, as its header says before it is decoded; 100 without it",
+    "points": "how many points a cloud may have; 10000000 without it",
+}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -28,6 +34,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option(
         "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
     )
+    for limit, of_what in LIMITS.items():
+        parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=of_what)
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
@@ -54,18 +62,41 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     from compiler import runtime
     from compiler.config.known_classes import modules_of
 
-    box = given.options.get("box")
+    box, limits = given.options.get("box"), _limits(given.options)
     modules = modules_of(given.config_dir)
     trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle, modules, **trusted)
+        predictor = runtime.open(given.bundle, modules, limits=limits, **trusted)
         return predictor, predictor(given.source, box)
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser, modules, **trusted)
+    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, **trusted)
     return spotter, spotter(given.source)
+
+
+def _limits(options: Mapping[str, str]) -> Limits:
+    """What an input may cost.
+
+    Raises:
+        UsageError: A limit is no number, or out of its range.
+    """
+    from compiler.config.instantiate import instantiate
+    from compiler.config.limits import Limits
+
+    given = {name: options[f"limits.{name}"] for name in LIMITS if f"limits.{name}" in options}
+    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
+
+
+def _number(text: str) -> object:
+    """What a text says as YAML would read it: a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _write_arrays(path: Path, results: Sequence[Any]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import DeployName, Shape
+from compiler.config.limits import Limits
+from compiler.config.ranges import between
 from compiler.config.sizes import InputSize, Size, SizeRange
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 EXPORTERS = ("auto", "dynamo", "torchscript")
 TAILS = ("native", "host")
 CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
+LARGEST_BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ class ModelConfig:
 class BatchConfig:
     """The batch sizes an engine is built for and proven at; a static engine has only the usual one."""
 
-    smallest: int = 1
-    usual: int = 1
-    largest: int = 4
+    smallest: int = between(1, LARGEST_BATCH, default=1)
+    usual: int = between(1, LARGEST_BATCH, default=1)
+    largest: int = between(1, LARGEST_BATCH, default=4)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class CalibrationConfig:
     OpenMMLab config (.py) for what it validates on; nothing means the proof's input and variations of it."""
     method: str = "min_max"
     """`min_max`, `percentile` or `entropy`."""
-    limit: int = 256
+    limit: int = between(1, 10**6, default=256)
     """Files that are read: spread evenly over the data."""
     auto: bool = False
     """Whether the layers that lose most stay in fp32, as few as the proof needs."""
@@ -162,6 +165,7 @@ class CompileConfig:
     """Where finished stages are kept; nothing means `<output>/.cache`."""
     cache_limit: float = field(default=20.0, compare=False)
     """GiB that finished stages may take up; what was used longest ago goes first."""
+    limits: Limits = field(default_factory=Limits, compare=False)
 
     @property
     def resolved_shape(self) -> Shape:

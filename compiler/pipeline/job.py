@@ -133,7 +133,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     _check_precision_options(config, backend)
     sample_path = locate_input(config, task)
-    sample = task.read(sample_path, config.box)
+    sample = task.read(sample_path, config.box, config.limits)
     checkpoint = _locate_checkpoint(config, listen)
     config, source = source.with_outputs(config, task, sample)
     return Job(

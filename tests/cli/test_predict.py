@@ -36,3 +36,14 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(CompileError) as caught:
         run_verb("predict", str(tmp_path), str(PHOTOGRAPH))
     assert "name the folder that python -m compiler printed" in caught.value.fix
+
+
+def test_the_limits_of_an_input_are_given_on_the_command_line(bundle, capsys):
+    with pytest.raises(CompileError, match="the image is too large") as caught:
+        run_verb("predict", str(bundle), str(PHOTOGRAPH), "limits.megapixels=0.3")
+    assert caught.value.why == "it is 512 x 600 pixels, 0.3 megapixels, and limits.megapixels is 0.3"
+    assert run_verb("predict", str(bundle), str(PHOTOGRAPH), "limits.megapixels=1") == 0
+    for wrong in ("limits.megapixels=many", "limits.points=1.5", "limits.points=0"):
+        with pytest.raises(UsageError) as caught:
+            run_verb("predict", str(bundle), str(PHOTOGRAPH), wrong)
+        assert caught.value.where == wrong.partition("=")[0]

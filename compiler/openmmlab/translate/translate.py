@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.config.known_classes import NETWORKS, TAILS, TASKS, unknown_classes
+from compiler.config.numbers import check_counts
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of
@@ -47,6 +48,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         CompileError: The config describes no model, or something that inference needs and we do not have, or it names
             a class of its own. It names the place in the config, and what we have.
     """
+    check_counts(config.get("model", {}), f"{source}: model")
     families = [importlib.import_module(f"{__package__}.{name}") for name in _FAMILIES]
     models = {name: part for family in families for name, part in family.MODELS.items()}
     try:

@@ -158,6 +158,12 @@ def test_boxes_at_the_edges_can_be_drawn(task, image, box):
     assert (task.draw(Sample(image), [found(box)]) != image).any()
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\0b", "\x1b[2J", "n" * 200_000, ""])
+def test_a_class_may_be_called_anything_and_is_drawn(task, image, name):
+    drawn = task.draw(Sample(image), [Detection(np.array([50, 50, 90, 90], np.float32), 0.9, 0, name, 0)])
+    assert (drawn != image).any()
+
+
 def test_classes_are_those_of_coco_in_distinct_colours(task):
     assert len(task.classes.names) == 80
     assert task.classes.names[0] == "person"
