@@ -68,14 +68,17 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
     Raises:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
-    with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
+    with reading(folder, CANNOT_BE_READ):
+        is_bundle = _looks_like_a_bundle(folder)
+        is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
     if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
-            why=f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
+            why="it is a file of one" if is_inside else f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
+            fix=f"name its folder, {folder.parent}"
+            if is_inside
+            else "name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     return None if trust_changes else Lock.load(folder)
 
@@ -104,9 +107,14 @@ def require_unchanged(folder: Path) -> Lock:
     Raises:
         CompileError: It is not, or is no bundle.
     """
-    lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
-    require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
+    with reading(folder, "the bundle cannot be read"):
+        lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
+        require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock
+
+
+def _looks_like_a_bundle(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 
 def _files_of(folder: Path, name: str, lock: Lock | None) -> Iterable[str]:

@@ -144,6 +144,11 @@ class CompileConfig:
     """What the input has to be, where it was given by another name than `input`: `image`, `points` or `arrays`."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
+    class_names: Any = field(default=None, compare=False)
+    """What the model's classes are called, and thereby how many there are: a list, a set in `conf/classes/`, or a file
+    with a name in each line; nothing leaves the model as it is, which has the names either way."""
+    keypoint_names: Any = field(default=None, compare=False)
+    """The same of its key points."""
     shape: str = "dynamic"
     precision: str = "fp32"
     keep_fp32: tuple[str, ...] = ()
@@ -156,6 +161,8 @@ class CompileConfig:
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    variant: str = field(default="", compare=False)
+    """The digest of what the deploy name does not hold; see `compiler.config.variant`."""
     algos: dict[str, str] = field(default_factory=dict)
     """The model that each algorithm in a deploy name stands for."""
     tasks: dict[str, str] = field(default_factory=dict)
@@ -185,7 +192,9 @@ class CompileConfig:
         model = self.model
         stands_for_algo = self.algos.get(model.algo) == model.name
         algo = model.algo if stands_for_algo else model.name
-        return DeployName(model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape)
+        return DeployName(
+            model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape, self.variant
+        )
 
     @property
     def sizes(self) -> SizeRange:

@@ -68,6 +68,13 @@ class Predictor:
         Raises:
             CompileError: The source or a box cannot be used, or the source is beyond the limits.
         """
+        if isinstance(source, list | tuple):
+            raise UsageError(
+                f"a list of {len(source)} is no input",
+                where="predictor(...)",
+                why="a bundle looks at one file or array at a time",
+                fix="call it for each: [predictor(one) for one in sources]",
+            )
         sample = self.task.read(source, box, self.limits)
         return [result for part in sample.parts(self.batch) for result in self._results(part)]
 

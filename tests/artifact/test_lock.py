@@ -131,7 +131,7 @@ def test_what_may_not_be_read_is_one_message(bundle):
         "engine.json cannot be read: Permission denied",
         "the folder cannot be read: Permission denied",
         "the bundle cannot be read: Permission denied",
-        f"{bundle} is not a bundle: Permission denied",
+        "the bundle cannot be read: Permission denied",
     ]
 
 
