@@ -142,3 +142,7 @@ def _slips(first: str, second: str) -> int:
             row.append(cost)
         rows.append(row)
     return rows[-1][-1]
+
+
+class Caution(UserWarning):
+    """What a user has to know about a result, and that is no failure."""

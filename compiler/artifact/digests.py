@@ -25,6 +25,11 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def bytes_digest(content: bytes) -> str:
+    """The SHA-256 of bytes: that of a file with this content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content."""
     with reading(path, f"{path.name} cannot be read"), path.open("rb") as file:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
 from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
-from compiler.errors import CompileError, ExitCode, UsageError
+from compiler.errors import Caution, CompileError, ExitCode, UsageError
 from compiler.printable import on_one_line, shortened
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def add_arguments(parser: Parser) -> None:
 def run(given: Namespace) -> int:
     """Print the results as JSON, and draw them where a picture is asked for."""
     _warn_unless_proven(given.bundle)
-    predictor, results = _predicted(given)
+    with _cautions_shown():
+        predictor, results = _predicted(given)
     if "arrays" in given.options:
         _write_arrays(Path(given.options["arrays"]), results)
     print(json_text([result.to_dict() for result in results]))
@@ -87,6 +89,23 @@ def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> 
             f"score_threshold={max(scores) / 2:.2g} draws more",
             file=sys.stderr,
         )
+
+
+@contextmanager
+def _cautions_shown() -> Iterator[None]:
+    """Print what a user has to know about a result, each in a line: standard output is JSON."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Caution)
+        plain = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Caution):
+                print(f"warning: {on_one_line(str(message))}", file=sys.stderr)
+            else:
+                plain(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:

@@ -117,11 +117,16 @@ class VerifyConfig:
     """When a stage counts as proven."""
 
     tolerance: float = 1e-4
-    """The largest absolute error that is allowed, in standard deviations of the network's own output."""
+    """The largest absolute error that is allowed, in what suits the network's own output: its standard deviation, or
+    the peak of probabilities."""
     decoded_tolerance: float | None = None
-    """The largest difference after decoding, in the task's unit; also what a lossy rewriter is held to."""
+    """The largest difference after decoding, in the task's unit; nothing means what a user would not call wrong, which
+    each task knows."""
     reduced_tolerance: float | None = None
     """The largest absolute error in fp16, bf16 and int8; nothing means 0.1 in fp16, 1 in bf16, no limit in int8."""
+    reduced_typical: float = 0.2
+    """The largest root of the mean squared error, in standard deviations, in fp16, bf16 and int8, and of what a lossy
+    rewriter changes. It sees scale and offset, which a cosine does not."""
     reduced_cosine: float = 0.99
     """The smallest cosine similarity in fp16, bf16 and int8."""
 

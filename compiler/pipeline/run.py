@@ -14,6 +14,7 @@ from compiler.artifact import (
     recover_folder,
     replace_folder,
 )
+from compiler.artifact.source_code import recorded_imports
 from compiler.backends import Obstacle
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
@@ -42,6 +43,7 @@ from compiler.stages.tools import versions
 GIB = 1024**3
 
 
+@recorded_imports()
 def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None) -> Outcome:
     """Compile one config into a bundle, or find that its bundle is up to date.
 
@@ -68,6 +70,7 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         return _current_outcome(job, key) or _compile(job, key, listen)
 
 
+@recorded_imports()
 def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[Obstacle, ...]:
     """Make the Program that an engine would be built from, and tell what its backend cannot take of it.
 
@@ -91,6 +94,8 @@ def _warn(job: Job, listen: Listener) -> None:
     _tell_hints(job.config, listen)
     if job.checkpoint is None and job.source.caution:
         listen(Warned(job.source.caution))
+    if caution := job.proof.caution(job.sample):
+        listen(Warned(caution))
 
 
 def _tell_hints(config: CompileConfig, listen: Listener) -> None:
