@@ -49,7 +49,8 @@ EXPORT_BATCH = 2
 MEASUREMENTS_FOLDER = "timing"
 """Within the cache: what builders measured."""
 REDUCED_TOLERANCES = {"fp16": 0.1, "bf16": 1.0, "int8": None}
-"""The largest absolute error in standard deviations of an output, where the config says nothing; None for no limit."""
+"""The largest absolute error in the yardstick of an output, where the config says nothing; None for no limit. What
+int8 is off by in the worst place says little: it is held to the mean of squares, `verify.reduced_typical`."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,7 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         given=real_input(config, job.proof, job.sample),
         tolerance=Tolerance(config.verify.tolerance, config.verify.decoded_tolerance),
         reduced_tolerance=proof_tolerance(config),
+        lossy_tolerance=lossy_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
     )
 
@@ -240,7 +242,13 @@ def proof_tolerance(config: CompileConfig) -> Tolerance:
     if precision == "fp32":
         return Tolerance(verify.tolerance, verify.decoded_tolerance)
     relative = REDUCED_TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance
-    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine)
+    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine, verify.reduced_typical)
+
+
+def lossy_tolerance(config: CompileConfig) -> Tolerance:
+    """What a network is held to that a lossy rewriter has changed."""
+    verify = config.verify
+    return Tolerance(None, verify.decoded_tolerance, verify.reduced_cosine, verify.reduced_typical)
 
 
 def progress_to(listen: Listener) -> Callable[[float, str], None]:

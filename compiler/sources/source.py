@@ -82,6 +82,10 @@ class Network(ABC):
     def steps(self) -> list[tuple[str, Run]]:
         """What everything is compared with, and after it what comes before the Program."""
 
+    def open_steps(self) -> Mapping[str, Run]:
+        """The steps with their selection open, by name; none where they select nothing."""
+        return {}
+
 
 class Source(ABC):
     """Where a network comes from: a frozen dataclass whose fields are all that the network depends on."""

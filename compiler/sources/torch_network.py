@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -96,6 +96,19 @@ class TorchNetwork(Network):
             (NETWORK, lambda tensors: run_network(self.original, tensors, outputs)),
             (REWRITTEN, partial(self._run_rewritten, outputs)),
         ]
+
+    def open_steps(self) -> Mapping[str, Run]:
+        """See `Network`."""
+        return {
+            name: partial(self._run_open, network, run)
+            for (name, run), network in zip(self.steps(), (self.original, self.rewritten.network), strict=True)
+        }
+
+    def _run_open(self, network: nn.Module, run: Run, tensors: Tensors) -> Tensors:
+        from compiler.selection.tail import open_selection
+
+        with open_selection(network):
+            return run(tensors)
 
     def _run_rewritten(self, outputs: tuple[str, ...], tensors: Tensors) -> Tensors:
         with self.rewriting():
