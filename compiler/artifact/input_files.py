@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from compiler.artifact.digests import file_digest
-from compiler.artifact.reading import reason
 from compiler.errors import CompileError
 
 FileT = TypeVar("FileT", bound="InputFile")
@@ -34,10 +33,7 @@ class InputFile:
         Raises:
             CompileError: It cannot be read.
         """
-        try:
-            return cls(file_digest(path), path)
-        except OSError as error:
-            raise CompileError(f"{path.name} cannot be read", where=str(path), why=reason(error)) from error
+        return cls(file_digest(path), path)
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -58,7 +54,7 @@ class InputFile:
     def _has_changed(self) -> bool:
         try:
             return file_digest(self.path) != self.digest
-        except OSError:
+        except (CompileError, OSError):
             return True
 
 
