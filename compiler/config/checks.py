@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 
 from compiler.config.deploy_name import PRECISIONS, Shape
 from compiler.config.moved import PLUGIN
+from compiler.config.plain_names import require_plain_name
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS, CalibrationConfig, CompileConfig
 from compiler.config.sizes import Size, size_text
+from compiler.config.twice import check_twice
 from compiler.errors import UsageError, nearest
 
-_PLAIN_NAME = re.compile(r"\w(?:[\w.+-]{0,98}[\w+])?")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
 
@@ -29,6 +29,7 @@ def check_config(config: CompileConfig) -> None:
     _check_sides(config)
     _check_shape(config)
     _check_tail(config)
+    _check_model(config)
     _check_batch(config)
     _check_export(config)
     _check_cache(config)
@@ -36,17 +37,10 @@ def check_config(config: CompileConfig) -> None:
 
 
 def _check_names(config: CompileConfig) -> None:
-    """Refuse what a bundle's folder or a file in it cannot be called: nothing is written but below the output."""
     model = config.model
     names = {"model.name": model.name, "model.task": model.task, "model.algo": model.algo}
     for key, name in {**names, "backend.name": str(config.backend["name"])}.items():
-        if not _PLAIN_NAME.fullmatch(name):
-            raise UsageError(
-                f"'{name}' is no name" if name else f"'{key}' is empty",
-                where=key,
-                why="folders and files are called after it",
-                fix="use letters, digits, and . _ + - between them, 100 at most; for example rtmpose-s",
-            )
+        require_plain_name(name, key)
 
 
 def _check_precision(config: CompileConfig) -> None:
@@ -193,6 +187,11 @@ def _check_tail(config: CompileConfig) -> None:
             why="both are about the same outputs",
             fix=f"leave both out: {' or '.join(f'tail={tail}' for tail in TAILS)} sets both",
         )
+
+
+def _check_model(config: CompileConfig) -> None:
+    model = config.model
+    check_twice(model.name, {"network": model.network, "tail": model.tail, "processing": model.processing})
 
 
 def _check_batch(config: CompileConfig) -> None:

@@ -202,12 +202,13 @@ def test_the_stages_in_fp32_are_held_to_their_own_tolerance(compiled):
     ("overrides", "expected"),
     [
         ([], Tolerance(1e-4)),
-        (["precision=fp16"], Tolerance(0.1, cosine=0.99)),
-        (["precision=bf16"], Tolerance(1.0, cosine=0.99)),
-        (["precision=int8"], Tolerance(None, cosine=0.99)),
-        (["precision=int8", "verify.reduced_tolerance=0.5"], Tolerance(0.5, cosine=0.99)),
-        (["precision=fp16", "verify.reduced_cosine=0.9"], Tolerance(0.1, cosine=0.9)),
-        (["precision=fp16", "verify.decoded_tolerance=2"], Tolerance(0.1, 2.0, 0.99)),
+        (["precision=fp16"], Tolerance(0.1, cosine=0.99, typical=0.2)),
+        (["precision=bf16"], Tolerance(1.0, cosine=0.99, typical=0.2)),
+        (["precision=int8"], Tolerance(None, cosine=0.99, typical=0.2)),
+        (["precision=int8", "verify.reduced_tolerance=0.5"], Tolerance(0.5, cosine=0.99, typical=0.2)),
+        (["precision=fp16", "verify.reduced_cosine=0.9"], Tolerance(0.1, cosine=0.9, typical=0.2)),
+        (["precision=int8", "verify.reduced_typical=0.1"], Tolerance(None, cosine=0.99, typical=0.1)),
+        (["precision=fp16", "verify.decoded_tolerance=2"], Tolerance(0.1, 2.0, 0.99, 0.2)),
     ],
 )
 def test_each_precision_has_a_tolerance_of_its_own(overrides, expected):

@@ -60,6 +60,16 @@ class InputSpec:
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(['n'] * self.batched + list(map(str, self.shape)))}]"
 
+    @property
+    def text(self) -> str:
+        """The shape and the type, as `parse` reads them."""
+        return f"{'x'.join(map(str, ((1,) if self.batched else ()) + self.shape))}:{self.dtype}"
+
+    @property
+    def is_range_guessed(self) -> bool:
+        """Whether nothing says what numbers it holds: bytes hold 0 to 255, and truth values are two."""
+        return self.low is None and self.dtype not in ("uint8", "bool")
+
     def random_items(self, count: int) -> NDArray[Any]:
         """`count` random items, each the same whatever the count; or one input that differs with the count."""
         if not self.batched:
