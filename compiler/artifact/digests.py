@@ -38,8 +38,7 @@ def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
     """The SHA-256 of every file below a folder, by its name there.
 
     Raises:
-        CompileError: See `files_in`.
-        OSError: A file or folder cannot be read.
+        CompileError: See `files_in`; or a file cannot be read.
     """
     return {name: file_digest(path) for name, path in files_in(folder).items() if name not in exclude}
 

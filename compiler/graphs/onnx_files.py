@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, OnnxProgram, digest, file_digest, reading
+from compiler.artifact import Dimension, OnnxProgram, digest, file_digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.budget import check_node_count
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
@@ -23,6 +24,8 @@ OLDEST_OPSET = 11
 LAST_OPSET_OF_PORTABLE_IR = 20
 EXPORT_AGAIN = "export or copy it again"
 WHERE = "model.file"
+LARGEST_LOOKED_AT = 2**63 - 1
+"""Bytes: what is too large for an ONNX file is told apart from what is no file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +96,9 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
     """
     if path == Path():
         raise UsageError("the ONNX file is not given", where=WHERE, fix="add model.file=<file>.onnx")
-    with reading(path, f"the ONNX file {path.name} cannot be read"):
-        if not path.is_file():
-            raise CompileError(
-                f"the ONNX file {path} does not exist",
-                where=f"{WHERE}={path}",
-                fix=f"check the path; it is seen from {Path.cwd()}",
-            )
-        _check_size(path, path.stat().st_size)
-        content = path.read_bytes()
+    what, where = f"the ONNX file {path}", f"{WHERE}={path}"
+    _check_size(path, require_file(path, what, where=where, largest=LARGEST_LOOKED_AT))
+    content = read_given(path, what, where=where)
     with reading(path, f"{path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
         return _checked(path, content)
 
@@ -119,6 +116,7 @@ def _checked(path: Path, content: bytes) -> OnnxModelFile:
     for name, values in (("inputs", file.inputs), ("outputs", file.outputs)):
         if not values:
             raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")
+    check_node_count(model, path)
     if any(map(_is_sparse, parts_of(model))):
         raise CompileError("the ONNX file has sparse weights", where=str(path), fix="export it again with dense ones")
     locations = [DataLocation.of(tensor, path) for tensor in external_tensors(model)]

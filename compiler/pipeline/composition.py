@@ -146,6 +146,7 @@ def calibration_data(job: Job) -> CalibrationData:
         usual=job.config.usual_input,
         sample=None if job.calibration else job.sample,
         files=job.calibration,
+        limits=job.config.limits,
     )
 
 

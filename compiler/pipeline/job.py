@@ -11,12 +11,14 @@ from typing import Any
 from compiler.artifact import OnnxProgram, file_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
+from compiler.checkpoint.names import read_names
 from compiler.config import CompileConfig
 from compiler.config.schema import CalibrationConfig
 from compiler.datasets import Item
 from compiler.datasets.calibration import find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
+from compiler.pipeline.trained_names import named_by_checkpoint
 from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
 from compiler.stages.fingerprint import fingerprint
@@ -133,8 +135,10 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         raise CompileError(f"{backend.name} cannot be used here", where=f"backend={backend.name}", why=probe.problem)
     _check_precision_options(config, backend)
     sample_path = locate_input(config, task)
-    sample = task.read(sample_path, config.box)
+    sample = task.read(sample_path, config.box, config.limits)
     checkpoint = _locate_checkpoint(config, listen)
+    if checkpoint is not None:
+        config = named_by_checkpoint(config, read_names(checkpoint))
     config, source = source.with_outputs(config, task, sample)
     return Job(
         config=config,

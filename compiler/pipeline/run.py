@@ -17,6 +17,7 @@ from compiler.artifact import (
 from compiler.backends import Obstacle
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
+from compiler.config.named import unnamed_hints
 from compiler.errors import CompileError
 from compiler.events import Judged, Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache
@@ -78,8 +79,8 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    _tell_hints(config, listen)
     job = read_job(config, listen, installed=False)
+    _tell_hints(job.config, listen)
     with writable(job.cache / "plan"):
         steps = make_program(job, Line(Cache(job.cache), listen))
     return job.backend.plan(steps.program.program)
@@ -93,8 +94,8 @@ def _warn(job: Job, listen: Listener) -> None:
 
 
 def _tell_hints(config: CompileConfig, listen: Listener) -> None:
-    """Tell of what was said in words of before."""
-    for hint in hints(config):
+    """Tell of what was said in words of before, and of what nobody said."""
+    for hint in (*hints(config), *unnamed_hints(config.model)):
         listen(Warned(hint))
 
 

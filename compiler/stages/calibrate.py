@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.artifact import Tensors
+from compiler.config.limits import USUAL, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets import Item
 from compiler.datasets.calibration import batches
@@ -29,6 +30,7 @@ class CalibrationData:
         usual: The batch and size.
         sample: What is varied where there are no files; None where there are.
         files: Where the items lie.
+        limits: What one of them may cost.
     """
 
     items: tuple[tuple[str, tuple[tuple[float, ...], ...] | None], ...]
@@ -36,6 +38,7 @@ class CalibrationData:
     usual: InputSize
     sample: AnySample | None
     files: tuple[Item, ...] = field(compare=False)
+    limits: Limits = field(default=USUAL, compare=False)
 
     def batches(self) -> Iterator[Tensors]:
         """Yield the network's inputs.
@@ -43,7 +46,7 @@ class CalibrationData:
         Raises:
             CompileError: A file cannot be read.
         """
-        yield from batches(self.files, self.proof, self.usual, self.sample)
+        yield from batches(self.files, self.proof, self.usual, self.sample, self.limits)
 
 
 @dataclass(frozen=True)
