@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 TYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
+LARGEST = 2**28
+"""Numbers of one item."""
 _GRAMMAR = re.compile(r"(?P<shape>(?:n|\d+)(?:x\d+)*)(?::(?P<dtype>\w+)(?::(?P<low>-?[\d.]+)-(?P<high>-?[\d.]+))?)?")
 
 
@@ -50,6 +53,8 @@ class InputSpec:
         dtype = match["dtype"] or "float32"
         if dtype not in TYPES:
             raise ValueError(f"inputs.{name} is of type {dtype!r}, which is none of {', '.join(TYPES)}")
+        if math.prod(shape) > LARGEST:
+            raise ValueError(f"inputs.{name} has more than {LARGEST:,} numbers in {text!r}")
         if 0 in shape:
             raise ValueError(f"inputs.{name} has an axis of length 0 in {text!r}")
         low, high = (None if match[side] is None else float(match[side]) for side in ("low", "high"))
