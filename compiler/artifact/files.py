@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from compiler.artifact.given_files import read_given
 from compiler.artifact.reading import reading
 
 
@@ -56,4 +57,4 @@ def read_json(path: Path) -> Any:
     """
     fix = "is this a bundle? Compile it again, or name the folder that holds deploy.json"
     with reading(path, f"{path.name} cannot be read", fix=fix):
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_given(path, path.name, fix=fix).decode("utf-8"))

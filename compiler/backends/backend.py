@@ -16,6 +16,7 @@ from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
 from compiler.config.moved import RETIRED_BACKEND_KEYS, present_backend
+from compiler.config.plain_names import require_plain_name
 from compiler.config.sizes import Size
 from compiler.errors import CompileError, UsageError
 from compiler.graphs.runtime import AS_WRITTEN, RuntimeOptions
@@ -216,7 +217,9 @@ def build_backend(node: Mapping[str, Any]) -> Backend:
             why="it is known of a backend's class, and not chosen",
             fix=f"leave it out; where the class is yours, give it {RETIRED_BACKEND_KEYS[key]}",
         )
-    return instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
+    backend = instantiate(node, Backend, "backend")  # type: ignore[type-abstract]
+    require_plain_name(backend.name, "backend.name")
+    return backend
 
 
 def backend_of(engine: Engine, modules: Collection[str] = ()) -> Backend:

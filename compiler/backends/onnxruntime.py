@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.config.ranges import between
 from compiler.errors import UsageError, nearest
 from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
 from compiler.graphs.self_contained import require_self_contained
@@ -45,7 +46,7 @@ class OnnxRuntime(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
 
     optimization: str = "all"
-    threads: int | None = None
+    threads: int | None = between(1, 1024, default=None)
     spinning: bool = True
     cpu: str = "portable"
 

@@ -6,7 +6,7 @@ import http.client
 import urllib.request
 from pathlib import Path
 
-from compiler.artifact import file_digest, reading, written_whole
+from compiler.artifact import LARGEST_WEIGHTS, file_digest, reading, written_whole
 from compiler.errors import CompileError
 
 
@@ -57,6 +57,8 @@ def _fetch(url: str, path: Path) -> None:
         with urllib.request.urlopen(url, timeout=60) as response, path.open("wb") as file:
             for block in iter(lambda: response.read(1 << 20), b""):
                 file.write(block)
+                if file.tell() > LARGEST_WEIGHTS:
+                    raise ValueError(f"it does not end after {LARGEST_WEIGHTS >> 30} GiB")
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise CompileError(
             "the published checkpoint cannot be downloaded",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.artifact import reading
+from compiler.artifact import LARGEST_WEIGHTS, require_file
 from compiler.artifact.reading import reason
 from compiler.checkpoint.inert_metadata import allowed
 from compiler.errors import CompileError
@@ -37,16 +37,11 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         CompileError: The file is missing, truncated, would run code when unpickled, claims to unpack to more than it
             holds, or holds no weights.
     """
-    import torch
-
     require_checkpoint(path)
     if path.suffix == SAFETENSORS:
         return _read_safetensors(path)
     try:
-        _check_unpacked_size(path)
-        with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a damaged file makes torch guess at what it is
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_content(path)
     except CompileError:
         raise
     except Exception as error:  # what a damaged file leads torch to raise has no common base class
@@ -54,19 +49,38 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return _weights_in(content, path)
 
 
+def load_content(path: Path, *, mapped: bool = False) -> object:
+    """All that is in a `.pth` file, without running any code that is in it.
+
+    Args:
+        path: The file.
+        mapped: Leave the weights on the disk until they are looked at, where the file allows it.
+
+    Raises:
+        CompileError: It claims to unpack to more than it holds.
+        Exception: Whatever torch raises for a damaged file.
+    """
+    import torch
+
+    _check_unpacked_size(path)
+    with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a damaged file makes torch guess at what it is
+        mmap = mapped and zipfile.is_zipfile(path)
+        content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    return content
+
+
 def require_checkpoint(path: Path) -> None:
     """Refuse a checkpoint that is not there.
 
     Raises:
-        CompileError: It does not exist, or is no file.
+        CompileError: It does not exist, is no file, or is larger than any checkpoint.
     """
-    with reading(path, f"the checkpoint {path} cannot be read", where=f"checkpoint={path}"):
-        if not path.is_file():
-            raise CompileError(
-                f"the checkpoint {path} does not exist",
-                where=f"checkpoint={path}",
-                fix=f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights",
-            )
+    fix = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
+    # An empty one is a truncated one, which is said where it is read.
+    require_file(
+        path, f"the checkpoint {path}", where=f"checkpoint={path}", fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from compiler.errors import UsageError, nearest
 
 COMMAND = "python -m compiler"
-_OPTION = re.compile(r"([A-Za-z]\w*)=(.*)", re.DOTALL)
+_OPTION = re.compile(r"([A-Za-z]\w*(?:\.\w+)*)=(.*)", re.DOTALL)
 
 
 class Parser(ArgumentParser):
@@ -64,6 +64,9 @@ class Parser(ArgumentParser):
         Raises:
             UsageError: One of them is unknown, or one is missing.
         """
+        for word in words:
+            if "\0" in word:
+                raise UsageError("an argument holds a zero byte", where=word, why="no path and no name does")
         found = [_OPTION.fullmatch(word) if self.options else None for word in words]
         options = {match[1]: match[2] for match in found if match}
         rest = [word for word, match in zip(words, found, strict=True) if not match]

@@ -27,7 +27,7 @@ OURS = ("deploy=", *(f"{alias}=" for alias in sorted(INPUT_ALIASES)))
 """Spellings that Hydra does not know."""
 
 
-class _Overrides(CompletionPlugin):  # type: ignore[misc]
+class _Overrides(CompletionPlugin):
     """What Hydra completes: groups, their choices, and keys."""
 
     def install(self) -> None:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
+from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
-from compiler.errors import Caution, ExitCode, UsageError
-from compiler.printable import on_one_line
+from compiler.errors import Caution, CompileError, ExitCode, UsageError
+from compiler.printable import on_one_line, shortened
 
 if TYPE_CHECKING:
+    from compiler.config.limits import Limits
     from compiler.runtime import Predictor
     from compiler.runtime.text_spotting import TextSpotter
+
+LIMITS = {
+    "megapixels": "how large an image may be, as its header says before it is decoded; 100 without it",
+    "points": "how many points a cloud may have; 10000000 without it",
+}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -32,7 +40,11 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option(
         "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
     )
+    for limit, of_what in LIMITS.items():
+        parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=of_what)
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
+    spelling = "score_threshold=<0 to 1>"
+    parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
@@ -42,16 +54,41 @@ def add_arguments(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Print the results as JSON, and draw them where a picture is asked for."""
+    _warn_unless_proven(given.bundle)
     with _cautions_shown():
         predictor, results = _predicted(given)
     if "arrays" in given.options:
         _write_arrays(Path(given.options["arrays"]), results)
-    print(json.dumps([result.to_dict() for result in results], indent=2))
+    print(json_text([result.to_dict() for result in results]))
     if "picture" in given.options:
         from compiler.tasks.images import write_image
 
         write_image(given.options["picture"], predictor.draw(given.source, results))
+        _tell_hidden(predictor, results)
     return ExitCode.PROVEN
+
+
+def _warn_unless_proven(bundle: str) -> None:
+    """Tell that an engine is not proven, where its bundle says so."""
+    from compiler.report import Report
+
+    with suppress(CompileError, OSError):  # what opens the bundle says what is wrong with it
+        report = Report.load(Path(bundle))
+        if report.problem:
+            print(f"warning: this bundle is not proven: {on_one_line(shortened(report.problem))}", file=sys.stderr)
+
+
+def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> None:
+    """Tell of a picture in which nothing is drawn of what was found."""
+    task = getattr(predictor, "task", None)
+    least = getattr(task, "score_threshold", None)
+    scores = [one.score for one in results if isinstance(getattr(one, "score", None), float)]
+    if least is not None and scores and max(scores) < least:
+        print(
+            f"warning: none of the {len(scores)} results is drawn: the best scores {max(scores):.3g}, not {least:g}; "
+            f"score_threshold={max(scores) / 2:.2g} draws more",
+            file=sys.stderr,
+        )
 
 
 @contextmanager
@@ -76,18 +113,83 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     from compiler import runtime
     from compiler.config.known_classes import modules_of
 
-    box = given.options.get("box")
+    box, limits = given.options.get("box"), _limits(given.options)
     modules = modules_of(given.config_dir)
     trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle, modules, **trusted)
+        predictor = runtime.open(given.bundle, modules, limits=limits, **trusted)
+        predictor = _with_threshold(predictor, given.options.get("score_threshold"))
         return predictor, predictor(given.source, box)
+    _refuse_second_input(given)
+    if "score_threshold" in given.options:
+        raise UsageError("words are all drawn", where="score_threshold", fix="leave it out")
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser, modules, **trusted)
+    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, **trusted)
     return spotter, spotter(given.source)
+
+
+def _limits(options: Mapping[str, str]) -> Limits:
+    """What an input may cost.
+
+    Raises:
+        UsageError: A limit is no number, or out of its range.
+    """
+    from compiler.config.instantiate import instantiate
+    from compiler.config.limits import Limits
+
+    given = {name: options[f"limits.{name}"] for name in LIMITS if f"limits.{name}" in options}
+    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
+
+
+def _number(text: str) -> object:
+    """What a text says as YAML would read it: a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _refuse_second_input(given: Namespace) -> None:
+    """Refuse an image in the place of a second bundle."""
+    if Path(given.recogniser).is_file() and not _is_in_a_bundle(Path(given.recogniser)):
+        raise UsageError(
+            "predict takes one input",
+            where=f"{given.recogniser} {given.source}",
+            why="the first of two names behind a bundle is another bundle, which reads the text that is found",
+            fix="run it for each input; in Python, runtime.open(bundle) is opened once and called for each",
+        )
+
+
+def _is_in_a_bundle(file: Path) -> bool:
+    from compiler.artifact import LOCK_FILE
+
+    return (file.parent / LOCK_FILE).is_file()
+
+
+def _with_threshold(predictor: Predictor, given: str | None) -> Predictor:
+    """A predictor that draws what scores as much.
+
+    Raises:
+        UsageError: It is no score, or the model's results have none.
+    """
+    if given is None:
+        return predictor
+    where = f"score_threshold={given}"
+    if not hasattr(predictor.task, "score_threshold"):
+        raise UsageError(f"results of {predictor.task.name} are all drawn", where=where, fix="leave it out")
+    try:
+        threshold = float(given)
+    except ValueError:
+        threshold = nan
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"{given} is no score", where=where, fix="give a number from 0 to 1")
+    task: Any = predictor.task
+    return replace(predictor, task=replace(task, score_threshold=threshold))
 
 
 def _write_arrays(path: Path, results: Sequence[Any]) -> None:
@@ -110,8 +212,8 @@ VERB = Verb(
     name="predict",
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
-        "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
-        "[--config-dir DIR] [--engine-code] [--trust-changes]"
+        "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [score_threshold=<0 to 1>] "
+        "[arrays=<file>.npz] [--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

@@ -17,9 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from compiler.cli.completion import print_completions
 from compiler.config.compose import compose_node, to_config
 from compiler.config.literal import literal
+from compiler.config.messages import composing
 from compiler.config.overrides import expand, split_sweep
 from compiler.config.schema import CompileConfig, ModelConfig
-from compiler.config.search import CONFIG_NAME, HYDRA_VERSION, config_folder
+from compiler.config.search import CONFIG_NAME, HYDRA_VERSION, config_folder, config_loader
 from compiler.config.search_path import searched
 from compiler.errors import ExitCode, UsageError, nearest
 from compiler.openmmlab.translated_model import translated_model
@@ -107,7 +108,8 @@ def _hydra(words: Sequence[str], config_dir: Path | None, model_folder: Path | N
     sys.argv = [PROGRAM, *words]
     hydra = hydra_main(config_path=str(config_folder()), config_name=CONFIG_NAME, version_base=HYDRA_VERSION)
     try:
-        with searched(config_dir, model_folder), redirect_stderr(said):
+        loader = config_loader(config_dir, model_folder)
+        with composing(loader), searched(config_dir, model_folder), redirect_stderr(said):
             hydra(_nothing)()
     except SystemExit as ended:
         if ended.code:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import math
 
 from compiler.config.deploy_name import PRECISIONS, Shape
 from compiler.config.moved import PLUGIN
+from compiler.config.plain_names import require_plain_name
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS, CalibrationConfig, CompileConfig
 from compiler.config.sizes import Size, size_text
+from compiler.config.twice import check_twice
 from compiler.errors import UsageError, nearest
 
-_PLAIN_NAME = re.compile(r"\w(?:[\w.+-]{0,98}[\w+])?")
 FIRST_DYNAMO_OPSET = 18
 """torch.export's translation to ONNX starts here; an older opset silently stays at it."""
 
@@ -28,6 +29,7 @@ def check_config(config: CompileConfig) -> None:
     _check_sides(config)
     _check_shape(config)
     _check_tail(config)
+    _check_model(config)
     _check_batch(config)
     _check_export(config)
     _check_cache(config)
@@ -35,17 +37,10 @@ def check_config(config: CompileConfig) -> None:
 
 
 def _check_names(config: CompileConfig) -> None:
-    """Refuse what a bundle's folder or a file in it cannot be called: nothing is written but below the output."""
     model = config.model
     names = {"model.name": model.name, "model.task": model.task, "model.algo": model.algo}
     for key, name in {**names, "backend.name": str(config.backend["name"])}.items():
-        if not _PLAIN_NAME.fullmatch(name):
-            raise UsageError(
-                f"'{name}' is no name" if name else f"'{key}' is empty",
-                where=key,
-                why="folders and files are called after it",
-                fix="use letters, digits, and . _ + - between them, 100 at most; for example rtmpose-s",
-            )
+        require_plain_name(name, key)
 
 
 def _check_precision(config: CompileConfig) -> None:
@@ -82,12 +77,6 @@ def _check_calibration(config: CompileConfig) -> None:
             f"there is no calibration method '{config.calibration.method}'",
             where="calibration.method",
             fix=nearest(config.calibration.method, CALIBRATION_METHODS),
-        )
-    if config.calibration.limit < 1:
-        raise UsageError(
-            f"{config.calibration.limit} files are nothing to calibrate on",
-            where="calibration.limit",
-            fix="give 1 at least; some hundred are usual",
         )
 
 
@@ -131,6 +120,7 @@ def _check_shape(config: CompileConfig) -> None:
             why="the first is height, width and the second width, height of one and the same input",
             fix="change both, and the network's head with them",
         )
+    _check_area(config)
     if config.model.stride:
         _check_stride(config, shape, config.model.stride)
     elif shape.usual != own or shape.largest:
@@ -140,6 +130,19 @@ def _check_shape(config: CompileConfig) -> None:
             where=f"shape={config.shape}",
             why="this network is built for one size",
             fix=f"use shape={own_shape}, or a model that was trained at another size",
+        )
+
+
+def _check_area(config: CompileConfig) -> None:
+    largest = config.sizes.largest
+    most = config.limits.megapixels * 1e6 if len(largest) > 1 else config.limits.points
+    if math.prod(largest) > most:
+        key = "limits.megapixels" if len(largest) > 1 else "limits.points"
+        raise UsageError(
+            f"an input of {size_text(largest)} is larger than any image or cloud may be",
+            where=f"shape={config.shape}",
+            why=f"{key} is {getattr(config.limits, key.partition('.')[2]):g}",
+            fix=f"choose a smaller shape; or where this one is meant, raise {key}",
         )
 
 
@@ -184,6 +187,11 @@ def _check_tail(config: CompileConfig) -> None:
             why="both are about the same outputs",
             fix=f"leave both out: {' or '.join(f'tail={tail}' for tail in TAILS)} sets both",
         )
+
+
+def _check_model(config: CompileConfig) -> None:
+    model = config.model
+    check_twice(model.name, {"network": model.network, "tail": model.tail, "processing": model.processing})
 
 
 def _check_batch(config: CompileConfig) -> None:

@@ -5,7 +5,6 @@ Neither Hydra nor OmegaConf is needed, so that a bundle opens where only the run
 
 from __future__ import annotations
 
-import importlib
 import math
 import types
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from inspect import isabstract
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from compiler.artifact.source_code import import_recorded
 from compiler.config.moved import present_target
+from compiler.config.ranges import check_range
 from compiler.errors import UsageError, nearest
 
 T = TypeVar("T")
@@ -31,7 +32,8 @@ def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
         where: The node's path in the config, for error messages.
 
     Raises:
-        UsageError: The class is no dataclass of that kind, or a key is unknown, missing or wrong. The error names it.
+        UsageError: The class is no dataclass of that kind, or a key is unknown, missing, wrong or out of its range. The
+            error names it.
     """
     if not isinstance(node, Mapping):
         raise UsageError(f"{where} is not a group of keys", where=where, why=f"it is {node!r}")
@@ -50,6 +52,8 @@ def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
             raise UsageError(f"'{path}' is missing", where=path, why=f"{kind.__name__} has no default for it")
     hints = get_type_hints(kind)
     values = {key: _convert(node[key], hints[key], _join(where, key)) for key in node if key != "_target_"}
+    for key, value in values.items():
+        check_range(value, known[key].metadata, _join(where, key))
     try:
         return kind(**values)
     except ValueError as error:
@@ -92,7 +96,7 @@ def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
         ImportError: The module cannot be imported, or its name is none.
     """
     try:
-        module = importlib.import_module(module_name)
+        module = import_recorded(module_name)
     except (ValueError, TypeError) as error:  # an empty name is the one, a leading dot the other
         raise ImportError(str(error)) from error
     # In Python 3.10 an alias such as dict[str, int] counts as a type, and has an origin.

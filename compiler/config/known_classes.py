@@ -15,6 +15,7 @@ from compiler.artifact import package_folders
 from compiler.artifact.reading import reason
 from compiler.config.moved import present_target
 from compiler.config.search import require_config_dir
+from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, UsageError
 
 ENTRY_POINT_GROUP = "deploy_compiler.classes"
@@ -71,15 +72,24 @@ def modules_of(config_dir: Path | None) -> frozenset[str]:
         return frozenset()
     require_config_dir(config_dir)
     # Not the whole folder: where it is the current one, bundles of others may lie below it.
-    files = [file for group in ("backend", "model") for file in sorted((config_dir / group).rglob("*.yaml"))]
-    return frozenset(filter(None, (_module_of(target) for file in files for _, target in _targets(_read(file), ""))))
+    found = [file for group in ("backend", "model") for file in sorted((config_dir / group).rglob("*.yaml"))]
+    return frozenset(module for file in found if file.is_file() for module in modules_named(_read(file)))
+
+
+def modules_named(node: Any) -> tuple[str, ...]:
+    """The modules of the classes that a tree names, each once."""
+    modules = (_module_of(target) for _, target in _targets(node, ""))
+    return tuple(dict.fromkeys(filter(None, modules)))
 
 
 def _read(file: Path) -> Any:
     from omegaconf import OmegaConf
 
     try:
+        check_yaml(file)
         return OmegaConf.to_container(OmegaConf.load(file))
+    except CompileError:
+        raise
     except Exception as error:  # YAML's parser has no common base class for what a damaged file makes it raise
         why = reason(error)
         raise UsageError("a file of the config folder cannot be read", where=str(file), why=why) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,11 +104,12 @@ def _unknown_key(key: str, loader: ConfigLoader) -> UsageError:
     node = loader.load_configuration(CONFIG_NAME, [], run_mode=RunMode.RUN)
     known = cast("dict[str, Any]", OmegaConf.to_container(node))
     del known["hydra"]
-    close = difflib.get_close_matches(key, _keys(known))
-    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, close or known))
+    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, _siblings(known, key)))
 
 
-def _keys(node: object, prefix: str = "") -> list[str]:
-    if not isinstance(node, dict):
-        return []
-    return [path for key, value in node.items() for path in (prefix + str(key), *_keys(value, f"{prefix}{key}."))]
+def _siblings(node: object, key: str, prefix: str = "") -> list[str]:
+    """The keys that there are where the first part of a dotted key is unknown."""
+    first, _, rest = key.partition(".")
+    if isinstance(node, dict) and rest and isinstance(node.get(first), dict):
+        return _siblings(node[first], rest, f"{prefix}{first}.")
+    return [f"{prefix}{name}" for name in node] if isinstance(node, dict) else []

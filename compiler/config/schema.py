@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import DeployName, Shape
+from compiler.config.limits import Limits
+from compiler.config.ranges import between
 from compiler.config.sizes import InputSize, Size, SizeRange
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 EXPORTERS = ("auto", "dynamo", "torchscript")
 TAILS = ("native", "host")
 CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
+LARGEST_BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ class ModelConfig:
 class BatchConfig:
     """The batch sizes an engine is built for and proven at; a static engine has only the usual one."""
 
-    smallest: int = 1
-    usual: int = 1
-    largest: int = 4
+    smallest: int = between(1, LARGEST_BATCH, default=1)
+    usual: int = between(1, LARGEST_BATCH, default=1)
+    largest: int = between(1, LARGEST_BATCH, default=4)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class CalibrationConfig:
     OpenMMLab config (.py) for what it validates on; nothing means the proof's input and variations of it."""
     method: str = "min_max"
     """`min_max`, `percentile` or `entropy`."""
-    limit: int = 256
+    limit: int = between(1, 10**6, default=256)
     """Files that are read: spread evenly over the data."""
     auto: bool = False
     """Whether the layers that lose most stay in fp32, as few as the proof needs."""
@@ -146,6 +149,11 @@ class CompileConfig:
     """What the input has to be, where it was given by another name than `input`: `image`, `points` or `arrays`."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
+    class_names: Any = field(default=None, compare=False)
+    """What the model's classes are called, and thereby how many there are: a list, a set in `conf/classes/`, or a file
+    with a name in each line; nothing leaves the model as it is, which has the names either way."""
+    keypoint_names: Any = field(default=None, compare=False)
+    """The same of its key points."""
     shape: str = "dynamic"
     precision: str = "fp32"
     keep_fp32: tuple[str, ...] = ()
@@ -158,6 +166,8 @@ class CompileConfig:
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    variant: str = field(default="", compare=False)
+    """The digest of what the deploy name does not hold; see `compiler.config.variant`."""
     algos: dict[str, str] = field(default_factory=dict)
     """The model that each algorithm in a deploy name stands for."""
     tasks: dict[str, str] = field(default_factory=dict)
@@ -167,6 +177,7 @@ class CompileConfig:
     """Where finished stages are kept; nothing means `<output>/.cache`."""
     cache_limit: float = field(default=20.0, compare=False)
     """GiB that finished stages may take up; what was used longest ago goes first."""
+    limits: Limits = field(default_factory=Limits, compare=False)
 
     @property
     def resolved_shape(self) -> Shape:
@@ -186,7 +197,9 @@ class CompileConfig:
         model = self.model
         stands_for_algo = self.algos.get(model.algo) == model.name
         algo = model.algo if stands_for_algo else model.name
-        return DeployName(model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape)
+        return DeployName(
+            model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape, self.variant
+        )
 
     @property
     def sizes(self) -> SizeRange:

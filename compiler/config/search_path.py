@@ -12,6 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from compiler.config.search import USERS_FOLDER, require_config_dir
+from compiler.config.user_folder import UserFolder
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
 _FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", default=(None, None))
@@ -24,7 +25,7 @@ class Folders(SearchPathPlugin):
         """Add the folders of `searched`."""
         config_dir, model_folder = _FOLDERS.get()
         if config_dir is not None:
-            search_path.append(USERS_FOLDER, f"file://{config_dir.resolve()}")
+            search_path.append(USERS_FOLDER, UserFolder.of(config_dir))
         if model_folder is not None:
             search_path.prepend("translated-model", f"file://{model_folder}", "main")
 
@@ -42,7 +43,8 @@ def searched(config_dir: Path | None, model_folder: Path | None) -> Iterator[Non
     """
     if config_dir is not None:
         require_config_dir(config_dir)
-    Plugins.instance().register(Folders)
+    for plugin in (Folders, UserFolder):
+        Plugins.instance().register(plugin)
     token = _FOLDERS.set((config_dir, model_folder))
     try:
         yield

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compiler.artifact import Tensors, reading
 from compiler.config import CompileConfig
+from compiler.config.limits import USUAL, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets.annotations import FORMATS, read_annotations
 from compiler.datasets.dataset import Dataset, Item
@@ -20,6 +21,8 @@ from compiler.tasks import AnySample, AnyTask
 KEY = "calibration.data"
 VARIATIONS = 8
 """Of the proof's input, where there is no other data."""
+BATCHES_AT_ONCE = 16
+"""Of the boxes of one file: no more are in memory."""
 
 
 def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
@@ -54,7 +57,9 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
     return chosen
 
 
-def batches(items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None) -> Iterator[Tensors]:
+def batches(
+    items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None, limits: Limits = USUAL
+) -> Iterator[Tensors]:
     """Yield the network's inputs for every item, of the usual batch and size.
 
     Args:
@@ -62,18 +67,26 @@ def batches(items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: An
         proof: Makes items of one size out of a sample.
         usual: The batch and size.
         sample: Where there are no items, variations of it.
+        limits: What an item may cost.
 
     Raises:
-        CompileError: A file cannot be read.
+        CompileError: A file cannot be read, or is beyond the limits.
     """
     task = proof.task
     if sample is not None:
         count = max(VARIATIONS, usual.batch) if task.batched else usual.batch
         yield from _of_usual_batch(proof.samples(sample, count, usual.size).tensors, count, usual.batch)
     for item in items:
-        read = task.read(item.path, item.boxes if task.takes_boxes else None)
-        count = usual.batch if read.boxes is None else max(usual.batch, len(read.boxes))
-        yield from _of_usual_batch(proof.samples(read, count, usual.size).tensors, count, usual.batch)
+        read = task.read(item.path, item.boxes if task.takes_boxes else None, limits)
+        for part in read.parts(usual.batch * BATCHES_AT_ONCE):
+            count = _count(part, usual)
+            yield from _of_usual_batch(proof.samples(part, count, usual.size).tensors, count, usual.batch)
+
+
+def _count(sample: AnySample, usual: InputSize) -> int:
+    """How many items a part of a sample has: its boxes; the first part fills a batch with what it has."""
+    boxes = 0 if sample.boxes is None else len(sample.boxes)
+    return boxes if sample.first else max(usual.batch, boxes)
 
 
 def _of_usual_batch(tensors: Tensors, count: int, batch: int) -> Iterator[Tensors]:

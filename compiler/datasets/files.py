@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import reading
+from compiler.artifact import read_given, reading
+from compiler.errors import CompileError
 
 
 @contextmanager
@@ -29,12 +30,25 @@ def expected(path: Path, kind: str, form: str) -> Iterator[None]:
 
 def parse_json(path: Path) -> Any:
     """What is in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(_content(path).decode("utf-8"))
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, without what surrounds them."""
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = _content(path).decode("utf-8-sig")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file, which whoever expects something of it says more about.
+
+    Raises:
+        ValueError: It is missing, no file, too large or cannot be read.
+    """
+    try:
+        return read_given(path, path.name, may_be_empty=True)
+    except CompileError as error:
+        raise ValueError(f"{error.what}: {error.why}") from error
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

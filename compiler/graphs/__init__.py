@@ -12,6 +12,7 @@ from compiler.graphs.runtime import (
     with_outputs,
 )
 from compiler.graphs.selection import after_selection, before_selection, with_open_selection
+from compiler.graphs.trial import Trial
 from compiler.graphs.walk import attribute_of, bodies, default_opset, is_standard, name_of, schema_domain
 from compiler.graphs.wiring import Wiring
 
@@ -23,6 +24,7 @@ __all__ = [
     "OnnxModelFile",
     "OnnxRuntimeSession",
     "RuntimeOptions",
+    "Trial",
     "Wiring",
     "after_selection",
     "attribute_of",

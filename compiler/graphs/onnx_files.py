@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, OnnxProgram, digest, file_digest, reading
+from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.budget import check_node_count
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
@@ -23,6 +25,8 @@ OLDEST_OPSET = 11
 LAST_OPSET_OF_PORTABLE_IR = 20
 EXPORT_AGAIN = "export or copy it again"
 WHERE = "model.file"
+LARGEST_LOOKED_AT = 2**63 - 1
+"""Bytes: what is too large for an ONNX file is told apart from what is no file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,20 +34,36 @@ class OnnxModelFile:
     """An ONNX file whose parts are all there.
 
     Attributes:
-        path: Of the file.
+        file: It, by the very content that the model is of.
         model: What is in it, without the weights that lie in other files.
     """
 
-    path: Path
+    file: InputFile
     model: onnx.ModelProto
 
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.file.path
+
     @cached_property
+    def weights_files(self) -> Mapping[str, InputFile]:
+        """The files that hold its weights, as they were when this was asked first."""
+        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
+        return {location: InputFile.of(self.path.parent / location) for location in sorted(locations)}
+
+    @property
     def digest(self) -> str:
         """The digest of the file and of those that hold its weights, wherever they lie."""
-        folder = self.path.parent
-        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
-        others = {location: file_digest(folder / location) for location in sorted(locations)}
-        return digest([file_digest(self.path), others])
+        return digest([self.file.digest, {location: file.digest for location, file in self.weights_files.items()}])
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Around what reads these files again: see `InputFile`."""
+        with ExitStack() as stack:
+            for file in (self.file, *self.weights_files.values()):
+                stack.enter_context(file.unchanged())
+            yield
 
     @property
     def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
@@ -70,11 +90,11 @@ class OnnxModelFile:
         """The model with all of its weights.
 
         Raises:
-            CompileError: It is not valid ONNX.
+            CompileError: It is not valid ONNX, or a file of it changed.
         """
         import onnx
 
-        with reading(self.path, f"{self.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+        with self.unchanged(), reading(self.path, f"{self.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
             model = onnx.ModelProto()
             model.CopyFrom(self.model)
             for tensor in external_tensors(model):
@@ -93,15 +113,9 @@ def read_onnx_file(path: Path) -> OnnxModelFile:
     """
     if path == Path():
         raise UsageError("the ONNX file is not given", where=WHERE, fix="add model.file=<file>.onnx")
-    with reading(path, f"the ONNX file {path.name} cannot be read"):
-        if not path.is_file():
-            raise CompileError(
-                f"the ONNX file {path} does not exist",
-                where=f"{WHERE}={path}",
-                fix=f"check the path; it is seen from {Path.cwd()}",
-            )
-        _check_size(path, path.stat().st_size)
-        content = path.read_bytes()
+    what, where = f"the ONNX file {path}", f"{WHERE}={path}"
+    _check_size(path, require_file(path, what, where=where, largest=LARGEST_LOOKED_AT))
+    content = read_given(path, what, where=where)
     with reading(path, f"{path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
         return _checked(path, content)
 
@@ -115,10 +129,11 @@ def _checked(path: Path, content: bytes) -> OnnxModelFile:
     except DecodeError as error:
         raise invalid(path, f"it is truncated or no ONNX file ({error})") from error
     _check_versions(model, path)
-    file = OnnxModelFile(path, model)
+    file = OnnxModelFile(InputFile(bytes_digest(content), path), model)
     for name, values in (("inputs", file.inputs), ("outputs", file.outputs)):
         if not values:
             raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")
+    check_node_count(model, path)
     if any(map(_is_sparse, parts_of(model))):
         raise CompileError("the ONNX file has sparse weights", where=str(path), fix="export it again with dense ones")
     locations = [DataLocation.of(tensor, path) for tensor in external_tensors(model)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compiler.artifact import Tensors
+from compiler.artifact import Tensors, require_file
 from compiler.errors import CompileError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: Runtim
         inputs = {value.name for value in model.graph.input}
         computed = [name for name in outputs if name not in inputs]
         model = with_outputs(model, computed) if computed else model
+    if isinstance(model, Path):
+        require_file(model, "the engine")
     try:
         source = model if isinstance(model, Path) else model.SerializeToString()
         session = onnxruntime.InferenceSession(source, _session_options(options), providers=["CPUExecutionProvider"])

@@ -9,8 +9,8 @@ import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from compiler.artifact import reading
 from compiler.errors import CompileError
-from compiler.graphs.external_data import invalid
 
 PARTS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -36,11 +36,12 @@ def require_self_contained(path: Path) -> None:
     Raises:
         CompileError: It does, or is no ONNX file.
     """
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            external = _has_external(content)
-    except (IndexError, ValueError, OSError) as error:
-        raise invalid(path, str(error)) from error
+    with (
+        reading(path, f"{path.name} is not a valid ONNX file", fix="export or copy it again"),
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        external = _has_external(content)
     if external:
         raise CompileError(
             f"{path.name} keeps numbers in other files",

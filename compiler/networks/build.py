@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.config.instantiate import classes_in
 from compiler.config.moved import present_target
+from compiler.config.numbers import check_counts
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
 
     Raises:
         UsageError: A `_target_` is not an importable network class, or its constructor does not take what the node
-            holds. The error names the node.
+            holds, or it has more modules or parameters than any network. The error names the node.
     """
     import hydra
     from hydra.errors import InstantiationException
     from omegaconf import DictConfig, OmegaConf
+
+    from compiler.networks.budget import bounded
 
     tree = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     tree = _present(tree)
@@ -45,8 +48,10 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
         )
     for path, child in _targets(tree, where):
         _check(path, child, given=len(arguments) if child is tree else 0)
+    check_counts(tree, where)
     try:
-        network: nn.Module = hydra.utils.instantiate(tree, *arguments, _convert_="all")
+        with bounded():
+            network: nn.Module = hydra.utils.instantiate(tree, *arguments, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__ or error
         path = ".".join([where, *_full_key(str(error))])

@@ -9,8 +9,11 @@ from operator import add
 from pathlib import Path
 
 from compiler.artifact import Tensors
+from compiler.artifact.input_files import changed
+from compiler.artifact.source_code import code_digest
 from compiler.backends import Backend, Profile
 from compiler.config import CompileConfig
+from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
@@ -37,7 +40,7 @@ from compiler.stages import (
     Verify,
     select_rewriters,
 )
-from compiler.stages.tools import versions
+from compiler.stages.tools import plug_in_contents, versions
 from compiler.tasks import AnySample, AnyTask
 from rewriters import Selection, Target
 
@@ -106,6 +109,7 @@ def selection_for(job: Job) -> Selection:
 
     Raises:
         UsageError: The config names one that does not exist, cannot be used here, or rivals another.
+        CompileError: A plug-in changed since the job was read.
     """
     config = job.config
     target = Target(
@@ -118,7 +122,10 @@ def selection_for(job: Job) -> Selection:
         batch=config.fixed_batch,
         versions={**versions(), job.backend.name: job.probe.version},
     )
-    return job.source.rewritable_by(select_rewriters(target, config.rewriters.disable, config.rewriters.require))
+    selection = select_rewriters(target, config.rewriters.disable, config.rewriters.require)
+    if not job.plug_ins.items() <= plug_in_contents().items():
+        raise changed("rewriters", "an installed plug-in")
+    return job.source.rewritable_by(selection)
 
 
 def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Export:
@@ -147,6 +154,7 @@ def calibration_data(job: Job) -> CalibrationData:
         usual=job.config.usual_input,
         sample=None if job.calibration else job.sample,
         files=job.calibration,
+        limits=job.config.limits,
     )
 
 
@@ -257,7 +265,8 @@ def rewriting_of(job: Job, selection: Selection) -> Rewriting:
     """What is done to the network before it is exported or compared."""
     smallest = job.config.proof_inputs[0]
     observed = Samples.of(_tensors(job, smallest.batch, smallest.size))
-    return Rewriting(job.config.model.tail, job.task.outputs, observed, selection)
+    tail = job.config.model.tail
+    return Rewriting(tail, code_digest(modules_named(tail)), job.task.outputs, observed, selection)
 
 
 def _usual(job: Job) -> Samples:

@@ -24,7 +24,7 @@ from compiler.events import (
 from compiler.printable import printable
 
 LOGGER = logging.getLogger("compiler")
-LIBRARY_LOGGERS = ("torch", "py.warnings")
+LIBRARY_LOGGERS = ("torch", "onnxscript", "onnx_ir", "py.warnings")
 
 _current_log: ContextVar[Path | None] = ContextVar("_current_log", default=None)
 

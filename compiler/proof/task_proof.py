@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from compiler.artifact import Tensors
+from compiler.artifact.source_code import import_recorded
 from compiler.errors import CompileError
 from compiler.tasks import AnyTask, Sample, Task
 from compiler.tasks.sample import SourceT
@@ -101,7 +101,7 @@ def proof_of(task: AnyTask) -> AnyProof:
     kind, entry = type(task), getattr(task, "proof", "")
     module, _, name = entry.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(import_recorded(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise _unproven(kind, entry, str(error)) from error
     if not (isinstance(found, type) and issubclass(found, TaskProof)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -19,11 +19,13 @@ from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
+from compiler.config.limits import USUAL, Limits
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
+from compiler.config.yaml_files import check_yaml
 from compiler.errors import Caution, CompileError, UsageError
-from compiler.tasks import AnyTask, build_task
+from compiler.tasks import AnySample, AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
 NO_CONFIG = f"{CONFIG_FILE} is not the config of a bundle"
@@ -44,6 +46,7 @@ class Predictor:
         session: The open engine.
         sizes: The sizes that the engine takes.
         largest_batch: How many samples an engine with a dynamic batch is given at once.
+        limits: What an input may cost.
     """
 
     task: AnyTask
@@ -51,6 +54,7 @@ class Predictor:
     session: Session
     sizes: SizeRange
     largest_batch: int
+    limits: Limits = USUAL
 
     def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
@@ -64,9 +68,26 @@ class Predictor:
             The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
 
         Raises:
-            CompileError: The source or a box cannot be used.
+            CompileError: The source or a box cannot be used, or the source is beyond the limits.
         """
-        prepared = self.task.preprocess(self.task.read(source, box), self.sizes)
+        if isinstance(source, list | tuple):
+            raise UsageError(
+                f"a list of {len(source)} is no input",
+                where="predictor(...)",
+                why="a bundle looks at one file or array at a time",
+                fix="call it for each: [predictor(one) for one in sources]",
+            )
+        sample = self.task.read(source, box, self.limits)
+        return [result for part in sample.parts(self.batch) for result in self._results(part)]
+
+    @property
+    def batch(self) -> int:
+        """How many samples the engine is given at once: as many boxes are prepared, and no more are in memory."""
+        fixed = self.engine.inputs[0].shape[:1]
+        return fixed[0] if fixed and isinstance(fixed[0], int) else self.largest_batch
+
+    def _results(self, sample: AnySample) -> list[Any]:
+        prepared = self.task.preprocess(sample, self.sizes)
         return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -75,7 +96,7 @@ class Predictor:
 
     def draw(self, source: PredictorInput, results: list[Any]) -> NDArray[np.uint8]:
         """A picture of the source, BGR, with the results drawn on it."""
-        return self.task.draw(self.task.read(source), results)
+        return self.task.draw(self.task.read(source, limits=self.limits), results)
 
 
 def batch_runner(
@@ -86,7 +107,12 @@ def batch_runner(
 
 
 def open(
-    path: str | PathLike[str], modules: Collection[str] = (), *, engine_code: bool = False, trust_changes: bool = False
+    path: str | PathLike[str],
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+    trust_changes: bool = False,
+    limits: Limits = USUAL,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -95,6 +121,7 @@ def open(
         modules: Of the user's own backend or task, such as `mine.classification`: the bundle may name their classes.
         engine_code: Whether an engine may be opened that brings code for this machine's processor.
         trust_changes: Whether its files may be others than `lock.json` says.
+        limits: What an input may cost; those that the bundle was compiled under mean nothing here.
 
     Raises:
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
@@ -112,7 +139,7 @@ def open(
     other = elsewhere(engine.machine, backend.machine())
     if other:
         warnings.warn(_unproven_here(other), Caution, stacklevel=2)
-    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest)
+    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest, limits)
 
 
 def _unproven_here(other: str) -> str:
@@ -158,9 +185,10 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
 
 def _config_in(config_file: Path) -> CompileConfig:
     try:
-        values = with_present_keys(load_yaml(config_file.read_text(encoding="utf-8")))
+        values = with_present_keys(load_yaml(check_yaml(config_file)))
         config = present_config(instantiate(values, CompileConfig))
         _ = config.sizes
     except UsageError as error:  # the user did not write it
-        raise CompileError(NO_CONFIG, where=str(config_file), why=error.what, fix=COMPILE_AGAIN) from error
-    return config
+        why = f"{error.what}: {error.why}" if error.why else error.what
+        raise CompileError(NO_CONFIG, where=str(config_file), why=why, fix=COMPILE_AGAIN) from error
+    return replace(config, limits=USUAL)  # those in it are a stranger's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler import runtime
+from compiler.config.limits import USUAL, Limits
 from compiler.errors import CompileError
 from compiler.tasks.classes import color_of, draw_box
 from compiler.tasks.images import read_image
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_detection.polygons import rectangle
 from compiler.tasks.text_recognition import Text, TextRecognition, drawable
+from compiler.tasks.warping import warp_affine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -95,7 +98,7 @@ class TextSpotter:
         Raises:
             CompileError: The image cannot be used.
         """
-        pixels = read_image(image)
+        pixels = self._pixels(image)
         found: list[TextInstance] = self.detector(pixels)
         readings = self._read([cut_out(pixels, one.polygon) for one in found])
         return [
@@ -105,7 +108,7 @@ class TextSpotter:
 
     def draw(self, image: str | PathLike[str] | NDArray[Any], words: Sequence[Word]) -> Image:
         """A copy of an image, BGR, with the words outlined and written above their outlines."""
-        canvas = read_image(image).copy()
+        canvas = self._pixels(image).copy()
         thickness = max(1, round(max(canvas.shape[:2]) / 500))
         for index, word in enumerate(words):
             color = color_of(index)
@@ -114,6 +117,12 @@ class TextSpotter:
             corner = word.polygon.min(axis=0)
             draw_box(canvas, np.concatenate([corner, corner]), drawable(word.text), color)
         return canvas
+
+    def _pixels(self, image: str | PathLike[str] | NDArray[Any]) -> Image:
+        """An image as the detector reads it."""
+        task = self.detector.task
+        as_it_lies = isinstance(task, TextDetection) and task.ignore_orientation
+        return read_image(image, self.detector.limits, ignore_orientation=as_it_lies)
 
     def _read(self, crops: Sequence[Image]) -> list[Text]:
         """What is written in each crop; one that is higher than wide is also read on its side."""
@@ -138,10 +147,15 @@ class TextSpotter:
         for index, crop in enumerate(crops):
             groups[task.width(crop, sizes)].append(index)
         texts: dict[int, Text] = {}
-        for indices in groups.values():
+        for indices in chain.from_iterable(map(self._in_batches, groups.values())):
             prepared = task.prepare([crops[index] for index in indices], sizes=sizes)
             texts.update(zip(indices, task.decode(self.recognizer.run(prepared.tensors), prepared), strict=True))
         return [texts[index] for index in range(len(crops))]
+
+    def _in_batches(self, indices: Sequence[int]) -> list[Sequence[int]]:
+        """As many at a time as the recogniser's engine is given at once."""
+        batch = self.recognizer.batch
+        return [indices[start : start + batch] for start in range(0, len(indices), batch)]
 
 
 def open_spotter(
@@ -151,6 +165,7 @@ def open_spotter(
     *,
     engine_code: bool = False,
     trust_changes: bool = False,
+    limits: Limits = USUAL,
 ) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 
@@ -160,12 +175,13 @@ def open_spotter(
         modules: See `compiler.runtime.open`, for both.
         engine_code: Likewise.
         trust_changes: Likewise.
+        limits: Likewise.
 
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
     trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
-    bundles = (runtime.open(path, modules, **trusted) for path in (detector, recognizer))
+    bundles = (runtime.open(path, modules, limits=limits, **trusted) for path in (detector, recognizer))
     return TextSpotter(*bundles)
 
 
@@ -185,16 +201,8 @@ def cut_out(image: Image, polygon: Floats) -> Image:
     size = np.maximum(np.rint([width + 2 * margins[0], height + 2 * margins[1]]), 1).astype(int)
     # From the crop to the image: a crop has as many pixels as the rectangle is long.
     matrix = np.stack([step_x, step_y, origin], axis=1)
-    return np.asarray(
-        cv2.warpAffine(
-            image,
-            matrix,
-            (int(size[0]), int(size[1])),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
-    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return warp_affine(image, matrix, (int(size[0]), int(size[1])), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def reading_order(corners: Floats) -> Floats:

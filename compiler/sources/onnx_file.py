@@ -14,7 +14,7 @@ from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import Comparable, ExportOptions
-from compiler.graphs import ONNX_FILE, OnnxModelFile, OnnxRuntimeSession, describe, take_over
+from compiler.graphs import ONNX_FILE, OnnxModelFile, OnnxRuntimeSession, Trial, describe, take_over
 from compiler.graphs.onnx_files import EXPORT_AGAIN
 from compiler.proof import Run, proof_of
 from compiler.sources.onnx_inputs import check_outputs, input_texts
@@ -27,6 +27,7 @@ from compiler.sources.source import (
     with_processing,
 )
 from compiler.tasks import AnySample, AnyTask
+from compiler.tasks.arrays.spec import InputSpec
 from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
 
@@ -95,28 +96,18 @@ class OnnxFile(Source):
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
-        """Run the file, and fill in its outputs and whether they count items."""
-        self._check_operators()
-        session = OnnxRuntimeSession.as_written(self.file.path)
-        counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
+        """Run the file in a process of its own, and fill in its outputs and whether they count items."""
+        batches = (config.fixed_batch,) if config.fixed_batch else (1, 2, *(size.batch for size in config.proof_inputs))
+        counts = tuple(dict.fromkeys(batches))
         proof = proof_of(task)
-        found = [self._run(session, proof.samples(sample, count, ()).tensors) for count in counts]
-        for name, array in found[0].items():
-            refuse_single_number(name, array.ndim, str(self.file.path))
-        counted = all(len(array) == count for run, count in zip(found, counts, strict=True) for array in run.values())
+        inputs = [proof.samples(sample, count, ()).tensors for count in counts]
+        with self.file.unchanged():
+            self._check_operators()
+            found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs).run(config.limits)
+        for name, shape in found[0].items():
+            refuse_single_number(name, len(shape), str(self.file.path))
+        counted = all(shape[:1] == (count,) for run, count in zip(found, counts, strict=True) for shape in run.values())
         return with_processing(config, outputs=list(found[0]), counted=counted), self
-
-    def _run(self, session: OnnxRuntimeSession, tensors: Tensors) -> Tensors:
-        try:
-            return session.run(tensors)
-        except CompileError as error:
-            shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
-            raise CompileError(
-                "the ONNX file fails on its inputs",
-                where=str(self.file.path),
-                why=f"{error.why}, given {shapes}",
-                fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
-            ) from error
 
     def _check_operators(self) -> None:
         """Refuse operators that ONNX Runtime cannot run, as the proof does."""
@@ -142,10 +133,14 @@ class OnnxFile(Source):
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> FileNetwork:
         """The file, as a network."""
-        specs = task.specs  # type: ignore[attr-defined]
-        items: Dimension = rewriting.selection.target.batch or "batch"
-        shapes = {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}
-        return FileNetwork(folder, shapes)
+        return FileNetwork(folder, _input_shapes(task, rewriting.selection.target.batch))
+
+
+def _input_shapes(task: AnyTask, batch: int | None) -> dict[str, tuple[Dimension, ...]]:
+    """The shapes of the inputs, by name; None for a batch that varies."""
+    items: Dimension = batch or "batch"
+    specs: tuple[InputSpec, ...] = task.specs  # type: ignore[attr-defined]
+    return {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}
 
 
 @dataclass(frozen=True, eq=False)

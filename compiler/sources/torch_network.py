@@ -135,7 +135,8 @@ def save_weights(
 
     described = [own]
     if isinstance(weights, Checkpoint):
-        described = [weights.path.name, *fill(read_checkpoint(weights.path), weights.path)]
+        with weights.unchanged():  # until they are copied: some are read from the file no sooner
+            described = [weights.path.name, *fill(read_checkpoint(weights.path), weights.path)]
     torch.save(network.state_dict(), folder / WEIGHTS_FILE)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return ", ".join([f"{parameters / 1e6:.1f} M parameters", *described])

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Tensors
+from compiler.artifact import InputFile, Tensors
+from compiler.config.limits import USUAL, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets import Item
 from compiler.datasets.calibration import batches
@@ -29,6 +30,7 @@ class CalibrationData:
         usual: The batch and size.
         sample: What is varied where there are no files; None where there are.
         files: Where the items lie.
+        limits: What one of them may cost.
     """
 
     items: tuple[tuple[str, tuple[tuple[float, ...], ...] | None], ...]
@@ -36,14 +38,19 @@ class CalibrationData:
     usual: InputSize
     sample: AnySample | None
     files: tuple[Item, ...] = field(compare=False)
+    limits: Limits = field(default=USUAL, compare=False)
 
     def batches(self) -> Iterator[Tensors]:
         """Yield the network's inputs.
 
         Raises:
-            CompileError: A file cannot be read.
+            CompileError: A file cannot be read, or is not what it was.
         """
-        yield from batches(self.files, self.proof, self.usual, self.sample)
+        if not self.files:
+            yield from batches((), self.proof, self.usual, self.sample, self.limits)
+        for (digest, _), item in zip(self.items, self.files, strict=True):
+            with InputFile(digest, item.path).unchanged():
+                yield from batches([item], self.proof, self.usual, None, self.limits)
 
 
 @dataclass(frozen=True)

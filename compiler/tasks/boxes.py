@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import reading
+from compiler.artifact import read_given, reading
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+_LARGEST_FILE = 64 * 2**20
+"""Bytes: about a million boxes."""
 _FORMS = (
     "x1,y1,x2,y2; a list of such boxes; or a JSON file with a list of boxes, with "
     '{"boxes": [...]}, or with COCO\'s [{"bbox": [x, y, width, height]}, ...]'
@@ -79,12 +81,9 @@ def _numbers_in_text(text: str) -> list[float]:
 
 def _read_json(path: Path) -> object:
     fix = f"give {_FORMS}"
-    with reading(path, "the boxes cannot be read", fix=fix):
-        if not path.exists():
-            raise CompileError("the boxes do not exist", where=str(path), why="there is no such file", fix=fix)
-        text = path.read_text(encoding="utf-8")
+    content = read_given(path, "the file of boxes", fix=fix, largest=_LARGEST_FILE)
     with reading(path, "the boxes are not JSON", fix=fix):
-        data: object = json.loads(text)
+        data: object = json.loads(content.decode("utf-8"))
     return data
 
 

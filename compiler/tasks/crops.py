@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.tasks.warping import warp_affine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,10 +38,7 @@ class Crops:
 
     def warp(self, image: Image) -> list[Image]:
         """The regions as `[height, width, 3]` images; what lies outside the image is black."""
-        return [
-            np.asarray(cv2.warpAffine(image, matrix, self.size, flags=cv2.INTER_LINEAR), np.uint8)
-            for matrix in self.matrices()
-        ]
+        return [warp_affine(image, matrix, self.size) for matrix in self.matrices()]
 
     def matrices(self) -> list[NDArray[np.float64]]:
         """For each region, the `[2, 3]` affine matrix from the image to the crop."""

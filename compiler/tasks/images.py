@@ -5,53 +5,53 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
+import imagesize
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import reading, written_whole
+from compiler.artifact import read_given, reading, written_whole
+from compiler.config.limits import USUAL, Limits
 from compiler.errors import CompileError
+from compiler.tasks.warping import LARGEST_ARRAY
 
 Image = NDArray[np.uint8]
 """`[h, w, 3]`, BGR."""
 
 
-def read_image(source: str | os.PathLike[str] | NDArray[Any]) -> Image:
+def read_image(
+    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = USUAL, *, ignore_orientation: bool = False
+) -> Image:
     """An image as `[h, w, 3]` uint8 BGR.
 
     Args:
         source: A file that OpenCV can decode, turned upright as its EXIF orientation says; or an array `[h, w]`,
             `[h, w, 1]`, `[h, w, 3]` BGR or `[h, w, 4]` BGRA of uint8 or uint16. Grey becomes BGR, alpha is dropped,
             and of 16 bits the upper 8 are kept.
+        limits: What it may cost: its size is read from its header before it is decoded.
+        ignore_orientation: Leave a file's pixels as they lie in it, whatever its EXIF orientation says.
 
     Raises:
-        CompileError: The file is missing, empty or no image, or the array has another shape or type.
+        CompileError: The file is missing, empty or no image, the array has another shape or type, or the image is
+            larger than the limits and OpenCV allow.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
-    path = Path(source)
-    with reading(path, "the image cannot be read"):
-        if path.is_dir():
-            raise CompileError("the image is a folder", where=str(path), fix="give one image file")
-        if not path.exists():
-            fix = f"check the path; it is seen from {Path.cwd()}"
-            raise CompileError("the image does not exist", where=str(path), fix=fix)
-        # OpenCV's own imread cannot open every name that the file system allows.
-        data = path.read_bytes()
-    if not data:
-        raise CompileError("the image is empty", where=str(path), why="the file has 0 bytes", fix="copy it again")
-    with reading(path, "the image cannot be decoded"), _opencv_silenced():
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        return _from_array(source, limits)
+    where = str(source)
+    # OpenCV's own imread cannot open every name that the file system allows.
+    data = read_given(Path(source), "the image")
+    _check_size(*_claimed_size(data, where), limits, where)
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if ignore_orientation else 0)
+    with reading(where, "the image cannot be decoded"), _opencv_silenced():
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if decoded is None:
-        raise CompileError(
-            "the image cannot be decoded",
-            where=str(path),
-            why="it is damaged, or in a format that OpenCV does not know",
-            fix="convert it to PNG or JPEG",
-        )
+        raise _undecodable(where)
+    # What OpenCV decodes counts, should a header be read differently by two.
+    _check_size(decoded.shape[1], decoded.shape[0], limits, where)
     return np.asarray(decoded, np.uint8)
 
 
@@ -61,7 +61,7 @@ def require_image(image: NDArray[Any]) -> None:
     Raises:
         ValueError: It has another shape or type.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"an image is [h, w, 3] of uint8, not {list(image.shape)} of {image.dtype}")
 
 
@@ -89,6 +89,48 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         raise CompileError("the image cannot be written", where=str(final), why=str(error)) from error
 
 
+def _claimed_size(data: bytes, where: str) -> tuple[int, int]:
+    """The width and height in an image's header: those of whole files are not known before they are decoded.
+
+    Raises:
+        CompileError: It is no header of an image.
+    """
+    if data.startswith(b"<"):  # a drawing, which is parsed as XML and is none that OpenCV decodes
+        raise _undecodable(where)
+    try:
+        width, height = imagesize.get(BytesIO(data))
+    except Exception as error:  # whatever a damaged header leads the library to raise
+        raise _undecodable(where) from error
+    if -1 in (width, height):
+        raise _undecodable(where)
+    return abs(int(width)), abs(int(height))  # a bitmap that begins at the top has a negative height
+
+
+def _check_size(width: int, height: int, limits: Limits, where: str) -> None:
+    """Refuse an image that is larger than the limits, or than OpenCV can hold."""
+    megapixels = width * height / 1e6
+    shown = f"it is {width} x {height} pixels, {megapixels:,.1f} megapixels"
+    if megapixels > limits.megapixels:
+        raise CompileError(
+            "the image is too large",
+            where=where,
+            why=f"{shown}, and limits.megapixels is {limits.megapixels:g}",
+            fix=f"scale it down; or where you trust it, give limits.megapixels={int(megapixels) + 1}",
+        )
+    if width * height * 3 > LARGEST_ARRAY:
+        raise CompileError(
+            "the image is too large",
+            where=where,
+            why=f"{shown}, and OpenCV holds no more than {LARGEST_ARRAY // 3_000_000} megapixels",
+            fix="scale it down, or cut it into parts",
+        )
+
+
+def _undecodable(where: str) -> CompileError:
+    why = "it is damaged, or in a format that is not read"
+    return CompileError("the image cannot be decoded", where=where, why=why, fix="convert it to PNG or JPEG")
+
+
 @contextmanager
 def _opencv_silenced() -> Iterator[None]:
     """Keep OpenCV's own lines off the terminal: what is wrong with an image is one error of ours."""
@@ -101,16 +143,18 @@ def _opencv_silenced() -> Iterator[None]:
         logging.setLogLevel(before)
 
 
-def _from_array(array: NDArray[Any]) -> Image:
+def _from_array(array: NDArray[Any], limits: Limits) -> Image:
     """An array as `[h, w, 3]` uint8 BGR."""
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
+    where = f"shape {list(array.shape)}, {array.dtype}"
     if array.size == 0 or channels not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
         raise CompileError(
             "the array is not an image",
-            where=f"shape {list(array.shape)}, {array.dtype}",
+            where=where,
             why="an image is [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], of uint8 or uint16",
             fix="convert it; a colour image is BGR with values from 0 to 255",
         )
+    _check_size(array.shape[1], array.shape[0], limits, where)
     levels = (array >> 8 if array.dtype == np.uint16 else array).astype(np.uint8)
     if channels == 1:
         levels = np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=2)

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import reading
+from compiler.artifact import read_given, require_file
+from compiler.config.limits import USUAL, Limits
 from compiler.errors import CompileError
 
 Points = NDArray[np.float32]
 """`[n, d]`: x, y and z in metres, forward, left and up as the dataset has it, and what else a scanner tells."""
 
+WHAT = "the point cloud"
 _BYTES = 4
 _COLUMNS = range(3, 9)
 # How files begin that are mistaken for a scan.
@@ -30,7 +32,9 @@ _OTHER_FORMATS = {
 }
 
 
-def read_points(source: str | os.PathLike[str] | NDArray[Any], columns: int, used: int) -> Points:
+def read_points(
+    source: str | os.PathLike[str] | NDArray[Any], columns: int, used: int, limits: Limits = USUAL
+) -> Points:
     """A point cloud as `[n, used]` float32, n at least 1.
 
     Args:
@@ -38,17 +42,21 @@ def read_points(source: str | os.PathLike[str] | NDArray[Any], columns: int, use
             Or an array `[n, d]` of numbers, d at least `used`.
         columns: How many numbers a row of a file has.
         used: How many of them the network looks at; the rest is dropped.
+        limits: What it may cost.
 
     Raises:
-        CompileError: The file is missing, empty or no scan, the array has another shape or type, or what is used of a
-            point is not finite.
+        CompileError: The file is missing, empty or no scan, the array has another shape or type, there are more points
+            than the limits allow, or what is used of a point is not finite.
     """
     if isinstance(source, np.ndarray):
         where = f"shape {list(source.shape)}, {source.dtype}"
         rows = _checked_array(source, columns, used, where)
+        _check_count(len(rows), limits, where)
     else:
         where = str(source)
-        rows = _rows(_read_bytes(Path(source)), columns, where)
+        size = require_file(Path(source), WHAT)
+        _check_count(size // (_BYTES * columns), limits, where)
+        rows = _rows(read_given(Path(source), WHAT, largest=size), columns, where)
     # Doubles beyond the range of single precision become infinite, and are then refused.
     with np.errstate(over="ignore"):
         points = np.ascontiguousarray(rows[:, :used], np.float32)
@@ -56,20 +64,18 @@ def read_points(source: str | os.PathLike[str] | NDArray[Any], columns: int, use
     return points
 
 
-def _read_bytes(path: Path) -> bytes:
-    with reading(path, "the point cloud cannot be read"):
-        if path.is_dir():
-            raise CompileError("the point cloud is a folder", where=str(path), fix="give one .bin file")
-        if not path.exists():
-            fix = f"check the path; it is seen from {Path.cwd()}"
-            raise CompileError("the point cloud does not exist", where=str(path), fix=fix)
-        return path.read_bytes()
+def _check_count(count: int, limits: Limits, where: str) -> None:
+    if count > limits.points:
+        raise CompileError(
+            "the point cloud is too large",
+            where=where,
+            why=f"it has {count:,} points, and limits.points is {limits.points:,}",
+            fix=f"give fewer; or where you trust it, give limits.points={count}",
+        )
 
 
 def _rows(data: bytes, columns: int, where: str) -> NDArray[np.float32]:
     """The rows of a file."""
-    if not data:
-        raise CompileError("the point cloud is empty", where=where, why="the file has 0 bytes", fix="copy it again")
     for beginning, kind in _OTHER_FORMATS.items():
         if data.startswith(beginning):
             raise CompileError(

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.tasks import warping
 from compiler.tasks.crops import Crops
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def scaled_size(
 def resize(image: Image, size: tuple[int, int]) -> tuple[Image, Scaled]:
     """An image at another width and height, and where it lies then."""
     height, width = image.shape[:2]
-    resized = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return resized, Scaled((size[0] / width, size[1] / height))
+    return warping.resize(image, size), Scaled((size[0] / width, size[1] / height))
 
 
 def pad(array: NDArray[ScalarT], size: Size, value: int = 0) -> NDArray[ScalarT]:
@@ -98,8 +97,7 @@ def letterbox(image: Image, size: tuple[int, int], value: int) -> tuple[Image, C
     scale = np.array([[width * size[0] / fitting[0], height * size[1] / fitting[1]]], np.float32)
     region = Crops(np.array([[width / 2, height / 2]], np.float32), scale, size)
     (matrix,) = region.matrices()
-    laid = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(value, value, value))
-    return np.asarray(laid, np.uint8), region
+    return warping.warp_affine(image, matrix, size, borderValue=(value, value, value)), region
 
 
 def multiple(side: int, divisor: int) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.config.instantiate import instantiate
+from compiler.config.limits import USUAL, Limits
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import Image, read_image
 from compiler.tasks.inputs import IMAGE, InputKind
@@ -80,16 +81,18 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
         """Names of the network's outputs, in order."""
 
     @abstractmethod
-    def read(self, source: str | PathLike[str] | SourceT, box: Any = None) -> Sample[SourceT]:
+    def read(self, source: str | PathLike[str] | SourceT, box: Any = None, limits: Limits = USUAL) -> Sample[SourceT]:
         """The sample in a file or an array.
 
         Args:
             source: The file, or what is in it.
             box: Where the objects are, as the config's `box` says it; None where it is left out.
+            limits: What the source may cost.
 
         Raises:
-            CompileError: The file is missing or is something else, the array has another shape or type, the boxes
-                cannot be read or lie outside of the source, or the task looks at whole sources only.
+            CompileError: The file is missing or is something else, the array has another shape or type, the source is
+                beyond the limits, the boxes cannot be read or lie outside of it, or the task looks at whole sources
+                only.
         """
 
     @abstractmethod
@@ -133,14 +136,18 @@ AnyTask = Task[Any, Any, Any]
 class ImageTask(Task[Image, PreparedT, ResultT]):
     """A task that looks at an image, or at boxes in it."""
 
+    ignore_orientation: bool = False
+    """Whether files are read as their pixels lie, and not turned upright as their EXIF orientation says."""
     looks_at: ClassVar[InputKind] = IMAGE
     takes_boxes: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("height", "width")
     axes: ClassVar[Mapping[str, Mapping[int, str]]] = {"input": {0: "batch", 2: "height", 3: "width"}}
 
-    def read(self, source: str | PathLike[str] | NDArray[Any], box: Any = None) -> Sample[Image]:
+    def read(
+        self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = USUAL
+    ) -> Sample[Image]:
         """An image, `[h, w, 3]`, BGR, and boxes in it, `[n, 4]`; see `read_image` and `read_boxes`."""
-        image = read_image(source)
+        image = read_image(source, limits, ignore_orientation=self.ignore_orientation)
         return Sample(image, None if box is None else read_boxes(box, (image.shape[1], image.shape[0])))
 
 

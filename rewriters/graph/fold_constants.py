@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+import onnx.shape_inference
 import onnx_graphsurgeon as gs
 from onnx.reference import ReferenceEvaluator
 
@@ -36,7 +39,10 @@ def fold_constants(call: Call, graph: gs.Graph) -> list[str] | Skip:
     for node in list(graph.nodes):
         if not _is_foldable(node, graph):
             continue
-        results = _evaluated(node, graph)
+        model = _alone(node, graph)
+        if _largest_result(model) > LARGEST_RESULT:
+            continue
+        results = [np.asarray(result) for result in ReferenceEvaluator(model).run(None, {})]
         if any(result.size > LARGEST_RESULT for result in results):
             continue
         places.append(name_of(node))
@@ -54,10 +60,22 @@ def _is_foldable(node: gs.Node, graph: gs.Graph) -> bool:
     )
 
 
-def _evaluated(node: gs.Node, graph: gs.Graph) -> list[np.ndarray]:
-    """What a node makes of its constant inputs."""
+def _alone(node: gs.Node, graph: gs.Graph) -> onnx.ModelProto:
+    """A model of one node and its constant inputs."""
     names = [f"output_{index}" for index, _ in enumerate(node.outputs)]
     alone = gs.Node(node.op, attrs=node.attrs, inputs=list(node.inputs), outputs=[gs.Variable(name) for name in names])
-    model = gs.export_onnx(gs.Graph([alone], outputs=alone.outputs, opset=graph.opset), do_type_check=False)
+    model: onnx.ModelProto = gs.export_onnx(
+        gs.Graph([alone], outputs=alone.outputs, opset=graph.opset), do_type_check=False
+    )
     alone.inputs.clear()
-    return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, {})]
+    return model
+
+
+def _largest_result(model: onnx.ModelProto) -> int:
+    """How many numbers the largest output of a model has, where that follows from its constants; else 0.
+
+    One number can ask for as many as there are: nothing is computed before that is known.
+    """
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    shapes = [[length.dim_value for length in output.type.tensor_type.shape.dim] for output in inferred.graph.output]
+    return max(map(math.prod, shapes), default=0)

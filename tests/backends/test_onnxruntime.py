@@ -289,3 +289,10 @@ def test_an_empty_batch_is_refused():
         run_in_batches(run, run.engine, samples(0), 4)
     assert caught.value.where == "input"
     assert run.batches == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "x\n"])
+def test_a_backend_is_not_called_what_leads_out_of_a_folder(name):
+    with pytest.raises(UsageError) as caught:
+        build_backend({**NODE, "name": name})
+    assert caught.value.where == "backend.name"

@@ -690,3 +690,10 @@ def test_nothing_is_downloaded_that_is_not_published_with_a_digest(tmp_path, url
 def test_what_is_no_address_is_reported(tmp_path):
     with pytest.raises(CompileError, match="cannot be downloaded"):
         download("weights.pth", "00000000", tmp_path)
+
+
+def test_weights_that_are_shapes_alone_are_refused(tmp_path):
+    torch.save({"state_dict": {"head.weight": torch.empty(3, device="meta")}}, tmp_path / "meta.pth")
+    with pytest.raises(CompileError, match=r"meta\.pth holds no numbers") as caught:
+        read_checkpoint(tmp_path / "meta.pth")
+    assert caught.value.where.endswith("meta.pth, head.weight")

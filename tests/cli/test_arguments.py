@@ -73,3 +73,9 @@ def test_its_help_shows_an_option_as_it_is_typed(parser):
     assert page.startswith("usage: python -m compiler draw <image> [colour=<name>]\n")
     assert "  colour=<name>\n      of the lines\n" in page
     assert page.rstrip().endswith("examples:\n  python -m compiler draw a.jpg")
+
+
+def test_a_zero_byte_is_in_no_argument(parser):
+    with pytest.raises(UsageError, match="an argument holds a zero byte") as caught:
+        parser.parsed(["a\0.jpg"])
+    assert str(caught.value).splitlines()[1] == r"  where: a\x00.jpg"

@@ -37,6 +37,8 @@ NEAREST = {
     "build": ("--hepl", "did you mean --help?"),
     "explain": ("--hepl", "did you mean --help?"),
     "predict": ("--hepl", "did you mean --help?"),
+    "check": ("--hepl", "did you mean --help?"),
+    "sign": ("--hepl", "did you mean --help?"),
     "import": ("--hepl", "did you mean --help?"),
     "doctor": ("--config-dri", "did you mean --config-dir?"),
     "help": ("--config-dri", "did you mean --config-dir?"),

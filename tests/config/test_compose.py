@@ -161,7 +161,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["model=null"], "overrides", "must be a string"),
         (["precision=fp61"], "precision", "did you mean fp16?"),
         (["export.exporter=dynmo"], "export.exporter", "did you mean dynamo?"),
-        (["+model.exporter=script"], "model.exporter", "did you mean torchscript?"),
+        (["+model.exporter=torchscrip"], "model.exporter", "did you mean torchscript?"),
         # Keys that do not exist.
         (["batch.larges=3"], "batch.larges", "did you mean batch.largest"),
         (["+batch.larges=3"], "batch.larges", "did you mean largest?"),
@@ -191,7 +191,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["shape=static_320x320"], "shape=static_320x320", "use shape=static_256x192"),
         (["shape=dynamic_256x192-512x384"], "shape=dynamic_256x192-512x384", "use shape=dynamic_256x192"),
         (["shape=square"], "shape", "is not a shape"),
-        (["batch.smallest=0"], "batch.smallest, batch.usual, batch.largest", "0, 1, 4 are not in order"),
+        (["batch.smallest=0"], "batch.smallest", "must be from 1 to 4,096"),
         (["batch.usual=5"], "batch.smallest, batch.usual, batch.largest", "1, 5, 4 are not in order"),
         (["export.opset=17"], "export.opset=17", "use export.opset=18, or export.exporter=torchscript"),
         (["verify.tolerance=0"], "verify.tolerance", "not positive"),

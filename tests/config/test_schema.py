@@ -172,18 +172,11 @@ def test_what_goes_with_a_lower_precision_is_accepted(config):
     config.check()
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_nothing_to_calibrate_on_is_refused(limit):
-    with pytest.raises(UsageError, match=f"{limit} files are nothing to calibrate on") as caught:
-        replace(INT8, calibration=CalibrationConfig(limit=limit)).check()
-    assert caught.value.where == "calibration.limit"
-
-
 @pytest.mark.parametrize(
     ("change", "where", "said"),
     [
         ({"precision": "int8"}, "backend=tensorrt precision=int8", "this backend takes fp16, fp32"),
-        ({"precision": "int9"}, "precision", "did you mean int8?"),
+        ({"precision": "itn8"}, "precision", "did you mean int8?"),
         ({"precision": "double"}, "precision", ", ".join(sorted(PRECISIONS))),
         ({"shape": "static_192x256"}, "shape=static_192x256", "use shape=static_256x192"),
         ({"shape": "dynamic_256x192-256x192"}, "shape=dynamic_256x192-256x192", "built for one size"),
@@ -248,3 +241,31 @@ def test_what_cannot_be_is_refused_with_its_place(change, where, said):
 )
 def test_what_is_just_possible_is_accepted(change):
     replace(CONFIG, **change).check()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.name='../../evil'",
+        "model.name=/tmp/evil",
+        "model.name='a/b'",
+        "model.name='..'",
+        "model.name='a\\\\b'",
+        "model.name=''",
+        "model.name='a b'",
+        "model.name=.hidden",
+        "model.task='../x'",
+        "model.algo='../x'",
+        "+backend.name='../x'",
+        f"model.name={'n' * 101}",
+    ],
+)
+def test_nothing_is_called_what_leads_out_of_the_output(override):
+    with pytest.raises(UsageError) as caught:
+        compose(["model=rtmpose-t", override.replace("+backend", "backend")])
+    assert caught.value.where == override.lstrip("+").partition("=")[0]
+
+
+@pytest.mark.parametrize("name", ["my-fruit", "rtmpose_m.v2", "v1.0+cpu", "模型", "m", "n" * 100])
+def test_a_plain_name_is_one(name):
+    assert compose(["model=rtmpose-t", f"model.name='{name}'"]).model.name == name

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from compiler.config import compose
-from compiler.datasets import Item, ObjectTruth
+from compiler.datasets import Item, ObjectTruth, calibration
 from compiler.datasets.calibration import VARIATIONS, batches, find_items
 from compiler.errors import CompileError
 from compiler.proof import proof_of
@@ -202,6 +202,11 @@ def config_of_annotations_elsewhere(folder: Path) -> Path:
     return folder / "a.py"
 
 
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "a.txt")
+    return folder / "a.txt"
+
+
 def json_with_a_short_box(folder: Path) -> Path:
     return coco(folder, {"image_id": 1, "bbox": [1, 2, 3]})
 
@@ -214,6 +219,7 @@ def json_with_a_short_box(folder: Path) -> Path:
         (of_another_task, "holds nothing that the model looks at", "OpenMMLab config (.py)"),
         (empty_list, "holds nothing that the model looks at", "a list of them"),
         (binary_list, "the list of files cannot be read", "codec can't decode"),
+        (pipe, "the list of files cannot be read", "a.txt is a pipe"),
         (list_of_a_missing_file, "names a file that does not exist", "gone.png"),
         (broken_json, "holds no COCO annotations", "JSONDecodeError"),
         (other_json, "holds no COCO annotations", "file_name and id"),
@@ -298,3 +304,14 @@ def test_arrays_are_given_as_they_are(tmp_path):
     np.save(tmp_path / "a.npy", values)
     (given,) = batches([Item(tmp_path / "a.npy")], proof_of(task), config.usual_input, None)
     np.testing.assert_array_equal(given["x"], values)
+
+
+def test_many_boxes_of_one_image_are_prepared_a_few_at_a_time_and_give_the_same(tmp_path, monkeypatch):
+    boxes = tuple((float(place), 0.0, place + 9.0, 9.0) for place in range(7))
+    truth = tuple(ObjectTruth(box, "") for box in boxes)
+    item = Item(image(tmp_path / "a.png"), truth)
+    together = read([item], "batch.usual=2")
+    monkeypatch.setattr(calibration, "BATCHES_AT_ONCE", 1)
+    apart = read([item], "batch.usual=2")
+    assert [len(batch) for batch in apart] == [2, 2, 2]  # a rest that fills no batch is left out
+    np.testing.assert_array_equal(np.concatenate(apart), np.concatenate(together))

@@ -31,6 +31,6 @@ def with_tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     write_alias(tmp_path_factory.mktemp("packages"), monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", library)
     monkeypatch.setattr(nvidia, "find_gpus", lambda: Gpus((Gpu(0, "NVIDIA TITAN RTX", "SM75"),), "13.0"))
-    monkeypatch.setattr(nvidia, "inspect", lambda library, engine, gpu: None)
+    monkeypatch.setattr(nvidia, "inspect", lambda library, engine, gpu, host_code: None)
     monkeypatch.setattr(TensorRT, "open", lambda self, engine: OnnxRuntimeSession(engine.folder / PROGRAM_FILE))
     return library

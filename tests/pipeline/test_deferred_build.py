@@ -60,7 +60,7 @@ def test_without_the_library_the_bundle_holds_what_an_engine_is_built_from(postp
 def test_it_says_that_nothing_is_proven_and_both_ways_to_go_on(postponed):
     assert postponed.exit_code == ExitCode.NOT_PROVEN
     assert "no engine was built: tensorrt is not installed: pip install tensorrt" in postponed.problem
-    assert f"python {postponed.bundle}/build_engine.py" in postponed.problem
+    assert f"python -I {postponed.bundle}/build_engine.py" in postponed.problem
     assert f"python -m compiler build {postponed.bundle}" in postponed.problem
     assert postponed.places["picture"].name == "output_program.jpg"
     assert postponed.places["picture"].is_file()

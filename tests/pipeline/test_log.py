@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 
+from compiler.errors import CompileError
 from compiler.events import Warned
 from compiler.pipeline.log import LIBRARY_LOGGERS, LOGGER, logged
 
@@ -60,3 +61,13 @@ def test_nothing_stays_behind(tmp_path):
         raise RuntimeError("it failed")
     assert [list(logger.handlers) for logger in loggers] == before
     assert "RuntimeError: it failed" in (tmp_path / "run.log").read_text(), "with its traceback"
+
+
+def test_a_failure_is_written_whole_and_no_text_of_it_passes_for_another_record(tmp_path):
+    error = CompileError("it broke", where="\x1b[2J\n2026-01-01 INFO compiler: proven", why="n" * 200_000)
+    with pytest.raises(CompileError), logged(tmp_path / "run.log", list):
+        raise error
+    text = (tmp_path / "run.log").read_text()
+    assert "n" * 200_000 in text
+    assert "\x1b" not in text
+    assert not any(line.startswith("2026-01-01 INFO") for line in text.splitlines())

@@ -58,6 +58,53 @@ def test_many_boxes_are_each_as_if_they_were_alone(predictor):
         np.testing.assert_allclose(pose.scores, alone.scores, rtol=1e-4)
 
 
+def test_boxes_are_prepared_as_many_at_a_time_as_the_engine_is_given(predictor, monkeypatch):
+    prepared = []
+    original = type(predictor.task).preprocess
+    spied = lambda task, sample, sizes: prepared.append(len(sample.boxes)) or original(task, sample, sizes)  # noqa: E731
+    monkeypatch.setattr(type(predictor.task), "preprocess", spied)
+    assert len(predictor(PHOTOGRAPH, [BOX] * (2 * predictor.batch + 1))) == 2 * predictor.batch + 1
+    assert prepared == [predictor.batch, predictor.batch, 1]
+
+
+def test_whoever_opens_a_bundle_has_limits_of_their_own(bundle, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    config = (folder / "config.yaml").read_text()
+    assert "megapixels: 100.0" in config
+    (folder / "config.yaml").write_text(config.replace("megapixels: 100.0", "megapixels: 1000000.0"))
+    predictor = runtime.open(folder, trust_changes=True)
+    assert predictor.limits == runtime.Limits()
+    assert runtime.read_config(folder).limits == runtime.Limits()
+    with pytest.raises(CompileError, match="the image is too large"):
+        predictor(np.broadcast_to(np.uint8(0), (12_000, 12_000, 3)))
+    with pytest.raises(CompileError, match="the image is too large"):
+        runtime.open(folder, trust_changes=True, limits=runtime.Limits(megapixels=0.1))(PHOTOGRAPH)
+
+
+def test_a_bundle_whose_config_stands_for_billions_of_values_is_refused(bundle, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    lines = "".join(f"a{line + 1}: &a{line + 1} [*a{line}, *a{line}]\n" for line in range(60))
+    with (folder / "config.yaml").open("a") as file:
+        file.write("a0: &a0 [0]\n" + lines)
+    with pytest.raises(CompileError, match="is not the config of a bundle") as caught:
+        runtime.open(folder, trust_changes=True)
+    assert "more than 1,000,000 values" in caught.value.why
+
+
+@pytest.mark.parametrize(("key", "value"), [("  largest: 4", "  largest: 1000000000"), ("  usual: 1", "  usual: 0")])
+def test_a_bundle_whose_numbers_are_out_of_range_is_refused(bundle, tmp_path, key, value):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    config = (folder / "config.yaml").read_text()
+    assert config.count(f"\n{key}\n") == 1
+    (folder / "config.yaml").write_text(config.replace(f"\n{key}\n", f"\n{value}\n"))
+    with pytest.raises(CompileError, match="is not the config of a bundle") as caught:
+        runtime.open(folder, trust_changes=True)
+    assert f"batch.{value.strip().partition(':')[0]}" in caught.value.why
+
+
 def test_a_bundle_works_wherever_it_is_copied(predictor, bundle, tmp_path):
     shutil.copytree(bundle, tmp_path / "elsewhere")
     moved = runtime.open(tmp_path / "elsewhere")
@@ -67,7 +114,7 @@ def test_a_bundle_works_wherever_it_is_copied(predictor, bundle, tmp_path):
 def test_the_flip_test_averages_with_the_mirror_image(command_line, predictor, shared_cache):
     run = command_line("model=rtmpose", "model.processing.flip_test=true", f"cache={shared_cache}")
     assert run.returncode == 0, run.stderr
-    flipping = runtime.open(command_line.folder / "outputs/rtmpose" / NAME)
+    flipping = runtime.open(next(command_line.folder.glob(f"outputs/rtmpose/{NAME}+*")))
     assert flipping.task.flip_test
     crop = flipping.task.preprocess(Sample(cv2.imread(str(PHOTOGRAPH)), np.array([BOX], np.float32))).tensors
     plain, mirrored = predictor.run(crop), predictor.run({"input": crop["input"][..., ::-1].copy()})

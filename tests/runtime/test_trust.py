@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from compiler.config.known_classes import ENTRY_POINT_GROUP, modules_of
 from compiler.errors import CompileError, ExitCode
 from compiler.pipeline import build_bundle
 from compiler.runtime.text_spotting import open_spotter
+from tests.bundles import lock_again
 
 BUNDLES = Path(__file__).parents[1] / "data" / "first_layout"
 PAYLOAD = "import pathlib\npathlib.Path(__file__).with_name('EXECUTED').touch()\nclass X: pass\n"
@@ -64,11 +64,15 @@ BACKEND = r"backends\.\w+\.\w+"
 
 
 def name_class(folder: Path, file: str, ours: str, target: str) -> None:
-    """Write another class for one of ours into a file of a bundle."""
-    text = (folder / file).read_text()
-    changed, count = re.subn(rf"\bcompiler\.{ours}", target, text)
+    """Write another class for one of ours into a file of a bundle, and a lock that goes with it."""
+    change(folder, file, rf"\bcompiler\.{ours}", target)
+
+
+def change(folder: Path, file: str, pattern: str, new: str) -> None:
+    changed, count = re.subn(pattern, new, (folder / file).read_text())
     assert count == 1
     (folder / file).write_text(changed)
+    lock_again(folder)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +118,7 @@ def test_nor_for_two_bundles_that_read_text(bundle):
 
 def test_a_network_of_somebody_else_is_never_built_and_so_may_be_called_anything(bundle):
     folder = bundle("reader")
-    text = (folder / "config.yaml").read_text()
-    assert "_target_: tinynets.TinyReader" in text
-    (folder / "config.yaml").write_text(text.replace("tinynets.TinyReader", "payload.X"))
+    change(folder, "config.yaml", r"\btinynets\.TinyReader\b", "payload.X")
     assert runtime.open(folder)
 
 
@@ -125,8 +127,7 @@ def test_what_stands_in_for_something_else_stays_text(bundle, monkeypatch):
     called = []
     OmegaConf.register_new_resolver("tell", called.append, replace=True)
     folder = bundle("arrays")
-    text = (folder / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(text.replace("checkpoint: null", "checkpoint: ${oc.env:SECRET}${tell:it}"))
+    change(folder, "config.yaml", r"\bcheckpoint: null", "checkpoint: ${oc.env:SECRET}${tell:it}")
     runtime.open(folder)
     assert runtime.read_config(folder).checkpoint == "${oc.env:SECRET}${tell:it}"
     OmegaConf.clear_resolver("tell")
@@ -176,8 +177,7 @@ def test_an_installed_distribution_names_them(users, tmp_path):
 
 
 def test_a_registered_module_makes_no_other_class_a_task(users):
-    text = (users / "config.yaml").read_text()
-    (users / "config.yaml").write_text(text.replace("users_own.Arrays", "users_own.dataclass"))
+    change(users, "config.yaml", r"\busers_own\.Arrays\b", "users_own.dataclass")
     with pytest.raises(CompileError, match="is not a Task"):
         runtime.open(users, ["users_own"])
 
@@ -191,9 +191,7 @@ def test_the_verbs_that_open_a_bundle_take_a_config_folder(tmp_path):
 
 def test_an_engine_that_brings_code_for_the_processor_is_opened_where_the_user_says_so(bundle):
     folder = bundle("tensorrt")
-    sidecar = json.loads((folder / "engine.json").read_text())
-    sidecar["backend"]["version_compatible"] = True
-    (folder / "engine.json").write_text(json.dumps(sidecar))
+    change(folder, "engine.json", r'"version_compatible": false', '"version_compatible": true')
     with pytest.raises(CompileError, match="brings code of its own") as caught:
         runtime.open(folder)
     assert "--engine-code" in caught.value.fix

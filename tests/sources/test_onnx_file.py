@@ -275,9 +275,9 @@ def test_an_odd_name_is_shown_as_it_has_to_be_typed(folder):
     [
         (lambda path: path.unlink(), "does not exist"),
         (lambda path: path.write_bytes(path.read_bytes()[:100]), "is not a valid ONNX file"),
-        (lambda path: path.write_bytes(b""), "is not a valid ONNX file"),
+        (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_text("not a model"), "is not a valid ONNX file"),
-        (lambda path: (path.unlink(), path.mkdir()), "does not exist"),
+        (lambda path: (path.unlink(), path.mkdir()), "is a folder"),
     ],
     ids=["missing", "truncated", "empty", "text", "folder"],
 )

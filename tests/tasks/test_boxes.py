@@ -119,7 +119,7 @@ def test_a_box_may_reach_beyond_the_image():
         ([10**400, 0, 5, 5], "cannot be understood", "..."),
         ({"box": BOX}, "cannot be understood", "box"),
         (7, "cannot be understood", "7"),
-        ("1,2,three,4", "do not exist", "x1,y1,x2,y2"),
+        ("1,2,three,4", "does not exist", "x1,y1,x2,y2"),
     ],
 )
 def test_what_is_no_box_is_explained(spec, what, detail):
@@ -133,7 +133,7 @@ def test_what_is_no_box_is_explained(spec, what, detail):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "not JSON"),
+        (b"", "is empty"),
         (b"{", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"3", "understood"),
@@ -149,5 +149,5 @@ def test_what_is_no_file_of_boxes_is_explained(tmp_path, content, what):
 
 
 def test_a_folder_is_not_boxes(tmp_path):
-    with pytest.raises(CompileError, match="cannot be read"):
+    with pytest.raises(CompileError, match="is a folder"):
         read_boxes(tmp_path, SIZE)

@@ -1,11 +1,14 @@
 """Every kind of image ends as three channels of eight bits, and what is none is explained."""
 
 import os
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 
+from compiler.config.limits import Limits
 from compiler.errors import CompileError
 from compiler.tasks.images import read_image, write_image
 
@@ -123,3 +126,73 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
 def test_the_sample_photograph_is_there(task):
     assert read_image(task.sample_source()).shape == (600, 512, 3)
     assert (task.sample_source().parent / "CREDITS").read_text().startswith("grace_hopper.jpg: ")
+
+
+def png_of(width: int, height: int) -> bytes:
+    """Return a PNG that claims a size, and whose pixels are not there."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 9999)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def claiming(suffix: str, width: int, height: int) -> bytes:
+    """Return a small image whose header claims to be another size: as its format's standard says where that stands."""
+    data = bytearray(encoded(RAMP, suffix))
+    if suffix == ".jpg":
+        start = data.index(b"\xff\xc0") + 5
+        data[start : start + 4] = struct.pack(">HH", height, width)
+    elif suffix == ".bmp":
+        data[18:26] = struct.pack("<ii", width, -height)
+    return bytes(data) if suffix != ".png" else png_of(width, height)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_an_image_that_claims_to_be_large_is_refused_before_it_is_decoded(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(claiming(suffix, 30_000, 30_000))
+    with pytest.raises(CompileError, match="the image is too large") as caught:
+        read_image(path)
+    assert caught.value.why == "it is 30000 x 30000 pixels, 900.0 megapixels, and limits.megapixels is 100"
+    assert "limits.megapixels=901" in caught.value.fix
+    # Beyond what OpenCV can hold, no limit helps.
+    with pytest.raises(CompileError, match="the image is too large") as caught:
+        read_image(path, Limits(megapixels=1000))
+    assert "OpenCV holds no more than 715 megapixels" in caught.value.why
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp", ".jp2", ".ppm"])
+def test_the_header_of_every_format_says_what_opencv_decodes(tmp_path, suffix):
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(encoded(image, suffix))
+    assert read_image(path, Limits(megapixels=6144e-6)).shape == image.shape
+    with pytest.raises(CompileError, match="is too large"):
+        read_image(path, Limits(megapixels=6143e-6))
+
+
+def test_what_is_decoded_counts_where_a_header_is_read_differently(tmp_path, monkeypatch):
+    path = tmp_path / "image.png"
+    path.write_bytes(encoded(RAMP))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: np.zeros((2000, 2000, 3), np.uint8))
+    with pytest.raises(CompileError, match="the image is too large"):
+        read_image(path, Limits(megapixels=1))
+
+
+@pytest.mark.parametrize("content", [b"<svg width='5' height='5'/>", b"<?xml version='1.0'?><svg/>", b"GIF89a", b"BM"])
+def test_what_only_looks_like_an_image_is_not_decoded(tmp_path, content):
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    with pytest.raises(CompileError, match="cannot be decoded"):
+        read_image(path)
+
+
+def test_an_array_has_the_same_limit_and_its_strides_do_not_matter():
+    with pytest.raises(CompileError, match="is too large"):
+        read_image(np.broadcast_to(np.uint8(0), (30_000, 30_000, 3)))
+    for view in (RAMP[::-1, ::-1], np.asfortranarray(RAMP), np.repeat(RAMP, 2, 1)[:, ::2]):
+        read = read_image(view)
+        assert read.flags.c_contiguous
+        np.testing.assert_array_equal(read, view)

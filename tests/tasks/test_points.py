@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from compiler.config.limits import Limits
 from compiler.errors import CompileError
 from compiler.tasks.points import read_points
 from tests.tasks.scans import FOLDER, SCANS
@@ -95,3 +96,25 @@ def test_the_sample_scans_are_what_the_simulation_gives(name, columns):
     path = FOLDER / f"{name}.bin"
     assert path.stat().st_size < 600_000
     np.testing.assert_allclose(read_points(path, columns, columns), SCANS[name](), atol=2e-3)
+
+
+def test_a_cloud_of_too_many_points_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "cloud.bin"
+    with path.open("wb") as file:
+        file.truncate(16 * 11)  # so many zeros
+    assert read_points(path, 4, 3, Limits(points=11)).shape == (11, 3)
+    cloud = np.zeros((11, 4), np.float32)
+    assert read_points(cloud, 4, 3, Limits(points=11)).shape == (11, 3)
+    for source in (path, cloud):
+        with pytest.raises(CompileError, match="the point cloud is too large") as caught:
+            read_points(source, 4, 3, Limits(points=10))
+        assert caught.value.why == "it has 11 points, and limits.points is 10"
+        assert "limits.points=11" in caught.value.fix
+
+
+def test_a_sparse_file_of_a_gigabyte_takes_no_memory(tmp_path):
+    path = tmp_path / "cloud.bin"
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(CompileError, match="the point cloud is too large"):
+        read_points(path, 4, 3)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build an inference engine from the ONNX file beside this script, with NVIDIA's TensorRT or TensorRT-RTX.
 
-    python build_engine.py                  end2end.onnx becomes end2end.engine
-    python build_engine.py --workspace 2    ... with no more than 2 GiB of GPU memory while building
+    python -I build_engine.py                  end2end.onnx becomes end2end.engine
+    python -I build_engine.py --workspace 2    ... with no more than 2 GiB of GPU memory while building
 
 TensorRT builds on the GPU that will run the engine, and for that version of TensorRT alone: run this script there.
 It needs Python 3.10 and TensorRT 10 or 11, nothing else. Exit status: 0 built, 1 failed, 2 wrong usage.

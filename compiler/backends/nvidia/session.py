@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.artifact import Engine, Tensors
+from compiler.artifact import LARGEST_WEIGHTS, Engine, Tensors, read_given
 from compiler.backends.nvidia.build_engine import Log
 from compiler.backends.nvidia.cuda import DeviceBuffer, checked, load_cuda
 from compiler.errors import CompileError
@@ -51,7 +51,8 @@ class NvidiaSession:
         self._specs = engine
         self._log = Log()
         self._runtime = new_runtime(trt, self._log, dla_core, host_code=host_code)
-        self._engine = self._runtime.deserialize_cuda_engine(engine.path.read_bytes())
+        content = read_given(engine.path, "the engine", largest=LARGEST_WEIGHTS)
+        self._engine = self._runtime.deserialize_cuda_engine(content)
         if self._engine is not None and weights is not None:
             refit(trt, self._engine, self._log.listener(trt), weights)
         self._context = self._engine and self._engine.create_execution_context()

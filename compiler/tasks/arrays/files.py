@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import reading, written_whole
+from compiler.artifact import LARGEST, reading, require_file, written_whole
 from compiler.artifact.reading import reason
 from compiler.errors import CompileError, nearest
 from compiler.printable import on_one_line
@@ -69,10 +69,9 @@ def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDAr
 
 
 def _load(path: Path) -> Any:
+    require_file(path, "the file of arrays")
     with reading(path, "the arrays cannot be read", fix="write them with numpy.savez(path, x=x), of numbers only"):
-        if not path.is_file():
-            fix = f"check the path; it is seen from {Path.cwd()}"
-            raise CompileError("the arrays do not exist", where=str(path), fix=fix)
+        _check_claims(path)
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -106,6 +105,20 @@ def _entry(name: str) -> str:
     leaves = name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/"))
     is_plain = not leaves and not _SPECIAL.search(name) and not name.endswith(".npy") and on_one_line(name) == name
     return name if is_plain else quote(name, safe="", errors="surrogatepass")
+
+
+def _check_claims(path: Path) -> None:
+    """Refuse arrays that unpack to more than a file of arrays may have: a few bytes can claim any number of them.
+
+    Raises:
+        ValueError: They do.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # nothing is compressed: what a header claims beyond the file's end is not there
+    with zipfile.ZipFile(path) as file:
+        claimed = sum(entry.file_size for entry in file.infolist())
+    if claimed > LARGEST:
+        raise ValueError(f"its arrays claim to have {claimed:,} bytes, and at most {LARGEST:,} are read")
 
 
 def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.config.limits import USUAL, Limits
 from compiler.errors import CompileError
 from compiler.tasks import Sample, Task
 from compiler.tasks.arrays.files import Arrays, read_arrays
@@ -107,7 +108,9 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
         """Whether a batch can be taken apart, and its results put together again."""
         return self.counted and all(spec.batched for spec in self.specs)
 
-    def read(self, source: str | PathLike[str] | NDArray[Any] | Arrays, box: Any = None) -> Sample[Arrays]:
+    def read(
+        self, source: str | PathLike[str] | NDArray[Any] | Arrays, box: Any = None, limits: Limits = USUAL
+    ) -> Sample[Arrays]:
         """The inputs; see `read_arrays`. Boxes are refused: arrays are no images."""
         if box is not None:
             raise CompileError("the model takes arrays as they are, not boxes", where=f"box {box}", fix="give no box")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,7 @@ from compiler.tasks.classes import draw_box
 from compiler.tasks.images import require_image
 from compiler.tasks.resizing import pad
 from compiler.tasks.text_recognition.dictionary import Dictionary
+from compiler.tasks.warping import resize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,11 +71,13 @@ class PreparedTexts:
         tensors: `input`, `[n, 1, h, w]`.
         widths: Of each crop, without what it is padded with on the right.
         boxes: `[n, 4]`, where the crops lie in the image.
+        first: Which of all boxes the first of these is.
     """
 
     tensors: dict[str, Floats]
     widths: tuple[int, ...]
     boxes: Floats
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         """
         require_image(sample.source)
         chosen = boxes_of(sample)
-        return self.prepare([pixels_in(sample.source, box) for box in chosen], chosen, sizes)
+        prepared = self.prepare([pixels_in(sample.source, box) for box in chosen], chosen, sizes)
+        return replace(prepared, first=sample.first)
 
     def prepare(
         self, crops: Sequence[Image], boxes: NDArray[np.floating[Any]] | None = None, sizes: SizeRange | None = None
@@ -166,7 +170,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
 
     def normalised(self, crop: Image, width: int) -> Floats:
         """A crop in grey, stretched to the network's height and a width, `[height, width]`."""
-        grey = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (width, self.height), interpolation=cv2.INTER_LINEAR)
+        grey = resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (width, self.height))
         return (grey.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
 
     def decode(self, outputs: Tensors, prepared: PreparedTexts) -> list[Text]:
@@ -190,7 +194,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         texts = []
         for item, (columns, width, box) in enumerate(zip(output, prepared.widths, prepared.boxes, strict=True)):
             text, scores = self.dictionary.read(columns[: math.ceil(len(columns) * (width / padded))])
-            texts.append(Text(text, float(np.mean(scores)) if scores else 0.0, scores, box, item))
+            texts.append(Text(text, float(np.mean(scores)) if scores else 0.0, scores, box, prepared.first + item))
         return texts
 
     def draw(self, sample: Sample[Image], results: Sequence[Text]) -> Image:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.config.limits import USUAL, Limits
 from compiler.errors import Caution, CompileError
 from compiler.tasks import Sample, Task
 from compiler.tasks.classes import Classes, color_of
@@ -138,7 +139,9 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         """Names of the network's outputs: the decoder's."""
         return self.decoder.outputs
 
-    def read(self, source: str | PathLike[str] | NDArray[Any], box: Any = None) -> Sample[Points]:
+    def read(
+        self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = USUAL
+    ) -> Sample[Points]:
         """A point cloud, `[n, used_dimensions]`; see `read_points`. Boxes are refused: it looks at whole clouds."""
         if box is not None:
             raise CompileError(
@@ -146,7 +149,7 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
                 where=f"box {box}",
                 fix="give no box; to search a part of a cloud, leave out the points of the rest",
             )
-        return Sample(read_points(source, self.point_dimensions, self.used_dimensions))
+        return Sample(read_points(source, self.point_dimensions, self.used_dimensions, limits))
 
     def preprocess(self, sample: Sample[Points], sizes: SizeRange | None = None) -> PreparedVoxels:
         """The points of a cloud, sorted into voxels; see `Task.preprocess`.

@@ -66,6 +66,19 @@ def test_a_result_too_large_for_the_file_stays(monkeypatch):
     assert apply_graph_rewriter(original, fold_constants, TARGET)[0] is original
 
 
+def test_a_result_that_would_fill_memory_is_not_computed(monkeypatch):
+    monkeypatch.setattr(module, "ReferenceEvaluator", lambda _: pytest.fail("it was computed"))
+    fill = helper.make_node("ConstantOfShape", ["many"], ["huge"])
+    reduced = [
+        helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=0),
+        helper.make_node("Add", ["x", "most"], ["y"]),
+    ]
+    whole = model(fill, *reduced)
+    whole.graph.initializer.append(helper.make_tensor("many", TensorProto.INT64, [1], [2**40]))
+    _, entry = apply_graph_rewriter(whole, fold_constants, TARGET)
+    assert entry.status == "skipped"
+
+
 def test_every_part_of_a_split_is_folded(run, operators):
     parts = [
         helper.make_node("Split", ["steps"], ["low", "high"], name="halves", num_outputs=2),

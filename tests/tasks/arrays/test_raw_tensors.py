@@ -126,7 +126,7 @@ def test_a_file_that_holds_no_arrays_is_refused(tmp_path, content):
     path = tmp_path / "x.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CompileError, match="cannot be read|do not exist") as caught:
+    with pytest.raises(CompileError, match="cannot be read|does not exist|is empty") as caught:
         task().read(path)
     assert caught.value.where == str(path)
 

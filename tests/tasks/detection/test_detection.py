@@ -125,6 +125,26 @@ def test_the_host_tail_finds_what_the_native_one_is_given(image):
     assert [one.label for one in ours] == [5, 7]
 
 
+def test_candidates_in_the_padding_take_no_places_where_the_host_selects(image):
+    """Two that are one within the image's edge, and one outside it, as MMDetection's heads clip them."""
+    host = detector("retinanet", "host")
+    prepared = host.preprocess(Sample(image), FIXED)
+    height = round(image.shape[0] * prepared.placements[0].factors[1])
+    assert height < FIXED.largest[0]
+    boxes = np.array(
+        [[[10, 0, 40, height], [10, 0, 40, 2.5 * height], [5, height + 1, 40, height + 9], [60, 10, 90, 40]]],
+        np.float32,
+    )
+    scores = np.zeros((1, 4, 80), np.float32)
+    scores[0, :, 5] = [0.8, 0.7, 0.9, 0.5]
+    kept = host.decode({"boxes": boxes, "scores": scores}, prepared)
+    assert [one.score for one in kept] == [pytest.approx(0.8), pytest.approx(0.5)]
+    padded = dataclasses.replace(host, clip_to_image=False)
+    assert [one.score for one in padded.decode({"boxes": boxes, "scores": scores}, prepared)] == [
+        pytest.approx(score) for score in (0.8, 0.7, 0.5)
+    ]
+
+
 @pytest.mark.parametrize("outputs", [{"dets": np.zeros((1, 4, 4)), "labels": np.zeros((1, 4))}, raw() | {"dets": 0}])
 def test_outputs_of_another_shape_are_refused(task, image, outputs):
     outputs = {name: np.asarray(value) for name, value in outputs.items()}
@@ -156,6 +176,12 @@ def test_detections_below_the_threshold_are_not_drawn(task, image):
 @pytest.mark.parametrize("box", [[0, 0, 600, 400], [599, 399, 600, 400], [0, 0, 1, 1], [-9e6, -50, 9e6, 2000]])
 def test_boxes_at_the_edges_can_be_drawn(task, image, box):
     assert (task.draw(Sample(image), [found(box)]) != image).any()
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b", "\x1b[2J", "n" * 200_000, ""])
+def test_a_class_may_be_called_anything_and_is_drawn(task, image, name):
+    drawn = task.draw(Sample(image), [Detection(np.array([50, 50, 90, 90], np.float32), 0.9, 0, name, 0)])
+    assert (drawn != image).any()
 
 
 def test_classes_are_those_of_coco_in_distinct_colours(task):

@@ -186,6 +186,14 @@ def test_preprocessing_refuses_other_shapes(recognition, image, boxes):
         recognition.preprocess(Sample(image, boxes))
 
 
+def test_a_text_says_which_of_all_boxes_it_is(recognition, image):
+    boxes = np.array([[0, 0, 20, 20]] * 3, np.float32)
+    part = list(Sample(image, boxes).parts(2))[1]
+    ready = recognition.preprocess(part)
+    output = np.zeros((1, 26, recognition.dictionary.num_classes), np.float32)
+    assert [one.item for one in recognition.decode({"output": output}, ready)] == [2]
+
+
 def test_texts_are_written_above_their_boxes(recognition, image):
     before = image.copy()
     drawn = recognition.draw(Sample(image), [Text("word", 1.0, (), np.array([50, 30, 120, 55], "f4"))])

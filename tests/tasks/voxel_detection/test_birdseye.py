@@ -85,3 +85,9 @@ def test_only_what_scores_enough_is_drawn(name):
     assert plain.dtype == np.uint8
     np.testing.assert_array_equal(task.draw(sample, [unsure]), plain)
     assert (task.draw(sample, [sure]) != plain).any()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\0b", "n" * 200_000])
+def test_a_class_may_be_called_anything_and_is_drawn(text):
+    box = np.array([20, 0, -1, 4, 2, 1.5, 0], np.float32)
+    assert changed((NOTHING, [Marked(box, text, (200, 40, 40))]), (NOTHING, []))[0].size

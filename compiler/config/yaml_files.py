@@ -1,0 +1,79 @@
+"""YAML files of other people: refused before they are built, where a few lines stand for billions of values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.artifact import read_given
+from compiler.artifact.reading import reason
+from compiler.errors import UsageError
+
+if TYPE_CHECKING:
+    import yaml
+
+LARGEST_FILE = 2**20
+"""Bytes. YAML is parsed by Python itself."""
+MOST_VALUES = 1_000_000
+"""That a file may stand for once each alias is what it names."""
+
+
+def check_yaml(path: Path, what: str = "the config file") -> str:
+    """The text of a YAML file that stands for no more than it may.
+
+    Args:
+        path: The file.
+        what: It should be.
+
+    Raises:
+        CompileError: It is missing, no file or too large.
+        UsageError: It is no text, holds itself or stands for too much.
+        yaml.YAMLError: It is no YAML.
+    """
+    content = read_given(path, what, largest=LARGEST_FILE, may_be_empty=True)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{what} cannot be read", where=str(path), why=reason(error)) from error
+    if "*" in text and "&" in text:
+        _check_aliases(text, str(path))
+    return text
+
+
+def _check_aliases(text: str, where: str) -> None:
+    """Count what a text stands for, as if each alias were written out."""
+    import yaml
+
+    whole: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        size = _own_size(event, whole, where)
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+            whole |= {anchor: size} if anchor else {}
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, 1))
+            continue
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor:
+            whole[event.anchor] = size
+        anchor, before = open_nodes[-1]
+        open_nodes[-1] = (anchor, before + size)
+        if before + size > MOST_VALUES:
+            raise _refused(where, f"with its aliases written out it has more than {MOST_VALUES:,} values")
+
+
+def _own_size(event: yaml.Event, whole: dict[str, int], where: str) -> int:
+    """How many values an event stands for by itself."""
+    import yaml
+
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor not in whole:
+            raise _refused(where, f"the alias *{event.anchor} stands within what it names, or before it")
+        return whole[event.anchor]
+    return 1 if isinstance(event, yaml.ScalarEvent) else 0
+
+
+def _refused(where: str, why: str) -> UsageError:
+    return UsageError(
+        "the YAML file cannot be read", where=where, why=why, fix="write out what it means, in fewer values"
+    )

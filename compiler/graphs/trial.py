@@ -1,0 +1,194 @@
+"""Running a stranger's ONNX file once in a process of its own, with limits: what does not end there runs nowhere else.
+
+The file is read, checked, its shapes are inferred, and it is opened and run as every stage of a compile will do it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from compiler.artifact import Dimension, Tensors
+from compiler.config.limits import Limits
+from compiler.errors import CompileError
+from compiler.graphs.onnx_files import read_onnx_file, take_over
+from compiler.graphs.program import ONNX_FILE
+from compiler.graphs.runtime import AS_WRITTEN, FASTEST, OnnxRuntimeSession, RuntimeOptions
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of outputs, by name."""
+
+WHAT = "the ONNX file fails on its inputs"
+REQUEST, ANSWER = "request.json", "answer.json"
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from compiler.graphs.trial import main; main()"
+FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"}
+"""Threads take address space on a machine of many cores, which the network is to have."""
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a file.
+
+    Attributes:
+        file: The ONNX file.
+        shapes: Of its inputs: numbers, and names for what varies.
+        inputs: What it is run on, one after the other.
+    """
+
+    file: Path
+    shapes: Mapping[str, tuple[Dimension, ...]]
+    inputs: Sequence[Tensors]
+
+    def run(self, limits: Limits) -> list[Shapes]:
+        """The shapes of the outputs for each of the inputs.
+
+        Raises:
+            CompileError: The file fails, or meets a limit, which the error names.
+        """
+        with TemporaryDirectory(prefix="deploy-compiler-") as name:
+            folder = Path(name)
+            self._write(folder, limits)
+            status = self._start(folder, limits)
+            answer = folder / ANSWER
+            if status or not answer.is_file():
+                raise self._ended(status, limits)
+            said = json.loads(answer.read_text(encoding="utf-8"))
+        if "error" in said:
+            raise self._failed(said["error"], limits)
+        return [{output: tuple(shape) for output, shape in one.items()} for one in said["outputs"]]
+
+    def _write(self, folder: Path, limits: Limits) -> None:
+        request = {"file": str(self.file.absolute()), "shapes": self.shapes, "runs": len(self.inputs)}
+        request |= {"seconds": limits.seconds, "memory": limits.memory}
+        (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        for index, tensors in enumerate(self.inputs):
+            for place, tensor in enumerate(tensors.values()):
+                np.save(folder / f"{index}_{place}.npy", tensor, allow_pickle=False)
+
+    def _start(self, folder: Path, limits: Limits) -> int:
+        """Wait for the child, and return its exit status."""
+        # What it imports lies where ours does, and never in the folder that it is started in.
+        command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(folder)]
+        nothing = subprocess.DEVNULL
+        try:
+            return subprocess.run(
+                command,
+                env={**os.environ, **FRUGAL},
+                timeout=limits.seconds,
+                check=False,
+                stdin=nothing,
+                stdout=nothing,
+                stderr=nothing,
+            ).returncode
+        except subprocess.TimeoutExpired as error:
+            raise self._too_long(limits) from error
+
+    def _too_long(self, limits: Limits) -> CompileError:
+        return CompileError(
+            WHAT,
+            where=str(self.file),
+            why=f"it runs for longer than limits.seconds, which is {limits.seconds:g}",
+            fix=f"where you trust it, give limits.seconds={limits.seconds * 4:g}",
+        )
+
+    def _ended(self, status: int, limits: Limits) -> CompileError:
+        if -status == getattr(signal, "SIGXCPU", None):
+            return self._too_long(limits)
+        ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        return CompileError(
+            WHAT,
+            where=str(self.file),
+            why=f"the process that runs it ended with {ended}; limits.memory is {limits.memory:g} GiB",
+            fix=f"where you trust it and it needs more, give limits.memory={limits.memory * 4:g}",
+        )
+
+    def _failed(self, said: str, limits: Limits) -> CompileError:
+        if _is_out_of_memory(said):
+            return CompileError(
+                WHAT,
+                where=str(self.file),
+                why=f"it needs more memory than limits.memory, which is {limits.memory:g} GiB: {said}",
+                fix=f"where you trust it, give limits.memory={limits.memory * 4:g}",
+            )
+        return CompileError(
+            WHAT,
+            where=str(self.file),
+            why=said,
+            fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
+        )
+
+
+def _is_out_of_memory(said: str) -> bool:
+    return any(word in said.lower() for word in ("alloc", "memory", "resource temporarily unavailable"))
+
+
+def main() -> None:
+    """Do what the request in a folder says, and write the answer beside it."""
+    folder = Path(sys.argv[2])
+    request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+    _limit(request["seconds"], request["memory"])
+    try:
+        answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
+    except CompileError as error:
+        answer = {"error": error.why or error.what}
+    except Exception as error:  # whatever a library makes of the file
+        answer = {"error": " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")}
+    (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _limit(seconds: float, memory: float) -> None:
+    """Limit this process; where the system has no such limits, whoever waits for it limits its time."""
+    try:
+        import resource
+    except ImportError:
+        return
+    whole = int(memory * 2**30)
+    processor = int(seconds * (os.cpu_count() or 1)) + 1
+    for kind, most in ((resource.RLIMIT_AS, whole), (resource.RLIMIT_CPU, processor), (resource.RLIMIT_CORE, 0)):
+        try:
+            resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):  # the system's own limit is lower, or it knows none of that kind
+            continue
+
+
+def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[int]]]:
+    """The shapes of what the file gives."""
+    file = read_onnx_file(Path(request["file"]))
+    names = [value.name for value in file.inputs]
+    inputs = [
+        {name: np.load(folder / f"{index}_{place}.npy") for place, name in enumerate(names)}
+        for index in range(request["runs"])
+    ]
+    found = list(_runs(file.path, inputs, AS_WRITTEN))
+    try:
+        shapes = {name: tuple(shape) for name, shape in request["shapes"].items()}
+        program = take_over(file.gathered(), shapes, folder / ONNX_FILE)
+        for _ in _runs(program.path, inputs, FASTEST):
+            pass
+    except CompileError as error:
+        # What else is wrong with it, the compile says itself, and where.
+        if _is_out_of_memory(error.why):
+            raise
+    return found
+
+
+def _runs(path: Path, inputs: Iterable[Tensors], options: RuntimeOptions) -> Iterator[dict[str, list[int]]]:
+    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    session = OnnxRuntimeSession(path, options=replace(options, threads=threads, spinning=False))
+    for tensors in inputs:
+        try:
+            yield {name: list(array.shape) for name, array in session.run(tensors).items()}
+        except CompileError as error:
+            given = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
+            raise CompileError(error.what, why=f"{error.why}, given {given}") from error

@@ -1,0 +1,76 @@
+"""A stranger's ONNX file runs first in a process with limits: what never ends, or fills memory, ends with a message."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from compiler.config.limits import Limits
+from compiler.errors import CompileError
+from compiler.graphs import Trial
+from tests.onnx_files import doubling, model, save, value
+
+SHAPES = {"x": ("batch", 3)}
+SMALL = Limits(seconds=300, memory=1.5)
+
+
+def inputs(*counts):
+    return [{"x": np.ones((count, 3), np.float32)} for count in counts]
+
+
+def numbers(name, *values):
+    return helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
+
+
+def large_constant():
+    """Return what makes a gigabyte out of one number."""
+    zero = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
+    nodes = [("ConstantOfShape", ["s"], ["big"], {"value": zero}), ("ReduceMax", ["big"], ["m"], {"keepdims": 0}),
+             ("Add", ["x", "m"], ["y"])]  # fmt: skip
+    return model(nodes, [value("x")], [value("y")], [numbers("s", 2**30)])
+
+
+def endless_loop():
+    """Return what counts to 2 ** 62."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["v"], ["w"])],
+        "body",
+        [value("i", (), TensorProto.INT64), value("go", (), TensorProto.BOOL), value("v")],
+        [value("on", (), TensorProto.BOOL), value("w")],
+    )
+    trips = helper.make_tensor("trips", TensorProto.INT64, [], [2**62])
+    go = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    return model([("Loop", ["trips", "true", "x"], ["y"], {"body": body})], [value("x")], [value("y")], [trips, go])
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """Run a model as a file of its own."""
+    return lambda content, given, limits=SMALL: Trial(save(tmp_path / "x.onnx", content), SHAPES, given).run(limits)
+
+
+def test_an_ordinary_file_gives_the_shapes_of_its_outputs(trial):
+    assert trial(doubling(), inputs(1, 2, 5)) == [{"y": (1, 3)}, {"y": (2, 3)}, {"y": (5, 3)}]
+
+
+def test_what_needs_more_memory_than_the_limit_says_so(trial):
+    with pytest.raises(CompileError, match="the ONNX file fails on its inputs") as caught:
+        trial(large_constant(), inputs(1))
+    assert "limits.memory" in caught.value.why
+    assert "limits.memory=6" in caught.value.fix
+
+
+def test_what_does_not_end_is_ended(trial):
+    with pytest.raises(CompileError, match="the ONNX file fails on its inputs") as caught:
+        trial(endless_loop(), inputs(1), Limits(seconds=5))
+    assert caught.value.why == "it runs for longer than limits.seconds, which is 5"
+    assert "limits.seconds=20" in caught.value.fix
+
+
+def test_an_input_that_the_file_does_not_take_is_named(trial):
+    whole = model([("Reshape", ["x", "s"], ["y"])], [value("x")], [value("y")], [numbers("s", 1, 3)])
+    with pytest.raises(CompileError, match="the ONNX file fails on its inputs") as caught:
+        trial(whole, inputs(1, 2))
+    assert "given x [2, 3]" in caught.value.why
+    assert "limits" not in str(caught.value)
