@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.numerics import absolute_errors
 from compiler.proof.task_proof import TaskProof
 from compiler.tasks import Sample
 from compiler.tasks.arrays.files import Arrays
@@ -60,10 +61,11 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
         """The largest absolute difference between two numbers in the same place."""
         if [(one.name, one.array.shape) for one in a] != [(other.name, other.array.shape) for other in b]:
             return float("inf")
-        pairs = [
-            (one.array.astype(np.float64), other.array.astype(np.float64)) for one, other in zip(a, b, strict=True)
+        errors = [
+            absolute_errors(one.array.astype(np.float64), other.array.astype(np.float64))
+            for one, other in zip(a, b, strict=True)
         ]
-        largest = max((float(np.abs(one - other).max(initial=0.0)) for one, other in pairs), default=0.0)
+        largest = max((float(error.max(initial=0.0)) for error in errors), default=0.0)
         return largest if np.isfinite(largest) else float("inf")
 
 
