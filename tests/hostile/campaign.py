@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
@@ -118,9 +119,23 @@ def prepared() -> Iterator[tuple[Path, Seeds]]:
 
 
 def run_cases(cases: Iterable[Numbered], folder: Path, seeds: Seeds) -> Result:
-    """Run them, two at a time."""
-    result, waiting = Result(), iter(cases)
-    running: dict[int, tuple[Numbered, Child]] = {}
+    """Run them, two at a time; what has been run where it is interrupted."""
+    result, running = Result(), dict[int, tuple[Numbered, Child]]()
+    try:
+        _run_cases(iter(cases), folder, seeds, result, running)
+    except KeyboardInterrupt:
+        for pid in running:
+            os.killpg(pid, signal.SIGKILL)
+    return result
+
+
+def _run_cases(
+    waiting: Iterator[Numbered],
+    folder: Path,
+    seeds: Seeds,
+    result: Result,
+    running: dict[int, tuple[Numbered, Child]],
+) -> None:
     exhausted = False
     while True:
         while not exhausted and len(running) < AT_ONCE:
@@ -131,15 +146,13 @@ def run_cases(cases: Iterable[Numbered], folder: Path, seeds: Seeds) -> Result:
             child = start(folder / str(case).replace(":", "-"), KINDS[case.kind], case.random, seeds, case.unprivileged)
             running[child.pid] = case, child
         if not running:
-            return result
+            return
         pid, status, usage = os.wait4(-1, os.WNOHANG)
         if pid in running:
             case, child = running.pop(pid)
             result.add(case, child.ended(status, usage))
             remove(child.folder)
         else:
-            for _, child in running.values():
-                child.end_if_late()
             time.sleep(0.005)
 
 

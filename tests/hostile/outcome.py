@@ -47,7 +47,6 @@ class Ended:
         stderr: What it wrote.
         records: What the watch recorded, as lines of JSON.
         grown: Bytes of memory that it took beyond what it started with.
-        timed_out: It was killed since it took too long.
         touched: What lies outside of its folder and was read or changed.
         seconds: Of a processor that it took.
     """
@@ -57,7 +56,6 @@ class Ended:
     stderr: str
     records: str = ""
     grown: int = 0
-    timed_out: bool = False
     touched: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -77,7 +75,7 @@ def faults_of(ended: Ended) -> dict[Fault, str]:
         found.setdefault(Fault.ESCAPE, f"outside of its folder: {', '.join(ended.touched)}")
     if any(word in ended.stderr for word in TOO_LARGE) or ended.grown > LARGEST:
         found[Fault.MEMORY] = f"{ended.grown >> 20} MiB: {_last_line(ended.stderr)}"
-    if ended.timed_out or ended.code == -signal.SIGXCPU:
+    if -ended.code in (signal.SIGXCPU, signal.SIGALRM):
         found[Fault.HANG] = "it did not end"
     elif ended.code < 0:
         found[Fault.CRASH] = f"{signal.Signals(-ended.code).name} {_last_line(ended.stderr)}"

@@ -24,8 +24,9 @@ BAIT = ("this", "antigravity", "__hello__", "turtledemo", "idlelib", "ensurepip"
 
 _STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn", "subprocess.Popen")
 _WAYS = ("/subprocess.py", "/os.py")
-_STARTERS = ("/platform.py", "/compiler/backends/nvidia/child.py")
-"""What starts processes of its own accord: to ask which system this is, and to build where a crash does no harm."""
+_STARTERS = ("/platform.py", "/compiler/backends/nvidia/child.py", "/compiler/graphs/trial.py")
+"""What starts processes of its own accord: to ask which system this is, and to build and try where a crash does no
+harm."""
 _CHANGES = {
     "os.remove": 1,
     "os.rename": 2,
