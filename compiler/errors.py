@@ -108,9 +108,41 @@ def as_compile_error(error: Exception) -> CompileError:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A sentence that offers the choices closest to a misspelt `name`, or all of them if none is close."""
+    """A sentence that offers the choices of which `name` is a misspelling, or all of them if it is of none."""
     known = sorted(choices)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    close = [choice for choice in difflib.get_close_matches(name, known, n=3, cutoff=0.6) if is_misspelt(name, choice)]
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"choose one of: {', '.join(known)}" if known else "there is none to choose from"
+
+
+def is_misspelt(name: str, choice: str) -> bool:
+    """Whether a name is a choice with a slip of the fingers in it; what has another number in it is another thing."""
+    if same_letters(name) == same_letters(choice):
+        return True
+    if sorted(filter(str.isdigit, name)) != sorted(filter(str.isdigit, choice)):
+        return False
+    return _slips(name.lower(), choice.lower()) <= max(1, len(choice) // 4)
+
+
+def same_letters(name: str) -> str:
+    """A name in lower case and without punctuation: what differs in nothing else is the same name."""
+    return "".join(filter(str.isalnum, name.lower()))
+
+
+def _slips(first: str, second: str) -> int:
+    """How many letters one text has more, less, other or exchanged with their neighbour (optimal string alignment)."""
+    rows = [list(range(len(second) + 1))]
+    for i, letter in enumerate(first, 1):
+        row = [i]
+        for j, other in enumerate(second, 1):
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == second[j - 2] and first[i - 2] == other:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+class Caution(UserWarning):
+    """What a user has to know about a result, and that is no failure."""

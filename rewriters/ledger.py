@@ -69,6 +69,7 @@ class _Record:
     fired: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     error: float | None = None
+    holds: bool = True
 
 
 class Ledger:
@@ -89,10 +90,17 @@ class Ledger:
         """Note that a rewriter left a place alone."""
         self._records[rewriter].skipped.setdefault(reason, []).append(where)
 
-    def measured(self, rewriter: Rewriter, error: float) -> None:
-        """Note the difference that a rewriter made at one place; the largest is kept, and NaN is larger than all."""
+    def measured(self, rewriter: Rewriter, error: float, size: float = 1.0) -> None:
+        """Note the difference that a rewriter made at one place; the largest is kept, and NaN is larger than all.
+
+        Args:
+            rewriter: Which one.
+            error: The largest difference.
+            size: The largest number that was to come out there.
+        """
         record = self._records[rewriter]
         record.error = error if record.error is None else _larger(record.error, error)
+        record.holds &= rewriter.contract.holds(error, size)
 
     def entries(self) -> tuple[Entry, ...]:
         """The entries so far: one for each rewriter that fired, and one for each reason to skip."""
@@ -118,9 +126,9 @@ def skipped_entry(rewriter: Rewriter, reason: str, where: Collection[str] = ()) 
     return replace(fired_entry(rewriter, where), status="skipped", reason=reason)
 
 
-def with_measurement(entry: Entry, contract: Contract, error: float) -> Entry:
-    """An entry with the difference measured, and whether it keeps the contract."""
-    return replace(entry, max_absolute_error=error, holds=contract.holds(error))
+def with_measurement(entry: Entry, contract: Contract, error: float, size: float = 1.0) -> Entry:
+    """An entry with the difference measured, and whether it keeps the contract; see `Contract.holds`."""
+    return replace(entry, max_absolute_error=error, holds=contract.holds(error, size))
 
 
 def unfired(required: Iterable[str], entries: Iterable[Entry]) -> dict[str, str]:
@@ -137,7 +145,8 @@ def _entries(rewriter: Rewriter, record: _Record) -> Iterable[Entry]:
         yield skipped_entry(rewriter, NEVER_MET[rewriter.kind])
     if record.fired:
         entry = fired_entry(rewriter, record.fired)
-        yield entry if record.error is None else with_measurement(entry, rewriter.contract, record.error)
+        measured = record.error is not None
+        yield replace(entry, max_absolute_error=record.error, holds=record.holds) if measured else entry
     for reason, where in record.skipped.items():
         yield skipped_entry(rewriter, reason, where)
 

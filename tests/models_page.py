@@ -1,4 +1,4 @@
-"""Keep the tables of docs/models.md what the configs say: `python -m tests.models_page [outputs/multirun.md]`.
+"""Keep the tables of docs/models.md what the configs say: `python -m tests.models_page [outputs/multirun-<digest>.md]`.
 
 The list of models is made from `conf/model/`. The table of results is replaced where the file of a sweep is given.
 """

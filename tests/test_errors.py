@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from compiler.errors import CompileError, ExitCode, Interrupted, UsageError, as_compile_error, nearest, was_interrupted
+from compiler.errors import (
+    CompileError,
+    ExitCode,
+    Interrupted,
+    UsageError,
+    as_compile_error,
+    is_misspelt,
+    nearest,
+    was_interrupted,
+)
 
 CHOICES = ["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
@@ -59,12 +68,31 @@ def test_an_error_comes_back_whole_from_another_process():
     [
         ("onnxruntme", "did you mean onnxruntime?"),
         ("tensorrtx", "did you mean tensorrt or tensorrt_rtx?"),
+        ("TensorRT", "did you mean tensorrt?"),
+        ("onnx", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
         ("coreml", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
         ("", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
     ],
 )
 def test_the_nearest_choices_are_offered_or_all_of_them(name, advice):
     assert nearest(name, CHOICES) == advice
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "misspelt"),
+    [
+        ("rtmpsoe", "rtmpose", True),
+        ("Rtm-Pose", "rtmpose", True),
+        ("batch.larges", "batch.largest", True),
+        ("yolox", "yolov3", False),
+        ("yolov4", "yolov3", False),
+        ("yolox", "yoloxpose", False),
+        ("fp8", "fp16", False),
+        ("model.tail.score_thr", "model.processing.score_threshold", False),
+    ],
+)
+def test_a_guess_is_for_slips_of_the_fingers(name, choice, misspelt):
+    assert is_misspelt(name, choice) is misspelt
 
 
 def test_where_nothing_can_be_chosen_that_is_said():

@@ -1,10 +1,11 @@
 """What the stages hand to each other: files on disk, their digests and the tensors that go in and out."""
 
-from compiler.artifact.digests import digest, file_digest, file_digests, installed_version, source_digest
+from compiler.artifact.digests import bytes_digest, digest, file_digest, file_digests, installed_version, source_digest
 from compiler.artifact.engine import Engine
 from compiler.artifact.files import finite, read_json, write_json, write_text, written_whole
 from compiler.artifact.folders import copy_files, recover_folder, remove, replace_folder, retired
 from compiler.artifact.given_files import LARGEST, LARGEST_WEIGHTS, read_given, require_file
+from compiler.artifact.input_files import InputFile
 from compiler.artifact.lock import LOCK_FILE, Lock, lock_of, require_files
 from compiler.artifact.names import files_in, inside, located
 from compiler.artifact.packages import package_folders
@@ -24,6 +25,7 @@ __all__ = [
     "LOCK_FILE",
     "Dimension",
     "Engine",
+    "InputFile",
     "Lock",
     "OnnxProgram",
     "Program",
@@ -32,6 +34,7 @@ __all__ = [
     "TorchExportProgram",
     "TorchScriptProgram",
     "TracedProgram",
+    "bytes_digest",
     "copy_files",
     "digest",
     "file_digest",

@@ -25,6 +25,11 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def bytes_digest(content: bytes) -> str:
+    """The SHA-256 of bytes: that of a file with this content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content."""
     with reading(path, f"{path.name} cannot be read"), path.open("rb") as file:
@@ -38,8 +43,7 @@ def file_digests(folder: Path, exclude: tuple[str, ...] = ()) -> dict[str, str]:
     """The SHA-256 of every file below a folder, by its name there.
 
     Raises:
-        CompileError: See `files_in`.
-        OSError: A file or folder cannot be read.
+        CompileError: See `files_in`; or a file cannot be read.
     """
     return {name: file_digest(path) for name, path in files_in(folder).items() if name not in exclude}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ class Engine:
         backend: The backend's config node.
         inputs: What goes in, in order.
         outputs: What comes out, in order.
+        machine: What it was proven on, by name: see `compiler.artifact.machine`; nothing where that was not kept.
     """
 
     SIDECAR: ClassVar[str] = "engine.json"
@@ -34,6 +35,7 @@ class Engine:
     backend: dict[str, Any]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    machine: dict[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -75,6 +77,7 @@ class Engine:
                 backend=_backend(values["backend"]),
                 inputs=_specs(values, "inputs"),
                 outputs=_specs(values, "outputs"),
+                machine=_machine(values.get("machine", {})),
             )
 
 
@@ -85,6 +88,13 @@ def _backend(node: Any) -> dict[str, Any]:
     if "/" in inside(node.get("name", "backend")):  # files are called after it
         raise ValueError(f"a backend's name is one word, not {node['name']!r:.60}")
     return dict(node)
+
+
+def _machine(values: Any) -> dict[str, str]:
+    """What an engine was proven on."""
+    if not isinstance(values, Mapping) or not all(isinstance(value, str) for value in values.values()):
+        raise ValueError(f"a machine is texts by their names, not {values!r:.60}")
+    return dict(values)
 
 
 def _specs(values: Mapping[str, Any], key: str) -> tuple[TensorSpec, ...]:

@@ -17,6 +17,7 @@ from compiler.errors import CompileError
 LOCK_FILE = "lock.json"
 VERSION = 2
 """Of its layout; the first said none."""
+CANNOT_BE_READ = "the bundle cannot be read"
 GET_AGAIN = "get the bundle again from where it came from"
 TRUST = "; where the changes are yours, add --trust-changes (in Python: trust_changes=True)"
 
@@ -67,14 +68,17 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
     Raises:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
-    with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
+    with reading(folder, CANNOT_BE_READ):
+        is_bundle = _looks_like_a_bundle(folder)
+        is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
     if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
             where=str(folder),
-            why=f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
+            why="it is a file of one" if is_inside else f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
+            fix=f"name its folder, {folder.parent}"
+            if is_inside
+            else "name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     return None if trust_changes else Lock.load(folder)
 
@@ -90,8 +94,9 @@ def require_files(folder: Path, names: Iterable[str], lock: Lock | None) -> None
     Raises:
         CompileError: One is missing, was changed or was added, or leads out of the bundle.
     """
-    wanted = dict.fromkeys(file for name in names for file in _files_of(folder, name, lock))
-    problems = [f"{name} {problem}" for name in wanted if (problem := _problem(folder, name, lock))]
+    with reading(folder, CANNOT_BE_READ):
+        wanted = dict.fromkeys(file for name in names for file in _files_of(folder, name, lock))
+        problems = [f"{name} {problem}" for name in wanted if (problem := _problem(folder, name, lock))]
     if problems:
         raise _refused(folder, ", ".join(problems), TRUST if lock else "")
 
@@ -106,6 +111,10 @@ def require_unchanged(folder: Path) -> Lock:
         lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
         require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock
+
+
+def _looks_like_a_bundle(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 
 def _files_of(folder: Path, name: str, lock: Lock | None) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from compiler.artifact.reading import reading
 from compiler.errors import CompileError
 
 LONGEST_PART = 255
@@ -43,14 +44,15 @@ def files_in(folder: Path) -> dict[str, Path]:
     """Every file below a folder, by its name there.
 
     Raises:
-        CompileError: A link leads out of the folder, or what lies there is neither file nor folder.
-        OSError: A folder cannot be read.
+        CompileError: A link leads out of the folder, what lies there is neither file nor folder, or a folder cannot be
+            read.
     """
     found = {}
-    for parent, folders, files in os.walk(folder, onerror=_raise):
-        for path in (_contained(folder, Path(parent, name)) for name in (*folders, *files)):
-            if path.is_file():
-                found[path.relative_to(folder).as_posix()] = path
+    with reading(folder, "the folder cannot be read"):
+        for parent, folders, files in os.walk(folder, onerror=_raise):
+            for path in (_contained(folder, Path(parent, name)) for name in (*folders, *files)):
+                if path.is_file():
+                    found[path.relative_to(folder).as_posix()] = path
     return dict(sorted(found.items()))
 
 

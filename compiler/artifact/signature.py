@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from compiler.artifact.files import written_whole
-from compiler.artifact.reading import reading
+from compiler.artifact.reading import reading, reason
 from compiler.errors import CompileError, UsageError
 
 INSTALL = "pip install 'deploy-compiler[sign]'"
@@ -42,7 +42,7 @@ def sign(bundle: Path, private_key: Path) -> Path:
         with written_whole(final) as partial:
             config.set_hashing_config(_every_file()).sign(os.path.realpath(bundle), partial)
     except (OSError, ValueError) as error:
-        raise CompileError("the bundle cannot be signed", where=str(final), why=str(error)) from error
+        raise CompileError("the bundle cannot be signed", where=str(final), why=reason(error)) from error
     return final
 
 
@@ -69,7 +69,7 @@ def check_signature(bundle: Path, public_key: Path) -> None:
         raise CompileError(
             "the bundle is not what was signed with this key",
             where=str(signature),
-            why=_said(error) or "the signature was made with another key, or changed",
+            why=reason(error),
             fix="do not trust it; get the bundle, its signature and the key again, each from who made it",
         ) from error
 
@@ -97,11 +97,5 @@ def _require_key(path: Path) -> None:
 
 
 def _no_key(path: Path, half: str, error: Exception) -> UsageError:
-    why = "it is for no elliptic curve" if isinstance(error, AttributeError) else _said(error)
+    why = "it is for no elliptic curve" if isinstance(error, AttributeError) else reason(error)
     return UsageError(f"{path.name} is no {half} key for bundles", where=f"key={path}", why=why, fix=f"give {CURVES}")
-
-
-def _said(error: Exception) -> str:
-    """An error of a library in one line."""
-    kind = "" if isinstance(error, ValueError | TypeError) or not str(error) else f"{type(error).__name__}: "
-    return f"{kind}{' '.join(str(error).split())}"[:500]

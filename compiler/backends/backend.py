@@ -165,6 +165,14 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def machine(self) -> dict[str, str]:
+        """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""
+        return {}
+
+    def graph_of(self, engine: Engine) -> Path | None:
+        """The ONNX file that an engine is, which `simulation` runs as it does; None where it is something else."""
+        return None
+
     def files(self, engine: Engine) -> tuple[str, ...]:
         """The names of the files and folders that opening an engine reads.
 

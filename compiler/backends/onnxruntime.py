@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
+from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.config.ranges import between
 from compiler.errors import UsageError, nearest
@@ -111,10 +113,19 @@ class OnnxRuntime(Backend):
         """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
         program = OnnxProgram.of(request.program)
         shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
-        engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), program.inputs, program.outputs)
+        specs = program.inputs, program.outputs
+        engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), *specs, machine=self.machine())
         self.open(engine)
         engine.save()
         return engine
+
+    def machine(self) -> dict[str, str]:
+        """The processor, whose features decide which kernels run, and the library."""
+        return this_machine("onnxruntime")
+
+    def graph_of(self, engine: Engine) -> Path:
+        """The engine's file."""
+        return engine.path
 
     def open(self, engine: Engine) -> OnnxRuntimeSession:
         """Open the engine with the configured threads and optimisation."""

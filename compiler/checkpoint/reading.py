@@ -37,21 +37,37 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         CompileError: The file is missing, truncated, would run code when unpickled, claims to unpack to more than it
             holds, or holds no weights.
     """
-    import torch
-
     require_checkpoint(path)
     if path.suffix == SAFETENSORS:
         return _read_safetensors(path)
     try:
-        _check_unpacked_size(path)
-        with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a damaged file makes torch guess at what it is
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_content(path)
     except CompileError:
         raise
     except Exception as error:  # what a damaged file leads torch to raise has no common base class
         raise _unsafe(path, error) if isinstance(error, pickle.UnpicklingError) else _unreadable(path, error) from error
     return _weights_in(content, path)
+
+
+def load_content(path: Path, *, mapped: bool = False) -> object:
+    """All that is in a `.pth` file, without running any code that is in it.
+
+    Args:
+        path: The file.
+        mapped: Leave the weights on the disk until they are looked at, where the file allows it.
+
+    Raises:
+        CompileError: It claims to unpack to more than it holds.
+        Exception: Whatever torch raises for a damaged file.
+    """
+    import torch
+
+    _check_unpacked_size(path)
+    with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a damaged file makes torch guess at what it is
+        mmap = mapped and zipfile.is_zipfile(path)
+        content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    return content
 
 
 def require_checkpoint(path: Path) -> None:

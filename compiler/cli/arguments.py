@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from compiler.errors import UsageError, nearest
 
 COMMAND = "python -m compiler"
-_OPTION = re.compile(r"([A-Za-z][\w.]*)=(.*)", re.DOTALL)
+_OPTION = re.compile(r"([A-Za-z]\w*(?:\.\w+)*)=(.*)", re.DOTALL)
 
 
 class Parser(ArgumentParser):

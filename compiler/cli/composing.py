@@ -27,14 +27,16 @@ def add_overrides(parser: Parser) -> None:
     add_config_dir(parser)
 
 
-def composed(overrides: Sequence[str], config_dir: Path | None) -> CompileConfig:
+def composed(overrides: Sequence[str], config_dir: Path | None, apart: Sequence[str] = ()) -> CompileConfig:
     """The config of a run; a model of OpenMMLab's is translated for it.
+
+    `apart` are overrides that give it a name of its own; see `compose`.
 
     Raises:
         CompileError: It cannot be composed, or the model cannot be translated.
     """
     with translated_model(overrides) as folder:
-        return compose(overrides, config_dir, folder)
+        return compose(overrides, config_dir, folder, apart)
 
 
 def choices(config_dir: Path | None) -> str:

@@ -9,12 +9,7 @@ from pathlib import Path
 from compiler.cli.arguments import Parser
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
-
-PACKAGES = (
-    *("mmaction", "mmcls", "mmcv", "mmdet", "mmdet3d", "mmengine"),
-    *("mmocr", "mmpose", "mmpretrain", "mmrotate", "mmseg", "mmyolo"),
-)
-"""Those of OpenMMLab, in whose configs the bases of another may lie."""
+from compiler.openmmlab.translated_model import KNOWN_PACKAGES, PACKAGES
 
 
 def add_arguments(parser: Parser) -> None:
@@ -23,9 +18,9 @@ def add_arguments(parser: Parser) -> None:
         "config", type=Path, metavar="<config.py>", help="of MMPose, MMDetection, MMOCR or MMDetection3D"
     )
     parser.add_option(
-        *PACKAGES,
-        spelling="<package>=<folder>",
-        text="where the config's bases of another package lie, such as mmdet=<site-packages>/mmdet/.mim/configs",
+        *(f"{PACKAGES}{package}" for package in KNOWN_PACKAGES),
+        spelling=f"{PACKAGES}<package>=<folder>",
+        text=f"where its bases of another package lie: {PACKAGES}mmdet=<site-packages>/mmdet/.mim/configs",
     )
 
 
@@ -35,14 +30,15 @@ def run(given: Namespace) -> int:
     from compiler.openmmlab.translate import translate_file
     from compiler.openmmlab.translated_model import package_folders
 
-    sys.stdout.write(as_yaml(translate_file(given.config, package_folders(given.options))))
+    packages = {key.removeprefix(PACKAGES): folder for key, folder in given.options.items()}
+    sys.stdout.write(as_yaml(translate_file(given.config, package_folders(packages))))
     return ExitCode.PROVEN
 
 
 VERB = Verb(
     name="import",
     help="write an OpenMMLab config as a model of yours: put what it prints into conf/model/",
-    usage="<config.py> [<package>=<folder> ...]",
+    usage=f"<config.py> [{PACKAGES}<package>=<folder> ...]",
     takes="one config",
     examples=("import work_dirs/mine/mine.py > conf/model/mine.yaml",),
     add_arguments=add_arguments,

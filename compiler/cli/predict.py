@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import sys
+import warnings
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
+from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
-from compiler.errors import ExitCode, UsageError
+from compiler.errors import Caution, CompileError, ExitCode, UsageError
+from compiler.printable import on_one_line, shortened
 
 if TYPE_CHECKING:
     from compiler.config.limits import Limits
@@ -37,6 +43,8 @@ def add_arguments(parser: Parser) -> None:
     for limit, of_what in LIMITS.items():
         parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=of_what)
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
+    spelling = "score_threshold=<0 to 1>"
+    parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
@@ -46,15 +54,58 @@ def add_arguments(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Print the results as JSON, and draw them where a picture is asked for."""
-    predictor, results = _predicted(given)
+    _warn_unless_proven(given.bundle)
+    with _cautions_shown():
+        predictor, results = _predicted(given)
     if "arrays" in given.options:
         _write_arrays(Path(given.options["arrays"]), results)
-    print(json.dumps([result.to_dict() for result in results], indent=2))
+    print(json_text([result.to_dict() for result in results]))
     if "picture" in given.options:
         from compiler.tasks.images import write_image
 
         write_image(given.options["picture"], predictor.draw(given.source, results))
+        _tell_hidden(predictor, results)
     return ExitCode.PROVEN
+
+
+def _warn_unless_proven(bundle: str) -> None:
+    """Tell that an engine is not proven, where its bundle says so."""
+    from compiler.report import Report
+
+    with suppress(CompileError, OSError):  # what opens the bundle says what is wrong with it
+        report = Report.load(Path(bundle))
+        if report.problem:
+            print(f"warning: this bundle is not proven: {on_one_line(shortened(report.problem))}", file=sys.stderr)
+
+
+def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> None:
+    """Tell of a picture in which nothing is drawn of what was found."""
+    task = getattr(predictor, "task", None)
+    least = getattr(task, "score_threshold", None)
+    scores = [one.score for one in results if isinstance(getattr(one, "score", None), float)]
+    if least is not None and scores and max(scores) < least:
+        print(
+            f"warning: none of the {len(scores)} results is drawn: the best scores {max(scores):.3g}, not {least:g}; "
+            f"score_threshold={max(scores) / 2:.2g} draws more",
+            file=sys.stderr,
+        )
+
+
+@contextmanager
+def _cautions_shown() -> Iterator[None]:
+    """Print what a user has to know about a result, each in a line: standard output is JSON."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Caution)
+        plain = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Caution):
+                print(f"warning: {on_one_line(str(message))}", file=sys.stderr)
+            else:
+                plain(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
@@ -67,7 +118,11 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
         predictor = runtime.open(given.bundle, modules, limits=limits, **trusted)
+        predictor = _with_threshold(predictor, given.options.get("score_threshold"))
         return predictor, predictor(given.source, box)
+    _refuse_second_input(given)
+    if "score_threshold" in given.options:
+        raise UsageError("words are all drawn", where="score_threshold", fix="leave it out")
     if box is not None:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
@@ -99,6 +154,44 @@ def _number(text: str) -> object:
     return text
 
 
+def _refuse_second_input(given: Namespace) -> None:
+    """Refuse an image in the place of a second bundle."""
+    if Path(given.recogniser).is_file() and not _is_in_a_bundle(Path(given.recogniser)):
+        raise UsageError(
+            "predict takes one input",
+            where=f"{given.recogniser} {given.source}",
+            why="the first of two names behind a bundle is another bundle, which reads the text that is found",
+            fix="run it for each input; in Python, runtime.open(bundle) is opened once and called for each",
+        )
+
+
+def _is_in_a_bundle(file: Path) -> bool:
+    from compiler.artifact import LOCK_FILE
+
+    return (file.parent / LOCK_FILE).is_file()
+
+
+def _with_threshold(predictor: Predictor, given: str | None) -> Predictor:
+    """A predictor that draws what scores as much.
+
+    Raises:
+        UsageError: It is no score, or the model's results have none.
+    """
+    if given is None:
+        return predictor
+    where = f"score_threshold={given}"
+    if not hasattr(predictor.task, "score_threshold"):
+        raise UsageError(f"results of {predictor.task.name} are all drawn", where=where, fix="leave it out")
+    try:
+        threshold = float(given)
+    except ValueError:
+        threshold = nan
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"{given} is no score", where=where, fix="give a number from 0 to 1")
+    task: Any = predictor.task
+    return replace(predictor, task=replace(task, score_threshold=threshold))
+
+
 def _write_arrays(path: Path, results: Sequence[Any]) -> None:
     """Write whole outputs as a .npz.
 
@@ -119,8 +212,8 @@ VERB = Verb(
     name="predict",
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
-        "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [arrays=<file>.npz] "
-        "[--config-dir DIR] [--engine-code] [--trust-changes]"
+        "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [score_threshold=<0 to 1>] "
+        "[arrays=<file>.npz] [--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

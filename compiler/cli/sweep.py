@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from compiler import pipeline
-from compiler.artifact import write_json, write_text
+from compiler.artifact import digest, write_json, write_text
 from compiler.cli.composing import composed
 from compiler.config.overrides import split_sweep
-from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
+from compiler.config.variant import GIVEN, override_key
+from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, was_interrupted
 from compiler.pipeline.guards import writable
 from compiler.printable import on_one_line
 from compiler.report.console import console, print_error, print_outcome, progress
@@ -23,7 +24,6 @@ from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.report.outcome import Outcome
 from compiler.report.text import shown
 
-TABLE_FILE = "multirun"
 HEADINGS = ("model", "deploy name", "result", "time", "engine", "error (σ)", "decoded", "why not")
 
 
@@ -96,27 +96,44 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
     screen = console()
     rows: list[Row] = []
     output = Path(next((job.partition("=")[2] for job in jobs[0] if job.startswith("output=")), "outputs"))
+    table = output / f"multirun-{digest(jobs)[:8]}"  # another sweep has a table of its own
+    differing = {one for job in jobs for one in job if any(one not in other for other in jobs)}
+    bundles: set[Path] = set()
     try:
         for number, job in enumerate(jobs, start=1):
             screen.print(f"\n[bold]job {number} of {len(jobs)}[/]")
-            rows.append(_run_job(tuple(job), config_dir, screen))
+            apart = [one for one in job if one in differing and override_key(one) in GIVEN]
+            rows.append(_run_job(tuple(job), config_dir, screen, apart, bundles))
             gc.collect()  # the command line runs without the cyclic collector
     finally:
         print_table(screen, rows)
-        _save(rows, output)
-        screen.print(f"  table     {output / TABLE_FILE}.md, {output / TABLE_FILE}.json", soft_wrap=True)
+        if len(rows) == len(jobs):  # a sweep that was interrupted leaves the table of a whole one alone
+            _save(rows, table)
+            screen.print(f"  table     {table}.md, {table}.json", soft_wrap=True)
     codes = {row.exit_code for row in rows}
     if codes & {ExitCode.FAILED, ExitCode.USAGE}:
         return ExitCode.FAILED
     return ExitCode.NOT_PROVEN if ExitCode.NOT_PROVEN in codes else ExitCode.PROVEN
 
 
-def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Console) -> Row:
+def _run_job(
+    overrides: tuple[str, ...], config_dir: Path | None, screen: Console, apart: Sequence[str], bundles: set[Path]
+) -> Row:
+    """One job.
+
+    Args:
+        overrides: Of the job.
+        config_dir: A config folder of the user's.
+        screen: Told of it.
+        apart: What of the overrides gives it a name of its own in this sweep.
+        bundles: Of the jobs before it, and then its own too.
+    """
     start = time.perf_counter()
     model = name = ""
     try:
-        config = composed(overrides, config_dir)
+        config = composed(overrides, config_dir, apart)
         model, name = config.model.name, str(config.deploy_name)
+        _refuse_second(Path(config.output) / model / name, bundles)
         with progress(screen) as listen:
             outcome = pipeline.compile_bundle(config, listen)
         print_outcome(screen, outcome)
@@ -129,6 +146,17 @@ def _run_job(overrides: tuple[str, ...], config_dir: Path | None, screen: Consol
         code = known.exit_code
         seconds = time.perf_counter() - start
         return Row(overrides, model, name, RESULTS[code], code, seconds, problem=known.what)
+
+
+def _refuse_second(bundle: Path, bundles: set[Path]) -> None:
+    if bundle in bundles:
+        raise UsageError(
+            "another job of this sweep has written the same bundle",
+            where=str(bundle),
+            why="they differ only in what a bundle is not named after, such as the folder of a config",
+            fix="sweep over model.name or output too, or make a run of each",
+        )
+    bundles.add(bundle)
 
 
 def _row(overrides: tuple[str, ...], outcome: Outcome, seconds: float) -> Row:
@@ -167,9 +195,9 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _save(rows: Sequence[Row], output: Path) -> None:
+def _save(rows: Sequence[Row], table: Path) -> None:
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells for row in rows)]
     text = "".join(f"| {' | '.join(on_one_line(cell).replace('|', '/') for cell in line)} |\n" for line in lines)
-    with writable(output / TABLE_FILE):
-        write_json(output / f"{TABLE_FILE}.json", [asdict(row) for row in rows])
-        write_text(output / f"{TABLE_FILE}.md", text)
+    with writable(table):
+        write_json(table.with_name(f"{table.name}.json"), [asdict(row) for row in rows])
+        write_text(table.with_name(f"{table.name}.md"), text)

@@ -9,6 +9,7 @@ from compiler.config.moved import PLUGIN
 from compiler.config.plain_names import require_plain_name
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS, CalibrationConfig, CompileConfig
 from compiler.config.sizes import Size, size_text
+from compiler.config.twice import check_twice
 from compiler.errors import UsageError, nearest
 
 FIRST_DYNAMO_OPSET = 18
@@ -28,6 +29,7 @@ def check_config(config: CompileConfig) -> None:
     _check_sides(config)
     _check_shape(config)
     _check_tail(config)
+    _check_model(config)
     _check_batch(config)
     _check_export(config)
     _check_cache(config)
@@ -185,6 +187,11 @@ def _check_tail(config: CompileConfig) -> None:
             why="both are about the same outputs",
             fix=f"leave both out: {' or '.join(f'tail={tail}' for tail in TAILS)} sets both",
         )
+
+
+def _check_model(config: CompileConfig) -> None:
+    model = config.model
+    check_twice(model.name, {"network": model.network, "tail": model.tail, "processing": model.processing})
 
 
 def _check_batch(config: CompileConfig) -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import composing, explain_omegaconf
 from compiler.config.moved import present_config, with_present_keys
+from compiler.config.named import with_names, with_own_name
 from compiler.config.overrides import expand
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_loader
+from compiler.config.variant import held, variant
 from compiler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def compose(
-    overrides: Sequence[str] = (), config_dir: Path | None = None, model_folder: Path | None = None
+    overrides: Sequence[str] = (),
+    config_dir: Path | None = None,
+    model_folder: Path | None = None,
+    apart: Sequence[str] = (),
 ) -> CompileConfig:
     """Compose and check a config.
 
@@ -30,11 +35,17 @@ def compose(
         overrides: In Hydra's grammar; `deploy=<name>` and `box=x1,y1,x2,y2` are understood too.
         config_dir: A config folder of the user's, searched after our own.
         model_folder: A folder that holds a translated model, searched before ours.
+        apart: Overrides that give the run a name of its own although others of their kind do not.
 
     Raises:
         UsageError: An unknown choice or key, a wrong type, or an impossible combination.
     """
-    return to_config(compose_node(overrides, config_dir, model_folder))
+    config = to_config(compose_node(overrides, config_dir, model_folder))
+    known = held(overrides)
+    if len(known) == len(overrides) and not apart:
+        return config
+    named = to_config(compose_node(known, config_dir, model_folder), check=False)
+    return replace(config, variant=variant(config, named, apart))
 
 
 def compose_node(
@@ -61,16 +72,17 @@ def compose_node(
     return node
 
 
-def to_config(node: DictConfig) -> CompileConfig:
-    """Apply the schema to a composed node, and check what the types cannot.
+def to_config(node: DictConfig, *, check: bool = True) -> CompileConfig:
+    """Apply the schema to a composed node, and check what the types cannot unless it is only looked at.
 
     Raises:
         UsageError: An unknown key, a wrong type, a missing value or an impossible combination.
     """
-    config = instantiate(with_present_keys(_container(node)), CompileConfig)
+    config = instantiate(with_names(with_own_name(with_present_keys(_container(node)))), CompileConfig)
     _facts(config.backend)
     config = present_config(config)
-    config.check()
+    if check:
+        config.check()
     # However a shape is spelt, the config is the same.
     return replace(config, shape=str(config.resolved_shape))
 

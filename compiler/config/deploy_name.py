@@ -18,6 +18,7 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 _SHAPE = re.compile(r"(?P<kind>dynamic|static)(?:[_-](?P<usual>\d+(?:x\d+)*)(?:-(?P<largest>\d+(?:x\d+)*))?)?")
 _GRAMMAR = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"
+_VARIANT = "+"
 _EXAMPLE = "pose-detection_simcc_onnxruntime_dynamic_256x192"
 
 
@@ -101,6 +102,7 @@ class DeployName:
         backend: A backend config, for example `onnxruntime`.
         precision: One of `PRECISIONS`; a name without one means fp32.
         shape: What is fixed, and at which size.
+        variant: The digest of what else sets the run apart, which no name can hold; empty where nothing does.
     """
 
     task: str
@@ -108,6 +110,7 @@ class DeployName:
     backend: str
     precision: str
     shape: Shape
+    variant: str = ""
 
     @classmethod
     def parse(cls, name: str, backends: Collection[str]) -> DeployName:
@@ -120,6 +123,7 @@ class DeployName:
         Raises:
             UsageError: The name does not follow the grammar, or names an unknown backend.
         """
+        _refuse_variant(name)
         match = _pattern("|".join(map(re.escape, backends))).fullmatch(name)
         if match is None:
             raise _not_a_name(name, backends)
@@ -133,7 +137,19 @@ class DeployName:
 
     def __str__(self) -> str:
         backend = self.backend if self.precision == "fp32" else f"{self.backend}-{self.precision}"
-        return "_".join(part for part in (self.task, self.algo, backend, str(self.shape)) if part)
+        name = "_".join(part for part in (self.task, self.algo, backend, str(self.shape)) if part)
+        return f"{name}{_VARIANT}{self.variant}" if self.variant else name
+
+
+def _refuse_variant(name: str) -> None:
+    plain, mark, digest = name.rpartition(_VARIANT)
+    if mark and re.fullmatch(r"v[0-9a-f]{7}", digest):
+        raise UsageError(
+            f"'{digest}' stands for settings that a name cannot hold",
+            where=f"deploy={name}",
+            why="it is a digest of them",
+            fix=f"write deploy={plain} and the overrides again; the bundle's config.yaml has them",
+        )
 
 
 def _pattern(backends: str) -> re.Pattern[str]:

@@ -5,7 +5,6 @@ Neither Hydra nor OmegaConf is needed, so that a bundle opens where only the run
 
 from __future__ import annotations
 
-import importlib
 import math
 import types
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from inspect import isabstract
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from compiler.artifact.source_code import import_recorded
 from compiler.config.moved import present_target
 from compiler.config.ranges import check_range
 from compiler.errors import UsageError, nearest
@@ -96,7 +96,7 @@ def classes_in(module_name: str, base: type[T]) -> dict[str, type[T]]:
         ImportError: The module cannot be imported, or its name is none.
     """
     try:
-        module = importlib.import_module(module_name)
+        module = import_recorded(module_name)
     except (ValueError, TypeError) as error:  # an empty name is the one, a leading dot the other
         raise ImportError(str(error)) from error
     # In Python 3.10 an alias such as dict[str, int] counts as a type, and has an origin.

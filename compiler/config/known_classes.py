@@ -73,8 +73,13 @@ def modules_of(config_dir: Path | None) -> frozenset[str]:
     require_config_dir(config_dir)
     # Not the whole folder: where it is the current one, bundles of others may lie below it.
     found = [file for group in ("backend", "model") for file in sorted((config_dir / group).rglob("*.yaml"))]
-    files = [file for file in found if file.is_file()]
-    return frozenset(filter(None, (_module_of(target) for file in files for _, target in _targets(_read(file), ""))))
+    return frozenset(module for file in found if file.is_file() for module in modules_named(_read(file)))
+
+
+def modules_named(node: Any) -> tuple[str, ...]:
+    """The modules of the classes that a tree names, each once."""
+    modules = (_module_of(target) for _, target in _targets(node, ""))
+    return tuple(dict.fromkeys(filter(None, modules)))
 
 
 def _read(file: Path) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from compiler.config.search import CONFIG_NAME, USERS_FOLDER
+from compiler.config.search import CONFIG_NAME
 from compiler.errors import CompileError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -34,9 +32,9 @@ def composing(loader: ConfigLoader) -> Iterator[None]:
 def explain(error: Exception, loader: ConfigLoader) -> UsageError:
     """Turn an exception of Hydra's composition into one message."""
     text = str(error)
-    damaged = _damaged_file(error, loader)
-    if damaged is not None:
-        return damaged
+    invalid = _invalid_yaml(error)
+    if invalid is not None:
+        return invalid
     group = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if group is not None:
         kind, name = group.groups()
@@ -64,28 +62,14 @@ def explain(error: Exception, loader: ConfigLoader) -> UsageError:
     )
 
 
-def _damaged_file(error: Exception, loader: ConfigLoader) -> UsageError | None:
-    """What is said where an error comes from a config file of the user's; None where it comes from none.
-
-    Hydra names the file only where YAML does. It is the one that fails alike when it is read by itself.
-    """
-    from omegaconf import OmegaConf
+def _invalid_yaml(error: Exception) -> UsageError | None:
+    """What is said of a config file that is no YAML; None for any other error."""
     from yaml import MarkedYAMLError
 
-    from compiler.artifact.reading import reason
-
-    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        where = f"{mark.name}, line {mark.line + 1}"
-        return UsageError("a config file is not valid YAML", where=where, why=error.problem or str(error))
-    folders = [Path(source.path) for source in loader.get_sources() if source.provider == USERS_FOLDER]
-    for file in (file for folder in folders for file in sorted(folder.rglob("*.yaml"))):
-        try:
-            OmegaConf.load(file)
-        except Exception as alone:  # as in `composing`
-            if (type(alone), str(alone)) == (type(error), str(error)):
-                return UsageError("a config file cannot be read", where=str(file), why=reason(error))
-    return None
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return None
+    where = f"{error.problem_mark.name}, line {error.problem_mark.line + 1}"
+    return UsageError("a config file is not valid YAML", where=where, why=error.problem or str(error))
 
 
 def explain_omegaconf(error: BaseException) -> UsageError:
@@ -105,11 +89,12 @@ def _unknown_key(key: str, loader: ConfigLoader) -> UsageError:
     node = loader.load_configuration(CONFIG_NAME, [], run_mode=RunMode.RUN)
     known = cast("dict[str, Any]", OmegaConf.to_container(node))
     del known["hydra"]
-    close = difflib.get_close_matches(key, _keys(known))
-    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, close or known))
+    return UsageError(f"there is no key '{key}'", where=key, fix=nearest(key, _siblings(known, key)))
 
 
-def _keys(node: object, prefix: str = "") -> list[str]:
-    if not isinstance(node, dict):
-        return []
-    return [path for key, value in node.items() for path in (prefix + str(key), *_keys(value, f"{prefix}{key}."))]
+def _siblings(node: object, key: str, prefix: str = "") -> list[str]:
+    """The keys that there are where the first part of a dotted key is unknown."""
+    first, _, rest = key.partition(".")
+    if isinstance(node, dict) and rest and isinstance(node.get(first), dict):
+        return _siblings(node[first], rest, f"{prefix}{first}.")
+    return [f"{prefix}{name}" for name in node] if isinstance(node, dict) else []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from compiler.config.deploy_name import DeployName
 from compiler.config.messages import composing
 from compiler.config.moved import INPUT_ALIASES
+from compiler.config.named import NAME_KEYS
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_folder, config_loader
 from compiler.errors import UsageError, nearest
@@ -28,7 +29,10 @@ _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+)*)")
 
 
 def expand(overrides: Sequence[str], config_dir: Path | None = None) -> list[str]:
-    """The overrides in Hydra's spelling, where one is ours: `+model=`, `image=`, `deploy=<name>`, `box=x1,y1,x2,y2`."""
+    """The overrides in Hydra's spelling.
+
+    Ours are `+model=`, `image=`, `classes=[...]`, `keypoints=[...]`, `deploy=<name>` and `box=x1,y1,x2,y2`.
+    """
     plain = [_without_plus(override) for override in overrides]
     names = [override.partition("=")[2] for override in plain if override.startswith("deploy=")]
     if len(names) > 1:
@@ -109,6 +113,8 @@ def _without_plus(override: str) -> str:
     key = override.lstrip("+").partition("=")[0]
     if key.startswith(_FREE_GROUPS) or key in INPUT_ALIASES:
         return f"++{override.lstrip('+')}"
+    if key in NAME_KEYS:
+        return f"{NAME_KEYS[key]}={override.partition('=')[2]}"
     return override.lstrip("+") if key in _KEYS or key == "deploy" else override
 
 

@@ -10,7 +10,7 @@ import yaml
 from compiler.printable import printable
 
 _FLOAT = "tag:yaml.org,2002:float"
-_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+")
+_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 """A number such as 1e-4, which YAML 1.1 takes for a text and everybody else for a number."""
 
 

@@ -117,11 +117,16 @@ class VerifyConfig:
     """When a stage counts as proven."""
 
     tolerance: float = 1e-4
-    """The largest absolute error that is allowed, in standard deviations of the network's own output."""
+    """The largest absolute error that is allowed, in what suits the network's own output: its standard deviation, or
+    the peak of probabilities."""
     decoded_tolerance: float | None = None
-    """The largest difference after decoding, in the task's unit; also what a lossy rewriter is held to."""
+    """The largest difference after decoding, in the task's unit; nothing means what a user would not call wrong, which
+    each task knows."""
     reduced_tolerance: float | None = None
     """The largest absolute error in fp16, bf16 and int8; nothing means 0.1 in fp16, 1 in bf16, no limit in int8."""
+    reduced_typical: float = 0.2
+    """The largest root of the mean squared error, in standard deviations, in fp16, bf16 and int8, and of what a lossy
+    rewriter changes. It sees scale and offset, which a cosine does not."""
     reduced_cosine: float = 0.99
     """The smallest cosine similarity in fp16, bf16 and int8."""
 
@@ -144,6 +149,11 @@ class CompileConfig:
     """What the input has to be, where it was given by another name than `input`: `image`, `points` or `arrays`."""
     box: Any = None
     """Where the objects are: x1,y1,x2,y2 in pixels, a JSON file, or nothing for the whole image."""
+    class_names: Any = field(default=None, compare=False)
+    """What the model's classes are called, and thereby how many there are: a list, a set in `conf/classes/`, or a file
+    with a name in each line; nothing leaves the model as it is, which has the names either way."""
+    keypoint_names: Any = field(default=None, compare=False)
+    """The same of its key points."""
     shape: str = "dynamic"
     precision: str = "fp32"
     keep_fp32: tuple[str, ...] = ()
@@ -156,6 +166,8 @@ class CompileConfig:
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    variant: str = field(default="", compare=False)
+    """The digest of what the deploy name does not hold; see `compiler.config.variant`."""
     algos: dict[str, str] = field(default_factory=dict)
     """The model that each algorithm in a deploy name stands for."""
     tasks: dict[str, str] = field(default_factory=dict)
@@ -185,7 +197,9 @@ class CompileConfig:
         model = self.model
         stands_for_algo = self.algos.get(model.algo) == model.name
         algo = model.algo if stands_for_algo else model.name
-        return DeployName(model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape)
+        return DeployName(
+            model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape, self.variant
+        )
 
     @property
     def sizes(self) -> SizeRange:

@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
+from yaml import MarkedYAMLError
 
 from compiler.artifact.reading import reason
 from compiler.config.yaml_files import check_yaml
@@ -36,8 +37,10 @@ class UserFolder(ConfigSource):
         header = check_yaml(file)[:512]
         try:
             config = OmegaConf.load(file)
-        except RecursionError as error:
-            raise UsageError("the config file cannot be read", where=str(file), why=reason(error)) from error
+        except MarkedYAMLError:  # it says where by itself
+            raise
+        except Exception as error:  # OmegaConf has no common base class for what it refuses
+            raise UsageError("a config file cannot be read", where=str(file), why=reason(error)) from error
         return ConfigResult(
             config=config,
             path=f"{self.scheme()}://{self.path}",

@@ -11,7 +11,7 @@ from compiler.graphs.runtime import (
     sums_saturate,
     with_outputs,
 )
-from compiler.graphs.selection import after_selection, before_selection
+from compiler.graphs.selection import after_selection, before_selection, with_open_selection
 from compiler.graphs.trial import Trial
 from compiler.graphs.walk import attribute_of, bodies, default_opset, is_standard, name_of, schema_domain
 from compiler.graphs.wiring import Wiring
@@ -41,6 +41,7 @@ __all__ = [
     "sums_saturate",
     "take_over",
     "with_lifted_constants",
+    "with_open_selection",
     "with_outputs",
     "without_unused",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import Dimension, OnnxProgram, digest, file_digest, read_given, reading, require_file
+from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
 from compiler.graphs.budget import check_node_count
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
@@ -33,20 +34,36 @@ class OnnxModelFile:
     """An ONNX file whose parts are all there.
 
     Attributes:
-        path: Of the file.
+        file: It, by the very content that the model is of.
         model: What is in it, without the weights that lie in other files.
     """
 
-    path: Path
+    file: InputFile
     model: onnx.ModelProto
 
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.file.path
+
     @cached_property
+    def weights_files(self) -> Mapping[str, InputFile]:
+        """The files that hold its weights, as they were when this was asked first."""
+        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
+        return {location: InputFile.of(self.path.parent / location) for location in sorted(locations)}
+
+    @property
     def digest(self) -> str:
         """The digest of the file and of those that hold its weights, wherever they lie."""
-        folder = self.path.parent
-        locations = {DataLocation.of(tensor, self.path).location for tensor in external_tensors(self.model)}
-        others = {location: file_digest(folder / location) for location in sorted(locations)}
-        return digest([file_digest(self.path), others])
+        return digest([self.file.digest, {location: file.digest for location, file in self.weights_files.items()}])
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Around what reads these files again: see `InputFile`."""
+        with ExitStack() as stack:
+            for file in (self.file, *self.weights_files.values()):
+                stack.enter_context(file.unchanged())
+            yield
 
     @property
     def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
@@ -73,11 +90,11 @@ class OnnxModelFile:
         """The model with all of its weights.
 
         Raises:
-            CompileError: It is not valid ONNX.
+            CompileError: It is not valid ONNX, or a file of it changed.
         """
         import onnx
 
-        with reading(self.path, f"{self.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+        with self.unchanged(), reading(self.path, f"{self.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
             model = onnx.ModelProto()
             model.CopyFrom(self.model)
             for tensor in external_tensors(model):
@@ -112,7 +129,7 @@ def _checked(path: Path, content: bytes) -> OnnxModelFile:
     except DecodeError as error:
         raise invalid(path, f"it is truncated or no ONNX file ({error})") from error
     _check_versions(model, path)
-    file = OnnxModelFile(path, model)
+    file = OnnxModelFile(InputFile(bytes_digest(content), path), model)
     for name, values in (("inputs", file.inputs), ("outputs", file.outputs)):
         if not values:
             raise CompileError(f"the ONNX file has no {name}", where=str(path), fix="export it again with some")

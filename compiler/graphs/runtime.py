@@ -34,12 +34,15 @@ class RuntimeOptions:
         spinning: Whether threads wait actively for work: fastest alone, slow beside another session in one process.
         unsigned_weights: Whether 8-bit weights are taken as unsigned where sums of signed ones saturate (see
             `sums_saturate`). ONNX Runtime refuses a model in which two nodes read one such weight then.
+        packing: Whether constant weights are put into the order that is fastest to multiply by, which rounds otherwise
+            than what is done with the same numbers where they are computed.
     """
 
     optimization: str = "all"
     threads: int | None = None
     spinning: bool = True
     unsigned_weights: bool = False
+    packing: bool = True
 
     def __post_init__(self) -> None:
         if self.optimization not in OPTIMIZATIONS:
@@ -57,8 +60,9 @@ FASTEST = RuntimeOptions()
 """A session that has the machine to itself."""
 BESIDE_OTHERS = RuntimeOptions(spinning=False)
 """Many sessions are open at once: threads that wait actively would take the cores from each other."""
-AS_WRITTEN = RuntimeOptions("disabled", spinning=False)
-"""Every node is run as the graph says, in float where it is dequantised: the proof compares graphs as they are."""
+AS_WRITTEN = RuntimeOptions("disabled", spinning=False, packing=False)
+"""Every node is run as the graph says, in float where it is dequantised: the proof compares graphs as they are, and
+whether a weight stands in the file or is computed from one is no difference between them."""
 
 
 class OnnxRuntimeSession:
@@ -165,6 +169,7 @@ def _session_options(options: RuntimeOptions) -> Any:
     given.intra_op_num_threads = options.threads or 0
     given.add_session_config_entry("session.intra_op.allow_spinning", "1" if options.spinning else "0")
     given.add_session_config_entry("session.x64quantprecision", "1" if options.unsigned_weights else "0")
+    given.add_session_config_entry("session.disable_prepacking", "0" if options.packing else "1")
     given.log_severity_level = 4  # what is wrong is raised
     return given
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from compiler.graphs.walk import bodies, captured_names
 
@@ -45,6 +48,36 @@ def before_selection(model: onnx.ModelProto) -> tuple[str, ...]:
     read = [name for index in sorted(after) for name in _read(nodes[index]) if name in computed - selected]
     outputs = [output.name for output in model.graph.output if output.name not in selected]
     return tuple(dict.fromkeys([*read, *outputs]))
+
+
+def with_open_selection(model: onnx.ModelProto, thresholds: Sequence[float]) -> onnx.ModelProto | None:
+    """A copy of a model that selects from all of its candidates; None where nothing is compared with a threshold.
+
+    Args:
+        model: What it compares scores with is a constant.
+        thresholds: That scores are compared with; those of zero are open already.
+    """
+    import onnx
+
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    constants = {entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    limits = [limit for limit in thresholds if limit > 0]
+    places = [
+        (node, constants[node.input[1]])
+        for node in opened.graph.node
+        if node.op_type in ("Greater", "GreaterOrEqual") and node.input[1] in constants
+    ]
+    places = [(node, value) for node, value in places if value.size == 1 and _is_one_of(float(value.item()), limits)]
+    for index, (node, value) in enumerate(places):
+        node.input[1] = f"open_threshold_{index}"
+        opened.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros_like(value), node.input[1]))
+    return opened if places else None
+
+
+def _is_one_of(value: float, limits: Sequence[float]) -> bool:
+    """Whether a number is one of several, as 16 bits have it too."""
+    return any(abs(value - limit) <= limit / 256 for limit in limits)
 
 
 def _read(node: onnx.NodeProto) -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from compiler.mmdeploy.pipeline import pipeline
+from compiler.mmdeploy.pipeline import color_type, pipeline
 from compiler.mmdeploy.sdk_model import SdkModel
 from compiler.mmdeploy.whole_image import normalisation, scale
 from compiler.selection import SelectionConfig
+from compiler.tasks import ImageTask
 from compiler.tasks.detection.task import ObjectDetection
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ObjectDetectionSdk(SdkModel[ObjectDetection]):
         else:
             steps += [{"type": "Pad", **padding, "pad_val": {"img": [task.pad_value] * 3}}, normalize]
         decoder = {"module": "mmdet", "component": "ResizeBBox", "params": selection_params(task.test_cfg)}
-        return pipeline(detector_steps(steps), self.model_name, decoder, batched)
+        return pipeline(detector_steps(steps, task), self.model_name, decoder, batched)
 
     def codebase(self) -> dict[str, Any]:
         """See `SdkModel.codebase`."""
@@ -55,10 +56,11 @@ class ObjectDetectionSdk(SdkModel[ObjectDetection]):
         }
 
 
-def detector_steps(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def detector_steps(steps: Sequence[Mapping[str, Any]], task: ImageTask[Any, Any]) -> list[Mapping[str, Any]]:
     """All that a detector's input goes through, given what turns a read image into a padded and normalised one."""
     collect = {"type": "Collect", "meta_keys": list(META_KEYS), "keys": ["img"]}
-    return [{"type": "LoadImageFromFile", "backend_args": None}, *steps, {"type": "DefaultFormatBundle"}, collect]
+    loading = {"type": "LoadImageFromFile", "backend_args": None, **color_type(task)}
+    return [loading, *steps, {"type": "DefaultFormatBundle"}, collect]
 
 
 def selection_params(config: SelectionConfig) -> dict[str, Any]:

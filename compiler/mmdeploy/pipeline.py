@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from compiler.tasks.task import ImageTask
+
+
+def color_type(task: ImageTask[Any, Any]) -> dict[str, str]:
+    """How `LoadImageFromFile` reads a task's images; nothing where it is the usual way."""
+    return {"color_type": "color_ignore_orientation"} if task.ignore_orientation else {}
+
 
 def pipeline(
     transforms: Sequence[Mapping[str, Any]],

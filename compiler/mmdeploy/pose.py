@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from compiler.mmdeploy.detection import detector_steps, post_processing, selection_params
-from compiler.mmdeploy.pipeline import pipeline
+from compiler.mmdeploy.pipeline import color_type, pipeline
 from compiler.mmdeploy.sdk_model import SdkModel
 from compiler.mmdeploy.whole_image import normalisation
 from compiler.tasks.pose.bottomup import BottomupPose
@@ -39,7 +39,7 @@ class TopdownPoseSdk(SdkModel[TopdownPose]):
         size = list(task.input_size)
         affine = {"type": "TopDownAffine", "image_size": size}
         steps: list[dict[str, Any]] = [
-            {"type": "LoadImageFromFile"},
+            {"type": "LoadImageFromFile", **color_type(task)},
             {"type": "TopDownGetBboxCenterScale", "padding": task.padding, "image_size": size},
             {**affine, "use_udp": True} if task.use_udp else affine,
             normalisation(task.mean, task.std, task.to_rgb),
@@ -79,7 +79,7 @@ class BottomupPoseSdk(SdkModel[BottomupPose]):
             normalisation(task.mean, task.std, task.to_rgb),
         ]
         decoder = {"module": "mmpose", "component": "YOLOXPose", "params": selection_params(task.test_cfg)}
-        return pipeline(detector_steps(steps), self.model_name, decoder, batched)
+        return pipeline(detector_steps(steps, self.task), self.model_name, decoder, batched)
 
     def codebase(self) -> dict[str, Any]:
         """See `SdkModel.codebase`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from compiler.mmdeploy.pipeline import pipeline
+from compiler.mmdeploy.pipeline import color_type, pipeline
 from compiler.mmdeploy.sdk_model import SdkModel
 from compiler.mmdeploy.whole_image import normalisation, scale
 from compiler.tasks.text_detection.db import DBPostprocessor
@@ -39,7 +39,7 @@ class TextDetectionSdk(SdkModel[TextDetection]):
         if sizes and sizes.fixed:
             padding = {"size": list(sizes.largest[::-1])}
         steps: list[dict[str, Any]] = [
-            {"type": "LoadImageFromFile", "color_type": "color_ignore_orientation"},
+            {"type": "LoadImageFromFile", **color_type(task)},
             {"type": "Resize", "keep_ratio": True, "size": scale(task.scale, sizes)},
             normalisation(task.mean, task.std, task.to_rgb),
             {"type": "Pad", **padding},

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from compiler.artifact import Tensors
 from compiler.checkpoint import random_weights
@@ -16,6 +20,25 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from compiler.config.sizes import Size
+
+_DRAWING = RLock()
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Around what builds a network: what it draws is the same each time, whatever other threads draw."""
+    import torch
+
+    with _DRAWING, torch.random.fork_rng(devices=()):
+        before = random.getstate(), np.random.get_state()
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
 
 
 def fill_with_random_weights(network: nn.Module, inputs: Tensors) -> None:

@@ -1,16 +1,14 @@
-"""Find what a user's own code makes a network with, and the files that this code is in."""
+"""Find what a user's own code makes a network with."""
 
 from __future__ import annotations
 
-import importlib
 import sys
-import sysconfig
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import digest, file_digest
+from compiler.artifact.source_code import import_recorded
 from compiler.errors import UsageError, nearest
 
 WHERE = "model.target"
@@ -57,26 +55,9 @@ def split_target(target: str) -> tuple[str, str]:
     return module, name
 
 
-def source_digest_of(target: str) -> str:
-    """The digest of the code that a target's network was made with: the modules beside it that are loaded."""
-    top = split_target(target)[0].partition(".")[0]
-    own = _file_of(sys.modules.get(top))
-    if own is None:
-        return ""
-    root = own.parent.parent if own.name == "__init__.py" else own.parent
-    installed = any(root.is_relative_to(sysconfig.get_paths()[place]) for place in ("purelib", "platlib", "stdlib"))
-    modules = {name: _file_of(module) for name, module in list(sys.modules.items())}
-    files = {
-        name: file
-        for name, file in modules.items()
-        if file and file.is_relative_to(root) and (not installed or name.partition(".")[0] == top)
-    }
-    return digest({name: file_digest(file) for name, file in files.items()})
-
-
-def _file_of(module: object) -> Path | None:
-    file = getattr(module, "__file__", None)
-    return Path(file).resolve() if file and Path(file).is_file() else None
+def module_of(target: str) -> str:
+    """The name of the module that a target is in."""
+    return split_target(target)[0]
 
 
 def _imported(name: str) -> Any:
@@ -84,7 +65,7 @@ def _imported(name: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return importlib.import_module(name)
+        return import_recorded(name)
     except Exception as error:  # the user's module can fail in any way
         hint = (
             "install it: pip install timm"

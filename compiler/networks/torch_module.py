@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from compiler.errors import CompileError, UsageError, nearest
+from compiler.networks.initialization import seeded
 from compiler.networks.targets import find_target
 
 KEY = "model.inputs"
@@ -93,8 +93,8 @@ def _call_target(target: str, kwargs: dict[str, Any]) -> nn.Module:
     except ValueError:
         pass  # what is written in C may have no signature
     try:
-        torch.manual_seed(0)
-        module = make(**kwargs)
+        with seeded():
+            module = make(**kwargs)
     except Exception as error:  # whatever the user's code raises
         raise UsageError(f"{target} fails", where=where, why=f"{type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):

@@ -10,6 +10,7 @@ import yaml
 
 from compiler.config.literal import literal
 from compiler.config.plain_yaml import PlainDumper, dump_yaml
+from compiler.config.twice import with_references
 from compiler.printable import on_one_line
 
 ORDER = (
@@ -20,8 +21,9 @@ ORDER = (
 
 
 def as_yaml(model: Mapping[str, Any]) -> str:
-    """What a file in `conf/model/` says of a model, for people to read."""
-    ordered = {key: literal(model[key]) for key in ORDER if key in model}
+    """What a file in `conf/model/` says of a model, for people to read: what two parts need, in one place."""
+    referring = with_references(model)
+    ordered = {key: literal(referring[key]) for key in ORDER if key in referring}
     head = on_one_line(f"# {model['name']}, from {Path(model['openmmlab']).name}.")
     return f"{head}\n{dump_yaml(ordered, _Dumper, width=118)}"
 

@@ -8,11 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compiler.errors import UsageError
+from compiler.errors import UsageError, nearest
 
 MODEL = "openmmlab"
 CONFIG = "model.config"
 PACKAGES = "model.packages."
+KNOWN_PACKAGES = (
+    *("mmaction", "mmcls", "mmcv", "mmdet", "mmdet3d", "mmengine"),
+    *("mmocr", "mmpose", "mmpretrain", "mmrotate", "mmseg", "mmyolo"),
+)
+"""Those of OpenMMLab, in whose configs the bases of another may lie."""
 
 
 @contextmanager
@@ -43,10 +48,16 @@ def translated_model(overrides: Sequence[str]) -> Iterator[Path | None]:
             where=f"{CONFIG}={config}",
             fix=f"write model={MODEL} {CONFIG}=<file>",
         )
+    packages = {key.removeprefix(PACKAGES): value for key, value in given.items() if key.startswith(PACKAGES)}
     if not config:
+        if packages:
+            raise UsageError(
+                "the folders of packages are given for another model",
+                where=" ".join(f"{PACKAGES}{package}={folder}" for package, folder in packages.items()),
+                fix=f"write model={MODEL} {CONFIG}=<file>, or leave them out",
+            )
         yield None
         return
-    packages = {key.removeprefix(PACKAGES): value for key, value in given.items() if key.startswith(PACKAGES)}
     with translated_config(config, packages) as folder:
         yield folder
 
@@ -73,11 +84,17 @@ def package_folders(packages: Mapping[str, str]) -> dict[str, Path]:
     """The folders of packages that the bases of a config come from.
 
     Raises:
-        UsageError: One of them does not exist.
+        UsageError: One of them is none of OpenMMLab's, or does not exist.
     """
     from compiler.artifact import reading  # beside what knows numpy: --help does not
 
     for package, folder in packages.items():
+        if package not in KNOWN_PACKAGES:
+            raise UsageError(
+                f"there is no package {package} of OpenMMLab's",
+                where=f"{PACKAGES}{package}={folder}",
+                fix=nearest(package, KNOWN_PACKAGES),
+            )
         fix = f"name the folder that its bases lie in: <site-packages>/{package}/.mim/configs"
         with reading(folder, f"the configs of {package} cannot be read", fix=fix):
             if not Path(folder).is_dir():

@@ -9,8 +9,11 @@ from operator import add
 from pathlib import Path
 
 from compiler.artifact import Tensors
+from compiler.artifact.input_files import changed
+from compiler.artifact.source_code import code_digest
 from compiler.backends import Backend, Profile
 from compiler.config import CompileConfig
+from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
@@ -37,7 +40,7 @@ from compiler.stages import (
     Verify,
     select_rewriters,
 )
-from compiler.stages.tools import versions
+from compiler.stages.tools import plug_in_contents, versions
 from compiler.tasks import AnySample, AnyTask
 from rewriters import Selection, Target
 
@@ -46,7 +49,8 @@ EXPORT_BATCH = 2
 MEASUREMENTS_FOLDER = "timing"
 """Within the cache: what builders measured."""
 REDUCED_TOLERANCES = {"fp16": 0.1, "bf16": 1.0, "int8": None}
-"""The largest absolute error in standard deviations of an output, where the config says nothing; None for no limit."""
+"""The largest absolute error in the yardstick of an output, where the config says nothing; None for no limit. What
+int8 is off by in the worst place says little: it is held to the mean of squares, `verify.reduced_typical`."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ def selection_for(job: Job) -> Selection:
 
     Raises:
         UsageError: The config names one that does not exist, cannot be used here, or rivals another.
+        CompileError: A plug-in changed since the job was read.
     """
     config = job.config
     target = Target(
@@ -117,7 +122,10 @@ def selection_for(job: Job) -> Selection:
         batch=config.fixed_batch,
         versions={**versions(), job.backend.name: job.probe.version},
     )
-    return job.source.rewritable_by(select_rewriters(target, config.rewriters.disable, config.rewriters.require))
+    selection = select_rewriters(target, config.rewriters.disable, config.rewriters.require)
+    if not job.plug_ins.items() <= plug_in_contents().items():
+        raise changed("rewriters", "an installed plug-in")
+    return job.source.rewritable_by(selection)
 
 
 def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Export:
@@ -201,6 +209,7 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         given=real_input(config, job.proof, job.sample),
         tolerance=Tolerance(config.verify.tolerance, config.verify.decoded_tolerance),
         reduced_tolerance=proof_tolerance(config),
+        lossy_tolerance=lossy_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
     )
 
@@ -233,7 +242,13 @@ def proof_tolerance(config: CompileConfig) -> Tolerance:
     if precision == "fp32":
         return Tolerance(verify.tolerance, verify.decoded_tolerance)
     relative = REDUCED_TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance
-    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine)
+    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine, verify.reduced_typical)
+
+
+def lossy_tolerance(config: CompileConfig) -> Tolerance:
+    """What a network is held to that a lossy rewriter has changed."""
+    verify = config.verify
+    return Tolerance(None, verify.decoded_tolerance, verify.reduced_cosine, verify.reduced_typical)
 
 
 def progress_to(listen: Listener) -> Callable[[float, str], None]:
@@ -250,7 +265,8 @@ def rewriting_of(job: Job, selection: Selection) -> Rewriting:
     """What is done to the network before it is exported or compared."""
     smallest = job.config.proof_inputs[0]
     observed = Samples.of(_tensors(job, smallest.batch, smallest.size))
-    return Rewriting(job.config.model.tail, job.task.outputs, observed, selection)
+    tail = job.config.model.tail
+    return Rewriting(tail, code_digest(modules_named(tail)), job.task.outputs, observed, selection)
 
 
 def _usual(job: Job) -> Samples:

@@ -98,6 +98,7 @@ def build_bundle(
             report = _build(partial, config, sample, report, backend, probe, Line(Cache(cache), listen))
             write_report(partial, report)
             write_lock(partial, report, lock.key if lock else _key_of(bundle))
+            # What was added is carried along, and the lock does not know it.
             copy_files({name: path for name, path in files.items() if not (partial / name).exists()}, partial)
             replace_folder(partial, bundle)
         finally:

@@ -8,19 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import OnnxProgram, file_digest
+from compiler.artifact import InputFile, OnnxProgram
+from compiler.artifact.source_code import code_digest, recorded_imports
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
+from compiler.checkpoint.names import read_names
 from compiler.config import CompileConfig
+from compiler.config.known_classes import modules_named
 from compiler.config.schema import CalibrationConfig
 from compiler.datasets import Item
 from compiler.datasets.calibration import find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
+from compiler.pipeline.trained_names import named_by_checkpoint
 from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
 from compiler.stages.fingerprint import fingerprint
-from compiler.stages.tools import plug_in_digests, versions
+from compiler.stages.tools import load_plug_ins, plug_in_contents, versions
 from compiler.tasks import AnySample, AnyTask, build_task
 from compiler.tasks.inputs import locate_input
 
@@ -39,6 +43,7 @@ class Job:
         sample: What the proof is made on.
         sample_path: The file that it was read from.
         calibration: The files that int8 is calibrated on; none where that is the sample.
+        plug_ins: The code of installed plug-ins' rewriters, by module.
     """
 
     config: CompileConfig
@@ -50,6 +55,7 @@ class Job:
     sample: AnySample
     sample_path: Path
     calibration: tuple[Item, ...]
+    plug_ins: Mapping[str, str]
 
     @cached_property
     def proof(self) -> AnyProof:
@@ -84,7 +90,7 @@ class Job:
     @cached_property
     def calibration_items(self) -> tuple[tuple[str, tuple[tuple[float, ...], ...] | None], ...]:
         """The content of each file that int8 is calibrated on, and where its objects are."""
-        return tuple((file_digest(item.path), item.boxes) for item in self.calibration)
+        return tuple((InputFile.of(item.path).digest, item.boxes) for item in self.calibration)
 
     @property
     def cache(self) -> Path:
@@ -93,7 +99,10 @@ class Job:
 
     @property
     def key(self) -> Mapping[str, Any]:
-        """All that the whole bundle depends on. Needs neither torch nor the rewriters, so that it is quick to tell."""
+        """All that the whole bundle depends on.
+
+        Needs neither torch nor the rewriters where nothing is somebody's own, so that it is quick to tell.
+        """
         return {
             "config": fingerprint(self.config),
             "backend": fingerprint(self.backend),
@@ -102,7 +111,9 @@ class Job:
             "weights": fingerprint(self.weights),
             "sample": fingerprint(self.sample),
             "calibration": fingerprint(self.calibration_items),
-            "plug-ins": plug_in_digests(),
+            "proof": fingerprint(self.proof),
+            "tail": code_digest(modules_named(self.config.model.tail)),
+            "plug-ins": dict(self.plug_ins),
             "tools": versions(),
         }
 
@@ -112,6 +123,7 @@ def cache_folder(output: str = CompileConfig.output, cache: str | None = None) -
     return Path(cache) if cache else Path(output) / ".cache"
 
 
+@recorded_imports()
 def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, installed: bool = True) -> Job:
     """Build the task and the backend, and read the sample and the checkpoint's digest.
 
@@ -124,6 +136,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         UsageError: The network, the processing or the backend is not configured right.
         CompileError: The backend is not installed, or a file is missing or cannot be used.
     """
+    load_plug_ins()
     source = find_source(config)
     config = source.with_inputs(config)
     task = build_task(config.model.processing)
@@ -135,6 +148,8 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     sample_path = locate_input(config, task)
     sample = task.read(sample_path, config.box, config.limits)
     checkpoint = _locate_checkpoint(config, listen)
+    if checkpoint is not None:
+        config = named_by_checkpoint(config, read_names(checkpoint))
     config, source = source.with_outputs(config, task, sample)
     return Job(
         config=config,
@@ -142,10 +157,11 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         backend=backend,
         probe=probe,
         source=source,
-        weights=Checkpoint(file_digest(checkpoint), checkpoint) if checkpoint else source.random_weights(config),
+        weights=Checkpoint.of(checkpoint) if checkpoint else source.random_weights(config),
         sample=sample,
         sample_path=sample_path,
         calibration=find_items(config, task),
+        plug_ins=plug_in_contents(),
     )
 
 

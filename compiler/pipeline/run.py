@@ -14,9 +14,11 @@ from compiler.artifact import (
     recover_folder,
     replace_folder,
 )
+from compiler.artifact.source_code import recorded_imports
 from compiler.backends import Obstacle
 from compiler.config import CompileConfig
 from compiler.config.moved import hints
+from compiler.config.named import unnamed_hints
 from compiler.errors import CompileError
 from compiler.events import Judged, Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache
@@ -41,6 +43,7 @@ from compiler.stages.tools import versions
 GIB = 1024**3
 
 
+@recorded_imports()
 def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None) -> Outcome:
     """Compile one config into a bundle, or find that its bundle is up to date.
 
@@ -67,6 +70,7 @@ def compile_bundle(config: CompileConfig, listen: Listener = lambda event: None)
         return _current_outcome(job, key) or _compile(job, key, listen)
 
 
+@recorded_imports()
 def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None) -> tuple[Obstacle, ...]:
     """Make the Program that an engine would be built from, and tell what its backend cannot take of it.
 
@@ -78,8 +82,8 @@ def find_obstacles(config: CompileConfig, listen: Listener = lambda event: None)
         CompileError: The Program could not be made.
     """
     listen(RunStarted(config.model.name, str(config.deploy_name)))
-    _tell_hints(config, listen)
     job = read_job(config, listen, installed=False)
+    _tell_hints(job.config, listen)
     with writable(job.cache / "plan"):
         steps = make_program(job, Line(Cache(job.cache), listen))
     return job.backend.plan(steps.program.program)
@@ -90,11 +94,13 @@ def _warn(job: Job, listen: Listener) -> None:
     _tell_hints(job.config, listen)
     if job.checkpoint is None and job.source.caution:
         listen(Warned(job.source.caution))
+    if caution := job.proof.caution(job.sample):
+        listen(Warned(caution))
 
 
 def _tell_hints(config: CompileConfig, listen: Listener) -> None:
-    """Tell of what was said in words of before."""
-    for hint in hints(config):
+    """Tell of what was said in words of before, and of what nobody said."""
+    for hint in (*hints(config), *unnamed_hints(config.model)):
         listen(Warned(hint))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.numerics import absolute_errors
 from compiler.proof.task_proof import TaskProof
 from compiler.tasks import Sample
 from compiler.tasks.arrays.files import Arrays
@@ -28,6 +29,7 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
     """Whole outputs, compared number by number."""
 
     unit: ClassVar[str] = "abs"
+    things: ClassVar[str] = "outputs"
 
     task: RawTensors
 
@@ -42,15 +44,34 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
             }
         )
 
+    def caution(self, sample: Sample[Arrays]) -> str:
+        """Noise is no real input, and how large numbers become in it says nothing of what the network will be given."""
+        guessed = [spec for spec in self.task.specs if spec.is_range_guessed]
+        if sample.source or not guessed:
+            return ""
+        first = guessed[0]
+        return (
+            "no input is given: what the proof is made on, and what fp16 and int8 are fitted to, is NOISE in "
+            f"{named(guessed)}, and says nothing of larger numbers. Give real arrays, input=<file>.npz, or say what an "
+            "input holds: "
+            f"model.inputs.{first.name}={first.text}:0-255"
+        )
+
     def difference(self, a: Sequence[NamedArray], b: Sequence[NamedArray]) -> float:
         """The largest absolute difference between two numbers in the same place."""
         if [(one.name, one.array.shape) for one in a] != [(other.name, other.array.shape) for other in b]:
             return float("inf")
-        pairs = [
-            (one.array.astype(np.float64), other.array.astype(np.float64)) for one, other in zip(a, b, strict=True)
+        errors = [
+            absolute_errors(one.array.astype(np.float64), other.array.astype(np.float64))
+            for one, other in zip(a, b, strict=True)
         ]
-        largest = max((float(np.abs(one - other).max(initial=0.0)) for one, other in pairs), default=0.0)
+        largest = max((float(error.max(initial=0.0)) for error in errors), default=0.0)
         return largest if np.isfinite(largest) else float("inf")
+
+
+def named(specs: Sequence[InputSpec]) -> str:
+    """The names of inputs, in a sentence."""
+    return " and ".join(spec.name for spec in specs)
 
 
 def repeated(array: NDArray[Any], spec: InputSpec, count: int) -> NDArray[Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
+from compiler.numerics import difference
 from compiler.proof.task_proof import AnyProof
+
+_TEXTS = ("input", "output", "yardstick", "oddity")
 
 
 @dataclass(frozen=True)
@@ -19,20 +21,30 @@ class Tolerance:
     """When a stage counts as proven.
 
     Attributes:
-        relative: The largest absolute error, in standard deviations of the reference output; None for no limit.
-        decoded: The largest difference after decoding, in the task's unit; None where only the raw outputs count.
-        cosine: The smallest cosine similarity; None for no limit.
+        relative: The largest absolute error, in the yardstick of the output; None for no limit.
+        decoded: The largest difference after decoding, in the task's unit; None for what the task itself allows.
+        cosine: The smallest cosine similarity, which sees no scale; None for no limit.
+        typical: The root of the mean squared error, in standard deviations of the reference; None for no limit.
     """
 
     relative: float | None
     decoded: float | None = None
     cosine: float | None = None
+    typical: float | None = None
 
     def holds(self, comparison: Comparison) -> bool:
         """Whether a raw output is within it."""
-        is_near = self.relative is None or comparison.relative_error <= self.relative
-        is_parallel = self.cosine is None or comparison.cosine_similarity >= self.cosine
-        return is_near and is_parallel
+        return not any(self.faults(comparison))
+
+    def faults(self, comparison: Comparison) -> Iterator[str]:
+        """Yield what of a raw output is beyond it, in words."""
+        near, typical = self.relative, _least(self.relative, self.typical)
+        if near is not None and not comparison.relative_error <= near:
+            yield f"{comparison.relative_error:.2g} {comparison.yardstick} where {near:g} is allowed"
+        elif typical is not None and not comparison.typical_error <= typical:
+            yield f"{comparison.typical_error:.2g} σ in the mean of squares where {typical:g} is allowed"
+        if self.cosine is not None and not comparison.cosine_similarity >= self.cosine:
+            yield f"a cosine of {comparison.cosine_similarity:.4f} where {self.cosine:g} is needed"
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,11 @@ class Comparison:
     Attributes:
         input: Batch and size of the input, such as `4x640x640`.
         output: As the task compares it.
-        relative_error: The largest absolute error, in standard deviations of the reference.
+        relative_error: The largest absolute error, in the yardstick.
+        typical_error: The root of the mean squared error, in standard deviations of the reference.
+        yardstick: What suits the reference's numbers: see `compiler.numerics.Yardstick`.
+        size: The largest finite number of the reference, in magnitude.
+        oddity: What is not finite, in words; empty where all is.
     """
 
     input: str
@@ -51,18 +67,23 @@ class Comparison:
     mean_absolute_error: float
     relative_error: float
     cosine_similarity: float
+    typical_error: float = 0.0
+    yardstick: str = "σ"
+    size: float = 1.0
+    oddity: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
         """Read what `dataclasses.asdict` and JSON made of it; JSON holds infinities and not-a-numbers as text."""
-        names = ("max_absolute_error", "mean_absolute_error", "relative_error", "cosine_similarity")
-        numbers = {name: float(values[name]) for name in names}
-        return cls(input=values["input"], output=values["output"], **numbers)
+        # Before errors had yardsticks, less was written.
+        held = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        read: Any = {name: value if name in _TEXTS else float(value) for name, value in held.items()}
+        return cls(**read)
 
 
 def compare(reference: Tensors, found: Tensors, proof: AnyProof, size: str = "") -> list[Comparison]:
     """Compare every output; one of another shape counts as infinitely wrong."""
-    if _are_alike(reference, found):
+    if are_alike(reference, found):
         reference, found = proof.comparable(reference, reference), proof.comparable(found, reference)
     return [compare_arrays(name, reference[name], found.get(name), size) for name in reference]
 
@@ -70,22 +91,23 @@ def compare(reference: Tensors, found: Tensors, proof: AnyProof, size: str = "")
 def compare_arrays(name: str, reference: NDArray[Any], found: NDArray[Any] | None, size: str = "") -> Comparison:
     """Compare one output; none, and one of another shape, counts as infinitely wrong."""
     if found is None or found.shape != reference.shape:
-        return Comparison(size, name, math.inf, math.inf, math.inf, 0.0)
-    expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
-    errors = np.abs(actual - expected)
-    # A constant or empty output has no deviation to measure in.
-    deviation = (float(expected.std()) if expected.size else 0.0) or 1.0
+        return Comparison(size, name, math.inf, math.inf, math.inf, 0.0, math.inf)
+    apart = difference(reference, found)
     return Comparison(
         input=size,
         output=name,
-        max_absolute_error=float(errors.max(initial=0.0)),
-        mean_absolute_error=float(errors.mean()) if errors.size else 0.0,
-        relative_error=float(errors.max(initial=0.0)) / deviation,
-        cosine_similarity=_cosine(expected, actual),
+        max_absolute_error=apart.largest,
+        mean_absolute_error=apart.mean,
+        relative_error=apart.relative,
+        cosine_similarity=apart.cosine,
+        typical_error=apart.typical,
+        yardstick=apart.yardstick.name,
+        size=apart.size,
+        oddity=apart.oddity,
     )
 
 
-def _are_alike(reference: Tensors, found: Tensors) -> bool:
+def are_alike(reference: Tensors, found: Tensors) -> bool:
     """Whether a task can read both: the same names, numbers of items, and numbers of dimensions."""
     return all(
         name in found and found[name].ndim == tensor.ndim and len(found[name]) == len(tensor)
@@ -93,6 +115,5 @@ def _are_alike(reference: Tensors, found: Tensors) -> bool:
     )
 
 
-def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / norms if norms else float(np.array_equal(first, second))
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)

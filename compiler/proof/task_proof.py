@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from compiler.artifact import Tensors
+from compiler.artifact.source_code import import_recorded
 from compiler.errors import CompileError
 from compiler.tasks import AnyTask, Sample, Task
 from compiler.tasks.sample import SourceT
@@ -28,12 +29,20 @@ class TaskProof(ABC, Generic[SourceT, PreparedT, ResultT]):
 
     unit: ClassVar[str]
     """Of what `difference` returns."""
+    limit: ClassVar[float] = math.inf
+    """The difference beyond which a user would call a result wrong, where the size of the input does not matter."""
+    things: ClassVar[str] = "results"
+    """What the results are, in the plural."""
 
     task: Task[SourceT, PreparedT, ResultT]
 
     @abstractmethod
     def samples(self, sample: Sample[SourceT], count: int, size: Size) -> PreparedT:
         """A batch of `count` distinct items of `size`, made out of one sample; the same arguments, the same batch."""
+
+    def caution(self, sample: Sample[SourceT]) -> str:
+        """What a user has to know of a proof that is made on a sample; empty where nothing."""
+        return ""
 
     def other_samples(self, sample: Sample[SourceT], count: int, size: Size) -> Tensors:
         """The inputs of a batch as `samples` makes it, of other items."""
@@ -53,6 +62,27 @@ class TaskProof(ABC, Generic[SourceT, PreparedT, ResultT]):
         """
         return outputs
 
+    def count(self, outputs: Tensors) -> int:
+        """How many numbers of the raw outputs say something; where it is none, comparing them proves nothing."""
+        return sum(tensor.size for tensor in outputs.values())
+
+    def found(self, results: Sequence[ResultT]) -> int:
+        """How many of `things` there are in a list of results."""
+        return len(results)
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The scores below which the network itself drops what it finds; it selects nothing where there are none."""
+        return ()
+
+    def allowed(self, prepared: PreparedT) -> float:
+        """The difference beyond which a user would call a result for this input wrong, in `unit`."""
+        return self.limit
+
+    def decoded_difference(self, reference: Tensors, found: Tensors, prepared: PreparedT) -> float:
+        """How far what two raw outputs are decoded to is apart, in `unit`."""
+        return self.difference(self.decode(reference, prepared), self.decode(found, prepared))
+
     @abstractmethod
     def difference(self, a: Sequence[ResultT], b: Sequence[ResultT]) -> float:
         """How far two lists of results for one input are apart, in `unit`; infinity if they cannot be paired."""
@@ -71,7 +101,7 @@ def proof_of(task: AnyTask) -> AnyProof:
     kind, entry = type(task), getattr(task, "proof", "")
     module, _, name = entry.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(import_recorded(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise _unproven(kind, entry, str(error)) from error
     if not (isinstance(found, type) and issubclass(found, TaskProof)):

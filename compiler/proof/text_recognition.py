@@ -22,6 +22,8 @@ class TextRecognitionProof(TaskProof[Image, PreparedTexts, Text]):
     """Texts in crops: one for each box, in their order."""
 
     unit: ClassVar[str] = "characters"
+    limit: ClassVar[float] = 0.0
+    things: ClassVar[str] = "characters"
 
     task: TextRecognition
 
@@ -39,6 +41,10 @@ class TextRecognitionProof(TaskProof[Image, PreparedTexts, Text]):
         _, width = size
         tensor = np.stack([self.task.normalised(pixels_in(sample.source, box), width) for box in chosen])[:, None]
         return PreparedTexts({"input": tensor}, (width,) * count, chosen.astype(np.float32))
+
+    def found(self, results: Sequence[Text]) -> int:
+        """How many characters are read."""
+        return sum(len(one.text) for one in results)
 
     def difference(self, a: Sequence[Text], b: Sequence[Text]) -> float:
         """The most characters by which a text in `a` differs from the same in `b`: their edit distance."""

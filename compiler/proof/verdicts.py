@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from compiler.artifact import Tensors
-from compiler.proof.comparisons import Comparison, Tolerance, compare
+from compiler.proof.basis import Basis
+from compiler.proof.comparisons import Comparison, Tolerance, are_alike, compare, compare_arrays
 from compiler.proof.task_proof import AnyProof
 from compiler.tasks import Prepared
 
@@ -28,7 +30,9 @@ class StageProof:
         comparisons: Each input and output.
         decoded: The largest difference after decoding, in the task's unit, by input.
         within: Whether the stage is within its tolerance.
-        lossy: Whether a rewriter in it is lossy by contract, so that the raw outputs do not count.
+        lossy: Whether a rewriter in it is lossy by contract, so that it is held to what a lower precision is.
+        bases: On how much the verdict stands, by input; nothing where that was not counted yet.
+        faults: What is beyond the tolerance, or was not compared, in words.
     """
 
     stage: str
@@ -37,11 +41,23 @@ class StageProof:
     decoded: dict[str, float]
     within: bool
     lossy: bool = False
+    bases: dict[str, Basis] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
 
     @property
     def worst(self) -> Comparison:
         """The comparison with the largest relative error; one that is not a number is worst of all."""
         return max(self.comparisons, key=lambda comparison: _rank(comparison.relative_error))
+
+    @property
+    def worst_decoded(self) -> float:
+        """The largest difference after decoding; one that is not a number is worst of all."""
+        return max(self.decoded.values(), key=_rank, default=0.0)
+
+    @property
+    def weakest(self) -> Basis | None:
+        """The least that a verdict for one input stands on; None where that was not counted yet."""
+        return min(self.bases.values(), key=lambda basis: (basis.numbers, basis.results), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form."""
@@ -49,7 +65,7 @@ class StageProof:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StageProof:
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote, now or before the bases were counted."""
         return cls(
             stage=values["stage"],
             reference=values["reference"],
@@ -57,7 +73,26 @@ class StageProof:
             decoded={size: float(difference) for size, difference in values["decoded"].items()},
             within=values["within"],
             lossy=values["lossy"],
+            bases={size: Basis.from_dict(basis) for size, basis in values.get("bases", {}).items()},
+            faults=tuple(map(str, values.get("faults", ()))),
         )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a stage is held against, at one input.
+
+    Attributes:
+        size: Of the input.
+        prepared: The input.
+        outputs: What the reference gives.
+        candidates: What it gives with its selection open; None where the selection found something, or there is none.
+    """
+
+    size: str
+    prepared: Prepared
+    outputs: Tensors
+    candidates: Tensors | None
 
 
 def prove(
@@ -66,8 +101,9 @@ def prove(
     proof: AnyProof,
     tolerance: Tolerance,
     *,
-    lossy: bool = False,
+    lossy: Tolerance | None = None,
     reduced: Mapping[str, Tolerance] | None = None,
+    opened: Callable[[str], Run | None] = lambda name: None,
 ) -> list[StageProof]:
     """Run every stage on every input and compare it with the first one.
 
@@ -76,30 +112,25 @@ def prove(
         samples: Prepared real input, by its batch and size.
         proof: Decodes, and measures the difference in its own unit.
         tolerance: When a stage counts as proven.
-        lossy: Whether a rewriter that fired is lossy by contract. The rewritten network is then held to the decoded
-            tolerance alone (where there is one), and the stages behind it are held to the rewritten network.
+        lossy: What the rewritten network is held to where a rewriter that fired is lossy by contract; the stages behind
+            it are then held to the rewritten network.
         reduced: The tolerance of stages in a lower precision, by name.
+        opened: A way to run the stage of this name with its selection open: an input in which the reference finds
+            nothing is compared so. A stage that has none is then not proven, for nothing was compared.
 
     Returns:
         One proof for each stage but the first, in order.
     """
-    (reference_name, run_reference), *rest = stages
-    reference = {size: run_reference(prepared.tensors) for size, prepared in samples.items()}
+    (name, run), *rest = stages
+    references = _references(samples, run, partial(opened, name), proof)
     proofs = []
-    for name, run in rest:
-        found = {size: run(prepared.tensors) for size, prepared in samples.items()}
-        is_lossy = lossy and name == REWRITTEN
-        comparisons: list[Comparison] = []
-        decoded: dict[str, float] = {}
-        for size, prepared in samples.items():
-            compared = compare(reference[size], found[size], proof, size)
-            decoded[size] = _decoded_difference(proof, reference[size], found[size], prepared, compared)
-            comparisons += compared
-        own = (reduced or {}).get(name, tolerance)
-        within = _within(comparisons, decoded, own, raw_counts=not is_lossy)
-        proofs.append(StageProof(name, reference_name, tuple(comparisons), decoded, within, is_lossy))
+    for stage, run_stage in rest:
+        is_lossy = lossy is not None and stage == REWRITTEN
+        own = lossy if lossy is not None and is_lossy else (reduced or {}).get(stage, tolerance)
+        found = _prove_stage(run_stage, partial(opened, stage), references, proof, own)
+        proofs.append(replace(found, stage=stage, reference=name, lossy=is_lossy))
         if is_lossy:
-            reference_name, reference = name, found
+            name, references = stage, _references(samples, run_stage, partial(opened, stage), proof)
     return proofs
 
 
@@ -108,20 +139,86 @@ def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
     return next((proof for proof in proofs if not proof.within), None)
 
 
-def _within(
-    comparisons: Sequence[Comparison], decoded: Mapping[str, float], tolerance: Tolerance, *, raw_counts: bool
-) -> bool:
-    raw_is_within = not raw_counts or all(map(tolerance.holds, comparisons))
-    decoded_is_within = tolerance.decoded is None or all(d <= tolerance.decoded for d in decoded.values())
-    return raw_is_within and decoded_is_within
+def _references(
+    samples: Mapping[str, Prepared], run: Run, opened: Callable[[], Run | None], proof: AnyProof
+) -> list[Reference]:
+    found = {size: run(prepared.tensors) for size, prepared in samples.items()}
+    run_open = opened() if not all(map(proof.count, found.values())) else None
+    return [
+        Reference(
+            size,
+            prepared,
+            found[size],
+            run_open(prepared.tensors) if run_open and not proof.count(found[size]) else None,
+        )
+        for size, prepared in samples.items()
+    ]
 
 
-def _decoded_difference(
-    proof: AnyProof, reference: Tensors, found: Tensors, prepared: Prepared, compared: Sequence[Comparison]
-) -> float:
-    if any(math.isinf(comparison.max_absolute_error) for comparison in compared):
-        return math.inf
-    return proof.difference(proof.decode(reference, prepared), proof.decode(found, prepared))
+def _prove_stage(
+    run: Run, opened: Callable[[], Run | None], references: Sequence[Reference], proof: AnyProof, tolerance: Tolerance
+) -> StageProof:
+    """The proof of a stage that has no name yet."""
+    run_open = opened() if any(one.candidates is not None for one in references) else None
+    comparisons: list[Comparison] = []
+    decoded: dict[str, float] = {}
+    bases: dict[str, Basis] = {}
+    faults: list[str] = []
+    for reference in references:
+        size, tensors = reference.size, reference.prepared.tensors
+        found = run(tensors)
+        compared = compare(reference.outputs, found, proof, size)
+        decoded[size] = _decoded_difference(proof, reference, found, compared)
+        bases[size] = _basis(proof, reference, is_open=run_open is not None)
+        if bases[size].opened and run_open:
+            compared += _open_comparisons(reference, run_open(tensors), proof)
+        comparisons += compared
+        faults += _faults(proof, reference, compared, decoded[size], bases[size], tolerance)
+    return StageProof("", "", tuple(comparisons), decoded, not faults, bases=bases, faults=tuple(faults))
+
+
+def _basis(proof: AnyProof, reference: Reference, *, is_open: bool) -> Basis:
+    """On how much a comparison with the reference stands."""
+    results = proof.found(proof.decode(reference.outputs, reference.prepared))
+    numbers = proof.count(reference.outputs)
+    if numbers or reference.candidates is None or not is_open:
+        return Basis(numbers, results, proof.things)
+    return Basis(proof.count(reference.candidates), results, proof.things, opened=True)
+
+
+def _open_comparisons(reference: Reference, found: Tensors, proof: AnyProof) -> list[Comparison]:
+    """The candidates that the selection drops, compared."""
+    expected = reference.candidates or {}
+    if are_alike(expected, found):
+        expected, found = proof.comparable(expected, expected), proof.comparable(found, expected)
+    names = {name: f"{name} of candidates" for name in expected}
+    return [compare_arrays(names[name], expected[name], found.get(name), reference.size) for name in expected]
+
+
+def _decoded_difference(proof: AnyProof, reference: Reference, found: Tensors, compared: Sequence[Comparison]) -> float:
+    if any(one.max_absolute_error == math.inf and one.cosine_similarity == 0 for one in compared):
+        return math.inf  # it has another shape, and cannot be decoded
+    return proof.decoded_difference(reference.outputs, found, reference.prepared)
+
+
+def _faults(
+    proof: AnyProof,
+    reference: Reference,
+    compared: Sequence[Comparison],
+    decoded: float,
+    basis: Basis,
+    tolerance: Tolerance,
+) -> Iterator[str]:
+    """Yield what of one input is beyond the tolerance, in words."""
+    size = reference.size
+    if not basis.numbers:
+        yield f"nothing was compared for the input {size}: the reference finds no {basis.things} there"
+    for one in compared:
+        odd = f" ({one.oddity})" if one.oddity else ""
+        yield from (f"{one.output} of {size} has {fault}{odd}" for fault in tolerance.faults(one))
+    allowed = proof.allowed(reference.prepared) if tolerance.decoded is None else tolerance.decoded
+    if not decoded <= allowed:
+        yield f"{size} is {decoded:.2g} {proof.unit} off after decoding where {allowed:.2g} are allowed"
 
 
 def _rank(error: float) -> float:

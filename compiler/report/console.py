@@ -91,7 +91,7 @@ def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
     table = Table(title="proof: worst of every output and input", title_justify="left", box=None, pad_edge=False)
     table.add_column("stage")
     table.add_column("against")
-    for column in ("max abs error", "in σ", "cosine", f"decoded ({shown(unit)})"):
+    for column in ("max abs error", "relative", "mean sq. (σ)", "cosine", f"decoded ({shown(unit)})", "stands on"):
         table.add_column(column, justify="right")
     table.add_column("")
     for proof in proofs:
@@ -101,9 +101,11 @@ def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
             shown(proof.stage),
             shown(proof.reference),
             error_text(worst.max_absolute_error),
-            error_text(worst.relative_error),
+            f"{error_text(worst.relative_error)} {shown(worst.yardstick)}",
+            error_text(max(c.typical_error for c in proof.comparisons)),
             f"{min(c.cosine_similarity for c in proof.comparisons):.7f}",
-            error_text(max(proof.decoded.values())),
+            error_text(proof.worst_decoded),
+            shown(str(proof.weakest or "")),
             verdict,
         )
     return table

@@ -42,8 +42,20 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """What it came to, in a sentence."""
-        return f"{self.headline}: {self.problem or 'every stage is within its tolerance'}"
+        """What it came to, in a sentence, and on how much that stands; what a lossy rewriter changed counts too."""
+        return f"{self.headline}: {self.problem or self._proven}"
+
+    @property
+    def _proven(self) -> str:
+        lossy = [proof for proof in self.proofs if proof.lossy]
+        changed = "".join(
+            f"; a lossy rewriter moved the {one.stage} by {one.worst.relative_error:.1e} {one.worst.yardstick} "
+            f"from the {one.reference}, {one.worst_decoded:.2g} {self.unit} after decoding"
+            for one in lossy
+        )
+        basis = self.proofs[-1].weakest if self.proofs else None
+        stands = f", on {basis} at the least" if basis else ""
+        return f"{'every other' if lossy else 'every'} stage is within its tolerance{stands}{changed}"
 
     @property
     def headline(self) -> str:

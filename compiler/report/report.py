@@ -18,6 +18,8 @@ from rewriters import Entry
 
 JSON_FILE = "report.json"
 HTML_FILE = "report.html"
+FAULTS = 3
+"""How many a message names."""
 VERSION = 2
 """Of the layout of `report.json`; the first said none."""
 
@@ -95,14 +97,7 @@ class Report:
         ]
         failure = first_failure(self.proofs)
         if failure is not None:
-            worst, cosine = failure.worst, min(c.cosine_similarity for c in failure.comparisons)
-            broken.insert(
-                0,
-                f"the first stage beyond its tolerance is '{failure.stage}': for the input {worst.input} its "
-                f"{worst.output} is {error_text(worst.relative_error)} σ from the {failure.reference}, "
-                f"cosine {cosine:.4f} at worst, "
-                f"{error_text(max(failure.decoded.values()))} {self.unit} after decoding",
-            )
+            broken.insert(0, _described(failure, self.unit))
         return "; ".join([*broken, self.unproven] if self.unproven else broken)
 
     def outcome(self, bundle: Path, *, up_to_date: bool = False) -> Outcome:
@@ -168,6 +163,17 @@ def _pictures(names: Any) -> tuple[str, str]:
     return first, second
 
 
+def _described(failure: StageProof, unit: str) -> str:
+    """The first stage that is not proven, what it is off by, and what of that is too much."""
+    worst, cosine = failure.worst, min(c.cosine_similarity for c in failure.comparisons)
+    faults = [*failure.faults[:FAULTS], *(["and more"] if len(failure.faults) > FAULTS else [])]
+    return (
+        f"the first stage beyond its tolerance is '{failure.stage}': for the input {worst.input} its "
+        f"{worst.output} is {error_text(worst.relative_error)} {worst.yardstick} from the {failure.reference}, "
+        f"cosine {cosine:.4f} at worst, {error_text(failure.worst_decoded)} {unit} after decoding"
+    ) + "".join(f"; {fault}" for fault in faults)
+
+
 def write_report(folder: Path, report: Report) -> None:
     """Write `report.json`, and `report.html` with the pictures inside it, into a folder that holds the pictures."""
     write_json(folder / JSON_FILE, report.to_dict())
@@ -189,6 +195,7 @@ def render(folder: Path, report: Report) -> str:
     environment.filters |= {"error": error_text, "seconds": seconds_text}
     return environment.get_template("report.html.jinja").render(
         report=report,
+        verdict=report.outcome(folder).verdict,
         pictures=[(name, _embedded(located(folder, name))) for name in report.pictures],
         config_yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
     )

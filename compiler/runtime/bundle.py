@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, lock_of, reading, recover_folder, require_files
+from compiler.artifact.machine import elsewhere
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
@@ -22,7 +24,7 @@ from compiler.config.moved import present_config, with_present_keys
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
 from compiler.config.yaml_files import check_yaml
-from compiler.errors import CompileError, UsageError
+from compiler.errors import Caution, CompileError, UsageError
 from compiler.tasks import AnySample, AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
@@ -68,6 +70,13 @@ class Predictor:
         Raises:
             CompileError: The source or a box cannot be used, or the source is beyond the limits.
         """
+        if isinstance(source, list | tuple):
+            raise UsageError(
+                f"a list of {len(source)} is no input",
+                where="predictor(...)",
+                why="a bundle looks at one file or array at a time",
+                fix="call it for each: [predictor(one) for one in sources]",
+            )
         sample = self.task.read(source, box, self.limits)
         return [result for part in sample.parts(self.batch) for result in self._results(part)]
 
@@ -127,7 +136,14 @@ def open(
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
     require_files(folder, backend.files(engine), lock)
+    other = elsewhere(engine.machine, backend.machine())
+    if other:
+        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
     return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest, limits)
+
+
+def _unproven_here(other: str) -> str:
+    return f"the bundle was proven on another machine ({other}): results may differ; compile it here to prove it here"
 
 
 def _engine_with_code(backend: str, engine: Engine) -> CompileError:

@@ -98,7 +98,7 @@ class TextSpotter:
         Raises:
             CompileError: The image cannot be used.
         """
-        pixels = read_image(image, self.detector.limits)
+        pixels = self._pixels(image)
         found: list[TextInstance] = self.detector(pixels)
         readings = self._read([cut_out(pixels, one.polygon) for one in found])
         return [
@@ -108,7 +108,7 @@ class TextSpotter:
 
     def draw(self, image: str | PathLike[str] | NDArray[Any], words: Sequence[Word]) -> Image:
         """A copy of an image, BGR, with the words outlined and written above their outlines."""
-        canvas = read_image(image, self.detector.limits).copy()
+        canvas = self._pixels(image).copy()
         thickness = max(1, round(max(canvas.shape[:2]) / 500))
         for index, word in enumerate(words):
             color = color_of(index)
@@ -117,6 +117,12 @@ class TextSpotter:
             corner = word.polygon.min(axis=0)
             draw_box(canvas, np.concatenate([corner, corner]), drawable(word.text), color)
         return canvas
+
+    def _pixels(self, image: str | PathLike[str] | NDArray[Any]) -> Image:
+        """An image as the detector reads it."""
+        task = self.detector.task
+        as_it_lies = isinstance(task, TextDetection) and task.ignore_orientation
+        return read_image(image, self.detector.limits, ignore_orientation=as_it_lies)
 
     def _read(self, crops: Sequence[Image]) -> list[Text]:
         """What is written in each crop; one that is higher than wide is also read on its side."""

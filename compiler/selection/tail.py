@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -106,6 +107,20 @@ class DetectionTail(nn.Module):
         if candidates.factors is not None:
             scores = scores * candidates.factors[..., None]
         return scores.where(is_candidate, 0.0)
+
+
+@contextmanager
+def open_selection(network: nn.Module) -> Iterator[None]:
+    """Let the tails of a network select from all of their candidates for a while: no score is too low."""
+    tails = [module for module in network.modules() if isinstance(module, DetectionTail)]
+    configs = [tail.config for tail in tails]
+    try:
+        for tail in tails:
+            tail.config = replace(tail.config, score_thr=0.0, conf_thr=0.0)
+        yield
+    finally:
+        for tail, config in zip(tails, configs, strict=True):
+            tail.config = config
 
 
 def _may_exceed(count: int | torch.SymInt | Tensor, limit: int) -> bool:

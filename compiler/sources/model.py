@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact.source_code import are_brought, code_digest
 from compiler.checkpoint import match, without_training
 from compiler.config import CompileConfig
+from compiler.config.known_classes import modules_named
 from compiler.networks import build
 from compiler.networks.catalogue import models_that_fit
-from compiler.networks.initialization import fill_with_random_weights, sample_inputs
+from compiler.networks.initialization import fill_with_random_weights, sample_inputs, seeded
 from compiler.sources.samples import Samples
 from compiler.sources.source import RandomWeights, Rewriting, Source, Weights
 from compiler.sources.torch_network import TorchNetwork, save_weights
-from compiler.tasks import AnyTask
+from compiler.sources.user_code import UserCode, observe
+from compiler.tasks import AnySample, AnyTask
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,10 +32,14 @@ class ModelNetwork(Source):
     Attributes:
         node: Describes it: see `compiler.networks.build`.
         is_published: Whether its authors publish a checkpoint, which says nothing about the network.
+        code: The digest of the classes that the node names and that are not ours, with all that they import.
+        user_code: What a network with such classes depends on beside that; None where they are installed ones.
     """
 
     node: Mapping[str, Any]
     is_published: bool = field(compare=False)
+    code: str = ""
+    user_code: UserCode | None = None
 
     @property
     def caution(self) -> str:
@@ -43,13 +50,32 @@ class ModelNetwork(Source):
             f"proof do. Give checkpoint=<path>{published}"
         )
 
+    def with_outputs(
+        self, config: CompileConfig, task: AnyTask, sample: AnySample
+    ) -> tuple[CompileConfig, ModelNetwork]:
+        """Make the network where it is made of somebody's own classes, whose files are not all that counts."""
+        modules = modules_named(self.node)
+        user_code = None
+        if are_brought(modules):
+            has_weights = config.checkpoint is None
+            user_code, _ = observe(modules, self.build, lambda network: None, self._where, has_weights=has_weights)
+        return config, replace(self, code=code_digest(modules), user_code=user_code)
+
     def random_weights(self, config: CompileConfig) -> RandomWeights:
         """Weights that are scaled to the sample that the task ships with."""
         return RandomWeights(Samples.of(sample_inputs(config.model.processing, config.sizes.usual)))
 
     def build(self) -> nn.Module:
-        """The network, in evaluation mode, without trained weights."""
-        return build(self.node)
+        """The network, in evaluation mode, without trained weights.
+
+        Raises:
+            CompileError: It is made of something else than it was.
+        """
+        with seeded():
+            network = build(self.node)
+        if self.user_code is not None:
+            self.user_code.check(network, self._where)
+        return network
 
     def load(self, weights: Weights, folder: Path) -> str:
         """Write the weights: the checkpoint's, checked against the network, or random ones."""
@@ -66,3 +92,7 @@ class ModelNetwork(Source):
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:
         """The network in torch."""
         return TorchNetwork(self.build, folder, rewriting)
+
+    @property
+    def _where(self) -> str:
+        return f"model.network._target_={self.node.get('_target_')}"

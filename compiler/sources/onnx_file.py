@@ -97,12 +97,13 @@ class OnnxFile(Source):
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file in a process of its own, and fill in its outputs and whether they count items."""
-        self._check_operators()
         batches = (config.fixed_batch,) if config.fixed_batch else (1, 2, *(size.batch for size in config.proof_inputs))
         counts = tuple(dict.fromkeys(batches))
         proof = proof_of(task)
         inputs = [proof.samples(sample, count, ()).tensors for count in counts]
-        found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs).run(config.limits)
+        with self.file.unchanged():
+            self._check_operators()
+            found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs).run(config.limits)
         for name, shape in found[0].items():
             refuse_single_number(name, len(shape), str(self.file.path))
         counted = all(shape[:1] == (count,) for run, count in zip(found, counts, strict=True) for shape in run.values())

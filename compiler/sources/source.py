@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from compiler.artifact import Tensors
+from compiler.artifact import InputFile, Tensors
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
 from compiler.proof import Run
@@ -21,16 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """Trained weights.
-
-    Attributes:
-        digest: Of the file's content.
-        path: Where it lies; says where, not what.
-    """
-
-    digest: str
-    path: Path = field(compare=False)
+class Checkpoint(InputFile):
+    """Trained weights."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +46,14 @@ class Rewriting:
 
     Attributes:
         tail: What follows its raw outputs, as a config node; None for nothing.
+        tail_code: The digest of its classes that are not ours, with all that they import.
         outputs: The names of its outputs, in order.
         observed: The inputs that it is run on once, for rewriters that look at what is really there.
         selection: Rewrites it.
     """
 
     tail: Mapping[str, Any] | None
+    tail_code: str
     outputs: tuple[str, ...]
     observed: Samples
     selection: Selection = field(compare=False)
@@ -87,6 +81,10 @@ class Network(ABC):
     @abstractmethod
     def steps(self) -> list[tuple[str, Run]]:
         """What everything is compared with, and after it what comes before the Program."""
+
+    def open_steps(self) -> Mapping[str, Run]:
+        """The steps with their selection open, by name; none where they select nothing."""
+        return {}
 
 
 class Source(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -97,6 +97,19 @@ class TorchNetwork(Network):
             (REWRITTEN, partial(self._run_rewritten, outputs)),
         ]
 
+    def open_steps(self) -> Mapping[str, Run]:
+        """See `Network`."""
+        return {
+            name: partial(self._run_open, network, run)
+            for (name, run), network in zip(self.steps(), (self.original, self.rewritten.network), strict=True)
+        }
+
+    def _run_open(self, network: nn.Module, run: Run, tensors: Tensors) -> Tensors:
+        from compiler.selection.tail import open_selection
+
+        with open_selection(network):
+            return run(tensors)
+
     def _run_rewritten(self, outputs: tuple[str, ...], tensors: Tensors) -> Tensors:
         with self.rewriting():
             return run_network(self.rewritten.network, tensors, outputs)
@@ -122,7 +135,8 @@ def save_weights(
 
     described = [own]
     if isinstance(weights, Checkpoint):
-        described = [weights.path.name, *fill(read_checkpoint(weights.path), weights.path)]
+        with weights.unchanged():  # until they are copied: some are read from the file no sooner
+            described = [weights.path.name, *fill(read_checkpoint(weights.path), weights.path)]
     torch.save(network.state_dict(), folder / WEIGHTS_FILE)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return ", ".join([f"{parameters / 1e6:.1f} M parameters", *described])

@@ -14,6 +14,7 @@ from compiler.errors import CompileError
 from compiler.proof import proof_of
 from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
 from compiler.sources.torch_network import TorchNetwork, save_weights
+from compiler.sources.user_code import UserCode, observe
 from compiler.tasks import AnySample, AnyTask
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ class UserModule(Source):
         target: `package.module:callable`.
         inputs: The network's inputs and their shapes.
         arguments: What the target is called with.
-        code: The digest of the code; known once it has run.
+        user_code: What else it depends on; known once the network has run.
     """
 
     target: str
     inputs: Mapping[str, str]
     arguments: Mapping[str, Any]
-    code: str = ""
+    user_code: UserCode | None = None
 
     @property
     def caution(self) -> str:
@@ -54,22 +55,36 @@ class UserModule(Source):
         return f"as {self.target} makes them"
 
     def build(self) -> TorchModule:
-        """The module, called by the names of its inputs, in evaluation mode."""
+        """The module, called by the names of its inputs, in evaluation mode.
+
+        Raises:
+            CompileError: It is made of something else than it was.
+        """
         from compiler.networks.torch_module import TorchModule
 
-        return TorchModule(self.target, self.inputs, self.arguments).eval().requires_grad_(requires_grad=False)
+        network = TorchModule(self.target, self.inputs, self.arguments).eval().requires_grad_(requires_grad=False)
+        if self.user_code is not None:
+            self.user_code.check(network, self._where)
+        return network
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, UserModule]:
         """Make the network, run it, and fill in what its outputs are called and whether they count items."""
-        from compiler.networks.targets import source_digest_of
+        from compiler.networks.targets import module_of
 
         counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
         proof = proof_of(task)
-        found = [self._outputs(proof.samples(sample, count, ()).tensors) for count in counts]
+        inputs = [proof.samples(sample, count, ()).tensors for count in counts]
+
+        def run(network: TorchModule) -> list[Outputs]:
+            return [self._outputs(network, tensors) for tensors in inputs]
+
+        user_code, found = observe(
+            [module_of(self.target)], self.build, run, self._where, has_weights=config.checkpoint is None
+        )
         names = _names(found, set(task.inputs))
         counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
         described = with_processing(config, outputs=names, counted=counted)
-        return described, replace(self, code=source_digest_of(self.target))
+        return described, replace(self, user_code=user_code)
 
     def load(self, weights: Weights, folder: Path) -> str:
         """Write the weights: the checkpoint's, which has to fit the user's own network, or those that it came with."""
@@ -85,10 +100,13 @@ class UserModule(Source):
         """The network in torch."""
         return TorchNetwork(self.build, folder, rewriting)
 
-    def _outputs(self, tensors: Tensors) -> Outputs:
+    @property
+    def _where(self) -> str:
+        return f"model.target={self.target}"
+
+    def _outputs(self, network: TorchModule, tensors: Tensors) -> Outputs:
         import torch
 
-        network = self.build()
         shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
         try:
             with torch.no_grad():
@@ -98,7 +116,7 @@ class UserModule(Source):
         except Exception as error:  # whatever the user's forward raises
             raise CompileError(
                 "the network fails on its inputs",
-                where=f"model.target={self.target}",
+                where=self._where,
                 why=f"{type(error).__name__}: {first_line(error)}, given {shapes}",
                 fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
             ) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.artifact import Tensors
+from compiler.artifact import InputFile, Tensors
 from compiler.config.limits import USUAL, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets import Item
@@ -44,9 +44,13 @@ class CalibrationData:
         """Yield the network's inputs.
 
         Raises:
-            CompileError: A file cannot be read.
+            CompileError: A file cannot be read, or is not what it was.
         """
-        yield from batches(self.files, self.proof, self.usual, self.sample, self.limits)
+        if not self.files:
+            yield from batches((), self.proof, self.usual, self.sample, self.limits)
+        for (digest, _), item in zip(self.items, self.files, strict=True):
+            with InputFile(digest, item.path).unchanged():
+                yield from batches([item], self.proof, self.usual, None, self.limits)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.sources.samples import array_digest
-from compiler.stages.tools import foreign_source_digest
+from compiler.stages.tools import class_digest
 
 Fingerprint = None | bool | int | float | str | list[Any] | dict[str, Any]
 """What JSON can hold."""
@@ -19,7 +19,7 @@ def fingerprint(value: Any) -> Fingerprint:
     """A JSON-able form of a value, the same for equal values in every process and on every machine.
 
     A dataclass is its class and its fields, but for those that say where or how and not what: `field(compare=False)`.
-    A class of the user's own counts with the source of its module.
+    A class of the user's own counts with its code: see `class_digest`.
 
     Raises:
         TypeError: The value is of a kind whose content cannot be told: a stage may not have such a field.
@@ -46,6 +46,6 @@ def fingerprint(value: Any) -> Fingerprint:
 def _of_dataclass(value: Any) -> dict[str, Fingerprint]:
     kind = type(value)
     found: dict[str, Fingerprint] = {"class": f"{kind.__module__}.{kind.__qualname__}"}
-    if source := foreign_source_digest(kind):
+    if source := class_digest(kind):
         found["source"] = source
     return found | {field.name: fingerprint(getattr(value, field.name)) for field in fields(value) if field.compare}

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compiler.artifact.source_code import code_digest
 from compiler.errors import UsageError
-from compiler.stages.tools import module_digest
 from rewriters import Rewriter, RewriterError, Selection, Target, discover, select
 from rewriters.target import RecordedTarget
 
@@ -19,7 +19,7 @@ class ChosenRewriter:
     Attributes:
         name: Its name.
         source: Where it is written: `package.module:name`, which several that one function makes have in common.
-        digest: Of the module that it is in.
+        digest: Of the code that it is in, with all that its module imports; empty where it is ours.
         conditions: When it applies.
     """
 
@@ -61,7 +61,7 @@ class Rewriters:
     @classmethod
     def _of(cls, selection: Selection, rewriters: Iterable[Rewriter]) -> Rewriters:
         chosen = (
-            ChosenRewriter(one.name, one.source, module_digest(one.source.partition(":")[0]), one.conditions.given)
+            ChosenRewriter(one.name, one.source, code_digest([one.source.partition(":")[0]]), one.conditions.given)
             for one in rewriters
         )
         recorded = replace(selection, target=RecordedTarget(selection.target))

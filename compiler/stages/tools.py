@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import platform
-import sys
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import compiler
 import rewriters
-from compiler.artifact import digest, file_digest, installed_version, source_digest
+from compiler.artifact import installed_version, source_digest
+from compiler.artifact.source_code import are_brought, code_contents, code_digest, import_recorded
 from rewriters.registry import ENTRY_POINT_GROUP
 
 LIBRARIES = (
@@ -27,9 +27,6 @@ LIBRARIES = (
     "safetensors",
 )
 
-OURS = ("compiler", "rewriters")
-"""The packages whose source `versions()["compiler"]` is the digest of."""
-
 
 @functools.cache
 def versions() -> dict[str, str]:
@@ -43,27 +40,25 @@ def versions() -> dict[str, str]:
     }
 
 
-def plug_in_digests() -> dict[str, str]:
-    """The digest of each module that an installed plug-in's rewriters are in."""
-    return {
-        f"{point.dist.name if point.dist else '?'} {point.value}": module_digest(point.module)
-        for point in entry_points(group=ENTRY_POINT_GROUP)
-    }
+def plug_in_contents() -> dict[str, str]:
+    """The code of installed plug-ins' rewriters, with all that it imports, by module; and what each plug-in names."""
+    points = entry_points(group=ENTRY_POINT_GROUP)
+    named = {f"{point.name} = {point.value}": point.dist.version if point.dist else "" for point in points}
+    return named | code_contents(point.module for point in points)
 
 
-def foreign_source_digest(kind: type) -> str:
-    """The digest of the modules that a class of the user's own and its bases are in; empty for a class of ours."""
-    if kind.__module__.partition(".")[0] in OURS:
-        return ""
-    modules = dict.fromkeys(base.__module__ for base in kind.__mro__ if base.__module__.partition(".")[0] not in OURS)
-    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
-    return digest({name: file_digest(Path(file)) for name, file in files.items() if file and Path(file).is_file()})
+def load_plug_ins() -> None:
+    """Import the plug-ins that are somebody's own: only then is it known for sure what they import.
+
+    One that cannot be imported is told of where its rewriters are chosen.
+    """
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if are_brought([point.module]):
+            with suppress(Exception):
+                import_recorded(point.module)
 
 
-def module_digest(name: str) -> str:
-    """The digest of a module's file; empty where there is none."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return ""
-    return file_digest(Path(spec.origin)) if spec and spec.origin and Path(spec.origin).is_file() else ""
+def class_digest(kind: type) -> str:
+    """The digest of the code that somebody's own class, its bases, and all that their modules import are in; empty for
+    a class of ours."""
+    return code_digest(dict.fromkeys(base.__module__ for base in kind.__mro__))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from compiler.artifact import Engine, Tensors, read_json, write_json
+from compiler.artifact import Engine, OnnxProgram, Tensors, read_json, write_json
 from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
-from compiler.errors import CompileError
+from compiler.errors import Caution, CompileError
 from compiler.export import open_program
-from compiler.graphs import ONNX_FILE, OnnxRuntimeSession
-from compiler.proof import AnyProof, Run, StageProof, Tolerance, compare, prove
+from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession, RuntimeOptions, with_open_selection
+from compiler.proof import AnyProof, Comparison, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
+from compiler.sources import Network
 from compiler.stages.load import LoadedNetwork
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.rewrite import read_ledger, step_file
@@ -62,7 +66,9 @@ class RealInput:
     def draw(self, engine: Engine, run: Run, path: Path) -> None:
         """Write a picture of what a run of the network or the engine finds."""
         task = self.proof.task
-        prepared = task.preprocess(self.sample, self.sizes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Caution)  # a picture says nothing, and whoever predicts is told
+            prepared = task.preprocess(self.sample, self.sizes)
         outputs = task.infer(batch_runner(task, run, engine, self.largest_batch), prepared.tensors)
         write_image(path, task.draw(self.sample, task.decode(outputs, prepared)))
 
@@ -93,6 +99,7 @@ class Verify(Stage):
         given: What the proof is made on.
         tolerance: What the steps in fp32 are held to.
         reduced_tolerance: What those in a lower precision are held to.
+        lossy_tolerance: What the rewritten network is held to where a rewriter is lossy.
         pictures: Their names.
     """
 
@@ -111,6 +118,7 @@ class Verify(Stage):
     given: RealInput
     tolerance: Tolerance
     reduced_tolerance: Tolerance
+    lossy_tolerance: Tolerance
     pictures: Pictures
 
     @property
@@ -130,16 +138,14 @@ class Verify(Stage):
         behind = self._behind_the_rewriters()
         stages = [*network.steps(), *programs, *behind]
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
-        lossy = _lossy_fired(self.rewriters.selection, ledger)
-        proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced)
+        lossy = self.lossy_tolerance if _lossy_fired(self.rewriters.selection, ledger) else None
+        opened = partial(self._opened, network)
+        proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced, opened=opened)
         engine = Engine.load(self.engine.folder)
         given.draw(engine, stages[0][1], folder / self.pictures.network)
         given.draw(engine, stages[-1][1], folder / self.pictures.engine)
         write_proof(folder, proofs, ledger)
-        last = proofs[-1]
-        return (
-            f"{last.stage} within {last.worst.relative_error:.1e} σ of the {stages[0][0]}, input {', '.join(samples)}"
-        )
+        return _summed_up(proofs[-1], f"{stages[0][0]}, input {', '.join(samples)}")
 
     def _programs(self) -> list[tuple[str, Run]]:
         """Open the Program, and the Program after each graph rewriter, each as it is written."""
@@ -149,6 +155,23 @@ class Verify(Stage):
         steps = [(rewriter.name, self.rewritten.folder / step_file(rewriter.name)) for rewriter in self._graphs]
         fired = [(f"after {name}", path) for name, path in steps if path.is_file()]
         return [*programs, *((name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in fired)]
+
+    def _opened(self, network: Network, stage: str) -> Run | None:
+        """A way to run a stage with its selection open; None where there is none."""
+        thresholds = self.given.proof.thresholds
+        if self.backend and stage == engine_stage(self.backend.name):
+            path = self.backend.graph_of(Engine.load(self.engine.folder))
+            return open_graph(path, thresholds, self.backend.simulation) if path else None
+        path = self._files.get(stage)
+        return open_graph(path, thresholds, AS_WRITTEN) if path else network.open_steps().get(stage)
+
+    @property
+    def _files(self) -> dict[str, Path]:
+        """The ONNX files that stages run as they are written, by the stage; not all of them need to be there."""
+        files = {PROGRAM: self.exported.path} if self.exported.program.IR == OnnxProgram.IR else {}
+        if self.rewritten:
+            files |= {f"after {one.name}": self.rewritten.folder / step_file(one.name) for one in self._graphs}
+        return {**files, self.precision: self.reduced.path} if self.reduced else files
 
     @property
     def _graphs(self) -> tuple[GraphRewriter, ...]:
@@ -178,8 +201,8 @@ class Verify(Stage):
                 continue
             _, run_after = next(steps)
             after = run_after(tensors)
-            error = max(comparison.max_absolute_error for comparison in compare(before, after, self.given.proof))
-            yield with_measurement(entry, contracts[entry.name], error)
+            worst = max(compare(before, after, self.given.proof), key=_share_of_size)
+            yield with_measurement(entry, contracts[entry.name], worst.max_absolute_error, worst.size)
             before = after
 
 
@@ -221,12 +244,25 @@ class VerifyEngine(Stage):
             (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
         self.given.draw(engine, run, folder / self.picture)
         write_proof(folder, [proof], [])
-        return f"{proof.stage} within {proof.worst.relative_error:.1e} σ of the {PROGRAM}"
+        return _summed_up(proof, PROGRAM)
+
+
+def open_graph(path: Path, thresholds: Sequence[float], options: RuntimeOptions) -> Run | None:
+    """A way to run an ONNX file with its selection open; None where it compares nothing with these thresholds."""
+    import onnx
+
+    opened = with_open_selection(onnx.load(path), thresholds)
+    return None if opened is None else OnnxRuntimeSession(opened, options=options).run
 
 
 def engine_stage(backend: str) -> str:
     """The engine, as a step of the proof."""
     return f"{ENGINE} ({backend})"
+
+
+def _summed_up(proof: StageProof, reference: str) -> str:
+    """How far a stage is from a reference, in a few words."""
+    return f"{proof.stage} within {proof.worst.relative_error:.1e} {proof.worst.yardstick} of the {reference}"
 
 
 def write_proof(folder: Path, proofs: Sequence[StageProof], ledger: Sequence[Entry]) -> None:
@@ -252,6 +288,12 @@ def _once(run: Run) -> Run:
         return results[id(tensors)][1]
 
     return remembered
+
+
+def _share_of_size(comparison: Comparison) -> float:
+    """The largest error as contracts count it; one that is not a number is the largest of all."""
+    share = comparison.max_absolute_error / (comparison.size or 1.0)
+    return math.inf if math.isnan(share) else share
 
 
 def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:

@@ -23,7 +23,9 @@ Image = NDArray[np.uint8]
 """`[h, w, 3]`, BGR."""
 
 
-def read_image(source: str | os.PathLike[str] | NDArray[Any], limits: Limits = USUAL) -> Image:
+def read_image(
+    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = USUAL, *, ignore_orientation: bool = False
+) -> Image:
     """An image as `[h, w, 3]` uint8 BGR.
 
     Args:
@@ -31,6 +33,7 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any], limits: Limits = U
             `[h, w, 1]`, `[h, w, 3]` BGR or `[h, w, 4]` BGRA of uint8 or uint16. Grey becomes BGR, alpha is dropped,
             and of 16 bits the upper 8 are kept.
         limits: What it may cost: its size is read from its header before it is decoded.
+        ignore_orientation: Leave a file's pixels as they lie in it, whatever its EXIF orientation says.
 
     Raises:
         CompileError: The file is missing, empty or no image, the array has another shape or type, or the image is
@@ -42,8 +45,9 @@ def read_image(source: str | os.PathLike[str] | NDArray[Any], limits: Limits = U
     # OpenCV's own imread cannot open every name that the file system allows.
     data = read_given(Path(source), "the image")
     _check_size(*_claimed_size(data, where), limits, where)
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if ignore_orientation else 0)
     with reading(where, "the image cannot be decoded"), _opencv_silenced():
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if decoded is None:
         raise _undecodable(where)
     # What OpenCV decodes counts, should a header be read differently by two.

@@ -136,6 +136,8 @@ AnyTask = Task[Any, Any, Any]
 class ImageTask(Task[Image, PreparedT, ResultT]):
     """A task that looks at an image, or at boxes in it."""
 
+    ignore_orientation: bool = False
+    """Whether files are read as their pixels lie, and not turned upright as their EXIF orientation says."""
     looks_at: ClassVar[InputKind] = IMAGE
     takes_boxes: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("height", "width")
@@ -145,7 +147,7 @@ class ImageTask(Task[Image, PreparedT, ResultT]):
         self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = USUAL
     ) -> Sample[Image]:
         """An image, `[h, w, 3]`, BGR, and boxes in it, `[n, 4]`; see `read_image` and `read_boxes`."""
-        image = read_image(source, limits)
+        image = read_image(source, limits, ignore_orientation=self.ignore_orientation)
         return Sample(image, None if box is None else read_boxes(box, (image.shape[1], image.shape[0])))
 
 

@@ -32,6 +32,12 @@ def max_absolute_error(expected: Any, actual: Any) -> float:
     return float(torch.stack(errors).max()) if errors else 0.0
 
 
+def size(outputs: Any) -> float:
+    """The largest finite number of outputs, in magnitude."""
+    finite = [tensor[tensor.isfinite()].abs() for tensor in _tensors(outputs)]
+    return max((float(values.max()) for values in finite if values.numel()), default=0.0)
+
+
 def is_measurable() -> bool:
     """Tell whether tensors hold values now: while a network is exported they do not."""
     return not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch.overrides import TorchFunctionMode
 
-from rewriters.apply.measure import detached_copy, is_measurable, max_absolute_error
+from rewriters.apply.measure import detached_copy, is_measurable, max_absolute_error, size
 from rewriters.calls import FunctionCall, Skip
 from rewriters.errors import RewriterError
 from rewriters.ledger import Ledger
@@ -109,7 +109,7 @@ class _RewritingMode(TorchFunctionMode):
     def record_error(self, rewriter: Rewriter, where: str, expected: Any, actual: Any) -> None:
         """Measure a difference and note it in the ledger."""
         try:
-            self.ledger.measured(rewriter, max_absolute_error(expected, actual))
+            self.ledger.measured(rewriter, max_absolute_error(expected, actual), size(expected))
         except RewriterError as error:
             raise RewriterError(f"the {rewriter.kind} rewriter {rewriter} at {where or 'the root'}: {error}") from error
 

@@ -11,6 +11,7 @@ from compiler.artifact import LOCK_FILE, Lock, file_digest, file_digests, lock_o
 from compiler.artifact import lock as locks
 from compiler.artifact.lock import require_unchanged
 from compiler.errors import CompileError, ExitCode
+from tests.unprivileged import run_unprivileged
 
 WORDS = "the bundle is not as it was made"
 
@@ -98,6 +99,40 @@ def test_where_changes_are_trusted_files_have_only_to_be_there(bundle):
         require_files(bundle, ("nothing.bin",), None)
     assert caught.value.why == "nothing.bin is missing"
     assert "trust" not in caught.value.fix
+
+
+UNREADABLE = """
+import sys
+from pathlib import Path
+from compiler.artifact import Lock, lock_of, require_files
+from compiler.errors import CompileError
+
+bundle = Path(sys.argv[1])
+lock = Lock.load(bundle)
+for lay, close in ((bundle / "engine.json", 0), (bundle / "engine/weights", 0), (bundle, 0)):
+    lay.chmod(close)
+    try:
+        require_files(bundle, ("config.yaml", "engine.json", "engine"), lock)
+    except CompileError as error:
+        print(error.what, error.why, sep=": ")
+try:
+    lock_of(bundle, trust_changes=True)
+except CompileError as error:
+    print(error.what, error.why, sep=": ")
+bundle.chmod(0o755)
+(bundle / "engine/weights").chmod(0o755)
+"""
+
+
+def test_what_may_not_be_read_is_one_message(bundle):
+    run = run_unprivileged(UNREADABLE, bundle)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines() == [
+        "engine.json cannot be read: Permission denied",
+        "the folder cannot be read: Permission denied",
+        "the bundle cannot be read: Permission denied",
+        "the bundle cannot be read: Permission denied",
+    ]
 
 
 DIGEST = "0" * 64

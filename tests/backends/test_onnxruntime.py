@@ -193,7 +193,7 @@ def test_what_the_plan_names_is_refused_when_it_is_built(backend, program, tmp_p
 def test_a_damaged_file_is_refused(backend, program, tmp_path, damage):
     engine = built(backend, program(apply("Exp")), tmp_path)
     engine.path.write_bytes(damage(engine.path.read_bytes()))
-    with pytest.raises(CompileError, match="ONNX Runtime refuses") as caught:
+    with pytest.raises(CompileError, match="ONNX Runtime refuses|is not a valid ONNX file") as caught:
         backend.open(engine)
     assert caught.value.where == str(engine.path)
     assert caught.value.why

@@ -51,16 +51,20 @@ def test_bases_of_another_package_are_read_where_the_user_says(tmp_path, capsys)
     (tmp_path / "configs").mkdir()
     write(tmp_path / "configs")
     (tmp_path / "mine.py").write_text("_base_ = 'mmdet::my_fruit.py'\n")
-    assert run_verb("import", str(tmp_path / "mine.py"), f"mmdet={tmp_path / 'configs'}") == 0
+    assert run_verb("import", str(tmp_path / "mine.py"), f"model.packages.mmdet={tmp_path / 'configs'}") == 0
     assert capsys.readouterr().out.startswith("# mine, from mine.py.\n")
 
 
 @pytest.mark.parametrize(
     ("option", "what", "said"),
     [
-        ("bogus=1", "import takes no option 'bogus'", "mmdet, mmdet3d"),
-        ("mmdte=.", "import takes no option 'mmdte'", "did you mean mmdet"),
-        ("mmdet=nowhere", "the configs of mmdet are not there", "mmdet/.mim/configs"),
+        ("bogus=1", "import takes no option 'bogus'", "model.packages.mmdet, model.packages.mmdet3d"),
+        (
+            "model.packages.mmdte=.",
+            "import takes no option 'model.packages.mmdte'",
+            "did you mean model.packages.mmdet",
+        ),
+        ("model.packages.mmdet=nowhere", "the configs of mmdet are not there", "mmdet/.mim/configs"),
     ],
 )
 def test_a_package_that_is_unknown_or_not_there_is_refused(tmp_path, option, what, said):

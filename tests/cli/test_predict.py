@@ -7,6 +7,8 @@ import json
 import cv2
 import pytest
 
+from compiler import runtime
+from compiler.cli.json_text import json_text
 from compiler.errors import CompileError, UsageError
 from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
@@ -17,6 +19,7 @@ def test_results_are_printed_and_drawn(bundle, tmp_path, capsys):
     assert run_verb("predict", str(bundle), str(PHOTOGRAPH), "box=80,20,310,460", f"picture={picture}") == 0
     (person,) = json.loads(capsys.readouterr().out)
     assert len(person["keypoints"]) == 17
+    assert person["names"][:2] == ["nose", "left_eye"]
     assert cv2.imread(str(picture)).shape == cv2.imread(str(PHOTOGRAPH)).shape
 
 
@@ -30,6 +33,46 @@ def test_an_option_is_not_mistaken_for_an_image(bundle):
     with pytest.raises(UsageError, match="predict takes no option 'pictur'") as caught:
         run_verb("predict", str(bundle), str(PHOTOGRAPH), "pictur=drawn.png")
     assert caught.value.fix.startswith("did you mean picture?")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("b.jpg",), "predict takes one input"),
+        (("foo.bar=3",), "predict takes no option 'foo.bar'"),
+        (("score_threshold=2",), "2 is no score"),
+    ],
+)
+def test_what_predict_cannot_take_is_said_as_what_it_is(bundle, words, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        run_verb("predict", str(bundle), str(PHOTOGRAPH), *words)
+    assert caught.value.fix
+
+
+def test_a_file_in_a_bundle_leads_to_its_folder(bundle):
+    with pytest.raises(CompileError) as caught:
+        run_verb("predict", str(bundle / "end2end.onnx"), str(PHOTOGRAPH))
+    assert caught.value.fix == f"name its folder, {bundle}"
+
+
+def test_a_list_of_inputs_is_refused_with_the_loop(bundle):
+    with pytest.raises(UsageError, match="a list of 2 is no input") as caught:
+        runtime.open(bundle)([PHOTOGRAPH, PHOTOGRAPH])
+    assert "for one in sources" in caught.value.fix
+
+
+def test_a_bundle_that_is_not_proven_says_so(bundle, capsys, monkeypatch):
+    monkeypatch.setattr("compiler.report.Report.problem", "beyond its tolerance")
+    assert run_verb("predict", str(bundle), str(PHOTOGRAPH)) == 0
+    assert capsys.readouterr().err == "warning: this bundle is not proven: beyond its tolerance\n"
+
+
+def test_lists_of_numbers_stand_in_a_line():
+    found = [{"names": ["a", "b"], "keypoints": [[1.5, 2.0], [3.0, 4.0]], "inner": {"x": {}}}]
+    text = json_text(found)
+    assert json.loads(text) == found
+    assert '    "keypoints": [[1.5, 2.0], [3.0, 4.0]],\n' in text
+    assert json_text([]) == "[]"
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path):

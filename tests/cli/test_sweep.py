@@ -9,15 +9,21 @@ from rich.console import Console
 
 from compiler import pipeline
 from compiler.cli.sweep import Row, print_table, sweep
-from compiler.errors import Interrupted
+from compiler.errors import CompileError, Interrupted
 
 JOBS = "model=rtmpose-t,rtmpose-s", "shape=static_256x192,dynamic_256x192"
+
+
+def saved(folder, suffix):
+    """Return the text of the one table in a folder."""
+    (file,) = folder.glob(f"outputs/multirun-*.{suffix}")
+    return file.read_text()
 
 
 def test_every_combination_is_compiled_and_saved_as_one_table(command_line, shared_cache):
     run = command_line("-m", "+backend=onnxruntime", *JOBS, f"cache={shared_cache}")
     assert run.returncode == 0, run.stdout + run.stderr
-    rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
+    rows = json.loads(saved(command_line.folder, "json"))
     assert [(row["model"], row["name"].split("_", 3)[3], row["result"]) for row in rows] == [
         ("rtmpose-t", "static_256x192", "proven"),
         ("rtmpose-t", "dynamic_256x192", "proven"),
@@ -25,7 +31,7 @@ def test_every_combination_is_compiled_and_saved_as_one_table(command_line, shar
         ("rtmpose-s", "dynamic_256x192", "proven"),
     ]
     assert all(row["relative_error"] < 1e-4 and row["engine_bytes"] > 1e7 for row in rows)
-    table = (command_line.folder / "outputs/multirun.md").read_text().splitlines()
+    table = saved(command_line.folder, "md").splitlines()
     assert len(table) == 2 + 4
     assert all(row["name"] in line for row, line in zip(rows, table[2:], strict=True))
     assert "4 jobs" in run.stdout
@@ -36,19 +42,19 @@ def test_a_job_that_fails_does_not_stop_the_others(command_line, shared_cache):
         "--multirun", "model=rtmpose-t,nosuch", "image=null,missing.jpg", "box=10,20,300,400", f"cache={shared_cache}"
     )
     assert run.returncode == 1
-    rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
+    rows = json.loads(saved(command_line.folder, "json"))
     assert [row["result"] for row in rows] == ["proven", "failed", "wrong usage", "wrong usage"]
     assert [row["exit_code"] for row in rows] == [0, 1, 2, 2]
     assert "image does not exist" in rows[1]["problem"]
     assert rows[2]["problem"] == "there is no model 'nosuch'"
     assert rows[2]["name"] == ""
-    assert "model=nosuch" in (command_line.folder / "outputs/multirun.md").read_text()
+    assert "model=nosuch" in saved(command_line.folder, "md")
 
 
 def test_a_job_that_is_not_proven_shows_in_the_exit_status(command_line, shared_cache):
     run = command_line("-m", "model=rtmpose-t", "verify.tolerance=1e-4,1e-9", f"cache={shared_cache}")
     assert run.returncode == 3
-    rows = json.loads((command_line.folder / "outputs/multirun.json").read_text())
+    rows = json.loads(saved(command_line.folder, "json"))
     assert [row["result"] for row in rows] == ["proven", "not proven"]
     assert "beyond its tolerance" in rows[1]["problem"]
 
@@ -86,3 +92,25 @@ def test_an_interruption_stops_the_sweep_even_where_a_library_hides_it(monkeypat
     with pytest.raises(Interrupted):
         sweep(["model=rtmpose-t,rtmpose-s", f"output={tmp_path}"])
     assert compiled == ["rtmpose-t"]
+    assert not list(tmp_path.glob("multirun*")), "it leaves the table of a sweep that ended alone"
+
+
+def test_jobs_and_sweeps_write_over_nothing_of_each_other(monkeypatch, tmp_path):
+    bundles = []
+
+    def compiled(config, listen):
+        bundles.append(f"{config.model.name}/{config.deploy_name}")
+        raise CompileError("far enough")
+
+    monkeypatch.setattr(pipeline, "compile_bundle", compiled)
+    sweep(["model=rtmpose-t", "checkpoint=a.pth,b.pth", f"output={tmp_path}"])
+    sweep(["model=rtmpose-t", "batch.largest=4,8,16", f"output={tmp_path}"])
+    assert len(set(bundles)) == 5
+    assert len(list(tmp_path.glob("multirun-*.md"))) == 2
+
+
+def test_two_jobs_of_one_bundle_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(pipeline, "compile_bundle", lambda config, listen: (_ for _ in ()).throw(CompileError("made")))
+    sweep(["model=rtmpose,rtmpose-m", f"output={tmp_path}"])
+    rows = json.loads(next(tmp_path.glob("multirun-*.json")).read_text())
+    assert [row["problem"] for row in rows] == ["made", "another job of this sweep has written the same bundle"]

@@ -161,7 +161,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["model=null"], "overrides", "must be a string"),
         (["precision=fp61"], "precision", "did you mean fp16?"),
         (["export.exporter=dynmo"], "export.exporter", "did you mean dynamo?"),
-        (["+model.exporter=script"], "model.exporter", "did you mean torchscript?"),
+        (["+model.exporter=torchscrip"], "model.exporter", "did you mean torchscript?"),
         # Keys that do not exist.
         (["batch.larges=3"], "batch.larges", "did you mean batch.largest"),
         (["+batch.larges=3"], "batch.larges", "did you mean largest?"),

@@ -49,3 +49,9 @@ def test_nothing_refers_to_anything():
 def test_what_is_ambiguous_or_would_run_is_refused(text):
     with pytest.raises(yaml.YAMLError):
         load_yaml(text)
+
+
+def test_a_digest_that_begins_as_a_number_is_a_text():
+    digests = {"whole": "78e30", "begun": "78e30dcc", "number": 1e-4}
+    assert load_yaml(dump_yaml(digests)) == digests
+    assert load_yaml("sha256: 78e30dcc") == {"sha256": "78e30dcc"}

@@ -176,7 +176,7 @@ def test_what_goes_with_a_lower_precision_is_accepted(config):
     ("change", "where", "said"),
     [
         ({"precision": "int8"}, "backend=tensorrt precision=int8", "this backend takes fp16, fp32"),
-        ({"precision": "int9"}, "precision", "did you mean int8?"),
+        ({"precision": "itn8"}, "precision", "did you mean int8?"),
         ({"precision": "double"}, "precision", ", ".join(sorted(PRECISIONS))),
         ({"shape": "static_192x256"}, "shape=static_192x256", "use shape=static_256x192"),
         ({"shape": "dynamic_256x192-256x192"}, "shape=dynamic_256x192-256x192", "built for one size"),

@@ -25,6 +25,8 @@ BOMBS = {
         "1,000,000",
     ),
     "a list in itself": ("a: &a [*a]", "the alias \\*a stands within what it names"),
+    "brackets": ("a: " + "[" * 5000, "nested deeper than 50 levels"),
+    "dashes": ("- " * 60 + "a", "nested deeper than 50 levels"),
     "a long file": ("a: " + "b" * LARGEST_FILE, "is too large"),
 }
 
@@ -51,6 +53,13 @@ def test_aliases_that_stand_for_little_are_read(tmp_path):
     assert len(found.a8) == 2
 
 
+def test_what_is_nested_within_the_bound_is_read(tmp_path):
+    path = tmp_path / "fine.yaml"
+    path.write_text("a: " + "[" * 40 + "]" * 40)
+    check_yaml(path)
+    assert OmegaConf.load(path).a
+
+
 def test_a_config_folder_of_the_users_is_read_with_the_same_care(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
@@ -62,7 +71,7 @@ def test_a_config_folder_of_the_users_is_read_with_the_same_care(tmp_path):
     os.truncate(model / "sparse.yaml", 2**31)
     (model / "deep.yaml").write_text("a: " + "[" * 5000)
     assert compose(["model=mine"], config_dir=tmp_path).model.name == "mine"
-    for name, why in (("bomb", "cannot be read"), ("sparse", "is too large"), ("deep", "nested too deeply")):
+    for name, why in (("bomb", "cannot be read"), ("sparse", "is too large"), ("deep", "cannot be read")):
         with pytest.raises(CompileError, match=why) as caught:
             compose([f"model={name}"], config_dir=tmp_path)
         assert Path(caught.value.where).name == f"{name}.yaml"

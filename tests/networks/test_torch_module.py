@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from compiler.errors import CompileError, UsageError
-from compiler.networks.targets import source_digest_of
 from compiler.networks.torch_module import TorchModule, flattened
 
 NETS = """
@@ -176,11 +175,3 @@ def test_the_names_of_a_dictionary_are_its_keys():
 def test_what_is_no_tensor_is_no_output(value):
     with pytest.raises(CompileError, match="something else than tensors"):
         list(flattened(value, "output"))
-
-
-def test_the_code_is_told_from_other_code_by_its_files(nets):
-    TorchModule("nets:build", ["x"])
-    before = source_digest_of("nets:build")
-    assert before == source_digest_of("nets:build") != ""
-    nets.write_text(NETS + "\n# changed")
-    assert source_digest_of("nets:build") != before

@@ -15,6 +15,7 @@ import pytest
 
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
+from compiler.openmmlab.translate.translate import translate
 
 SQUARES, FACTOR = 3_000_000, 40
 """How much arithmetic is measured beside each file, and how many times longer than that reading one may take."""
@@ -225,6 +226,14 @@ def test_a_hostile_config_costs_little(answers, name):
 def test_hostile_bases_cost_little(answers, tmp_path):
     for name, expected in bases(tmp_path).items():
         check(answers[name], expected)
+
+
+@pytest.mark.parametrize("count", [10**9, 2**62, -(10**9)])
+def test_a_model_of_so_many_layers_is_refused_before_it_is_translated(count):
+    config = {"model": {"type": "RTMDet", "bbox_head": [{"stacked_convs": count}]}}
+    with pytest.raises(CompileError) as caught:
+        translate(config, "mine.py")
+    assert caught.value.where == "mine.py: model.bbox_head[0].stacked_convs"
 
 
 if __name__ == "__main__":

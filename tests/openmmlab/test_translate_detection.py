@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from compiler.errors import CompileError
+from compiler.config.twice import check_twice
+from compiler.errors import CompileError, UsageError
 from compiler.networks import build
+from compiler.openmmlab.model_file import as_yaml
 from compiler.openmmlab.translate import translate
 from compiler.tasks import build_task
 from tests.openmmlab.changes import changed
@@ -103,6 +106,97 @@ def test_one_class_may_be_named_by_a_text():
     config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": "balloon"}})
     config["model"]["bbox_head"]["num_classes"] = 1
     assert translate(config, "x.py")["processing"]["classes"]["names"] == ["balloon"]
+
+
+PAD = {"type": "Pad", "size": (640, 640), "pad_val": {"img": (114, 114, 114)}}
+STEP = {"type": "Resize", "scale": (640, 640), "keep_ratio": True}
+
+
+def with_steps(*steps):
+    return translate(changed(CONFIG, {RESIZE: list(steps)}), "x.py")["processing"]
+
+
+def test_steps_are_done_in_their_order():
+    assert with_steps(STEP, PAD)["pad_size"] == [640, 640]
+
+
+@pytest.mark.parametrize(
+    ("steps", "what"), [((PAD, STEP), "Resize comes after Pad"), ((STEP, STEP), "Resize is there twice")]
+)
+def test_another_order_of_steps_is_refused(steps, what):
+    with pytest.raises(CompileError, match=what) as caught:
+        with_steps(*steps)
+    assert caught.value.where == f"x.py: {RESIZE}[1]"
+    assert "Resize, Pad" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("loading", "expected"), [({}, False), ({"color_type": "color"}, False),
+                              ({"color_type": "color_ignore_orientation"}, True)]
+)  # fmt: skip
+def test_how_files_are_turned_is_as_the_config_says(loading, expected):
+    task = build_task({**with_steps({"type": "LoadImageFromFile", **loading}, STEP), "tail": "native"})
+    assert task.ignore_orientation is expected
+
+
+@pytest.mark.parametrize("loading", [{"color_type": "grayscale"}, {"to_float32": True}, {"imdecode_backend": "pillow"}])
+def test_another_way_to_read_files_is_refused(loading):
+    with pytest.raises(CompileError) as caught:
+        with_steps({"type": "LoadImageFromFile", **loading}, STEP)
+    assert caught.value.where == f"x.py: {RESIZE}[0].{next(iter(loading))}"
+
+
+def test_a_step_that_does_nothing_is_passed_over():
+    still = [{"type": "RandomFlip", "prob": 0.0}, {"type": "Pad", "size_divisor": 1}]
+    assert with_steps(STEP, *still) == with_steps(STEP)
+    with pytest.raises(CompileError, match="prob=0.5"):
+        with_steps(STEP, {"type": "RandomFlip", "prob": 0.5})
+
+
+def test_what_a_head_clips_to_is_the_image_unless_a_step_pads_it():
+    assert with_steps(STEP)["clip_to_image"] is True
+    assert "clip_to_image" not in with_steps(STEP, PAD)
+    config = changed(CONFIG, {"model.bbox_head.bbox_coder": {"type": "DeltaXYWHBBoxCoder", "clip_border": False}})
+    assert "clip_to_image" not in translate(config, "x.py")["processing"]
+
+
+def test_what_is_padded_twice_with_two_levels_is_refused():
+    with pytest.raises(CompileError, match="padded twice"):
+        with_steps(STEP, {**PAD, "size": (650, 650)})
+
+
+def test_a_file_of_classes_is_read(tmp_path):
+    (tmp_path / "classes.txt").write_text("apple\npear\n")
+    config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": "classes.txt"}})
+    assert translate(config, str(tmp_path / "x.py"))["processing"]["classes"]["names"] == ["apple", "pear"]
+
+
+@pytest.mark.parametrize("name", ["data/classes.txt", "classes.txt", "data/classes"])
+def test_a_file_of_classes_that_is_not_there_is_no_class(name):
+    config = changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": name}})
+    config["model"]["bbox_head"]["num_classes"] = 1
+    with pytest.raises(CompileError, match="cannot be found") as caught:
+        translate(config, "x.py")
+    assert caught.value.where == f"x.py: {RESIZE.removesuffix('.pipeline')}.metainfo.classes"
+
+
+def test_classes_are_those_of_the_training_before_those_of_the_test():
+    config = {**CONFIG, "train_dataloader": {"dataset": {"metainfo": {"classes": ("fig", "plum")}}}}
+    assert translate(config, "x.py")["processing"]["classes"]["names"] == ["fig", "plum"]
+
+
+def test_names_that_do_not_fit_the_network_are_kept_and_refused_where_the_model_is_composed():
+    config = changed(CONFIG, {"model.bbox_head.num_classes": 80})
+    model = translate(config, "x.py")
+    assert model["processing"]["classes"]["names"] == ["apple", "pear"]
+    with pytest.raises(UsageError, match="tells 80 classes apart, and there are names for 2"):
+        check_twice(model["name"], model)
+
+
+def test_the_selection_is_written_once():
+    written = yaml.safe_load(as_yaml(translate(CONFIG, "x.py")))
+    assert written["tail"]["test_cfg"] == "${..processing.test_cfg}"
+    assert written["processing"]["test_cfg"]["score_thr"] == 0.1
 
 
 @pytest.mark.parametrize(("said", "width"), [({"groups": 32}, 128), ({"groups": 32, "base_width": 8}, 256), ({}, 64)])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from compiler.errors import CompileError
+from compiler.openmmlab.translate import translate
 from compiler.openmmlab.translate.parts import ACT, NORM, Part, each, fields, node, pair, within
+from tests.openmmlab.changes import changed
+from tests.openmmlab.test_translate_detection import CONFIG as DETECTOR
 
 PARTS = {
     "Net": Part(
@@ -118,3 +121,58 @@ def test_a_package_names_its_own_part_and_a_foreign_one_none():
 @pytest.mark.parametrize("config", [{}, None, {"type": 3}, [], "Net"])
 def test_what_has_no_type_is_refused(config):
     assert refused(config).where == "model"
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("model.bbox_head", "RTMDetInsSepBNHead"),
+        ("model", "YOLOX"),
+        ("model.backbone", "ResNeSt"),
+        ("model.backbone", "ResNetV1d"),
+    ],
+)
+def test_a_type_that_is_called_nearly_alike_is_no_guess(place, name):
+    with pytest.raises(CompileError, match=f"there is no {name} here") as caught:
+        translate(changed(DETECTOR, {f"{place}.type": name}), "x.py")
+    assert "did you mean" not in caught.value.fix
+    assert caught.value.fix.startswith("what is supported here is ")
+
+
+def test_a_type_with_other_capitals_is_a_slip():
+    with pytest.raises(CompileError) as caught:
+        translate(changed(DETECTOR, {"model.backbone.type": "Resnet"}), "x.py")
+    assert caught.value.fix == "did you mean ResNet?"
+
+
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ({"model": {"type": "RetinaNet"}, "data": {"train": {}, "test": {}}}, "first generation"),
+        ({"model": {"type": "YOLODetector"}}, "models of MMYOLO"),
+        ({"model": {"type": "RetinaNet"}, "default_scope": "mmyolo"}, "models of MMYOLO"),
+        ({"model": {"type": "mmrotate.RetinaNet"}}, "models of mmrotate"),
+        ({"model": {"type": "FCN"}, "default_scope": "mmseg"}, "models of mmseg"),
+    ],
+)
+def test_configs_of_other_packages_and_generations_are_told_as_such(config, what):
+    with pytest.raises(CompileError, match=what) as caught:
+        translate(config, "x.py")
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("model.backbone.plugins", [1]),
+        ("model.bbox_head.num_classes", -1),
+        ("model.neck.unknown", 3),
+        ("model.bbox_head", 7),
+        ("model.bbox_head.anchor_generator.center_offset", 0.5),
+        ("model.data_preprocessor.mean", [1]),
+    ],
+)
+def test_every_refusal_says_what_to_do(path, value):
+    with pytest.raises(CompileError) as caught:
+        translate(changed(DETECTOR, {path: value}), "x.py")
+    assert caught.value.fix

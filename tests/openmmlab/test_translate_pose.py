@@ -92,9 +92,10 @@ def test_key_points_are_read_from_the_config():
     assert points.skeleton[0].ends == ("left", "tail")
 
 
-def test_key_points_that_nobody_describes_are_numbered():
-    config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {"from_file": "configs/_base_/datasets/bees.py"}})
-    assert translate(config, "x.py")["processing"]["keypoints"]["names"] == ["point_0", "point_1", "point_2"]
+def test_key_points_that_nobody_describes_are_numbered_and_have_no_sides():
+    config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {}, "test_dataloader.dataset.type": "BeeDataset"})
+    points = translate(config, "x.py")["processing"]["keypoints"]
+    assert (points["names"], points["swap"]) == (["point_0", "point_1", "point_2"], None)
 
 
 def test_key_points_of_a_known_data_set_have_its_names():
@@ -112,6 +113,33 @@ def test_key_points_are_read_from_a_file_beside_the_config(tmp_path):
     config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {"from_file": "configs/bees.py"}})
     names = translate(config, str(tmp_path / "work/x.py"))["processing"]["keypoints"]["names"]
     assert names == ["bee0", "bee1", "bee2"]
+
+
+def test_a_file_of_key_points_is_seen_from_the_current_folder_first(tmp_path, monkeypatch):
+    for folder, bee in (("here", "near"), ("work", "far")):
+        (tmp_path / folder).mkdir()
+        points = f"dataset_info = dict(keypoint_info={{i: dict(name=f'{bee}{{i}}') for i in range(3)}})"
+        (tmp_path / folder / "bees.py").write_text(points)
+    config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {"from_file": "bees.py"}})
+    monkeypatch.chdir(tmp_path / "here")
+    assert translate(config, str(tmp_path / "work/x.py"))["processing"]["keypoints"]["names"][0] == "near0"
+
+
+def test_a_file_of_key_points_that_is_not_there_is_refused():
+    config = changed(CONFIG, {"test_dataloader.dataset.metainfo": {"from_file": "configs/_base_/datasets/bees.py"}})
+    with pytest.raises(CompileError, match="bees.py cannot be found") as caught:
+        translate(config, "x.py")
+    assert caught.value.where == "x.py: test_dataloader.dataset.metainfo.from_file"
+    assert caught.value.fix
+
+
+def test_what_a_model_was_trained_on_names_its_points_before_what_it_is_tested_on():
+    info = {"keypoint_info": {index: {"name": f"trained{index}"} for index in range(3)}}
+    trained = {"type": "CombinedDataset", "metainfo": info, "datasets": [{"type": "CocoDataset"}]}
+    config = {**CONFIG, "train_dataloader": {"dataset": trained}}
+    assert translate(config, "x.py")["processing"]["keypoints"]["names"][0] == "trained0"
+    other = changed(config, {"train_dataloader.dataset.metainfo.keypoint_info": {0: {"name": "alone"}}})
+    assert translate(other, "x.py")["processing"]["keypoints"]["names"][0] == "tail"
 
 
 @pytest.mark.parametrize(

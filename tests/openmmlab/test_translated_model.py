@@ -32,7 +32,7 @@ def work_folder(command_line):
 def test_a_config_and_a_checkpoint_become_a_proven_engine(command_line, work_folder, shared_cache):
     run = command_line(*CHOICE, "checkpoint=work_dirs/epoch_40.pth", f"image={PHOTOGRAPH}", f"cache={shared_cache}")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "proven: every stage is within its tolerance" in run.stdout
+    assert "proven: every stage is within its tolerance, on " in run.stdout
     bundle = work_folder / "outputs/my-pose/pose-detection_my-pose_onnxruntime_dynamic_256x192"
     config = json.loads((bundle / "report.json").read_text())["config"]
     assert config["model"]["config"] == "work_dirs/my_pose.py"
@@ -60,7 +60,7 @@ def test_several_configs_make_a_sweep(command_line, work_folder, shared_cache):
     )
     files = ",".join(f"work_dirs/{name}.py" for name in ("other", "broken"))
     run = command_line("-m", "model=openmmlab", f"model.config={files}", f"cache={shared_cache}")
-    rows = json.loads((work_folder / "outputs/multirun.json").read_text())
+    rows = json.loads(next(work_folder.glob("outputs/multirun-*.json")).read_text())
     assert [(row["model"], row["result"]) for row in rows] == [("other", "proven"), ("", "failed")]
     assert "CSPNext" in rows[1]["problem"]
     assert run.returncode == 1
@@ -99,6 +99,11 @@ MISTAKES = {
     "no config": (["model=openmmlab"], "the OpenMMLab config is missing"),
     "another model": (["model=rtmpose", "model.config=a.py"], "model.config is given for another model"),
     "no model": (["model.config=a.py"], "model.config is given for another model"),
+    "packages of another model": (["model=rtmpose", "model.packages.mmdet=."], "are given for another model"),
+    "no such package": (
+        ["model=openmmlab", "model.config=a.py", "model.packages.mmdte=."],
+        "there is no package mmdte",
+    ),
     "no such file": (["model=openmmlab", "model.config=a.py"], "this config cannot be read"),
     "two without a sweep": (["model=openmmlab", "model.config=a.py,b.py"], "names several configs"),
     "not to be parsed": (["model=openmmlab", "model.config='a.py"], "cannot be read"),
@@ -115,3 +120,13 @@ def test_a_mistake_is_said_in_one_message(mistake):
 def test_a_network_is_built_from_its_config_alone(work_folder):
     network = build_network(work_folder / "work_dirs/my_pose.py")
     assert list(network.state_dict()) == list(build_network("rtmpose-t").state_dict())
+
+
+def test_bases_of_another_package_are_found_for_a_network_alone(work_folder):
+    configs = work_folder / "mim"
+    configs.mkdir()
+    (configs / "whole.py").write_text((work_folder / "work_dirs/my_pose.py").read_text().replace('["base.py"]', "[]"))
+    (work_folder / "work_dirs/mine.py").write_text("_base_ = 'mmpose::whole.py'\n")
+    assert build_network(work_folder / "work_dirs/mine.py", packages={"mmpose": str(configs)}).head
+    with pytest.raises(UsageError, match="given for a model that needs none"):
+        build_network("rtmpose-t", packages={"mmpose": str(configs)})

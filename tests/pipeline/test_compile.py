@@ -125,7 +125,7 @@ def test_the_other_exporter_is_proven_too(tmp_path, shared_cache):
     run = CommandLine(tmp_path)("model=rtmpose-t", *options, f"cache={shared_cache}")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "ONNX opset 17 by torchscript" in run.stdout
-    model = onnx.load(tmp_path / "outputs/rtmpose-t" / NAME.replace("simcc", "rtmpose-t") / "end2end.onnx")
+    model = onnx.load(next(tmp_path.glob("outputs/rtmpose-t/*/end2end.onnx")))
     assert model.opset_import[0].version == 17
 
 
@@ -162,7 +162,7 @@ def test_an_engine_beyond_its_tolerance_is_built_but_not_proven(copied):
     assert run.returncode == 3
     assert "built but not proven" in run.stdout
     assert "the first stage beyond its tolerance is 'rewritten network'" in run.stdout
-    bundle = command_line.folder / "outputs/rtmpose" / NAME
+    bundle = next(command_line.folder.glob(f"outputs/rtmpose/{NAME}+*"))
     report = json.loads((bundle / "report.json").read_text())
     assert not report["proven"]
     assert {path.name for path in bundle.iterdir()} == ARTEFACTS
@@ -174,7 +174,7 @@ def test_an_engine_beyond_its_tolerance_is_built_but_not_proven(copied):
 def test_a_rewriter_can_be_switched_off(command_line, shared_cache):
     run = command_line("model=rtmpose", "rewriters.disable=[spp_to_cascaded_pooling]", f"cache={shared_cache}")
     assert run.returncode == 0, run.stderr
-    bundle = command_line.folder / "outputs/rtmpose" / NAME
+    bundle = next(command_line.folder.glob(f"outputs/rtmpose/{NAME}+*"))
     pools = [node for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "MaxPool"]
     kernels = [list(value.ints) for node in pools for value in node.attribute if value.name == "kernel_shape"]
     assert sorted(kernels) == [[5, 5], [9, 9], [13, 13]]
@@ -185,9 +185,9 @@ def test_a_rewriter_can_be_switched_off(command_line, shared_cache):
 def test_tensorrt_gets_bilinear_upsampling_with_its_delta_in_the_ledger_unless_it_is_switched_off(command_line):
     # What differs is the target: ONNX Runtime stands in for the engine.
     words = ("model=dbnet", "shape=static_64x64", "backend.name=tensorrt", "verify.decoded_tolerance=1")
-    bundle = command_line.folder / "outputs/dbnet/text-detection_dbnet_tensorrt_static_64x64"
     run = command_line(*words)
     assert run.returncode == 0, run.stderr
+    bundle = next(command_line.folder.glob("outputs/dbnet/text-detection_dbnet_tensorrt_static_64x64*"))
     (entry,) = (one for one in json.loads((bundle / "report.json").read_text())["ledger"] if "bilinear" in one["name"])
     assert (entry["status"], entry["times"]) == ("fired", 6)
     assert entry["max_absolute_error"] > 1e-3
@@ -196,6 +196,7 @@ def test_tensorrt_gets_bilinear_upsampling_with_its_delta_in_the_ledger_unless_i
 
     run = command_line(*words, "rewriters.disable=[nearest_to_bilinear]")
     assert run.returncode == 0, run.stderr
+    (bundle,) = set(command_line.folder.glob("outputs/dbnet/text-detection_dbnet_tensorrt_static_64x64*")) - {bundle}
     modes = [node.attribute for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "Resize"]
     assert {value.s for attributes in modes for value in attributes if value.name == "mode"} == {b"nearest"}
 
@@ -225,7 +226,7 @@ def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, com
     assert all(f"{stage} " in log for stage in ("load", "export", "rewrite", "build", "verify"))
     command, *_, verdict = log.splitlines()
     assert "-m compiler" in command
-    assert verdict.endswith("proven: every stage is within its tolerance")
+    assert "proven: every stage is within its tolerance, on " in verdict
     command_line("model=rtmpose-t", "rewriters.disable=[nothing]")
     left = next(command_line.folder.glob("outputs/rtmpose-t/*.log")).read_text()
     assert "there is no rewriter 'nothing'" in left

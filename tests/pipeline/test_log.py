@@ -12,7 +12,8 @@ from compiler.pipeline.log import LIBRARY_LOGGERS, LOGGER, logged
 
 
 def lines(path) -> list[str]:
-    return [line.partition(": ")[2] for line in path.read_text().splitlines()]
+    """What is said, behind the command that the log begins with."""
+    return [line.partition(": ")[2] for line in path.read_text().splitlines()][1:]
 
 
 def test_events_and_the_warnings_of_libraries_are_written(tmp_path):

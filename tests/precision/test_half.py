@@ -301,7 +301,7 @@ class TestAskedFor:
 
     def test_an_unknown_format_is_an_error(self):
         with pytest.raises(UsageError, match="did you mean fp16"):
-            half(model(graph("y = Relu(x)")), samples(), "fp17")
+            half(model(graph("y = Relu(x)")), samples(), "f16")
 
     def test_no_samples_are_an_error(self):
         with pytest.raises(CompileError, match="nothing to measure fp16 on"):

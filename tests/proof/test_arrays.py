@@ -5,6 +5,7 @@ import pytest
 
 from compiler.proof import proof_of
 from compiler.proof.arrays import repeated
+from compiler.tasks import Sample
 from compiler.tasks.arrays.spec import InputSpec
 from compiler.tasks.arrays.task import NamedArray, RawTensors
 
@@ -45,3 +46,18 @@ def test_whole_numbers_vary_within_their_own_values():
     varied = repeated(np.array([[1, 2, 3, 4]]), spec, 2)
     assert sorted(varied[1]) == [1, 2, 3, 4]
     assert varied[1].tolist() != [1, 2, 3, 4]
+
+
+def test_equal_infinities_are_no_difference_and_others_are():
+    one, other = ([NamedArray("y", np.float32([[-np.inf, value]]))] for value in (1.0, 2.0))
+    proof = proof_of(task())
+    assert proof.difference(one, one) == 0
+    assert proof.difference(one, other) == 1
+    assert proof.difference(one, [NamedArray("y", np.float32([[np.inf, 1.0]]))]) == float("inf")
+
+
+@pytest.mark.parametrize(("text", "is_noise"), [("1x3", True), ("1x3:float32:0-255", False), ("1x3:uint8", False)])
+def test_noise_is_told_of_unless_it_is_said_what_an_input_holds(text, is_noise):
+    proof = proof_of(RawTensors({"x": text}, ("y",)))
+    assert ("model.inputs.x=1x3:float32:0-255" in proof.caution(Sample({}))) is is_noise
+    assert proof.caution(Sample({"x": np.zeros((1, 3), np.float32)})) == ""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.config.sizes import SizeRange
-from compiler.proof import proof_of
+from compiler.proof import Tolerance, compare, proof_of
 from compiler.selection.nms import detections
 from compiler.tasks import Sample
 from compiler.tasks.detection import Detection
@@ -93,3 +93,31 @@ def test_candidates_of_the_host_tail_are_compared_once_they_are_selected():
     expected = proof_of(native).comparable({"dets": dets, "labels": labels}, {"dets": dets, "labels": labels})
     for name, array in expected.items():
         np.testing.assert_array_equal(compared[name], array)
+
+
+def test_the_numbers_of_what_is_found_are_counted_and_padding_is_not(task):
+    assert proof_of(task).count(raw()) == 0
+    assert proof_of(task).count(raw((0, 0, 9, 9, 0.5, 1), (9, 9, 20, 20, 0.4, 2))) == 12
+    assert proof_of(task).thresholds == (task.test_cfg.score_thr, task.test_cfg.conf_thr)
+
+
+def test_rounding_decides_on_which_side_of_a_pixel_a_sliver_is(task):
+    one, other = found([0, 0, 10, 1.01]), found([0, 0, 10, 0.99])
+    assert proof_of(task).difference([one], [other]) == 0
+    assert proof_of(task).difference([one], []) == 1
+    assert proof_of(task).difference([other], []) == 0
+
+
+def test_another_class_is_wrong_however_many_there_are(task):
+    reference, other = raw((0, 0, 9, 9, 0.5, 3)), raw((0, 0, 9, 9, 0.5, 4))
+    labels = next(row for row in compare(reference, other, proof_of(task)) if row.output == "labels")
+    assert not Tolerance(0.1).holds(labels)
+
+
+def test_a_box_that_is_huge_is_not_the_measure_of_the_others(task):
+    huge, one, moved = (0, 0, 1e18, 1e18, 0.9, 1), (0, 0, 100, 100, 0.8, 2), (0, 0, 100, 107, 0.8, 2)
+    larger = (0, 0, 1.1e18, 1e18, 0.9, 1)
+    boxes, *_ = compare(raw(huge, one), raw(larger, one), proof_of(task))
+    assert boxes.max_absolute_error == 0
+    boxes, *_ = compare(raw(huge, one), raw(larger, moved), proof_of(task))
+    assert boxes.max_absolute_error == 7

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.proof import proof_of
+from compiler.proof.pose import undecided
 from compiler.tasks import Sample
 from compiler.tasks.pose import Pose
 from tests.tasks.detectors import detector
@@ -57,3 +58,42 @@ def test_poses_that_cannot_be_paired_are_infinitely_far_apart(task):
     broken.keypoints[0] = np.nan
     assert proof_of(task).difference([one_pose()], []) == float("inf")
     assert proof_of(task).difference([one_pose()], [broken]) == float("inf")
+
+
+def maps(*peaks, columns=64):
+    """SimCC scores of one box: for each key point a peak at a column, and another of some height."""
+    scores = np.zeros((1, len(peaks), columns), np.float32)
+    for point, (place, rival, height) in enumerate(peaks):
+        scores[0, point, place], scores[0, point, rival] = 1.0, height
+    return {"x": scores, "y": scores}
+
+
+CLEAR = [(10, 40, 0.5)] * 16
+NOISE = np.float32(0.01)
+
+
+def shaken(outputs):
+    """The same with an error everywhere, as a lower precision makes it."""
+    signs = np.where(np.arange(64) % 2, NOISE, -NOISE)
+    return {name: array + signs for name, array in outputs.items()}
+
+
+@pytest.mark.parametrize(("height", "is_undecided"), [(0.995, True), (0.9, False)])
+def test_a_point_with_a_rival_within_the_error_is_undecided_and_no_other(height, is_undecided):
+    reference = maps(*CLEAR, (10, 41, height))  # the error lifts the rival and lowers the peak
+    found = shaken(reference)
+    found["x"][0, 16, 41] = found["y"][0, 16, 41] = 1.02
+    expected = np.zeros((1, 17), bool)
+    expected[0, 16] = is_undecided
+    np.testing.assert_array_equal(undecided(reference, found, ("x", "y")), expected)
+
+
+def test_where_many_points_are_undecided_none_is():
+    reference = maps(*[(10, 41, 0.995)] * 17)
+    assert not undecided(reference, shaken(reference), ("x", "y")).any()
+
+
+def test_what_is_allowed_grows_with_the_person(task, photograph):
+    small, large = (task.preprocess(Sample(photograph, np.array([[0, 0, side, 2 * side]]))) for side in (100, 200))
+    assert proof_of(task).allowed(small) == pytest.approx(10)
+    assert proof_of(task).allowed(large) == pytest.approx(20)

@@ -15,8 +15,10 @@ from compiler.proof import (
     REWRITTEN,
     Comparison,
     StageProof,
+    TaskProof,
     Tolerance,
     compare,
+    compare_arrays,
     first_failure,
     prove,
 )
@@ -27,8 +29,17 @@ class Batch:
     tensors: dict[str, np.ndarray]
 
 
-class Peak:
+class Peak(TaskProof):
     """The proof of a task that looks for the position of the largest value, as key points are found."""
+
+    unit = "places"
+    things = "peaks"
+
+    def __init__(self):
+        super().__init__(task=None)
+
+    def samples(self, sample, count, size):
+        raise NotImplementedError
 
     def decode(self, outputs, prepared):
         assert len(outputs["heat"]) == len(prepared.tensors["input"])
@@ -36,9 +47,6 @@ class Peak:
 
     def difference(self, a, b):
         return float(np.abs(a - b).max())
-
-    def comparable(self, outputs, like):
-        return outputs
 
 
 class BestFirst(Peak):
@@ -65,7 +73,7 @@ def off_by(error):
 TIGHT = Tolerance(1e-4)
 
 
-def proofs_of(*stages, tolerance=TIGHT, lossy=False):
+def proofs_of(*stages, tolerance=TIGHT, lossy=None):
     return prove([(NETWORK, network), *stages], SAMPLES, Peak(), tolerance, lossy=lossy)
 
 
@@ -80,6 +88,9 @@ def test_the_numbers_of_a_comparison_are_those_computed_by_hand():
         mean_absolute_error=0.75 / 4,
         relative_error=0.5,  # the standard deviation of 1, 3, 1, 3 is 1
         cosine_similarity=pytest.approx((1 + 10.5 + 1.25 + 9) / math.sqrt(20 * (1 + 3.5**2 + 1.25**2 + 9))),
+        typical_error=pytest.approx(math.sqrt((0.5**2 + 0.25**2) / 4)),
+        yardstick="σ",
+        size=3.0,
     )
 
 
@@ -106,9 +117,12 @@ def test_the_largest_error_is_never_below_the_mean(reference, found):
     assert -1 - 1e-9 <= comparison.cosine_similarity <= 1 + 1e-9
 
 
-def test_a_constant_output_is_measured_in_its_own_unit():
-    reference = {"heat": np.full((1, 4), 5.0, dtype=np.float32)}
-    assert compare(reference, {"heat": reference["heat"] + 0.25}, Peak())[0].relative_error == 0.25
+@pytest.mark.parametrize("size", [5.0, 5e-9])
+def test_a_constant_output_is_measured_in_its_own_size(size):
+    reference = {"heat": np.full((1, 4), size, dtype=np.float32)}
+    (comparison,) = compare(reference, {"heat": reference["heat"] * np.float32(1.25)}, Peak())
+    assert comparison.relative_error == pytest.approx(0.25)
+    assert comparison.yardstick == "size"
 
 
 def test_an_output_of_zeros_is_like_itself_and_like_nothing_else():
@@ -131,7 +145,7 @@ def test_an_output_that_finds_nothing_has_no_error():
 @pytest.mark.parametrize("found", [{"heat": np.ones((2, 3))}, {"heat": np.ones(6)}, {"other": np.ones((3, 2))}, {}])
 def test_another_shape_or_no_output_is_infinitely_wrong(found):
     (comparison,) = compare({"heat": np.ones((3, 2))}, found, Peak())
-    assert comparison == Comparison("", "heat", math.inf, math.inf, math.inf, 0.0)
+    assert comparison == Comparison("", "heat", math.inf, math.inf, math.inf, 0.0, math.inf)
 
 
 def test_items_are_compared_in_the_order_of_the_reference():
@@ -227,10 +241,10 @@ def test_with_a_decoded_tolerance_both_have_to_hold():
     assert not proofs_of(("engine", shifted), tolerance=Tolerance(1e-4, decoded=100.0))[0].within
 
 
-def test_a_lossy_rewrite_is_held_to_the_decoded_tolerance_alone():
+def test_a_lossy_rewrite_is_held_to_a_tolerance_of_its_own():
     stages = [(REWRITTEN, shifted)]
-    (lossy,) = proofs_of(*stages, tolerance=Tolerance(1e-4, decoded=100.0), lossy=True)
-    (strict,) = proofs_of(*stages, tolerance=Tolerance(1e-4, decoded=0.5), lossy=True)
+    (lossy,) = proofs_of(*stages, tolerance=TIGHT, lossy=Tolerance(None, decoded=100.0))
+    (strict,) = proofs_of(*stages, tolerance=TIGHT, lossy=Tolerance(None, decoded=0.5))
     assert lossy.lossy
     assert lossy.worst.relative_error > 1e-4
     assert lossy.within
@@ -240,7 +254,7 @@ def test_a_lossy_rewrite_is_held_to_the_decoded_tolerance_alone():
 def test_the_stages_behind_a_lossy_rewrite_are_held_to_the_rewritten_network():
     tolerance = Tolerance(1e-4, decoded=100.0)
     rewritten, program, engine = proofs_of(
-        (REWRITTEN, shifted), ("program", shifted), ("engine", network), tolerance=tolerance, lossy=True
+        (REWRITTEN, shifted), ("program", shifted), ("engine", network), tolerance=tolerance, lossy=Tolerance(None)
     )
     assert (rewritten.reference, program.reference, engine.reference) == (NETWORK, REWRITTEN, REWRITTEN)
     assert program.within
@@ -265,7 +279,7 @@ def test_the_first_stage_beyond_its_tolerance_is_named():
 
 def test_a_proof_survives_its_report():
     for proof in proofs_of(
-        (REWRITTEN, shifted), ("engine", off_by(1e-6)), tolerance=Tolerance(1e-4, 100.0), lossy=True
+        (REWRITTEN, shifted), ("engine", off_by(1e-6)), tolerance=Tolerance(1e-4, 100.0), lossy=Tolerance(None)
     ):
         assert StageProof.from_dict(json.loads(json.dumps(proof.to_dict()))) == proof
 
@@ -316,3 +330,108 @@ def test_a_lower_precision_keeps_the_decoded_tolerance():
     stages = [(NETWORK, network), ("int8", lambda tensors: {k: v[:, ::-1] for k, v in network(tensors).items()})]
     (proof,) = prove(stages, SAMPLES, Peak(), TIGHT, reduced={"int8": Tolerance(None, decoded=0.5)})
     assert not proof.within
+
+
+def test_every_precision_has_a_limit_that_sees_scale():
+    """A cosine does not: an engine that gives everything ten times as large, or off by a constant, is parallel."""
+    reference = np.random.default_rng(0).normal(100, 1, (2, 50)).astype(np.float32)
+    blind, sighted = Tolerance(None, cosine=0.99), Tolerance(None, cosine=0.99, typical=0.2)
+    for found in (reference * np.float32(10), reference + np.float32(3)):
+        comparison = compare_arrays("heat", reference, found)
+        assert blind.holds(comparison)
+        assert not sighted.holds(comparison)
+    assert sighted.holds(compare_arrays("heat", reference, reference + np.float32(0.1)))
+
+
+def test_one_number_that_is_far_off_is_not_what_is_typical():
+    reference = np.random.default_rng(0).normal(0, 1, 1000).astype(np.float32)
+    found = reference.copy()
+    found[7] += 4
+    comparison = compare_arrays("heat", reference, found)
+    assert comparison.relative_error > 3
+    assert Tolerance(None, cosine=0.99, typical=0.2).holds(comparison)
+    assert not Tolerance(1.0, cosine=0.99, typical=0.2).holds(comparison)
+
+
+class Strict(Peak):
+    """A task that knows what a user would call wrong."""
+
+    limit = 1.0
+
+
+def test_what_a_user_would_call_wrong_is_not_within_unless_it_is_allowed():
+    def moved(places, decoded=None):
+        def run(tensors):
+            return {name: np.roll(value, places, axis=1) for name, value in network(tensors).items()}
+
+        stages = [(NETWORK, network), ("int8", run)]
+        return prove(stages, SAMPLES, Strict(), TIGHT, reduced={"int8": Tolerance(None, decoded)})[0]
+
+    assert not moved(2).within
+    assert "2 places off after decoding where 1 are allowed" in " ".join(moved(2).faults)
+    assert moved(1).within
+    assert moved(2, decoded=9.0).within
+
+
+class Sparse(Peak):
+    """A task whose network drops what scores too little."""
+
+    things = "peaks"
+
+    def count(self, outputs):
+        return int((outputs["heat"] > 0).sum())
+
+    def found(self, results):
+        return 0
+
+
+def dropping(tensors):
+    return {"heat": np.zeros_like(tensors["input"])}
+
+
+def test_a_comparison_of_nothing_proves_nothing():
+    (proof,) = prove([(NETWORK, dropping), ("engine", dropping)], SAMPLES, Sparse(), TIGHT)
+    assert not proof.within
+    assert proof.bases["1"].numbers == 0
+    assert proof.faults[0] == "nothing was compared for the input 1: the reference finds no peaks there"
+
+
+@pytest.mark.parametrize(("error", "within"), [(1e-6, True), (1e-2, False)])
+def test_where_nothing_is_found_what_is_chosen_from_is_compared(error, within):
+    candidates = {NETWORK: network, "engine": off_by(error)}
+    (proof,) = prove([(NETWORK, dropping), ("engine", dropping)], SAMPLES, Sparse(), TIGHT, opened=candidates.get)
+    assert proof.within is within
+    assert proof.bases["3"].opened
+    assert str(proof.bases["3"]) == f"no peaks, {proof.bases['3'].numbers} numbers of candidates"
+    assert "heat of candidates" in {comparison.output for comparison in proof.comparisons}
+
+
+def test_what_cannot_be_opened_is_not_proven_where_the_reference_can():
+    (proof,) = prove(
+        [(NETWORK, dropping), ("engine", dropping)], SAMPLES, Sparse(), TIGHT, opened={NETWORK: network}.get
+    )
+    assert not proof.within
+
+
+def test_where_something_is_found_nothing_is_opened():
+    (proof,) = prove([(NETWORK, network), ("engine", network)], SAMPLES, Sparse(), TIGHT, opened=lambda name: 1 / 0)
+    assert proof.within
+    assert not proof.bases["1"].opened
+
+
+def test_a_verdict_says_on_how_much_it_stands():
+    (proof,) = proofs_of(("engine", off_by(0.0)))
+    assert {size: basis.numbers for size, basis in proof.bases.items()} == {"1": 16, "3": 48}
+    assert proof.weakest == proof.bases["1"]
+    assert str(proof.weakest) == "1 peaks, 16 numbers"
+
+
+def test_a_proof_from_before_is_read_without_what_it_stands_on():
+    (proof,) = proofs_of(("engine", off_by(1e-6)))
+    values = json.loads(json.dumps(proof.to_dict()))
+    old = {key: value for key, value in values.items() if key not in ("bases", "faults")}
+    new = ("typical_error", "yardstick", "size", "oddity")
+    old["comparisons"] = [{k: v for k, v in row.items() if k not in new} for row in values["comparisons"]]
+    read = StageProof.from_dict(old)
+    assert read.weakest is None
+    assert [row.relative_error for row in read.comparisons] == [row.relative_error for row in proof.comparisons]

@@ -15,8 +15,17 @@ def test_exact_holds_for_no_difference_only(error):
 
 
 @given(ERRORS, st.floats(min_value=1e-12, max_value=1e3))
-def test_close_holds_up_to_its_tolerance_and_never_for_nan_or_infinity(error, atol):
-    assert Contract.close(atol).holds(error) == (math.isfinite(error) and error <= atol)
+def test_close_holds_up_to_its_share_and_never_for_nan_or_infinity(error, share):
+    assert Contract.close(share).holds(error) == (math.isfinite(error) and error <= share)
+
+
+@pytest.mark.parametrize(
+    ("error", "size", "holds"),
+    [(9e-4, 1, True), (2e-3, 1, False), (0.5, 1e3, True), (2.0, 1e3, False), (9e-4, 1e-4, False), (9e-4, 0, True)],
+)
+def test_how_much_is_close_depends_on_how_large_the_numbers_are(error, size, holds):
+    assert Contract.close(1e-3).holds(error, size) is holds
+    assert Contract.exact.holds(error, size) is False
 
 
 @given(ERRORS)
@@ -29,10 +38,10 @@ def test_contracts_read_as_they_are_written():
     assert written == ["exact", "close(1e-05)", "lossy: rounded"]
 
 
-@pytest.mark.parametrize("atol", [0, -1, math.nan, math.inf])
-def test_close_needs_a_tolerance(atol):
+@pytest.mark.parametrize("share", [0, -1, math.nan, math.inf])
+def test_close_needs_a_share(share):
     with pytest.raises(RewriterError, match=r"Contract\.exact"):
-        Contract.close(atol)
+        Contract.close(share)
 
 
 def test_lossy_needs_a_reason():

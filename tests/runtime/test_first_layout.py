@@ -38,7 +38,8 @@ def assert_equal(found, expected):
 @pytest.mark.parametrize("name", OPENED)
 def test_a_bundle_predicts_what_it_did(name):
     predictor = runtime.open(BUNDLES / name)
-    found = [result.to_dict() for result in predictor(predictor.task.sample_source())]
+    results = predictor(predictor.task.sample_source())
+    found = [{key: value for key, value in one.to_dict().items() if key != "names"} for one in results]
     assert_equal(json.loads(json.dumps(found)), json.loads((BUNDLES / name / "predicted.json").read_text()))
 
 

@@ -4,11 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 from omegaconf import OmegaConf
 
 from compiler import runtime
+from compiler.errors import Caution
+from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
 
 WITHOUT_TORCH = """
@@ -57,3 +60,38 @@ def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch(bundle):
     assert run.returncode == 0, run.stderr
     (found,), (expected,) = json.loads(run.stdout), runtime.open(bundle)(PHOTOGRAPH)
     np.testing.assert_allclose(found["keypoints"], expected.to_dict()["keypoints"])
+
+
+def opened_with_warnings(folder):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Caution)
+        runtime.open(folder, trust_changes=True)
+    return [str(one.message) for one in caught if one.category is Caution]
+
+
+def test_a_bundle_says_where_its_proof_holds_and_that_this_is_elsewhere(bundle, tmp_path):
+    assert opened_with_warnings(bundle) == []
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    sidecar = json.loads((folder / "engine.json").read_text())
+    assert sidecar["machine"].keys() == {"processor", "onnxruntime"}
+    sidecar["machine"]["processor"] = "sparc64"
+    (folder / "engine.json").write_text(json.dumps(sidecar))
+    (message,) = opened_with_warnings(folder)
+    assert "proven on another machine (processor sparc64 there and " in message
+    sidecar["machine"] = {}
+    (folder / "engine.json").write_text(json.dumps(sidecar))
+    assert opened_with_warnings(folder) == [], "a bundle of before says nothing"
+
+
+def test_predict_tells_in_one_line_and_leaves_the_json_alone(bundle, tmp_path, capsys):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    sidecar = json.loads((folder / "engine.json").read_text())
+    sidecar["machine"]["onnxruntime"] = "0.1"
+    (folder / "engine.json").write_text(json.dumps(sidecar))
+    assert run_verb("predict", "--trust-changes", str(folder), str(PHOTOGRAPH)) == 0
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)) == 1
+    (line,) = captured.err.splitlines()
+    assert line.startswith("warning: the bundle was proven on another machine (onnxruntime 0.1 there")

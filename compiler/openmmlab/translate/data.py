@@ -7,16 +7,55 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.openmmlab.loaders import DatasetNode, dataset_chains
-from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, refuse
+from compiler.openmmlab.translate.parts import Part, Parts, bare, each, expect, fields, node, refuse
 
 LOADERS = ("test_dataloader", "val_dataloader")
+TRAINING_LOADERS = ("train_dataloader",)
 UNCHANGED = Part(dropped=("*",))
 """A step that leaves the input as it is."""
 
-STEPS: Parts = dict.fromkeys(
-    ("LoadImage", "LoadImageFromFile", "LoadAnnotations", "PackPoseInputs", "PackDetInputs"), UNCHANGED
+_AS_IT_LIES = "color_ignore_orientation"
+
+
+def orientation(value: Any, where: str) -> bool:
+    """Whether a way to read images leaves them as their pixels lie, whatever their EXIF orientation says."""
+    expect(value, ("color", _AS_IT_LIES), where)
+    return bool(value == _AS_IT_LIES)
+
+
+READING = ("*backend_args", "file_client_args", "ignore_empty")
+"""Keys of where files come from."""
+PIXELS: Mapping[str, tuple[Any, ...]] = {"to_float32": (False,), "imdecode_backend": ("cv2",)}
+"""How pixels are read from a file."""
+LOAD_IMAGE = Part(
+    convert={"color_type": orientation},
+    rename={"color_type": "ignore_orientation"},
+    assumed=PIXELS,
+    dropped=READING,
 )
+STEPS: Parts = {
+    **dict.fromkeys(("LoadImage", "LoadImageFromFile"), LOAD_IMAGE),
+    **dict.fromkeys(
+        ("LoadAnnotations", "FilterAnnotations", "GenerateTarget", "PackPoseInputs", "PackDetInputs"), UNCHANGED
+    ),
+    "RandomFlip": Part(assumed={"prob": (0,)}, dropped=("direction", "swap_seg_labels"), theirs={"prob": None}),
+}
 """Steps of every pipeline."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A data set, as it says what a model finds.
+
+    Attributes:
+        kind: The type of the innermost data set, such as `CocoDataset`; empty where there is none.
+        metainfo: What the config says that its classes or key points are.
+        where: Its place in the config.
+    """
+
+    kind: str
+    metainfo: Mapping[str, Any]
+    where: str
 
 
 @dataclass(frozen=True)
@@ -24,14 +63,13 @@ class TestData:
     """What a model is tested with.
 
     Attributes:
-        kind: The type of the innermost data set, such as `CocoDataset`; empty where there is none.
-        metainfo: What the config says that its classes or key points are.
+        described: The data sets that say what the model finds, in the order in which OpenMMLab's own inference asks
+            them: what it was trained on, then what it is tested on.
         pipeline: What happens to an input before the network sees it.
         where: The pipeline's place in the config.
     """
 
-    kind: str
-    metainfo: Mapping[str, Any]
+    described: tuple[Described, ...]
     pipeline: tuple[Mapping[str, Any], ...]
     where: str
 
@@ -39,19 +77,44 @@ class TestData:
         """Translate the steps of the pipeline.
 
         Args:
-            parts: Those that change an input, beside `STEPS`.
+            parts: Those that change an input, beside `STEPS`, in the order in which ours are done.
 
         Returns:
             For the type of each step, without its package, what its part makes of it.
 
         Raises:
-            CompileError: There is a step that we do not have.
+            CompileError: There is a step that we do not have, or one that ours do at another time.
         """
         known = {**STEPS, **parts}
-        return {
-            bare(str(step.get("type"))): node(step, known, f"{self.where}[{index}]")
-            for index, step in enumerate(self.pipeline)
-        }
+        order = list(known)
+        found: dict[str, dict[str, Any]] = {}
+        last = ""
+        for index, step in enumerate(self.pipeline):
+            place = f"{self.where}[{index}]"
+            settings = node(step, known, place)
+            name = bare(str(step["type"]))
+            if settings:  # it does something
+                if last and order.index(name) <= order.index(last):
+                    _refuse_order(name, last, parts, place)
+                last = name
+            found[name] = settings or found.get(name, {})
+        return found
+
+
+def _refuse_order(name: str, last: str, parts: Parts, where: str) -> None:
+    order = ", ".join(key for key, part in parts.items() if part != UNCHANGED)
+    refuse(
+        f"{name} is there twice" if name == last else f"{name} comes after {last}",
+        where,
+        why=f"ours does each step once, in this order: {order}",
+        fix="test the model with a pipeline in that order",
+    )
+
+
+def reading(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
+    """The setting of our tasks that says how files are read; nothing where it is the usual one."""
+    ignored = any(steps.get(name, {}).get("ignore_orientation") for name in ("LoadImage", "LoadImageFromFile"))
+    return {"ignore_orientation": True} if ignored else {}
 
 
 def test_data(config: Mapping[str, Any]) -> TestData:
@@ -68,11 +131,18 @@ def test_data(config: Mapping[str, Any]) -> TestData:
         refuse("the config does not say what happens to an input", "test_dataloader.dataset.pipeline")
     if not isinstance(pipeline, list | tuple) or not all(isinstance(step, Mapping) for step in pipeline):
         refuse("the pipeline is no list of steps", where, why=f"it is {pipeline!r:.60}")
-    metainfo = next((one.node["metainfo"] for one in sets if one.node.get("metainfo")), config.get("metainfo") or {})
+    trained = next(dataset_chains(config, TRAINING_LOADERS), ())
+    alone = DatasetNode({"type": config.get("dataset_type", ""), "metainfo": config.get("metainfo")}, "config")
+    return TestData(tuple(_described(chain) for chain in (trained, sets, (alone,)) if chain), tuple(pipeline), where)
+
+
+def _described(chain: tuple[DatasetNode, ...]) -> Described:
+    """What a data set and those that wrap it say; the outermost that says something counts."""
+    saying = next((one for one in chain if one.node.get("metainfo")), chain[-1])
+    metainfo = saying.node.get("metainfo") or {}
     if not isinstance(metainfo, Mapping):
-        refuse("metainfo is no mapping of names to values", "metainfo", why=f"it is {metainfo!r:.60}")
-    kind = str(sets[-1].node.get("type", "")) if sets else str(config.get("dataset_type", ""))
-    return TestData(bare(kind), metainfo, tuple(pipeline), where)
+        refuse("metainfo is no mapping of names to values", f"{saying.where}.metainfo", why=f"it is {metainfo!r:.60}")
+    return Described(bare(str(chain[-1].node.get("type", ""))), metainfo, f"{saying.where}.metainfo")
 
 
 def _datasets(config: Mapping[str, Any]) -> tuple[DatasetNode, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.openmmlab.translate.data import TestData, level, normalisation, preprocessor, test_data
+from compiler.openmmlab.translate.data import TestData, level, normalisation, preprocessor, reading, test_data
 from compiler.openmmlab.translate.explicit import needed
 from compiler.openmmlab.translate.names import classes
 from compiler.openmmlab.translate.parts import (
@@ -228,12 +228,19 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
         "tail": selecting_tail(selection),
         "processing": {
             **processing,
+            **_clipping(head, processing),
             "tail": TAIL,
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
-            "classes": classes(data, needed(head, "num_classes", "model.bbox_head")),
+            "classes": classes(data, source, needed(head, "num_classes", "model.bbox_head")),
         },
     }
+
+
+def _clipping(head: Mapping[str, Any], processing: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether a head clips to the image alone: what `Pad` adds is image to it, what the preprocessor adds is not."""
+    clips = bool((head.get("bbox_coder") or {}).get("clip_border", "bbox_coder" in head))
+    return {"clip_to_image": True} if clips and "pad_value" not in processing else {}
 
 
 def _selection(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,10 +255,25 @@ def _processing(config: Mapping[str, Any], data: TestData) -> dict[str, Any]:
     if "scale" not in steps.get("Resize", {}):
         refuse("the images are not resized to a scale", data.where, fix="resize with Resize, keep_ratio=True")
     found: dict[str, Any] = {"_target_": "compiler.tasks.detection.ObjectDetection", "scale": steps["Resize"]["scale"]}
-    if "Pad" in steps:
-        # Before the image is normalised; what the preprocessor pads, it pads afterwards.
-        found |= {"pad_value": 0, **{key: value for key, value in steps["Pad"].items() if value is not None}}
+    padding = {key: value for key, value in steps.get("Pad", {}).items() if value is not None}
+    sides = [*padding.get("pad_size", ()), padding.get("pad_divisor", 1)]
     divisor = preprocessor(config, _PREPROCESSOR).get("pad_size_divisor", 1)
-    if divisor > 1:
+    if max(sides) > 1:
+        # Before the image is normalised; what the preprocessor pads, it pads afterwards.
+        found |= {"pad_value": 0, **padding}
+        _expect_padded(padding, divisor, data.where)
+    elif divisor > 1:
         found["pad_divisor"] = divisor
-    return {**found, **normalisation(config, _PREPROCESSOR)}
+    return {**found, **reading(steps), **normalisation(config, _PREPROCESSOR)}
+
+
+def _expect_padded(padding: Mapping[str, Any], divisor: int, where: str) -> None:
+    """Refuse a preprocessor that pads once more what is padded, with another level."""
+    sides = padding.get("pad_size") or [padding.get("pad_divisor", 1)]
+    if any(side % divisor for side in sides):
+        refuse(
+            f"images are padded twice: to {'x'.join(map(str, sides))}, and to multiples of {divisor}",
+            where,
+            why="what the preprocessor pads is of another level than what Pad does",
+            fix="let Pad reach a multiple of pad_size_divisor",
+        )

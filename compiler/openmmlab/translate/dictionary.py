@@ -75,7 +75,10 @@ def _listed(path: Path, where: str) -> str:
     try:
         if path.stat().st_size > _LARGEST:
             raise CompileError(
-                f"{path} is too large for a dictionary", where=where, why=f"it has over {_LARGEST} bytes"
+                f"{path} is too large for a dictionary",
+                where=where,
+                why=f"it has over {_LARGEST} bytes",
+                fix="it has one character in each line",
             )
         # Only what open() itself takes for the end of a line: a dictionary may hold the others as characters.
         with path.open(encoding="utf-8") as file:

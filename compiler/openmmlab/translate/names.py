@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.config import config_folder
+from compiler.config.named import described, ours, read_names, unnamed
 from compiler.openmmlab.reader import read_config
-from compiler.openmmlab.translate.data import TestData
-from compiler.openmmlab.translate.parts import plain
+from compiler.openmmlab.translate.data import Described, TestData
+from compiler.openmmlab.translate.parts import plain, refuse
 
 _CLASSES = {"CocoDataset": "coco", "VOCDataset": "voc", "CityscapesDataset": "cityscapes"}
 """Our files for data sets of MMDetection, whose classes are in its code."""
@@ -28,60 +28,107 @@ _KEYPOINTS = {
 
 _GREEN = (0, 255, 0)
 
-
-def classes(data: TestData, count: int) -> dict[str, Any]:
-    """The node of `count` classes: as the config names them, else the data set, else `class_0` and so on."""
-    metainfo = {str(key).lower(): value for key, value in data.metainfo.items()}
-    named = metainfo.get("classes") or ()
-    names = [named] if isinstance(named, str) else [str(name) for name in named]
-    if not names:
-        names = (_ours("classes", _CLASSES.get(data.kind, "")) or {}).get("names", [])
-    if len(names) != count:
-        names = [f"class_{index}" for index in range(count)]
-    return {"_target_": "compiler.tasks.classes.Classes", "names": names}
+Named = tuple[dict[str, Any], bool]
+"""The node of classes or key points, and whether the config says it: else its data set is known for them."""
 
 
-def keypoints(data: TestData, source: Path, count: int) -> dict[str, Any]:
-    """The node of `count` key points: as the config names them, else the data set, else `point_0` and so on.
+def classes(data: TestData, source: Path, count: int) -> dict[str, Any]:
+    """The node of `count` classes: as the config names them, else the data set, else `class_0` and so on.
 
     Args:
         data: Of the test.
-        source: The config's file: what it refers to is looked for beside the folders that it is in.
-        count: Of the network.
+        source: The config's file.
+        count: Of the network. Other names that the config gives are kept: who composes the model refuses them.
     """
-    info: Mapping[str, Any] = data.metainfo
-    name = str(info.get("from_file", f"{_KEYPOINTS.get(data.kind, '')}.py"))
+    found = _fitting((named for one in data.described for named in _classes_of(one, source)), count)
+    return found or described("classes", unnamed("classes", count))
+
+
+def keypoints(data: TestData, source: Path, count: int) -> dict[str, Any]:
+    """The node of `count` key points: as the config names them, else the data set, else `point_0` and so on; likewise.
+
+    Raises:
+        CompileError: The config names a file of key points that is not there.
+    """
+    found = _fitting((named for one in data.described for named in _keypoints_of(one, source)), count)
+    return found or described("keypoints", unnamed("keypoints", count))
+
+
+def _fitting(candidates: Iterable[Named], count: int) -> dict[str, Any] | None:
+    """The first that has as many names as the network scores; else the first that the config itself gives."""
+    said = None
+    for node, is_said in candidates:
+        if len(node["names"]) == count:
+            return node
+        if is_said and said is None:
+            said = node
+    return said
+
+
+def _classes_of(one: Described, source: Path) -> Iterator[Named]:
+    named = {str(key).lower(): value for key, value in one.metainfo.items()}.get("classes")
+    if named:
+        yield described("classes", _listed(named, source, f"{one.where}.classes")), True
+    elif (known := ours("classes", _CLASSES.get(one.kind, ""))) is not None:
+        yield known, False
+
+
+def _listed(named: Any, source: Path, where: str) -> list[str]:
+    """Names as a list has them, or the file that a text names; a text that cannot be a file's is one class."""
+    if isinstance(named, str):
+        file = _found(named, source)
+        if file is not None:
+            return read_names(file, where)
+        if "/" in named or Path(named).suffix:
+            _refuse_file(named, where)
+        return [named]
+    if not isinstance(named, list | tuple) or not all(isinstance(name, str | int) for name in named):
+        refuse("classes is no list of names", where, why=f"it is {named!r:.60}", fix="write classes=('a', 'b')")
+    return [str(name) for name in named]
+
+
+def _keypoints_of(one: Described, source: Path) -> Iterator[Named]:
+    info, name = one.metainfo, one.metainfo.get("from_file")
+    if "keypoint_info" not in info and name:
+        file = _found(str(name), source)
+        known = ours("keypoints", Path(str(name)).stem)
+        if file is not None:
+            info = read_config(file).get("dataset_info") or {}
+        elif known is not None:
+            yield known, True  # as MMPose does, which takes its own file of that name
+        else:
+            _refuse_file(str(name), f"{one.where}.from_file")
+    if info.get("keypoint_info"):
+        yield _drawn(list(info["keypoint_info"].values()), list((info.get("skeleton_info") or {}).values())), True
+    known = None if one.metainfo else ours("keypoints", _KEYPOINTS.get(one.kind, ""))
+    if known is not None:
+        yield known, False
+
+
+def _found(name: str, source: Path) -> Path | None:
+    """The file that a config means: seen from the current folder, as OpenMMLab sees it, or beside the config."""
+    folders = (Path(), *source.absolute().parents)
     # Unlike Path.is_file, it does not fail for what cannot be the name of a file.
-    files = [folder / name for folder in source.absolute().parents if os.path.isfile(folder / name)]  # noqa: PTH113
-    if "keypoint_info" not in info and files:
-        info = read_config(files[0]).get("dataset_info", {})
-    points = info.get("keypoint_info", {})
-    if len(points) == count:
-        return _described(list(points.values()), list(info.get("skeleton_info", {}).values()))
-    ours = _ours("keypoints", Path(name).stem)
-    if ours is not None and len(ours["names"]) == count:
-        return ours
-    return _described([{"name": f"point_{index}"} for index in range(count)], [])
+    return next((folder / name for folder in folders if os.path.isfile(folder / name)), None)  # noqa: PTH113
 
 
-def _described(points: list[Mapping[str, Any]], links: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _refuse_file(name: str, where: str) -> None:
+    refuse(
+        f"the file {name} cannot be found",
+        where,
+        why="it is looked for in the current folder, and in those that the config is in",
+        fix="run from the folder that the training ran in, or write the names into the config",
+    )
+
+
+def _drawn(points: list[Mapping[str, Any]], links: list[Mapping[str, Any]]) -> dict[str, Any]:
     names = [point["name"] for point in points]
     swap = [names.index(point["swap"]) if point.get("swap") in names else index for index, point in enumerate(points)]
     return {
         "_target_": "compiler.tasks.pose.keypoints.Keypoints",
         "names": names,
-        "swap": swap,
+        # What no point says is not known, which is not the same as that no point has another side.
+        "swap": swap if any("swap" in point for point in points) else None,
         "colors": [plain(point.get("color", _GREEN)) for point in points],
         "skeleton": [{"ends": plain(link["link"]), "color": plain(link.get("color", _GREEN))} for link in links],
     }
-
-
-def _ours(group: str, name: str) -> dict[str, Any] | None:
-    """The content of a file of ours in `conf/`, None where there is none."""
-    from omegaconf import OmegaConf
-
-    file = config_folder() / group / f"{name}.yaml"
-    if not file.is_file():
-        return None
-    found: Any = OmegaConf.to_container(OmegaConf.load(file))
-    return dict(found)

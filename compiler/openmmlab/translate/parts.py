@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any, NoReturn
 
-from compiler.errors import CompileError, nearest
+from compiler.errors import CompileError, nearest, same_letters
 
 Convert = Callable[[Any, str], Any]
 """Takes a value and its place in the config, and returns what we call the same."""
@@ -21,6 +21,11 @@ TRAINING = (
 
 _SCOPES = ("mmengine", "mmcv", "mmdet", "mmpose", "mmocr", "mmdet3d")
 """Packages whose parts have one meaning: a part of another, as `mmpretrain.ResNet`, may only share its name."""
+
+OTHERWISE = "train the model with what is supported, or bring its network as model=torch or model=onnx"
+"""What to do about something that we do not have."""
+CORRECT = "correct the value in the config"
+"""What to do about something that nobody has."""
 
 _MOST = 1 << 16
 """Of classes, key points or pixels in a row; more of them is a mistake."""
@@ -83,7 +88,7 @@ def node(config: Mapping[str, Any], parts: Parts, where: str) -> dict[str, Any]:
 def fields(config: Mapping[str, Any], part: Part, where: str) -> dict[str, Any]:
     """Translate a mapping that is known to be `part`, whether or not it says its type; see `node`."""
     if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
-        refuse(f"{_last(where)}={config!r:.60} is no mapping of names to values", where)
+        refuse(f"{_last(where)}={config!r:.60} is no mapping of names to values", where, fix=CORRECT)
     found: dict[str, Any] = {"_target_": part.target} if part.target else {}
     found.update(plain(part.defaults))
     for key, value in {**part.theirs, **config}.items():
@@ -124,7 +129,7 @@ def part_of(config: Mapping[str, Any], parts: Parts, where: str) -> Part:
     if known is None and (not scope or scope.partition(".")[0] in _SCOPES):
         known = parts.get(bare)
     if known is None:
-        refuse(f"there is no {scoped} here", f"{where}.type", name=bare, choices=parts)
+        refuse(f"there is no {scoped} here", f"{where}.type", fix=_instead(bare, parts))
     return known
 
 
@@ -153,7 +158,16 @@ def refuse(
         name: What the config calls it.
         choices: Names that we do have: the nearest to that one are offered.
     """
-    raise CompileError(what, where=where, why=why, fix=fix or (nearest(name, choices) if choices else ""))
+    raise CompileError(what, where=where, why=why, fix=fix or (nearest(name, choices) if choices else OTHERWISE))
+
+
+def _instead(name: str, choices: Iterable[str]) -> str:
+    """What there is instead of a type: one that is called nearly alike is another, and would be taken for it."""
+    known = sorted(choices)
+    same = [choice for choice in known if same_letters(choice) == same_letters(name)]
+    return (
+        f"did you mean {' or '.join(same)}?" if same else f"what is supported here is {', '.join(known)}; {OTHERWISE}"
+    )
 
 
 def plain(value: Any) -> Any:
@@ -174,12 +188,13 @@ def each(kind: type, count: int = 0) -> Convert:
     def convert(value: Any, where: str) -> list[Any]:
         values = [value] * count if count and not isinstance(value, list | tuple) else value
         if not isinstance(values, list | tuple) or not all(_is_number(item) for item in values):
-            refuse(f"{_last(where)}={value!r:.60} is no list of numbers", where)
+            refuse(f"{_last(where)}={value!r:.60} is no list of numbers", where, fix=CORRECT)
         if count and len(values) != count:
-            refuse(f"{_last(where)}={value!r:.60} has {len(values)} numbers", where, why=f"there must be {count}")
+            why = f"there must be {count}"
+            refuse(f"{_last(where)}={value!r:.60} has {len(values)} numbers", where, why=why, fix=CORRECT)
         numbers = [kind(item) for item in values]
         if numbers != list(values):
-            refuse(f"{_last(where)}={value!r:.60} is not whole", where)
+            refuse(f"{_last(where)}={value!r:.60} is not whole", where, fix=CORRECT)
         return numbers
 
     return convert
@@ -189,14 +204,15 @@ def pair(value: Any, where: str) -> list[int]:
     """A width and a height, which are the same where the value is one number."""
     sides: list[int] = each(int, 2)(value, where)
     if not all(0 < side <= _MOST for side in sides):
-        refuse(f"{_last(where)}={value!r:.60} is no size", where, why="a size is positive, in pixels")
+        refuse(f"{_last(where)}={value!r:.60} is no size", where, why="a size is positive, in pixels", fix=CORRECT)
     return sides
 
 
 def amount(value: Any, where: str) -> int:
     """How many there are of something that a network tells apart."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST:
-        refuse(f"{_last(where)}={value!r:.60} is no number of things", where, why="it is a whole number from 1")
+        why = "it is a whole number from 1"
+        refuse(f"{_last(where)}={value!r:.60} is no number of things", where, why=why, fix=CORRECT)
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.openmmlab.translate.data import TestData, level, normalisation, test_data
+from compiler.openmmlab.translate.data import TestData, level, normalisation, reading, test_data
 from compiler.openmmlab.translate.explicit import needed
 from compiler.openmmlab.translate.names import keypoints
 from compiler.openmmlab.translate.parts import Part, Parts, bare, each, fields, node, optional, pair, refuse
@@ -105,6 +105,7 @@ def _topdown(config: Mapping[str, Any], network: dict[str, Any], data: TestData,
             "_target_": "compiler.tasks.pose.TopdownPose",
             "input_size": size,
             **steps.get("GetBBoxCenterScale", {}),
+            **reading(steps),
             **normalisation(config, _PREPROCESSOR),
             "use_udp": steps["TopdownAffine"].get("use_udp", False),
             "flip_test": False,  # as in our own files: it takes twice the time
@@ -117,7 +118,8 @@ def _topdown(config: Mapping[str, Any], network: dict[str, Any], data: TestData,
 
 
 def _bottomup(config: Mapping[str, Any], network: dict[str, Any], data: TestData, source: Path) -> dict[str, Any]:
-    step = data.steps(_STEPS).get("BottomupResize")
+    steps = data.steps(_STEPS)
+    step = steps.get("BottomupResize")
     if step is None or "input_size" not in step:
         refuse("the images are not resized to one size", data.where, fix="resize with BottomupResize")
     selection = fields(config["model"].get("test_cfg") or {}, _BOTTOMUP_TEST, "model.test_cfg")
@@ -130,6 +132,7 @@ def _bottomup(config: Mapping[str, Any], network: dict[str, Any], data: TestData
             "_target_": "compiler.tasks.pose.bottomup.BottomupPose",
             "input_size": step["input_size"],
             "pad_value": step.get("pad_val", 0),
+            **reading(steps),
             **normalisation(config, _PREPROCESSOR),
             "tail": TAIL,
             "score_threshold": SCORE_THRESHOLD,

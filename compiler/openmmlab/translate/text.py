@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.openmmlab.translate.data import UNCHANGED, TestData, preprocessor, test_data
+from compiler.openmmlab.translate.data import (
+    LOAD_IMAGE,
+    PIXELS,
+    READING,
+    UNCHANGED,
+    TestData,
+    preprocessor,
+    reading,
+    test_data,
+)
 from compiler.openmmlab.translate.dictionary import characters
 from compiler.openmmlab.translate.explicit import explicit, needed
 from compiler.openmmlab.translate.parts import Part, Parts, amount, bare, each, expect, node, optional, pair, refuse
@@ -85,7 +95,7 @@ _LINES = Part(
     dropped=("batch_augments",),
 )
 
-_READING = ("*backend_args", "file_client_args", "ignore_empty", "min_size", "imdecode_backend")
+_LOADED_WITH = (*READING, "min_size")
 _RESIZING: Mapping[str, tuple[Any, ...]] = {
     "interpolation": ("bilinear",),
     "backend": ("cv2",),
@@ -96,9 +106,7 @@ _LABELS: Parts = dict.fromkeys(
     ("LoadOCRAnnotations", "FixInvalidPolygon", "PackTextDetInputs", "PackTextRecogInputs"), UNCHANGED
 )
 _PICTURE_STEPS: Parts = {
-    "LoadImageFromFile": Part(
-        assumed={"color_type": ("color", "color_ignore_orientation"), "to_float32": (False,)}, dropped=_READING
-    ),
+    "LoadImageFromFile": replace(LOAD_IMAGE, dropped=_LOADED_WITH),
     "Resize": Part(
         convert={"scale": pair}, assumed={"keep_ratio": (True,), **_RESIZING}, dropped=("clip_object_border",)
     ),
@@ -110,7 +118,7 @@ _PICTURE_STEPS: Parts = {
     **_LABELS,
 }
 _LINE_STEPS: Parts = {
-    "LoadImageFromFile": Part(assumed={"color_type": ("grayscale",), "to_float32": (False,)}, dropped=_READING),
+    "LoadImageFromFile": Part(assumed={"color_type": ("grayscale",), **PIXELS}, dropped=_LOADED_WITH),
     "RescaleToHeight": Part(
         convert={
             "height": amount,
@@ -144,7 +152,8 @@ def _detector(config: Mapping[str, Any], network: dict[str, Any], data: TestData
     model = config["model"]
     head = needed(model, "det_head", "model")
     postprocessor = head.get("postprocessor") or _USUAL_POSTPROCESSORS[bare(head["type"])]
-    scale = needed(_resizing(data, _PICTURE_STEPS), "scale", data.where)
+    steps = data.steps(_PICTURE_STEPS)
+    scale = needed(_resizing(steps, _PICTURE_STEPS, data.where), "scale", data.where)
     weighs_maps = needed(network, "neck", "model").get("asf_cfg") is not None
     return {
         "algo": bare(model["type"]).lower() + ("pp" if weighs_maps else ""),
@@ -154,6 +163,7 @@ def _detector(config: Mapping[str, Any], network: dict[str, Any], data: TestData
         "processing": {
             "_target_": "compiler.tasks.text_detection.TextDetection",
             "scale": scale,
+            **reading(steps),
             **preprocessor(config, _PICTURES),
             "postprocessor": node(postprocessor, _POSTPROCESSORS, "model.det_head.postprocessor"),
         },
@@ -182,12 +192,12 @@ def _recognizer(config: Mapping[str, Any], network: dict[str, Any], data: TestDa
     }
 
 
-def _resizing(data: TestData, parts: Parts) -> dict[str, Any]:
+def _resizing(steps: Mapping[str, dict[str, Any]], parts: Parts, where: str) -> dict[str, Any]:
     """The settings of the one step that resizes."""
-    found: list[dict[str, Any]] = [settings for settings in data.steps(parts).values() if settings]
+    resizing = [name for name in parts if name not in (*_LABELS, "LoadImageFromFile")]
+    found = [steps[name] for name in resizing if steps.get(name)]
     if len(found) != 1:
-        steps = ", ".join(name for name in parts if name not in _LABELS)
-        refuse(f"{len(found)} steps resize the image", data.where, why="it must be one", choices=(steps,))
+        refuse(f"{len(found)} steps resize the image", where, why="it must be one", fix=f"use {' or '.join(resizing)}")
     return found[0]
 
 
@@ -207,7 +217,7 @@ def _picture_shapes(scale: list[int]) -> dict[str, list[int]]:
 
 def _line(data: TestData) -> dict[str, Any]:
     """How a line is brought to the network's height."""
-    line = _resizing(data, _LINE_STEPS)
+    line = _resizing(data.steps(_LINE_STEPS), _LINE_STEPS, data.where)
     if "scale" in line:
         width, height = line["scale"]
         line = {"height": height, "min_width": width, "max_width": width, "width_divisor": 1}

@@ -12,10 +12,14 @@ from compiler.config.known_classes import NETWORKS, TAILS, TASKS, unknown_classe
 from compiler.config.numbers import check_counts
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
-from compiler.openmmlab.translate.parts import part_of
+from compiler.openmmlab.translate.parts import part_of, refuse
 
 _FAMILIES = ("pose", "detection", "text", "voxels")
 """Each is a module beside this one: its MODELS are the types that its `translate(config, source)` takes."""
+
+_PACKAGES = ("mmdet", "mmdet3d", "mmocr", "mmpose")
+"""Whose models are here, where a config names its `default_scope`; others' may have the same names."""
+_OF_MMYOLO = ("YOLODetector",)
 
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 """What becomes of a value that is not of the kind that OpenMMLab documents, where nothing checks it."""
@@ -32,6 +36,35 @@ def translate_file(file: Path, packages: Mapping[str, Path]) -> dict[str, Any]:
         CompileError: See `read_config` and `translate`.
     """
     return translate(read_config(file, packages), str(file))
+
+
+def _refuse_foreign(config: Mapping[str, Any]) -> None:
+    """Refuse configs of another generation, and of packages whose models are not here, as what they are."""
+    data, model = config.get("data"), config.get("model")
+    named = str(model.get("type", "")) if isinstance(model, Mapping) else ""
+    scope = named.rpartition(".")[0].partition(".")[0] or str(config.get("default_scope") or "")
+    loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
+    if isinstance(data, Mapping) and {"train", "val", "test"} & set(data) and not any(map(config.get, loaders)):
+        refuse(
+            "this is a config of OpenMMLab's first generation, such as MMDetection 2.x or MMPose 0.x",
+            "data",
+            why="its data sets are in `data`; those of MMDetection 3, MMPose 1 and MMOCR 1 are in `test_dataloader`",
+            fix="bring it to the layout of today as OpenMMLab's migration guides say, or the network as model=onnx",
+        )
+    if scope == "mmyolo" or named in _OF_MMYOLO:
+        refuse(
+            "models of MMYOLO are not supported",
+            "model.type",
+            why="they are others than MMDetection's of nearly the same names",
+            fix="export the network to ONNX, and bring it as model=onnx",
+        )
+    if scope and scope not in _PACKAGES:
+        refuse(
+            f"models of {scope} are not supported",
+            "default_scope",
+            why=f"what is supported are those of {', '.join(_PACKAGES)}",
+            fix="bring the network as model=torch or model=onnx",
+        )
 
 
 def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -52,6 +85,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     families = [importlib.import_module(f"{__package__}.{name}") for name in _FAMILIES]
     models = {name: part for family in families for name, part in family.MODELS.items()}
     try:
+        _refuse_foreign(config)
         part = part_of(config.get("model", {}), models, "model")
         family = next(family for family in families if part in family.MODELS.values())
         found: dict[str, Any] = family.translate(config, Path(source))

@@ -133,7 +133,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
             "_target_": "compiler.tasks.voxel_detection.VoxelDetection",
             "voxelization": voxels,
             **_dimensions(steps, data),
-            "classes": classes(data, _number_of_classes(network))["names"],
+            "classes": classes(data, source, _number_of_classes(network))["names"],
             "decoder": _center_decoder(model, network) if is_center else _anchor_decoder(model, network),
         },
     }

@@ -5,7 +5,7 @@ Everything that bears it is in 16 bits; what does not is measured on real input,
 1. The range of every tensor, and of the sums that reductions and normalisations keep inside (`magnitudes`,
    `intermediates`): what comes near the format's end, or is below its smallest numbers, stays (`rules`).
 2. The error at the outputs, with every node's inputs and outputs rounded (`simulation`): while it is beyond the
-   tolerance, the nodes behind which it grows most go back (`search`).
+   tolerance, the nodes behind which it grows most go back (`search`). Where an output is not a number, none do.
 
 The rounding is simulated in fp32, for on a CPU ONNX Runtime has few kernels in fp16 and hardly any in bf16: sums are
 taken to be added up in fp32, as GPUs do in convolutions and matrix products. What an engine computes in 16 bits within
@@ -14,9 +14,12 @@ an operator is covered by step 1 alone; the proof of the engine has the last wor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
@@ -94,7 +97,12 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
     half = frozenset(index for index in range(len(wiring.nodes)) if wiring.can_be_half(index)) - excluded.keys()
     simulation = Simulation(wiring, number_format, samples, magnitudes.watched)
     tolerance = number_format.tolerance if options.tolerance is None else options.tolerance
-    inaccurate, errors = too_inaccurate(wiring, simulation, half, tolerance)
+    if any(np.isnan(array).any() for watched in magnitudes.watched for array in watched.values()):
+        # There is nothing to search by: no error is smaller than another, and the proof names what is not a number.
+        inaccurate: dict[int, str] = {}
+        errors = dict.fromkeys(wiring.watched, math.inf)
+    else:
+        inaccurate, errors = too_inaccurate(wiring, simulation, half, tolerance)
     excluded |= inaccurate
     half -= inaccurate.keys()
     return HalfResult(

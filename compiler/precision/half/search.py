@@ -65,7 +65,10 @@ def too_inaccurate(
 
     most = max(MOST * len(half), FEW)
     enough = _fewest(
-        lambda count: len(excluded_with(count)) <= most, lambda count: _worst(errors_with(count)), tolerance
+        # Once all are back, twice as many are the same.
+        lambda count: count < 2 * len(ranked) and len(excluded_with(count)) <= most,
+        lambda count: _worst(errors_with(count)),
+        tolerance,
     )
     return excluded_with(enough), errors_with(enough)
 

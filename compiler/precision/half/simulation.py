@@ -11,16 +11,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.graphs import AS_WRITTEN, OnnxRuntimeSession, bodies, with_outputs
+from compiler.numerics import difference
 from compiler.precision.half.formats import Format
 from compiler.precision.half.wiring import HalfWiring
 
 if TYPE_CHECKING:
     import onnx
+
+_ZERO = "__zero"
+"""A tensor of the measuring graph."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Simulation:
         for sample, exact in zip(self._samples, self._exact, strict=True):
             found = session.run(sample)
             for name in self._watched:
-                errors[name] = max(errors[name], error_in_deviations(exact[name], found[name]))
+                errors[name] = max(errors[name], relative_error(exact[name], found[name]))
         return errors
 
     def growth(self, half: Collection[int]) -> dict[int, Growth]:
@@ -100,12 +103,10 @@ class Simulation:
         return OnnxRuntimeSession(model, options=AS_WRITTEN)
 
 
-def error_in_deviations(exact: NDArray[Any], found: NDArray[Any]) -> float:
-    """The largest absolute error in standard deviations of what is exact; infinite where it is not a number."""
-    expected, actual = exact.astype(np.float64), found.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        errors = np.where((actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0, np.abs(actual - expected))
-        return _in_deviations(float(errors.max(initial=0.0)), float(expected.std()) if expected.size else 0.0)
+def relative_error(exact: NDArray[Any], found: NDArray[Any]) -> float:
+    """The error as the proof measures it, see `compiler.numerics.Difference`; infinite where it is not a number."""
+    apart = difference(exact, found)
+    return math.inf if math.isnan(apart.relative) else max(apart.relative, apart.typical)
 
 
 def _in_deviations(distance: float, deviation: float) -> float:
@@ -171,17 +172,28 @@ def _twin(wiring: HalfWiring) -> Iterator[onnx.NodeProto]:
 
 
 def _comparisons(names: Sequence[str]) -> Iterator[onnx.NodeProto]:
-    """Yield what computes the largest absolute error of a tensor, and the variance of the exact one."""
+    """Yield what computes the largest absolute error of a tensor, and the variance of the exact one.
+
+    Equal infinities are equal, and what is not finite has no part in the variance.
+    """
     import onnx
 
+    zero = onnx.helper.make_tensor("", onnx.TensorProto.FLOAT, (), [0.0])
+    if names:
+        yield onnx.helper.make_node("Constant", [], [_ZERO], value=zero)
     for name in names:
         distance, variance = _distance_and_variance(name)
         steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-            ("Sub", [name, _exact(name)], f"{name}__difference", {}),
+            ("Equal", [name, _exact(name)], f"{name}__is_equal", {}),
+            ("Sub", [name, _exact(name)], f"{name}__apart", {}),
+            ("Where", [f"{name}__is_equal", _ZERO, f"{name}__apart"], f"{name}__difference", {}),
             ("Abs", [f"{name}__difference"], f"{name}__difference_magnitude", {}),
             ("ReduceMax", [f"{name}__difference_magnitude"], distance, {"keepdims": 0}),
-            ("ReduceMean", [_exact(name)], f"{name}__mean", {"keepdims": 0}),
-            ("Sub", [_exact(name), f"{name}__mean"], f"{name}__offset", {}),
+            ("Sub", [_exact(name), _exact(name)], f"{name}__nothing", {}),
+            ("Equal", [f"{name}__nothing", _ZERO], f"{name}__is_finite", {}),
+            ("Where", [f"{name}__is_finite", _exact(name), _ZERO], f"{name}__finite", {}),
+            ("ReduceMean", [f"{name}__finite"], f"{name}__mean", {"keepdims": 0}),
+            ("Sub", [f"{name}__finite", f"{name}__mean"], f"{name}__offset", {}),
             ("Mul", [f"{name}__offset", f"{name}__offset"], f"{name}__square", {}),
             ("ReduceMean", [f"{name}__square"], variance, {"keepdims": 0}),
         ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
 from compiler.graphs import AS_WRITTEN, BESIDE_OTHERS, OnnxRuntimeSession, name_of
+from compiler.numerics import difference
 from compiler.precision.excluded import Excluded
 from compiler.precision.int8.layers import Layer, choose_layers
 from compiler.precision.int8.quantize import Quantized, check_quantizable, quantize, with_pairs
@@ -33,7 +34,7 @@ class LayerError:
     Attributes:
         node: Its name.
         operator: Its type.
-        relative_error: The largest absolute error of any tensor, in standard deviations of that tensor.
+        relative_error: The largest absolute error of any tensor, in the yardstick of that tensor.
         cosine_similarity: The smallest of any tensor.
     """
 
@@ -231,23 +232,16 @@ def _disturbance_name(layer: Layer) -> str:
 
 def _compared(reference: Tensors, found: Tensors) -> tuple[float, float]:
     """The largest relative error and the smallest cosine similarity of the tensors of floats."""
-    pairs = list(_float_pairs(reference, found))
+    pairs = [
+        (expected, found[name])
+        for name, expected in reference.items()
+        if expected.dtype == np.float32 and expected.size
+    ]
     if any(expected.shape != actual.shape for expected, actual in pairs):
         return math.inf, 0.0
-    relative = [np.abs(actual - expected).max(initial=0.0) / (expected.std() or 1.0) for expected, actual in pairs]
-    cosines = [_cosine(expected.ravel(), actual.ravel()) for expected, actual in pairs]
-    return float(max(relative, default=0.0)), min(cosines, default=1.0)
-
-
-def _float_pairs(reference: Tensors, found: Tensors) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    for name, expected in reference.items():
-        if expected.dtype == np.float32 and expected.size:
-            yield expected.astype(np.float64), found[name].astype(np.float64)
-
-
-def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / norms if norms else float(np.array_equal(first, second))
+    apart = [difference(expected, actual) for expected, actual in pairs]
+    relative = max((one.relative for one in apart), default=0.0)
+    return relative, min((one.cosine for one in apart), default=1.0)
 
 
 def _layer_error(layer: Layer, found: Sequence[tuple[float, float]]) -> LayerError:

@@ -26,6 +26,8 @@ class VoxelDetectionProof(TaskProof[Points, PreparedVoxels, Detection3D]):
     """Objects, paired by the middles of their boxes."""
 
     unit: ClassVar[str] = "m"
+    limit: ClassVar[float] = 0.2
+    things: ClassVar[str] = "objects"
 
     task: VoxelDetection
 

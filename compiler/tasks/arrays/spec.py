@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 TYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
+LARGEST = 2**28
+"""Numbers of one item."""
 _GRAMMAR = re.compile(r"(?P<shape>(?:n|\d+)(?:x\d+)*)(?::(?P<dtype>\w+)(?::(?P<low>-?[\d.]+)-(?P<high>-?[\d.]+))?)?")
 
 
@@ -50,6 +53,8 @@ class InputSpec:
         dtype = match["dtype"] or "float32"
         if dtype not in TYPES:
             raise ValueError(f"inputs.{name} is of type {dtype!r}, which is none of {', '.join(TYPES)}")
+        if math.prod(shape) > LARGEST:
+            raise ValueError(f"inputs.{name} has more than {LARGEST:,} numbers in {text!r}")
         if 0 in shape:
             raise ValueError(f"inputs.{name} has an axis of length 0 in {text!r}")
         low, high = (None if match[side] is None else float(match[side]) for side in ("low", "high"))
@@ -59,6 +64,16 @@ class InputSpec:
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(['n'] * self.batched + list(map(str, self.shape)))}]"
+
+    @property
+    def text(self) -> str:
+        """The shape and the type, as `parse` reads them."""
+        return f"{'x'.join(map(str, ((1,) if self.batched else ()) + self.shape))}:{self.dtype}"
+
+    @property
+    def is_range_guessed(self) -> bool:
+        """Whether nothing says what numbers it holds: bytes hold 0 to 255, and truth values are two."""
+        return self.low is None and self.dtype not in ("uint8", "bool")
 
     def random_items(self, count: int) -> NDArray[Any]:
         """`count` random items, each the same whatever the count; or one input that differs with the count."""

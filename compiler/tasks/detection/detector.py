@@ -82,7 +82,7 @@ class Detector(WholeImageTask[FoundT]):
 
     def decode(self, outputs: Tensors, prepared: PreparedImages) -> list[FoundT]:
         """What was found, image by image and the best first; see `Task.decode`."""
-        found = self.selected(outputs)
+        found = self.selected(self.within_images(outputs, prepared))
         dets, labels = found["dets"], found["labels"]
         if not len(dets) == len(labels) == len(prepared.placements):
             raise ValueError(f"there are detections for {len(dets)} images, and {len(prepared.placements)} images")
@@ -98,6 +98,10 @@ class Detector(WholeImageTask[FoundT]):
                 extras = {name: found[name][item, row] for name in self.extras}
                 results.append(self.found(box.astype(np.float32), score, label, item, extras, placement))
         return results
+
+    def within_images(self, outputs: Tensors, prepared: PreparedImages) -> Tensors:
+        """The outputs, with candidates as a head leaves them that knows where in its input the images end."""
+        return outputs
 
     def in_input(self, box: Floats, size: Size) -> Floats:
         """A box within the network's input of that height and width: an MMDetection head has clipped it."""

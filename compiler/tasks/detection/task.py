@@ -15,7 +15,8 @@ from compiler.tasks import Sample
 from compiler.tasks.classes import Classes, color_of, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
-from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
+from compiler.tasks.resizing import Placement, Scaled, multiple, pad, resize, scaled_size
+from compiler.tasks.whole_image import PreparedImages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,12 @@ class ObjectDetection(Detector[Detection]):
         mean: Subtracted from the channels, in the order that the network sees them.
         std: What the channels are then divided by.
         to_rgb: Whether the network sees RGB.
+        clip_to_image: Whether MMDetection's head clips candidates to the image without its padding before it selects.
+            The host does so too; a graph, which does not know where the image ends, clips to the whole input, as
+            MMDeploy's do.
         tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: Detections that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
         ValueError: There is no such tail, or a size, divisor or deviation is not positive.
@@ -88,8 +93,10 @@ class ObjectDetection(Detector[Detection]):
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     to_rgb: bool = True
+    clip_to_image: bool = False
     tail: str = "native"
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -112,6 +119,17 @@ class ObjectDetection(Detector[Detection]):
         least_width, least_height = self.pad_size or (0, 0)
         padded = [multiple(side, self.pad_divisor) for side in (max(height, least_height), max(width, least_width))]
         return sizes.fit(*padded) if sizes else tuple(padded)
+
+    def within_images(self, outputs: Tensors, prepared: PreparedImages) -> Tensors:
+        """The outputs; what of the candidates lies in the padding is cut off, or dropped where nothing is left."""
+        if self.tail != "host" or not self.clip_to_image:
+            return outputs
+        scaled = zip(prepared.placements, prepared.sizes, strict=True)
+        ends = [np.multiply(size, placement.factors) for placement, size in scaled if isinstance(placement, Scaled)]
+        boxes = np.clip(outputs["boxes"], 0, np.tile(np.rint(ends), 2)[:, None]).astype(np.float32)
+        sides = boxes[..., 2:] - boxes[..., :2]
+        kept = (sides > max(self.test_cfg.min_bbox_size, 0)).all(axis=-1, keepdims=True)
+        return {**outputs, "boxes": boxes, "scores": np.where(kept, outputs["scores"], 0).astype(np.float32)}
 
     def found(
         self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement

@@ -39,6 +39,7 @@ class PersonPose:
         keypoints: `[k, 2]`, x and y in pixels of the image; they may lie outside it.
         scores: `[k]`, how sure the network is that each is visible, from 0 to 1.
         item: Which image of the batch the person is in.
+        names: `k`, what the points are called.
     """
 
     box: Floats
@@ -46,12 +47,14 @@ class PersonPose:
     keypoints: Floats
     scores: Floats
     item: int = 0
+    names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The person as JSON can hold it: its fields, with arrays as lists."""
         return {
             "box": self.box.tolist(),
             "score": self.score,
+            "names": list(self.names),
             "keypoints": self.keypoints.tolist(),
             "scores": self.scores.tolist(),
             "item": self.item,
@@ -72,6 +75,7 @@ class BottomupPose(Detector[PersonPose]):
         to_rgb: Whether the network sees RGB.
         tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: People and points that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
         ValueError: There is no such tail, or a size or deviation is not positive.
@@ -90,6 +94,7 @@ class BottomupPose(Detector[PersonPose]):
     to_rgb: bool = False
     tail: str = "native"
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,7 +121,8 @@ class BottomupPose(Detector[PersonPose]):
     ) -> PersonPose:
         """One person; their key points are `[k, 3]` in the network's input."""
         points = extras["keypoints"]
-        return PersonPose(box, score, placement.to_image(points[None, :, :2])[0], points[:, 2], item)
+        located = placement.to_image(points[None, :, :2])[0]
+        return PersonPose(box, score, located, points[:, 2], item, self.keypoints.names)
 
     def draw(self, sample: Sample[Image], results: Sequence[PersonPose]) -> Image:
         """The image, and on it the people, and those of their points, that score at least `score_threshold`."""

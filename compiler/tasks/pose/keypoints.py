@@ -36,7 +36,8 @@ class Keypoints:
 
     Attributes:
         names: One a point, in the order of the network's outputs.
-        swap: For each point, the index of the one that it becomes in a mirror; its own if it lies in the middle.
+        swap: For each point, the index of the one that it becomes in a mirror; its own if it lies in the middle. None
+            where nobody says.
         colors: For each point.
         skeleton: Lines between points.
 
@@ -46,16 +47,17 @@ class Keypoints:
     """
 
     names: tuple[str, ...]
-    swap: tuple[int, ...]
+    swap: tuple[int, ...] | None
     colors: tuple[Colour, ...]
     skeleton: tuple[Link, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.names)
-        if not count == len(self.swap) == len(self.colors) == len(set(self.names)):
+        swap = tuple(range(count)) if self.swap is None else self.swap
+        if not count == len(swap) == len(self.colors) == len(set(self.names)):
             raise ValueError("names must be unique, with one item of swap and of colors for each")
-        for index, other in enumerate(self.swap):
-            if not 0 <= other < count or self.swap[other] != index:
+        for index, other in enumerate(swap):
+            if not 0 <= other < count or swap[other] != index:
                 raise ValueError(f"swap[{index}] is {other}, which does not lead back to {index}")
         for link in self.skeleton:
             if unknown := set(link.ends) - set(self.names):

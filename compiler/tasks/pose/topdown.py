@@ -35,16 +35,19 @@ class Pose:
         keypoints: `[k, 2]`, x and y in pixels of the image.
         scores: `[k]`, how sure the network is of each; not a probability.
         box: `[4]`, the x1, y1, x2, y2 that the person was looked for in.
+        names: `k`, what the points are called.
     """
 
     keypoints: Floats
     scores: Floats
     box: Floats
+    names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The pose as JSON can hold it: `box`, `keypoints` and `scores` as lists."""
+        """The pose as JSON can hold it: `box`, `names`, `keypoints` and `scores` as lists."""
         return {
             "box": self.box.tolist(),
+            "names": list(self.names),
             "keypoints": self.keypoints.tolist(),
             "scores": self.scores.tolist(),
         }
@@ -81,9 +84,11 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
         flip_test: Average the outputs with those of the mirrored crop: slower and more accurate.
         shift_heatmap: Move the mirrored crop's heat maps one column to the right before that.
         score_threshold: Points that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
-        ValueError: The codec is for another input size, or a size, factor or deviation is not positive.
+        ValueError: The codec is for another input size, a size, factor or deviation is not positive, or nobody says
+            which points a flip test exchanges.
     """
 
     name: ClassVar[str] = "pose-detection"
@@ -100,12 +105,15 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
     flip_test: bool = False
     shift_heatmap: bool = False
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         if self.codec.input_size != self.input_size:
             raise ValueError(f"input_size is {self.input_size}, and the codec's is {self.codec.input_size}")
         if min(*self.input_size, self.padding, *self.std) <= 0:
             raise ValueError("input_size, padding and std must be positive")
+        if self.flip_test and self.keypoints.swap is None:
+            raise ValueError("a flip test needs keypoints.swap: which points are left and right of each other")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -130,7 +138,8 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
                 )
         points, scores = self.codec.decode(outputs)
         located = prepared.crops.to_image(points)
-        return [Pose(*fields) for fields in zip(located, scores, prepared.boxes, strict=True)]
+        names = self.keypoints.names
+        return [Pose(*fields, names) for fields in zip(located, scores, prepared.boxes, strict=True)]
 
     def infer(self, run: Callable[[Tensors], Tensors], tensors: Tensors) -> Tensors:
         """The outputs of `run`, averaged with those of the mirrored crops where `flip_test` is set."""
@@ -143,7 +152,8 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
 
     def merge_flipped(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, Floats]:
         """Average outputs with the outputs for the mirrored crops, mirrored back."""
-        mirrored = self.codec.mirror(flipped_outputs, self.keypoints.swap, self.shift_heatmap)
+        swap = self.keypoints.swap or range(len(self.keypoints.names))
+        mirrored = self.codec.mirror(flipped_outputs, swap, self.shift_heatmap)
         return {name: (outputs[name] + mirrored[name]) * np.float32(0.5) for name in self.outputs}
 
     def draw(self, sample: Sample[Image], results: Sequence[Pose]) -> Image:

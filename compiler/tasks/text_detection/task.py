@@ -58,6 +58,7 @@ class TextDetection(WholeImageTask[TextInstance]):
         std: What the channels are then divided by.
         to_rgb: Whether the network sees RGB.
         score_threshold: Texts that score less are not drawn.
+        ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
         ValueError: A size, divisor or deviation is not positive.
@@ -73,6 +74,7 @@ class TextDetection(WholeImageTask[TextInstance]):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     to_rgb: bool = True
     score_threshold: float = 0.3
+    ignore_orientation: bool = False
 
     def __post_init__(self) -> None:
         if min(*self.scale, self.pad_divisor, *self.std) <= 0:

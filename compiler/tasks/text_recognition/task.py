@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.errors import CompileError
+from compiler.errors import Caution, CompileError
 from compiler.tasks import ImageTask, Sample
 from compiler.tasks.boxes import boxes_of, whole_box
 from compiler.tasks.classes import draw_box
@@ -134,8 +135,8 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
     ) -> PreparedTexts:
         """Bring crops to the network's height, and pad them on the right to the width of the widest.
 
-        A crop that is too wide for the engine is squeezed. What is padded is 0, grey as the mean, as in MMOCR's
-        batches.
+        A crop that is too wide for the engine is squeezed, with a `Caution`. What is padded is 0, grey as the mean, as
+        in MMOCR's batches.
 
         Args:
             crops: `[h, w, 3]` each, BGR; at least one.
@@ -143,6 +144,9 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
             sizes: What the engine takes; None for any width.
         """
         widths = tuple(self.width(crop, sizes) for crop in crops)
+        natural = max(self.width(crop) for crop in crops)
+        if natural > max(widths):
+            warnings.warn(_squeezed(self.height, natural, max(widths)), Caution, stacklevel=2)
         _, widest = sizes.fit(self.height, max(widths)) if sizes else (self.height, max(widths))
         items = [
             pad(self.normalised(crop, width), (self.height, widest)) for crop, width in zip(crops, widths, strict=True)
@@ -203,6 +207,14 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
     def sample_source(self) -> Path:
         """A picture of one printed word."""
         return Path(__file__).parents[1] / "photographs" / "word.png"
+
+
+def _squeezed(height: int, width: int, taken: int) -> str:
+    return (
+        f"the result is made of a squeezed crop: at {height} pixels of height it is {width} wide, and the engine takes "
+        f"{taken}. Compile for as much: shape=static_{height}x{width}, or "
+        f"shape=dynamic_{height}x{height}-{height}x{width}"
+    )
 
 
 def drawable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.config.limits import USUAL, Limits
-from compiler.errors import CompileError
+from compiler.errors import Caution, CompileError
 from compiler.tasks import Sample, Task
 from compiler.tasks.classes import Classes, color_of
 from compiler.tasks.inputs import POINTS, InputKind
@@ -153,11 +154,14 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
     def preprocess(self, sample: Sample[Points], sizes: SizeRange | None = None) -> PreparedVoxels:
         """The points of a cloud, sorted into voxels; see `Task.preprocess`.
 
-        Those that the engine cannot take are left out; where it needs more, the last is repeated.
+        Those that the engine cannot take are left out, with a `Caution`; where it needs more, the last is repeated.
         """
         voxels = self.voxels(sample.source)
         if sizes:
-            voxels = padded(voxels, *sizes.fit(len(voxels.voxels)))
+            count, (taken,) = len(voxels.voxels), sizes.fit(len(voxels.voxels))
+            if count > taken:
+                warnings.warn(_cut(count, taken), Caution, stacklevel=2)
+            voxels = padded(voxels, taken)
         return prepared_clouds([voxels])
 
     def voxels(self, points: Points) -> Voxels:
@@ -215,6 +219,13 @@ def prepared_clouds(clouds: Sequence[Voxels]) -> PreparedVoxels:
         "coors": np.concatenate(coors),
     }
     return PreparedVoxels(tensors, len(clouds))
+
+
+def _cut(count: int, taken: int) -> str:
+    return (
+        f"the result is made of a part of the cloud: it fills {count} voxels, and the engine takes the first {taken}. "
+        f"Compile for as many: shape=static_{count}, or shape=dynamic_{taken}-{count}"
+    )
 
 
 def _rounded(numbers: Floats) -> list[float]:

@@ -43,6 +43,7 @@ def test_an_input_is_a_shape_a_type_and_a_range(text, spec):
     ("text", "why"),
     [
         ("", "a shape is written"),
+        (f"1x{9 * 10**19}", "has more than 268,435,456 numbers"),
         ("x3", "a shape is written"),
         ("1x-3", "a shape is written"),
         ("1x3:", "a shape is written"),

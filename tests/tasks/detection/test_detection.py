@@ -125,6 +125,26 @@ def test_the_host_tail_finds_what_the_native_one_is_given(image):
     assert [one.label for one in ours] == [5, 7]
 
 
+def test_candidates_in_the_padding_take_no_places_where_the_host_selects(image):
+    """Two that are one within the image's edge, and one outside it, as MMDetection's heads clip them."""
+    host = detector("retinanet", "host")
+    prepared = host.preprocess(Sample(image), FIXED)
+    height = round(image.shape[0] * prepared.placements[0].factors[1])
+    assert height < FIXED.largest[0]
+    boxes = np.array(
+        [[[10, 0, 40, height], [10, 0, 40, 2.5 * height], [5, height + 1, 40, height + 9], [60, 10, 90, 40]]],
+        np.float32,
+    )
+    scores = np.zeros((1, 4, 80), np.float32)
+    scores[0, :, 5] = [0.8, 0.7, 0.9, 0.5]
+    kept = host.decode({"boxes": boxes, "scores": scores}, prepared)
+    assert [one.score for one in kept] == [pytest.approx(0.8), pytest.approx(0.5)]
+    padded = dataclasses.replace(host, clip_to_image=False)
+    assert [one.score for one in padded.decode({"boxes": boxes, "scores": scores}, prepared)] == [
+        pytest.approx(score) for score in (0.8, 0.7, 0.5)
+    ]
+
+
 @pytest.mark.parametrize("outputs", [{"dets": np.zeros((1, 4, 4)), "labels": np.zeros((1, 4))}, raw() | {"dets": 0}])
 def test_outputs_of_another_shape_are_refused(task, image, outputs):
     outputs = {name: np.asarray(value) for name, value in outputs.items()}

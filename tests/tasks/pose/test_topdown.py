@@ -124,7 +124,7 @@ def test_poses_come_in_the_order_of_their_boxes(task, photograph):
 def test_a_pose_survives_json():
     pose = one_pose()
     read = json.loads(json.dumps(pose.to_dict()))
-    assert list(read) == ["box", "keypoints", "scores"]
+    assert list(read) == ["box", "names", "keypoints", "scores"]
     np.testing.assert_array_equal(np.float32(read["keypoints"]), pose.keypoints)
 
 

@@ -1,0 +1,205 @@
+"""`classes=` and `keypoints=`: the names of what a network tells apart, and with them how many there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from itertools import islice
+from operator import getitem
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.config.search import config_folder
+from compiler.config.twice import HEAD_TASKS, MISSING, TASK_CLASSES, TASKS, Counted, counted_in, value_at
+from compiler.errors import UsageError
+
+if TYPE_CHECKING:
+    from compiler.config.schema import ModelConfig
+
+NAME_KEYS: Mapping[str, str] = {"classes": "class_names", "keypoints": "keypoint_names"}
+"""What is written on a command line, each with its key in a config: `conf/` has folders of the first names."""
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a file of names."""
+
+_GREEN = [0, 255, 0]
+_UNNAMED: Mapping[str, str] = {"classes": "class", "keypoints": "point"}
+_SIDES = re.compile(r"left|right", re.IGNORECASE)
+
+
+def unnamed(key: str, count: int) -> list[str]:
+    """What things are called of which only the number is known: `class_0` and so on."""
+    return [f"{_UNNAMED[key]}_{index}" for index in range(count)]
+
+
+def unnamed_hints(model: ModelConfig) -> tuple[str, ...]:
+    """What a user should know of a model of which nobody says what it finds."""
+    parts = {"network": model.network, "processing": model.processing}
+    return tuple(
+        f"nobody says what the {len(names)} {one.key} of {model.name} are: they are called {names[0]} and so on. "
+        f"Give {one.key}=[<names>], in the order of the training"
+        for one in counted_in(parts)
+        if one.key and (names := list(_value(parts, one.names))) == unnamed(one.key, len(names))
+    )
+
+
+def with_own_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config whose model has a name: where nobody gave one, that of its target, or of its algorithm."""
+    model = values.get("model")
+    if not isinstance(model, Mapping) or model.get("name") != "":
+        return dict(values)
+    name = re.sub(r"[^a-z0-9]+", "-", str(model.get("target", "")).lower()).strip("-")
+    return {**values, "model": {**model, "name": name or model.get("algo")}}
+
+
+def with_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config whose model has the names that stand at its top, and as many things.
+
+    Raises:
+        UsageError: The model tells no such things apart, or they are no names.
+    """
+    model = values.get("model")
+    given = {key: values[own] for key, own in NAME_KEYS.items() if values.get(own) is not None}
+    if not isinstance(model, Mapping) or not given:
+        return dict(values)
+    for key, named in given.items():
+        model = renamed(model, key, _names(key, named))
+    return {**values, "model": model}
+
+
+def renamed(model: Mapping[str, Any], key: str, names: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    """A model that finds other things.
+
+    Args:
+        model: Its values, every reference resolved.
+        key: `classes` or `keypoints`.
+        names: Of the things, in the order of the network's scores; or what a file in `conf/keypoints/` holds.
+
+    Raises:
+        UsageError: The model tells no such things apart.
+    """
+    one = next((one for one in counted_in(model) if one.key == key), None)
+    tasks = value_at(model, TASKS)
+    if one is None and key == "classes" and tasks is not MISSING:
+        return _grouped(model, tasks, list(names["names"] if isinstance(names, Mapping) else names))
+    if one is None:
+        raise UsageError(
+            f"{model.get('name')} has no {key} to name",
+            where=f"{key}=",
+            why="its network counts none, or not in the places that are known",
+            fix=f"leave {key} out",
+        )
+    like = _value(model, one.names.removesuffix(".names"))
+    node = names if isinstance(names, Mapping) else described(key, names, like)
+    listed = list(node["names"])
+    if not listed or len(set(listed)) != len(listed):
+        raise UsageError("each name is there once", where=f"{key}={listed}", fix=f"write {key}=[<name>, ...]")
+    changed = _with(model, one.count, len(listed) + one.blank)
+    return _replaced(changed, one, node, listed)
+
+
+def described(key: str, names: Sequence[str], like: Any = None) -> dict[str, Any]:
+    """The node of classes or key points of these names, with what they share with another one."""
+    if key == "classes":
+        return {"_target_": "compiler.tasks.classes.Classes", "names": list(names)}
+    known = like if isinstance(like, Mapping) else {}
+    colors = dict(zip(known.get("names", ()), known.get("colors", ()), strict=False))
+    return {
+        "_target_": "compiler.tasks.pose.keypoints.Keypoints",
+        "names": list(names),
+        "swap": mirrored(names),
+        "colors": [colors.get(name, _GREEN) for name in names],
+        "skeleton": [link for link in known.get("skeleton", ()) if set(link["ends"]) <= set(names)],
+    }
+
+
+def mirrored(names: Sequence[str]) -> list[int] | None:
+    """For each key point the one that it becomes in a mirror: what is `left_x` becomes `right_x`.
+
+    None where no name says a side: then nobody knows.
+    """
+    places = {name: index for index, name in enumerate(names)}
+    others = [_SIDES.sub(_other_side, name) for name in names]
+    if all(name == other for name, other in zip(names, others, strict=True)):
+        return None
+    return [places.get(other, index) for index, other in enumerate(others)]
+
+
+def read_names(file: Path, where: str) -> list[str]:
+    """The names in a text file that has one in each line.
+
+    Raises:
+        UsageError: It cannot be read, or is no such list.
+    """
+    advice = "give a text file with a name in each line, or write [<name>, ...]"
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            why = f"it has over {LARGEST_FILE} bytes"
+            raise UsageError("the file of names is too large", where=where, why=why, fix=advice)
+        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the names cannot be read from {file}", where=where, why=str(error), fix=advice) from error
+    return [name for name in names if name]
+
+
+def ours(key: str, name: str) -> dict[str, Any] | None:
+    """The content of a file of ours in `conf/classes/` or `conf/keypoints/`; None where there is none."""
+    from omegaconf import OmegaConf
+
+    file = config_folder() / key / f"{name}.yaml"
+    if not re.fullmatch(r"\w+", name) or not file.is_file():
+        return None
+    found: Any = OmegaConf.to_container(OmegaConf.load(file))
+    return dict(found)
+
+
+def _names(key: str, named: Any) -> Mapping[str, Any] | list[str]:
+    """What a config says that things are called: a list, a set of ours, or a file."""
+    if isinstance(named, str):
+        own = ours(key, named)
+        return own if own is not None else read_names(Path(named), f"{key}={named}")
+    if not isinstance(named, list | tuple) or not all(isinstance(name, str | int) for name in named):
+        raise UsageError(
+            f"{key} is no list of names",
+            where=f"{key}={named!r:.60}",
+            fix=f"write {key}=[<name>, ...], or the name of a file with a name in each line",
+        )
+    return [str(name) for name in named]
+
+
+def _replaced(model: Mapping[str, Any], one: Counted, node: Mapping[str, Any], listed: list[str]) -> dict[str, Any]:
+    if not one.names.endswith(".names"):
+        return _with(model, one.names, listed)
+    return _with(model, one.names.removesuffix(".names"), dict(node))
+
+
+def _grouped(model: Mapping[str, Any], tasks: Any, names: list[str]) -> dict[str, Any]:
+    """A model with as many classes, in groups of the same sizes."""
+    sizes = [len(task["class_names"]) for task in tasks]
+    if len(names) != sum(sizes):
+        raise UsageError(
+            f"there are {len(names)} classes, and {model.get('name')} has groups for {sum(sizes)}",
+            where=f"classes={names}",
+            why="its classes stand in groups, and nobody says which belong together",
+            fix=f"give {sum(sizes)} names, or set model.{TASKS} and model.{TASK_CLASSES}",
+        )
+    rest = iter(names)
+    groups = [{**task, "class_names": list(islice(rest, size))} for task, size in zip(tasks, sizes, strict=True)]
+    changed = _with(_with(model, TASKS, groups), TASK_CLASSES, names)
+    return _with(changed, HEAD_TASKS, groups) if value_at(model, HEAD_TASKS) is not MISSING else changed
+
+
+def _with(node: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A tree of mappings with another value at a dotted path."""
+    key, _, rest = path.partition(".")
+    return {**node, key: _with(node[key], rest, value) if rest else value}
+
+
+def _value(node: Any, path: str) -> Any:
+    return reduce(getitem, path.split("."), node)
+
+
+def _other_side(side: re.Match[str]) -> str:
+    other = "right" if side[0].lower() == "left" else "left"
+    return other.upper() if side[0].isupper() else other.title() if side[0].istitle() else other
