@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.hostile.child import NOT_MADE, Child, start
-from tests.hostile.kinds.registry import KINDS
+from tests.hostile.child import NOT_MADE, Child, can_drop_privileges, start
+from tests.hostile.kinds.registry import KINDS, STARTING
 from tests.hostile.outcome import Ended, Fault, faults_of, signature, was_refused
 from tests.hostile.seeds import Seeds, make_seeds
 
@@ -51,7 +51,7 @@ class Numbered:
     @property
     def unprivileged(self) -> bool:
         """Every other case is run as a user who may do nothing, where there is a choice."""
-        return os.geteuid() == 0 and self.number % 2 == 1
+        return self.number % 2 == 1 and can_drop_privileges(starts=self.kind in STARTING)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.number}"

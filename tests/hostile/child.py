@@ -167,6 +167,12 @@ def run_case(case: Case) -> int:
     return 0
 
 
+def can_drop_privileges(starts: bool) -> bool:
+    """Tell whether a case can go on as another user; one that starts an interpreter has to reach it then."""
+    interpreter = Path(sys.executable).resolve()
+    return os.geteuid() == 0 and (not starts or all(path.stat().st_mode & 0o001 for path in interpreter.parents))
+
+
 def drop_privileges(inside: Path) -> None:
     """Go on as a user who may do nothing; the folder is theirs."""
     for parent, _, files in os.walk(inside):

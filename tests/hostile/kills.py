@@ -17,7 +17,7 @@ from random import Random
 
 from tests.hostile.campaign import prepared
 from tests.hostile.case import INSIDE
-from tests.hostile.child import drop_privileges, forked, prepare
+from tests.hostile.child import can_drop_privileges, drop_privileges, forked, prepare
 
 STAGES = ("export", "calibrate", "precision", "build", "package")
 SWEEP = "sweep"
@@ -199,11 +199,11 @@ def kill_compiles(count: int, seed: int) -> Killed:
     with prepared() as (folder, seeds):
         gc.freeze()
         network = seeds.folder / "onnx/arrays.onnx"
-        users = (False, True) if os.geteuid() == 0 else (False,)
+        users = (False, True) if can_drop_privileges(starts=True) else (False,)
         places = [make_workplace(folder / f"user{user:d}", network, user) for user in users]
         for number in range(count):
             place, stage = places[number % len(places)], (*STAGES, SWEEP)[number // len(places) % (len(STAGES) + 1)]
-            setting = SWEPT if stage == SWEEP else (OLD, NEW)[number // 2 % 2]
+            setting = SWEPT if stage == SWEEP else random.choice((OLD, NEW))
             killed.hits[stage] += kill_once(place, stage, setting, random)
             found = (*problems_of(place), *problems_of_rerun(place, setting))
             killed.problems += [f"kill {number} in {stage}: {problem}" for problem in found]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-CASES, SEED = 200, 0
+CASES, SEED = 160, 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")

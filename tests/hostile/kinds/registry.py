@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from tests.hostile.case import Kind
 from tests.hostile.kinds import annotations, bundles, caches, checkpoints, commands, inputs, onnx_graphs, openmmlab
 
+STARTING = ("onnx-file", "command", "overrides", "cache")
+"""Kinds whose cases start another interpreter: a network is tried in a process of its own."""
 KINDS: Mapping[str, Kind] = {
     "bundle-config": bundles.bundle_kind(bundles.change_config),
     "bundle-engine": bundles.bundle_kind(bundles.change_engine),
