@@ -88,24 +88,23 @@ def _stage_line(event: StageFinished) -> str:
 
 
 def _proof_table(proofs: Sequence[StageProof], unit: str) -> Table:
+    """A line for each stage, narrow enough for a terminal: the report has the rest."""
     table = Table(title="proof: worst of every output and input", title_justify="left", box=None, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("against")
-    for column in ("max abs error", "relative", "mean sq. (σ)", "cosine", f"decoded ({shown(unit)})", "stands on"):
-        table.add_column(column, justify="right")
+    table.add_column("stage", overflow="fold")
     table.add_column("")
+    table.add_column("against")
+    for column in ("worst error", "RMS (σ)", "cosine", f"decoded ({shown(unit)})"):
+        table.add_column(column, justify="right")
     for proof in proofs:
         worst = proof.worst
         verdict = "[red]beyond[/]" if not proof.within else "[yellow]lossy[/]" if proof.lossy else "[green]ok[/]"
         table.add_row(
             shown(proof.stage),
+            verdict,
             shown(proof.reference),
-            error_text(worst.max_absolute_error),
             f"{error_text(worst.relative_error)} {shown(worst.yardstick)}",
             error_text(max(c.typical_error for c in proof.comparisons)),
             f"{min(c.cosine_similarity for c in proof.comparisons):.7f}",
             error_text(proof.worst_decoded),
-            shown(str(proof.weakest or "")),
-            verdict,
         )
     return table

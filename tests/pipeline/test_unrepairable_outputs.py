@@ -67,14 +67,18 @@ def bundle(folder, made) -> Path:
 
 def test_what_may_only_be_read_is_up_to_date_is_a_cache_and_is_replaced(folder, bundle):
     code = f"""{COMPILE}
-run()                                                 # all may only be read; no stage depends on the cosine
+run()                                                 # all may only be read; a bundle of another name is not there
 run("verify.reduced_cosine=0.98")
 run("output=other", "cache=outputs/.cache")
 Path("outputs/onnx").chmod(0o755)                     # the bundle itself may still only be read
 for path in Path("outputs/onnx").iterdir():
     path.chmod(0o644 if path.is_file() else 0o555)
-run("verify.reduced_cosine=0.98", "cache=outputs/.cache")
-run("verify.reduced_cosine=0.98", "cache=outputs/.cache")
+engine = Path("outputs/{NAME}/end2end.onnx")
+engine.chmod(0o644)
+engine.write_bytes(b"damaged")
+engine.chmod(0o444)
+run("cache=outputs/.cache")
+run("cache=outputs/.cache")
 run("shape=static", "cache=outputs/.cache")           # what is not in the cache cannot be put into it
 """
     read_only(folder / "outputs")
