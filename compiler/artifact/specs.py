@@ -31,8 +31,19 @@ class TensorSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TensorSpec:
-        """Read what `dataclasses.asdict` wrote."""
-        return cls(values["name"], values["dtype"], tuple(values["shape"]))
+        """Read what `dataclasses.asdict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        return cls(values["name"], values["dtype"], tuple(map(_dimension, values["shape"])))
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def _dimension(value: Any) -> Dimension:
+    """A number of elements, or the name of one that varies."""
+    if isinstance(value, str) or (type(value) is int and value >= 0):
+        return value
+    raise ValueError(f"a dimension is a name or a number that is not negative, not {value!r:.60}")
