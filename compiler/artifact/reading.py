@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
 from compiler.printable import shortened
 
 _REASON = 300
@@ -51,3 +51,18 @@ def reason(error: BaseException) -> str:
             return os.strerror(error.errno)
     words = shortened(" ".join(str(error).split()), _REASON)
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+@contextmanager
+def as_fault_of(path: str | os.PathLike[str], what: str, *, fix: str = "") -> Iterator[None]:
+    """Turn what a user could have got wrong into an error of a file that the user did not write.
+
+    Raises:
+        CompileError: Within, something is wrong with what the file says.
+    """
+    try:
+        with reading(path, what, fix=fix):
+            yield
+    except UsageError as error:
+        why = f"{error.what}: {error.why}" if error.why else error.what
+        raise CompileError(what, where=os.fspath(path), why=why, fix=fix) from error

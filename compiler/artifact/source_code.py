@@ -4,7 +4,7 @@ What is neither Python's own, nor installed, nor ours counts by its content; wha
 modules a module imports is read in its source, whether it has imported them yet or not: so it does not matter what this
 process imported before, nor how late an import comes. Where a module is loaded within `recorded_imports`, the content
 that counts is the very one that it was compiled from; what it imports by a name that only running it can tell is then
-known too.
+known too. Where it was loaded otherwise, its file counts, once every function that is loaded is found in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import functools
 import importlib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
@@ -26,13 +26,14 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from compiler.artifact.digests import bytes_digest, digest, installed_version
+from compiler.artifact.loaded_code import is_loaded_from
 from compiler.errors import CompileError
 
 OURS = ("compiler", "rewriters")
 """The packages whose source `compiler.stages.tools.versions()["compiler"]` is the digest of."""
 INSTALLED = {"site-packages", "dist-packages"}
 """The folders that installers put packages into."""
-IMPORTERS = {"import_module", "__import__"}
+IMPORTERS = frozenset({"import_module", "__import__"})
 
 
 class RecordedSource(SourceFileLoader):
@@ -104,15 +105,26 @@ class _Module:
     package: str
 
 
-def code_contents(roots: Iterable[str]) -> dict[str, str]:
+def code_contents(roots: Iterable[str], unnamed: Iterable[Mapping[str, Any]] = ()) -> dict[str, str]:
     """The modules that somebody brings among these and all that they import, with their digests; and of what is
     installed the packages that they import, with their versions.
 
     Args:
         roots: Dotted names; ours and Python's own do not count.
+        unnamed: What is in modules that were loaded from a file and that no name leads to.
+
+    Raises:
+        CompileError: A file cannot be read, or is not what was loaded.
     """
     found: dict[str, str] = {}
     waiting, seen = [*roots], set[str]()
+    for namespace in unnamed:
+        file = str(namespace["__file__"])
+        if is_brought("", file):
+            name, package = f"{Path(file).name} as {namespace['__name__']}", str(namespace.get("__package__") or "")
+            module = _of_file(name, Path(file), package, namespace)
+            found[name] = bytes_digest(module.content or b"")
+            waiting += _imports(module.content or b"", package) if module.is_source else ()
     while waiting:
         name = waiting.pop()
         if name in seen or name.partition(".")[0] in OURS:
@@ -238,10 +250,23 @@ def _module(name: str, spec: ModuleSpec) -> _Module:
     file = _existing(spec.origin or ".")
     if file is None or not file.is_file():
         return _Module(name, None, False, package)
+    return _of_file(name, file, package, vars(sys.modules[name]) if name in sys.modules else {})
+
+
+def _of_file(name: str, file: Path, package: str, loaded: Mapping[str, Any]) -> _Module:
+    """A module by its file, which has to be what was loaded."""
     try:
-        return _Module(name, file.read_bytes(), file.suffix in SOURCE_SUFFIXES, package)
+        content, is_source = file.read_bytes(), file.suffix in SOURCE_SUFFIXES
     except OSError as error:
         raise CompileError(f"the module {name} cannot be read", where=str(file), why=error.strerror or "") from error
+    if is_source and not is_loaded_from(content, str(loaded.get("__file__")), loaded):
+        raise CompileError(
+            f"{file.name} changed after it was imported",
+            where=str(file),
+            why="what is loaded is other code than what the file holds now",
+            fix="restart Python (in a notebook: the kernel), and run again",
+        )
+    return _Module(name, content, is_source, package)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -251,10 +276,20 @@ def _imports(source: bytes, package: str) -> tuple[str, ...]:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError):  # it cannot be imported either
         return ()
-    return tuple(dict.fromkeys(name for node in nodes for name in _imported(node, package)))
+    importers = IMPORTERS.union(*map(_importers, nodes))
+    return tuple(dict.fromkeys(name for node in nodes for name in _imported(node, package, importers)))
 
 
-def _imported(node: ast.AST, package: str) -> Iterator[str]:
+def _importers(node: ast.AST) -> Iterator[str]:
+    """What a source calls a function that imports by name."""
+    match node:
+        case ast.ImportFrom():
+            yield from (alias.asname for alias in node.names if alias.asname and alias.name in IMPORTERS)
+        case ast.Assign(value=ast.Name(id=called) | ast.Attribute(attr=called)) if called in IMPORTERS:
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _imported(node: ast.AST, package: str, importers: frozenset[str]) -> Iterator[str]:
     match node:
         case ast.Import():
             yield from (alias.name for alias in node.names)
@@ -264,7 +299,7 @@ def _imported(node: ast.AST, package: str) -> Iterator[str]:
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
         case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called), args=[ast.Constant(value=str(name)), *_]):
-            if called in IMPORTERS and name and (found := _resolved(name, package)):
+            if called in importers and name and (found := _resolved(name, package)):
                 yield found
 
 

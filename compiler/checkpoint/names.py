@@ -36,22 +36,28 @@ def read_names(path: Path) -> CheckpointNames:
         return CheckpointNames()
     try:
         content = load_content(path, mapped=True)
-    except Exception:  # what a damaged file leads torch to raise has no common base class
+        meta = content.get("meta") if isinstance(content, Mapping) else None
+        return names_in(meta) if isinstance(meta, Mapping) else CheckpointNames()
+    except Exception:  # what a damaged file leads torch, and odd values Python, to raise has no common base class
         return CheckpointNames()
-    meta = content.get("meta") if isinstance(content, Mapping) else None
-    return names_in(meta) if isinstance(meta, Mapping) else CheckpointNames()
 
 
 def names_in(meta: Mapping[Any, Any]) -> CheckpointNames:
     """The names in the metadata of a checkpoint, of OpenMMLab's packages of today (`dataset_meta`) or before them."""
     said = meta.get("dataset_meta")
-    dataset = {str(key).lower(): value for key, value in (said if isinstance(said, Mapping) else {}).items()}
-    classes = _texts(dataset.get("classes") if said else meta.get("CLASSES"))
+    is_today = isinstance(said, Mapping) and len(said) > 0
+    dataset = {key.lower(): value for key, value in said.items() if isinstance(key, str)} if is_today else {}
+    classes = _texts(dataset.get("classes") if is_today else meta.get("CLASSES"))
     numbered = dataset.get("keypoint_id2name")
     points: tuple[str, ...] = ()
-    if isinstance(numbered, Mapping) and set(numbered) == set(range(len(numbered))):
+    if isinstance(numbered, Mapping) and _are_counted(numbered):
         points = _texts([numbered[index] for index in range(len(numbered))])
     return CheckpointNames(classes, points, _swap(dataset.get("flip_indices"), len(points)))
+
+
+def _are_counted(numbers: Mapping[Any, Any]) -> bool:
+    """Whether they are 0, 1, 2 and so on; a key of another kind may take for ever to be hashed again."""
+    return all(isinstance(number, int) for number in numbers) and set(numbers) == set(range(len(numbers)))
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from compiler.artifact import bytes_digest, digest
+from compiler.artifact.loaded_code import functions_in
+from compiler.errors import CompileError
 
 INTERNAL = frozenset(vars(nn.Module())) - {"training"}
 """Attributes that every module has."""
@@ -59,10 +62,57 @@ class Contents:
 
 def code_names(network: nn.Module) -> dict[str, None]:
     """The names of the modules of Python that hold the classes of a network's parts, and functions that it keeps."""
-    kinds = [kind for module in network.modules() for kind in type(module).__mro__]
     kept = [value for module in network.modules() for value in vars(module).values() if callable(value)]
-    names = [getattr(one, "__module__", None) for one in (*kinds, *kept)]
+    names = [getattr(one, "__module__", None) for one in (*_classes(network), *kept)]
     return dict.fromkeys(name for name in names if isinstance(name, str))
+
+
+def unnamed_modules(network: nn.Module) -> list[dict[str, Any]]:
+    """What is in the modules of Python that hold a network's code, and that no name leads to: a file was executed.
+
+    Raises:
+        CompileError: Some of its code is in no file.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for kind in _classes(network):
+        functions = list(functions_in([kind], kind.__module__))
+        if not functions and kind.__module__ not in sys.modules:
+            raise _in_no_file(kind)
+        found |= {id(one.__globals__): one.__globals__ for one in functions if not _has_name(one, kind)}
+    for module in network.modules():
+        kept = functions_in(vars(module).values(), "")
+        found |= {id(one.__globals__): one.__globals__ for one in kept if not _has_name(one, type(module))}
+    return list(found.values())
+
+
+def _classes(network: nn.Module) -> dict[type, None]:
+    return dict.fromkeys(kind for module in network.modules() for kind in type(module).__mro__)
+
+
+def _has_name(function: FunctionType, kind: type) -> bool:
+    """Whether a function is in a module that can be found by its name; one that a library generated is in its class's.
+
+    Raises:
+        CompileError: It is in no file either.
+    """
+    is_generated = function.__code__.co_filename.startswith("<")
+    names = [function.__globals__.get("__name__"), *([kind.__module__] if is_generated else [])]
+    modules = [sys.modules[name] for name in names if name in sys.modules]
+    files = [vars(module).get("__file__") for module in modules]
+    if any(files) and (is_generated or vars(modules[0]) is function.__globals__):
+        return True
+    if function.__globals__.get("__file__"):
+        return False
+    raise _in_no_file(kind)
+
+
+def _in_no_file(kind: type) -> CompileError:
+    return CompileError(
+        f"the code of {kind.__qualname__} is in no file",
+        where=f"{kind.__module__}.{kind.__qualname__}",
+        why="a result of it could not be told from that of other code",
+        fix="write it into a module that can be imported",
+    )
 
 
 def _attributes(network: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from compiler.artifact import InputFile, digest
 from compiler.artifact.input_files import changed
@@ -69,10 +70,10 @@ def observe(
     from compiler.networks.contents import Contents
 
     network = build()
-    made, data = Contents.of(network, with_weights=has_weights), _global_data(_code_of(modules, network))
+    made, data = Contents.of(network, with_weights=has_weights), _global_data(_code_of(modules, network), network)
     used = use(network)
     kept = made.common(Contents.of(network, with_weights=has_weights))
-    code = _code_digest(_code_of(modules, network), data)
+    code = _code_digest(_code_of(modules, network), data, network)
     del network  # two of them may be more than there is room for
     again = Contents.of(build(), with_weights=has_weights)
     _check_same(replace(kept, settings={}), again, where)
@@ -93,34 +94,43 @@ def _check_same(contents: Contents, other: Contents, where: str) -> None:
 def _code_of(modules: Sequence[str], network: nn.Module) -> dict[str, str]:
     """See `code_contents`: of the modules that the config names, of those of the network's parts, and of all others
     that nobody knows who imported."""
-    from compiler.networks.contents import code_names
+    from compiler.networks.contents import code_names, unnamed_modules
 
-    return code_contents([*modules, *code_names(network), *imported_by_name()])
-
-
-def _global_data(names: Iterable[str]) -> dict[str, str]:
-    """The digests of the plain data that somebody's own modules hold: it may come from a file that they read."""
-    from compiler.networks.contents import data_digest
-
-    modules = {name: sys.modules[name] for name in names if name in sys.modules}
-    own = {name: vars(one) for name, one in modules.items() if is_brought(name, getattr(one, "__file__", None))}
-    return {
-        f"{name}.{key}": data_digest(value)
-        for name, data in own.items()
-        for key, value in data.items()
-        if not key.startswith("__")
-    }
+    return code_contents([*modules, *code_names(network), *imported_by_name()], unnamed_modules(network))
 
 
-def _code_digest(code: Mapping[str, str], before: Mapping[str, str]) -> str:
+def _global_data(names: Iterable[str], network: nn.Module) -> dict[str, str]:
+    """The digests of the plain data that somebody's own modules hold, their classes and the defaults of their functions
+    among it: it may come from a file that they read, or from a source that has changed since."""
+    from compiler.networks.contents import data_digest, unnamed_modules
+
+    named = [vars(sys.modules[name]) for name in names if name in sys.modules]
+    own = [one for one in (*named, *unnamed_modules(network)) if is_brought(one["__name__"], one.get("__file__"))]
+    held = (entry for one in own for entry in _held(one["__name__"], one, one["__name__"]))
+    return {path: data_digest(value) for path, value in held}
+
+
+def _held(prefix: str, values: Mapping[str, Any], module: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if key.startswith("__") and not isinstance(value, FunctionType):
+            continue
+        yield f"{prefix}.{key}", value
+        if isinstance(value, FunctionType):
+            yield f"{prefix}.{key}()", (value.__defaults__, value.__kwdefaults__)
+        elif isinstance(value, type) and value.__module__ == module and value.__qualname__.endswith(key):
+            yield from _held(f"{prefix}.{key}", vars(value), module)
+
+
+def _code_digest(code: Mapping[str, str], before: Mapping[str, str], network: nn.Module) -> str:
     """The digest of code, of its data, and of the libraries of operators that it loaded into torch.
 
     Args:
         code: See `code_contents`.
         before: The code's data a while ago: what has changed since is a cache or a counter, and nobody's setting.
+        network: What the code made.
     """
     import torch
 
-    data = dict(before.items() & _global_data(code).items())
+    data = dict(before.items() & _global_data(code, network).items())
     files = [Path(file) for file in sorted(torch.ops.loaded_libraries) if is_brought("", file)]
     return digest([code, data, [InputFile.of(file).digest for file in files]])

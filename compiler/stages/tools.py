@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import compiler
 import rewriters
 from compiler.artifact import installed_version, source_digest
-from compiler.artifact.source_code import are_brought, code_contents, code_digest, import_recorded
+from compiler.artifact.source_code import are_brought, code_contents, code_digest, import_recorded, imported_by_name
 from rewriters.registry import ENTRY_POINT_GROUP
 
 LIBRARIES = (
@@ -44,7 +45,7 @@ def plug_in_contents() -> dict[str, str]:
     """The code of installed plug-ins' rewriters, with all that it imports, by module; and what each plug-in names."""
     points = entry_points(group=ENTRY_POINT_GROUP)
     named = {f"{point.name} = {point.value}": point.dist.version if point.dist else "" for point in points}
-    return named | code_contents(point.module for point in points)
+    return named | code_contents(_with_imported_by_name(point.module for point in points))
 
 
 def load_plug_ins() -> None:
@@ -61,4 +62,10 @@ def load_plug_ins() -> None:
 def class_digest(kind: type) -> str:
     """The digest of the code that somebody's own class, its bases, and all that their modules import are in; empty for
     a class of ours."""
-    return code_digest(dict.fromkeys(base.__module__ for base in kind.__mro__))
+    return code_digest(_with_imported_by_name(base.__module__ for base in kind.__mro__))
+
+
+def _with_imported_by_name(modules: Iterable[str]) -> list[str]:
+    """Modules, and where one is somebody's own also those of which nobody knows who imported them."""
+    own = list(dict.fromkeys(modules))
+    return [*own, *(imported_by_name() if are_brought(own) else ())]

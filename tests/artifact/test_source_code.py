@@ -20,6 +20,8 @@ from compiler.artifact.source_code import (
     imported_by_name,
     recorded_imports,
 )
+from compiler.errors import CompileError
+from compiler.stages.tools import class_digest
 
 
 @pytest.fixture
@@ -220,3 +222,71 @@ def test_modules_are_recorded_only_within_the_block(project):
 def test_a_source_that_cannot_be_parsed_counts_and_imports_nothing(project):
     write(project, own_nets="import own_helper\ndef")
     assert code_contents(["own_nets"]).keys() == {"own_nets"}
+
+
+HELD = """
+import functools
+def wrapped(function):
+    return functools.wraps(function)(lambda *given: function(*given))
+def plain(x): return x * 1
+class Net:
+    factor = 1
+    def forward(self, x): return x * 2
+    @staticmethod
+    def static(x): return x * 3
+    @property
+    def size(self): return 4
+    @functools.lru_cache
+    def kept(self): return 5
+    @wrapped
+    def decorated(self): return 6
+    class Inner:
+        def forward(self): return [7 for _ in "x"]
+"""
+
+
+@pytest.mark.parametrize("edited", ["x * 1", "x * 2", "x * 3", "return 4", "return 5", "return 6", "return [7"])
+def test_a_file_that_was_changed_after_a_notebook_imported_it_is_refused(project, edited):
+    write(project, own_nets=HELD)
+    importlib.import_module("own_nets")
+    code_digest(["own_nets"])
+    write(project, own_nets=HELD.replace(edited, edited + "0"))
+    with pytest.raises(CompileError, match="changed after it was imported"):
+        code_digest(["own_nets"])
+    del sys.modules["own_nets"]
+    importlib.import_module("own_nets")
+    assert code_digest(["own_nets"]), "imported anew, it is the file"
+
+
+def test_a_file_in_which_nothing_that_runs_was_changed_is_what_was_imported(project):
+    write(project, own_nets=HELD)
+    importlib.import_module("own_nets")
+    write(project, own_nets=HELD + "# a remark")
+    assert code_digest(["own_nets"])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from importlib import import_module as load\nhelper = load('own_helper')",
+        "import importlib\nload = importlib.import_module\nhelper = load('own_helper')",
+    ],
+)
+def test_a_function_that_imports_counts_under_any_name(project, statement):
+    write(project, own_nets=statement, own_helper="")
+    assert "own_helper" in code_contents(["own_nets"])
+    write(project, own_nets="from json import loads as load\nload('own_helper')")
+    assert "own_helper" not in code_contents(["own_nets"])
+
+
+def test_the_class_of_a_backend_counts_with_what_only_running_it_imports(project):
+    write(project, own_tool="from importlib import import_module\nimport_module('own' + '_helper')\nclass Tool: pass")
+
+    def found(helper: str) -> str:
+        for name in ("own_tool", "own_helper"):
+            sys.modules.pop(name, None)
+        write(project, own_helper=helper)
+        return class_digest(import_recorded("own_tool").Tool)
+
+    assert found("width = 1") == found("width = 1") != found("width = 2")
+    assert class_digest(CompileError) == ""

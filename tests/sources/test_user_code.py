@@ -244,3 +244,67 @@ class Backbone(MobileNetV2):
     second = key_of_model()
     (folder / "own_helper.py").write_text("width = 2")
     assert len({first, second, key_of_model()}) == 3
+
+
+FILE = """
+import importlib.util, pathlib
+def loaded():
+    spec = importlib.util.spec_from_file_location("own_by_path", pathlib.Path(__file__).with_name("own_file.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.{name}()
+"""
+PART = """
+from torch import nn
+def scaled(x):
+    return x * {scale}
+class Part(nn.Module):
+    {held}
+    def forward(self, x):
+        return scaled(x)
+"""
+
+
+def test_the_code_of_a_file_that_no_name_leads_to_counts(folder):
+    write_nets(folder, above=FILE.format(name="Part"), body="self.part = loaded()", forward="x = self.part(x)")
+
+    def key_of(**content: object) -> str:
+        (folder / "own_file.py").write_text(PART.format(**content))
+        return key()
+
+    first = key_of(scale=1, held="factor = 1")
+    assert key_of(scale=1, held="factor = 1") == first
+    assert len({first, key_of(scale=1000, held="factor = 1"), key_of(scale=1, held="factor = 1000")}) == 3
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "exec(source, held := {'nn': nn})\n        self.part = held['Part']()",
+        "self.part = type('Part', (nn.Module,), {'__module__': 'own_nowhere'})()",
+    ],
+)
+def test_code_that_is_in_no_file_is_refused(folder, made):
+    source = "class Part(nn.Module):\n    def forward(self, x): return x"
+    write_nets(folder, above=f"source = {source!r}", body=made)
+    with pytest.raises(CompileError, match="the code of Part is in no file"):
+        job()
+
+
+def test_what_torch_generates_is_known(folder):
+    write_nets(folder, body="self.part = torch.fx.symbolic_trace(nn.Linear(3, 2))", above="import torch.fx")
+    assert key() == key()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("scale = 1", "scale = 9"), ("factor=1", "factor=9"), ("SCALE = 1", "SCALE = 9")]
+)
+def test_what_a_notebook_imported_is_not_kept_under_what_the_file_holds_now(folder, before, after):
+    source = "from torch import nn\nSCALE = 1\nclass Net(nn.Module):\n    scale = 1\n"
+    source += "    def forward(self, x, factor=1): return x * self.scale * factor"
+    (folder / "own_nets.py").write_text(source)
+    forget()
+    importlib.import_module("own_nets")
+    (folder / "own_nets.py").write_text(source.replace(before, after))
+    stale = digest(read_job(composed(TORCH)).key)
+    assert stale != key()
