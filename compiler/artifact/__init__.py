@@ -16,7 +16,7 @@ from compiler.artifact.programs import (
     TorchScriptProgram,
     TracedProgram,
 )
-from compiler.artifact.reading import reading
+from compiler.artifact.reading import as_fault_of, reading
 from compiler.artifact.specs import Dimension, Tensors, TensorSpec
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "TorchExportProgram",
     "TorchScriptProgram",
     "TracedProgram",
+    "as_fault_of",
     "bytes_digest",
     "copy_files",
     "digest",

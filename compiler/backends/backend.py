@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Program, Tensors
+from compiler.artifact import Engine, Program, Tensors, as_fault_of
 from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
@@ -230,11 +230,12 @@ def backend_of(engine: Engine, modules: Collection[str] = ()) -> Backend:
         modules: The user's own, whose classes it may name.
 
     Raises:
-        UsageError: See `build_backend`.
-        CompileError: It names a class that is not known.
+        CompileError: It names a class that is not known, or describes no backend.
     """
-    check_classes(engine.backend, (BACKENDS,), engine.folder / Engine.SIDECAR, "backend", modules)
-    return build_backend(present_backend(engine.backend, _options(engine.backend)))
+    sidecar = engine.folder / Engine.SIDECAR
+    check_classes(engine.backend, (BACKENDS,), sidecar, "backend", modules)
+    with as_fault_of(sidecar, f"{sidecar.name} does not describe a backend", fix="compile the bundle again"):
+        return build_backend(present_backend(engine.backend, _options(engine.backend)))
 
 
 def _options(node: Mapping[str, Any]) -> frozenset[str]:

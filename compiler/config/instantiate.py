@@ -16,9 +16,12 @@ from compiler.artifact.source_code import import_recorded
 from compiler.config.moved import present_target
 from compiler.config.ranges import check_range
 from compiler.errors import UsageError, nearest
+from compiler.printable import shortened
 
 T = TypeVar("T")
 
+LONGEST = 63
+"""Bits of a whole number, as arrays hold them."""
 _SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -36,7 +39,7 @@ def instantiate(node: Mapping[str, Any], base: type[T], where: str = "") -> T:
             error names it.
     """
     if not isinstance(node, Mapping):
-        raise UsageError(f"{where} is not a group of keys", where=where, why=f"it is {node!r}")
+        raise UsageError(f"{where} is not a group of keys", where=where, why=f"it is {_written(node)}")
     if "_target_" not in node and not is_dataclass(base):
         path = _join(where, "_target_")
         raise UsageError(f"'{path}' is missing", where=path, why=f"there are several kinds of {base.__name__}")
@@ -125,19 +128,30 @@ def _scalar(value: Any, kind: type, where: str) -> Any:
     accepted = (int, float) if kind is float else kind
     # In Python True is a number; in a config it is a mistake.
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"'{where}' must be {_SCALARS[kind]}", where=where, why=f"it is {value!r}")
+        raise UsageError(f"'{where}' must be {_SCALARS[kind]}", where=where, why=f"it is {_written(value)}")
+    if isinstance(value, int) and value.bit_length() > LONGEST:
+        raise UsageError(f"'{where}' must be less than 2^{LONGEST}", where=where, why=f"it is {_written(value)}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"'{where}' must be finite", where=where, why=f"it is {value!r}")
+        raise UsageError(f"'{where}' must be finite", where=where, why=f"it is {_written(value)}")
     return kind(value)
+
+
+def _written(value: object) -> str:
+    try:
+        return shortened(repr(value))
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise UsageError(f"'{where}' must be a list", where=where, why=f"it is {value!r}", fix="write [a,b,c]")
+        raise UsageError(f"'{where}' must be a list", where=where, why=f"it is {_written(value)}", fix="write [a,b,c]")
     if Ellipsis in kinds:
         kinds = kinds[:1] * len(value)
     if len(value) != len(kinds):
-        raise UsageError(f"'{where}' must have {len(kinds)} items", where=where, why=f"it has {len(value)}: {value!r}")
+        raise UsageError(
+            f"'{where}' must have {len(kinds)} items", where=where, why=f"it has {len(value)}: {_written(value)}"
+        )
     return tuple(
         _convert(item, kind, f"{where}[{index}]") for index, (item, kind) in enumerate(zip(value, kinds, strict=True))
     )
@@ -145,7 +159,7 @@ def _tuple(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
 
 def _mapping(value: Any, kind: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise UsageError(f"'{where}' must be a group of keys", where=where, why=f"it is {value!r}")
+        raise UsageError(f"'{where}' must be a group of keys", where=where, why=f"it is {_written(value)}")
     return {str(key): _convert(item, kind, _join(where, key)) for key, item in value.items()}
 
 

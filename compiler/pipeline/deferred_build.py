@@ -43,7 +43,7 @@ from compiler.proof import proof_of
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
 from compiler.report.report import JSON_FILE
-from compiler.runtime import CONFIG_FILE, read_config
+from compiler.runtime import CONFIG_FILE, read_config, task_of
 from compiler.stages import Build, ProgramArtifact, VerifyEngine, read_proof
 from compiler.stages.verify import ENGINE
 from compiler.tasks import AnySample, build_task
@@ -88,7 +88,7 @@ def build_bundle(
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
     require_files(bundle, (PROGRAM_FILE, *report.pictures), lock)
-    task, cache = build_task(config.model.processing), cache or cache_folder()
+    task, cache = task_of(config, bundle), cache or cache_folder()
     sample = task.read(source or task.sample_source(), box)
     listen(RunStarted(report.model, report.name))
     with writable(bundle), one_at_a_time(bundle, listen):

@@ -14,6 +14,7 @@ from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
+from compiler.report.types import mistyped
 from rewriters import Entry
 
 JSON_FILE = "report.json"
@@ -47,7 +48,8 @@ class Reduced:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Reduced:
         """Read what `to_dict` wrote."""
-        return cls(values["precision"], values["changed"], values["nodes"], tuple(values["kept"]))
+        excluded = ({key: one[key] for key in ("node", "operator", "why")} for one in values["kept"])
+        return cls(values["precision"], values["changed"], values["nodes"], tuple(excluded))
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,12 @@ class Report:
         """Read what `to_dict` wrote, now or in the first layout.
 
         Raises:
-            ValueError: It is of another version.
+            ValueError: It is of another version, or is none.
         """
         if values.get("version", 1) not in (1, VERSION):
             raise ValueError(f"its version is {values['version']}, and 1 to {VERSION} are known here")
         plain = {key: value for key, value in values.items() if key not in ("version", "problem", "proven")}
-        return cls(
+        found = cls(
             **{
                 **plain,
                 "stages": tuple(StageFinished(**stage) for stage in values["stages"]),
@@ -144,6 +146,11 @@ class Report:
                 "reduced": values["reduced"] and Reduced.from_dict(values["reduced"]),
             }
         )
+        if wrong := mistyped(found):
+            raise ValueError(f"what it holds as '{wrong}' is of another kind")
+        if not all(proof.comparisons for proof in found.proofs):
+            raise ValueError("a stage in it was compared with nothing")
+        return found
 
     @classmethod
     def load(cls, bundle: Path) -> Report:

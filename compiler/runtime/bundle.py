@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, lock_of, reading, recover_folder, require_files
+from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
@@ -78,7 +79,8 @@ class Predictor:
                 fix="call it for each: [predictor(one) for one in sources]",
             )
         sample = self.task.read(source, box, self.limits)
-        return [result for part in sample.parts(self.batch) for result in self._results(part)]
+        with self._at_one():
+            return [result for part in sample.parts(self.batch) for result in self._results(part)]
 
     @property
     def batch(self) -> int:
@@ -96,7 +98,13 @@ class Predictor:
 
     def draw(self, source: PredictorInput, results: list[Any]) -> NDArray[np.uint8]:
         """A picture of the source, BGR, with the results drawn on it."""
-        return self.task.draw(self.task.read(source, limits=self.limits), results)
+        sample = self.task.read(source, limits=self.limits)
+        with self._at_one():
+            return self.task.draw(sample, results)
+
+    def _at_one(self) -> AbstractContextManager[None]:
+        """Around what can only fail where the config, the sidecar and the engine of a bundle do not fit each other."""
+        return reading(self.engine.folder, "the bundle contradicts itself", fix=COMPILE_AGAIN)
 
 
 def batch_runner(
@@ -132,7 +140,7 @@ def open(
     lock = lock_of(folder, trust_changes)
     require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
     config, engine = read_config(folder, modules), Engine.load(folder)
-    backend, task = backend_of(engine, modules), build_task(config.model.processing)
+    backend, task = backend_of(engine, modules), task_of(config, folder)
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
     require_files(folder, backend.files(engine), lock)
@@ -175,20 +183,26 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
             why=f"it has no {CONFIG_FILE}",
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
-    with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
-        config = _config_in(config_file)
+    config = _config_in(config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
     check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
     check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
     return config
 
 
+def task_of(config: CompileConfig, folder: Path) -> AnyTask:
+    """The task of a bundle.
+
+    Raises:
+        CompileError: Its config describes none.
+    """
+    with as_fault_of(folder / CONFIG_FILE, NO_CONFIG, fix=COMPILE_AGAIN):
+        return build_task(config.model.processing)
+
+
 def _config_in(config_file: Path) -> CompileConfig:
-    try:
+    with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         values = with_present_keys(load_yaml(check_yaml(config_file)))
         config = present_config(instantiate(values, CompileConfig))
         _ = config.sizes
-    except UsageError as error:  # the user did not write it
-        why = f"{error.what}: {error.why}" if error.why else error.what
-        raise CompileError(NO_CONFIG, where=str(config_file), why=why, fix=COMPILE_AGAIN) from error
     return replace(config, limits=USUAL)  # those in it are a stranger's

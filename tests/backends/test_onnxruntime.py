@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from compiler.artifact import Engine, OnnxProgram, TensorSpec, TorchScriptProgram, read_json, write_json
 from compiler.backends import PROGRAM_FILE, BuildRequest, backend_of, build_backend, run_in_batches
 from compiler.backends.onnxruntime import OnnxRuntime
-from compiler.errors import CompileError, UsageError
+from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.graphs import describe
 from compiler.graphs.runtime import OPTIMIZATIONS, OnnxRuntimeSession
 
@@ -96,8 +96,10 @@ def test_an_engine_of_the_first_layout_opens(backend, program, tmp_path):
 
 
 def test_other_keys_that_an_engine_should_not_have_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="there is no key 'backend.precision'"):
+    with pytest.raises(CompileError, match=r"engine\.json does not describe a backend") as caught:
         backend_of(Engine(tmp_path, (PROGRAM_FILE,), {**NODE, "precision": "fp32"}, (), ()))
+    assert "there is no key 'backend.precision'" in caught.value.why
+    assert caught.value.exit_code == ExitCode.FAILED, "whoever opens a bundle did not write it"
 
 
 def test_a_program_of_another_kind_is_refused(backend, tmp_path):

@@ -43,3 +43,19 @@ def test_a_file_without_metadata_names_nothing(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "plain.pth")
     (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
     assert read_names(tmp_path / "plain.pth") == read_names(tmp_path / "broken.pth") == CheckpointNames()
+
+
+@pytest.mark.parametrize(
+    "said", [torch.zeros(3), np.ones(2), [1], {1: 2, (0,): "classes"}, {"keypoint_id2name": {0: "a", (1,): "b"}}, {}]
+)
+def test_metadata_of_another_kind_names_nothing_and_stops_nothing(tmp_path, said):
+    torch.save({"meta": {"dataset_meta": said}}, tmp_path / "odd.pth")
+    assert read_names(tmp_path / "odd.pth") == CheckpointNames()
+
+
+def test_a_key_that_is_no_text_is_not_written_out():
+    class Key:
+        def __str__(self) -> str:
+            raise AssertionError("it may be longer than all memory")
+
+    assert names_in({"dataset_meta": {Key(): 1, "classes": ["a"]}}).classes == ("a",)
