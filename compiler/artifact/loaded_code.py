@@ -53,6 +53,12 @@ def is_loaded_from(source: bytes, file: str, namespace: Mapping[str, Any]) -> bo
         return False
 
 
+def code_content(code: CodeType) -> tuple[object, ...]:
+    """What a function does, as data."""
+    constants = (code_content(one) if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.co_code, code.co_names, tuple(constants)
+
+
 def _codes_in(code: CodeType) -> set[CodeType]:
     inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
     return {code}.union(*map(_codes_in, inner))

@@ -45,9 +45,9 @@ def read_names(path: Path) -> CheckpointNames:
 def names_in(meta: Mapping[Any, Any]) -> CheckpointNames:
     """The names in the metadata of a checkpoint, of OpenMMLab's packages of today (`dataset_meta`) or before them."""
     said = meta.get("dataset_meta")
-    is_today = isinstance(said, Mapping) and len(said) > 0
-    dataset = {key.lower(): value for key, value in said.items() if isinstance(key, str)} if is_today else {}
-    classes = _texts(dataset.get("classes") if is_today else meta.get("CLASSES"))
+    today = said if isinstance(said, Mapping) else {}
+    dataset = {key.lower(): value for key, value in today.items() if isinstance(key, str)}
+    classes = _texts(dataset.get("classes") if today else meta.get("CLASSES"))
     numbered = dataset.get("keypoint_id2name")
     points: tuple[str, ...] = ()
     if isinstance(numbered, Mapping) and _are_counted(numbered):

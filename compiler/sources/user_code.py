@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from compiler.artifact import InputFile, digest
 from compiler.artifact.input_files import changed
+from compiler.artifact.loaded_code import code_content, functions_in
 from compiler.artifact.source_code import code_contents, imported_by_name, is_brought
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def _code_of(modules: Sequence[str], network: nn.Module) -> dict[str, str]:
 
 
 def _global_data(names: Iterable[str], network: nn.Module) -> dict[str, str]:
-    """The digests of the plain data that somebody's own modules hold, their classes and the defaults of their functions
-    among it: it may come from a file that they read, or from a source that has changed since."""
+    """The digests of the plain data that somebody's own modules and their classes hold, and of their functions as they
+    are loaded: either may come from a file that they read, or from a source that has changed since."""
     from compiler.networks.contents import data_digest, unnamed_modules
 
     named = [vars(sys.modules[name]) for name in names if name in sys.modules]
@@ -111,14 +111,18 @@ def _global_data(names: Iterable[str], network: nn.Module) -> dict[str, str]:
 
 
 def _held(prefix: str, values: Mapping[str, Any], module: str) -> Iterator[tuple[str, Any]]:
+    """Yield what a module or a class of it holds, with its path; of its functions the code and the defaults."""
     for key, value in values.items():
-        if key.startswith("__") and not isinstance(value, FunctionType):
-            continue
-        yield f"{prefix}.{key}", value
-        if isinstance(value, FunctionType):
-            yield f"{prefix}.{key}()", (value.__defaults__, value.__kwdefaults__)
-        elif isinstance(value, type) and value.__module__ == module and value.__qualname__.endswith(key):
+        if isinstance(value, type) and value.__module__ == module and value.__qualname__.endswith(key):
             yield from _held(f"{prefix}.{key}", vars(value), module)
+            continue
+        if not key.startswith("__"):
+            yield f"{prefix}.{key}", value
+        for function in functions_in([value], module):
+            if function.__module__ == module:
+                path = f"{prefix}.{key}, {function.__qualname__}"
+                yield f"{path}, code", code_content(function.__code__)
+                yield f"{path}, defaults", (function.__defaults__, function.__kwdefaults__)
 
 
 def _code_digest(code: Mapping[str, str], before: Mapping[str, str], network: nn.Module) -> str:

@@ -308,3 +308,14 @@ def test_what_a_notebook_imported_is_not_kept_under_what_the_file_holds_now(fold
     (folder / "own_nets.py").write_text(source.replace(before, after))
     stale = digest(read_job(composed(TORCH)).key)
     assert stale != key()
+
+
+def test_code_that_a_module_executes_from_a_text_counts_as_it_is_loaded(folder):
+    write_nets(folder, above="exec(open('own.txt').read())", forward="x = scaled(x)")
+
+    def key_of(text: str) -> str:
+        (folder / "own.txt").write_text(text)
+        return key()
+
+    once = "def scaled(x): return [one * 1 for one in [x]][0]"
+    assert key_of(once) == key_of(once) != key_of(once.replace("* 1", "* 1000"))
