@@ -9,9 +9,13 @@ import yaml
 
 from compiler.printable import printable
 
-_FLOAT = "tag:yaml.org,2002:float"
-_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$")
 """A number such as 1e-4, which YAML 1.1 takes for a text and everybody else for a number."""
+
+
+LONGEST_NUMBER = 400
+"""Characters: all digits of the largest float have fewer."""
 
 
 class PlainDumper(yaml.SafeDumper):
@@ -23,22 +27,47 @@ class PlainDumper(yaml.SafeDumper):
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Refuses a key that stands there twice."""
+    """Refuses a key that stands there twice, and what would take long to read."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The keys and values of a mapping."""
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice.value} stands there twice", twice.start_mark
-            )
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise _refused(key, f"the key {key.value} stands there twice")
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge nothing into a mapping: `<<` has no meaning here, and is refused."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A number."""
+        number: int = super().construct_yaml_int(_checked_number(node))
+        return number
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        """A number."""
+        number: float = super().construct_yaml_float(_checked_number(node))
+        return number
+
+
+def _checked_number(node: yaml.ScalarNode) -> yaml.ScalarNode:
+    """A number that takes no time to read: what is long, or in base 60, takes the square of its length."""
+    if ":" in node.value or len(node.value) > LONGEST_NUMBER:
+        raise _refused(node, f"a number is of base 10 and has no more than {LONGEST_NUMBER} digits")
+    return node
+
+
+def _refused(node: yaml.Node, why: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, why, node.start_mark)
 
 
 PlainDumper.add_representer(tuple, PlainDumper.represent_list)
 for _kind in (PlainDumper, PlainLoader):
     _kind.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
+PlainLoader.add_constructor(_INT, PlainLoader.construct_yaml_int)
+PlainLoader.add_constructor(_FLOAT, PlainLoader.construct_yaml_float)
 
 
 def dump_yaml(value: Any, dumper: type[yaml.SafeDumper] = PlainDumper, **options: Any) -> str:
