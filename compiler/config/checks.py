@@ -120,7 +120,7 @@ def _check_shape(config: CompileConfig) -> None:
             why="the first is height, width and the second width, height of one and the same input",
             fix="change both, and the network's head with them",
         )
-    _check_area(config)
+    check_area(config)
     if config.model.stride:
         _check_stride(config, shape, config.model.stride)
     elif shape.usual != own or shape.largest:
@@ -133,7 +133,12 @@ def _check_shape(config: CompileConfig) -> None:
         )
 
 
-def _check_area(config: CompileConfig) -> None:
+def check_area(config: CompileConfig) -> None:
+    """Refuse an engine's input that is larger than the limits.
+
+    Raises:
+        UsageError: It is.
+    """
     largest = config.sizes.largest
     most = config.limits.megapixels * 1e6 if len(largest) > 1 else config.limits.points
     if math.prod(largest) > most:

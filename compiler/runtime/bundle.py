@@ -17,9 +17,10 @@ from compiler.artifact import Engine, Tensors, lock_of, reading, recover_folder,
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
+from compiler.config.checks import check_area
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import USUAL, Limits, check_inputs
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
@@ -131,7 +132,8 @@ def open(
     recover_folder(folder)
     lock = lock_of(folder, trust_changes)
     require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
-    config, engine = read_config(folder, modules), Engine.load(folder)
+    config, engine = read_config(folder, modules, limits), Engine.load(folder)
+    check_inputs(engine.inputs, str(folder / Engine.SIDECAR), limits)
     backend, task = backend_of(engine, modules), build_task(config.model.processing)
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
@@ -155,15 +157,17 @@ def _engine_with_code(backend: str, engine: Engine) -> CompileError:
     )
 
 
-def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
+def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = USUAL) -> CompileConfig:
     """Read what a bundle was compiled from; nothing that stands in for something else is looked up.
 
     Args:
         folder: The bundle.
         modules: See `open`.
+        limits: See `open`.
 
     Raises:
-        CompileError: The folder is not a bundle, or it names a class that is not known.
+        CompileError: The folder is not a bundle, it names a class that is not known, or its engine is said to take
+            more than the limits.
     """
     config_file = folder / CONFIG_FILE
     with reading(folder, f"{folder} is not a bundle"):
@@ -176,7 +180,11 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
             fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
         )
     with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
-        config = _config_in(config_file)
+        config = replace(_config_in(config_file), limits=limits)  # those in it are a stranger's
+    try:
+        check_area(config)
+    except UsageError as error:
+        raise CompileError(error.what, where=str(config_file), why=error.why, fix=error.fix) from error
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
     check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
     check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
@@ -191,4 +199,4 @@ def _config_in(config_file: Path) -> CompileConfig:
     except UsageError as error:  # the user did not write it
         why = f"{error.what}: {error.why}" if error.why else error.what
         raise CompileError(NO_CONFIG, where=str(config_file), why=why, fix=COMPILE_AGAIN) from error
-    return replace(config, limits=USUAL)  # those in it are a stranger's
+    return config

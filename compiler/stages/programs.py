@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.artifact import Program, file_digest, reading
+from compiler.config.limits import check_inputs
 from compiler.graphs import describe
 from compiler.graphs.self_contained import require_self_contained
 from compiler.stages.stage import Artifact
@@ -33,11 +34,13 @@ class ProgramArtifact:
         """An ONNX file that lies in a bundle.
 
         Raises:
-            CompileError: It keeps numbers in other files, or is no ONNX file.
+            CompileError: It keeps numbers in other files, is no ONNX file, or takes more than any input may be.
         """
         require_self_contained(path)
         with reading(path, f"{path.name} is not a valid ONNX file", fix="export or copy it again"):
-            return cls(file_digest(path), describe(path))
+            program = describe(path)
+        check_inputs(program.inputs, str(path))
+        return cls(file_digest(path), program)
 
     @property
     def path(self) -> Path:
