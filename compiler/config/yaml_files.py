@@ -13,11 +13,11 @@ from compiler.errors import UsageError
 if TYPE_CHECKING:
     import yaml
 
-LARGEST_FILE = 2**20
+LARGEST_YAML = 2**20
 """Bytes. YAML is parsed by Python itself."""
 MOST_VALUES = 1_000_000
 """That a file may stand for once each alias is what it names."""
-DEEPEST = 50
+DEEPEST_YAML = 50
 """OmegaConf fails on what is nested deeper, and takes long to."""
 
 
@@ -33,7 +33,7 @@ def check_yaml(path: Path, what: str = "the config file") -> str:
         UsageError: It is no text, holds itself or stands for too much.
         yaml.YAMLError: It is no YAML.
     """
-    content = read_given(path, what, largest=LARGEST_FILE, may_be_empty=True)
+    content = read_given(path, what, largest=LARGEST_YAML, may_be_empty=True)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -59,8 +59,8 @@ def _check_values(text: StringIO) -> None:
             whole |= {anchor: size} if anchor else {}
         elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((event.anchor, 1))
-            if len(open_nodes) > DEEPEST:
-                raise _refused(where, f"it is nested deeper than {DEEPEST} levels")
+            if len(open_nodes) > DEEPEST_YAML:
+                raise _refused(where, f"it is nested deeper than {DEEPEST_YAML} levels")
             continue
         elif isinstance(event, yaml.ScalarEvent) and event.anchor:
             whole[event.anchor] = size

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler import runtime
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.classes import color_of, draw_box
 from compiler.tasks.images import read_image
@@ -165,7 +165,7 @@ def open_spotter(
     *,
     engine_code: bool = False,
     trust_changes: bool = False,
-    limits: Limits = USUAL,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from compiler.config import compose
-from compiler.config.yaml_files import LARGEST_FILE, check_yaml
+from compiler.config.yaml_files import LARGEST_YAML, check_yaml
 from compiler.errors import CompileError, UsageError
 
 
@@ -27,7 +27,7 @@ BOMBS = {
     "a list in itself": ("a: &a [*a]", "the alias \\*a stands within what it names"),
     "brackets": ("a: " + "[" * 5000, "nested deeper than 50 levels"),
     "dashes": ("- " * 60 + "a", "nested deeper than 50 levels"),
-    "a long file": ("a: " + "b" * LARGEST_FILE, "is too large"),
+    "a long file": ("a: " + "b" * LARGEST_YAML, "is too large"),
 }
 
 
