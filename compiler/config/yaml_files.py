@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import read_given
 from compiler.artifact.reading import reason
-from compiler.errors import UsageError
+from compiler.errors import CompileError, UsageError
 
 if TYPE_CHECKING:
     import yaml
@@ -19,6 +21,28 @@ MOST_VALUES = 1_000_000
 """That a file may stand for once each alias is what it names."""
 DEEPEST_YAML = 50
 """OmegaConf fails on what is nested deeper, and takes long to."""
+
+
+@contextmanager
+def parsing(path: Path, what: str = "a config file") -> Iterator[None]:
+    """Turn whatever a parser raises over a YAML file into one error; see `compiler.artifact.reading.reading`.
+
+    Raises:
+        UsageError: It is no YAML, or holds what no config does. A `CompileError` goes through as it is.
+    """
+    import yaml
+
+    try:
+        yield
+    except CompileError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(
+            f"{what} is not valid YAML", where=f"{path}{place}", why=error.problem or reason(error)
+        ) from error
+    except Exception as error:  # neither YAML nor OmegaConf has a common base class for what it refuses
+        raise UsageError(f"{what} cannot be read", where=str(path), why=reason(error)) from error
 
 
 def check_yaml(path: Path, what: str = "the config file") -> str:
