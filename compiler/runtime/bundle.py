@@ -163,18 +163,9 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
         modules: See `open`.
 
     Raises:
-        CompileError: The folder is not a bundle, or it names a class that is not known.
+        CompileError: It has no such file, that is not the config of a bundle, or it names a class that is not known.
     """
     config_file = folder / CONFIG_FILE
-    with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = config_file.is_file()
-    if not is_bundle:
-        raise CompileError(
-            f"{folder} is not a bundle",
-            where=str(folder),
-            why=f"it has no {CONFIG_FILE}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
-        )
     with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         config = _config_in(config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
