@@ -14,7 +14,7 @@ from compiler import runtime
 from compiler.config import compose
 from compiler.errors import ExitCode, UsageError
 from compiler.events import StageFinished
-from compiler.pipeline.composition import proof_tolerance
+from compiler.pipeline.tolerances import proof_tolerance
 from compiler.proof import Tolerance
 from compiler.report import Report
 from tests.cli.running import run_verb
