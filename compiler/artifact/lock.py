@@ -107,7 +107,7 @@ def require_unchanged(folder: Path) -> Lock:
     Raises:
         CompileError: It is not, or is no bundle.
     """
-    with reading(folder, "the bundle cannot be read"):
+    with reading(folder, CANNOT_BE_READ):
         lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
         require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock

@@ -30,7 +30,7 @@ class CheckpointNames:
     swap: tuple[int, ...] | None = None
 
 
-def read_names(path: Path) -> CheckpointNames:
+def names_of(path: Path) -> CheckpointNames:
     """The names in a checkpoint of MMEngine's or MMCV's; none where it cannot be read, which loading it will say."""
     if path.suffix == SAFETENSORS:
         return CheckpointNames()

@@ -102,8 +102,8 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
     try:
         for number, job in enumerate(jobs, start=1):
             screen.print(f"\n[bold]job {number} of {len(jobs)}[/]")
-            apart = [one for one in job if one in differing and override_key(one) in GIVEN]
-            rows.append(_run_job(tuple(job), config_dir, screen, apart, bundles))
+            distinguishing = [one for one in job if one in differing and override_key(one) in GIVEN]
+            rows.append(_run_job(tuple(job), config_dir, screen, distinguishing, bundles))
             gc.collect()  # the command line runs without the cyclic collector
     finally:
         print_table(screen, rows)
@@ -117,7 +117,11 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
 
 
 def _run_job(
-    overrides: tuple[str, ...], config_dir: Path | None, screen: Console, apart: Sequence[str], bundles: set[Path]
+    overrides: tuple[str, ...],
+    config_dir: Path | None,
+    screen: Console,
+    distinguishing: Sequence[str],
+    bundles: set[Path],
 ) -> Row:
     """One job.
 
@@ -125,13 +129,13 @@ def _run_job(
         overrides: Of the job.
         config_dir: A config folder of the user's.
         screen: Told of it.
-        apart: What of the overrides gives it a name of its own in this sweep.
+        distinguishing: What of the overrides gives it a name of its own in this sweep.
         bundles: Of the jobs before it, and then its own too.
     """
     start = time.perf_counter()
     model = name = ""
     try:
-        config = composed(overrides, config_dir, apart)
+        config = composed(overrides, config_dir, distinguishing)
         model, name = config.model.name, str(config.deploy_name)
         _refuse_second(Path(config.output) / model / name, bundles)
         with progress(screen) as listen:

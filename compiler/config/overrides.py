@@ -9,10 +9,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.config.class_names import NAME_KEYS
 from compiler.config.deploy_name import DeployName
 from compiler.config.messages import composing
 from compiler.config.moved import INPUT_ALIASES
-from compiler.config.named import NAME_KEYS
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_folder, config_loader
 from compiler.errors import UsageError, nearest

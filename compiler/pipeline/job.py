@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import InputFile, OnnxProgram
-from compiler.artifact.source_code import code_digest, recorded_imports
+from compiler.artifact.source_code import code_digest
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
-from compiler.checkpoint.names import read_names
+from compiler.checkpoint.names import names_of
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
 from compiler.config.schema import CalibrationConfig
@@ -123,7 +123,6 @@ def cache_folder(output: str = CompileConfig.output, cache: str | None = None) -
     return Path(cache) if cache else Path(output) / ".cache"
 
 
-@recorded_imports()
 def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, installed: bool = True) -> Job:
     """Build the task and the backend, and read the sample and the checkpoint's digest.
 
@@ -149,7 +148,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     sample = task.read(sample_path, config.box, config.limits)
     checkpoint = _locate_checkpoint(config, listen)
     if checkpoint is not None:
-        config = named_by_checkpoint(config, read_names(checkpoint))
+        config = named_by_checkpoint(config, names_of(checkpoint))
     config, source = source.with_outputs(config, task, sample)
     return Job(
         config=config,

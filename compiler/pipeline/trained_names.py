@@ -8,8 +8,8 @@ from typing import Any
 
 from compiler.checkpoint.names import CheckpointNames
 from compiler.config import CompileConfig
-from compiler.config.named import NAME_KEYS, described, renamed
-from compiler.config.twice import counted_in, value_at
+from compiler.config.class_names import NAME_KEYS, described, renamed
+from compiler.config.consistency import counted_in, value_at
 from compiler.errors import UsageError
 
 _SHOWN = 20
