@@ -52,10 +52,10 @@ def test_weights_make_another_name_where_a_sweep_says_so():
 
 def test_what_a_config_leaves_to_the_command_line_is_in_the_name(tmp_path):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model/mine.yaml").write_text("defaults: [rtmpose, _self_]\nprocessing:\n  flip_test: ???\n")
+    (tmp_path / "model/mine.yaml").write_text("defaults: [torch, _self_]\ntarget: nets:Net\ninputs:\n  x: ???\n")
     names = {
-        str(compose(["model=mine", f"model.processing.flip_test={value}", "checkpoint=a.pth"], tmp_path).deploy_name)
-        for value in ("true", "false")
+        str(compose(["model=mine", f"model.inputs.x={shape}", "checkpoint=a.pth"], tmp_path).deploy_name)
+        for shape in ("1x3x8x8", "1x3x9x9")
     }
     assert len(names) == 2
     assert all("+v" in name for name in names)
