@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Dimension = int | str
 
-Tensors = Mapping[str, NDArray[Any]]
+Tensors: TypeAlias = "Mapping[str, NDArray[Any]]"  # a text: the help of a verb needs no NumPy
 """Network inputs or outputs, by name."""
 
 
@@ -30,8 +31,19 @@ class TensorSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TensorSpec:
-        """Read what `dataclasses.asdict` wrote."""
-        return cls(values["name"], values["dtype"], tuple(values["shape"]))
+        """Read what `dataclasses.asdict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        return cls(values["name"], values["dtype"], tuple(map(_dimension, values["shape"])))
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def _dimension(value: Any) -> Dimension:
+    """A number of elements, or the name of one that varies."""
+    if isinstance(value, str) or (type(value) is int and value >= 0):
+        return value
+    raise ValueError(f"a dimension is a name or a number that is not negative, not {value!r:.60}")

@@ -35,7 +35,7 @@ def read_kitti(root: Path, frames: Path | None = None) -> Dataset:
         names = [path.stem for path in find_files(root / "velodyne", (".bin",))]
     else:
         with expected(frames, "frames of KITTI", "each line is the number of a frame"):
-            names = read_lines(frames)
+            names = [_frame(line) for line in read_lines(frames)]
     items = tuple(Item(root / "velodyne" / f"{name}.bin", _objects(root, name)) for name in names)
     classes = sorted({one.label for item in items for one in item.truth if isinstance(one, SolidTruth)} - {DONT_CARE})
     return Dataset(items, tuple(classes))
@@ -50,6 +50,13 @@ class _Calibration:
     def to_scanner(self, point: tuple[float, float, float]) -> tuple[float, float, float]:
         x, y, z, _ = np.linalg.solve(self.to_camera, [*point, 1.0]).tolist()
         return x, y, z
+
+
+def _frame(line: str) -> str:
+    """The number of a frame, which names its files."""
+    if Path(line).name != line or line == "..":
+        raise ValueError(f"the line {line!r:.60} is no number of a frame")
+    return line
 
 
 def _objects(root: Path, name: str) -> tuple[SolidTruth, ...]:

@@ -50,7 +50,7 @@ def test_the_sidecar_has_a_version_and_the_form(tmp_path):
 
 
 def test_a_folder_without_a_program_is_refused(tmp_path):
-    with pytest.raises(CompileError, match=r"program\.json cannot be read"):
+    with pytest.raises(CompileError, match=r"program\.json does not exist"):
         Program.load(tmp_path)
 
 

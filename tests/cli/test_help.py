@@ -63,7 +63,7 @@ def test_hydras_own_groups_are_no_choices(capsys):
 def test_an_unknown_verb_is_refused_with_the_nearest(words):
     with pytest.raises(UsageError, match="there is no verb 'explian'") as caught:
         run_verb(*words)
-    assert caught.value.fix == "did you mean explain or plan?"
+    assert caught.value.fix == "did you mean explain?"
 
 
 def test_the_help_of_a_verb_that_runs_bundles_needs_no_hydra(command_line):

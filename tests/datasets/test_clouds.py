@@ -49,6 +49,14 @@ def test_a_rotation_about_the_cameras_y_is_one_about_the_scanners_z(tmp_path, ro
     assert item.truth[0].yaw == pytest.approx(yaw)
 
 
+@pytest.mark.parametrize("frame", ["../../secret", "/etc/passwd", "a/b", ".."])
+def test_a_frame_leads_to_no_other_folder(tmp_path, frame):
+    kitti(tmp_path, DONT_CARE)
+    (tmp_path / "frames.txt").write_text(f"000001\n{frame}\n")
+    with pytest.raises(CompileError, match=r"frames\.txt holds no frames of KITTI"):
+        read_kitti(tmp_path, tmp_path / "frames.txt")
+
+
 def test_a_list_chooses_frames(tmp_path):
     root = kitti(tmp_path, DONT_CARE)
     (tmp_path / "val.txt").write_text("000001\n")

@@ -88,6 +88,7 @@ def start(
 
     def work() -> int:
         inside = folder / INSIDE
+        (limits or Limits()).apply()
         try:
             case = kind(random, seeds, inside)
         except Exception:
@@ -99,7 +100,6 @@ def start(
         watch = Watch(os.path.realpath(inside), case.reads_anywhere, record)
         if unprivileged:
             drop_privileges(inside)
-        (limits or Limits()).apply()
         sys.addaudithook(watch)
         return run_case(case)
 

@@ -30,8 +30,8 @@ DEFECT = "this is a defect in the compiler"
 TOO_LARGE = ("MemoryError", "bad_alloc", "Insufficient memory", "Unable to allocate", "Cannot allocate memory")
 """What is said where memory was asked for that the limit does not leave. ONNX Runtime's arena says it otherwise: a
 graph may compute a size that no machine has."""
-CONTINUED = " " * 9
-"""How a line begins that goes on with the one before."""
+CONTINUED = "  "
+"""How every line of a message begins but the first."""
 LONGEST = 4000
 """Characters that one message may have."""
 CODES = (0, 1, 2, 3)
@@ -118,7 +118,7 @@ def _wrong_message(ended: Ended) -> str | None:
     if not first.startswith("error: "):
         return f"said beside the message: {first:.160}"
     for line in others:
-        if not line.startswith(("  where: ", "  why:   ", "  fix:   ", CONTINUED)):
+        if not line.startswith(CONTINUED):
             return f"said beside the message: {line:.160}"
     if len(text) > LONGEST:
         return f"a message of {len(text)} characters: {first:.100}"

@@ -151,6 +151,8 @@ def _write_cache(seeds: Seeds) -> None:
 def relock(bundle: Path) -> None:
     """Write the digests that a bundle's files have now into its lock, as whoever made it would."""
     lock = bundle / "lock.json"
+    if not _is_small_file(lock):
+        return
     files = {path: path.relative_to(bundle).as_posix() for path in sorted(bundle.rglob("*")) if _is_small_file(path)}
     try:
         content = json.loads(lock.read_text())
@@ -162,4 +164,5 @@ def relock(bundle: Path) -> None:
 
 def _is_small_file(path: Path) -> bool:
     """Tell whether a path, or what a link leads to, is a file that can be read at once: no pipe, no device."""
-    return path.is_file() and path.stat().st_size < 1 << 30
+    real = path.resolve()
+    return path.is_file() and not str(real).startswith(("/proc/", "/dev/")) and path.stat().st_size < 1 << 30

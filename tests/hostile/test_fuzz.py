@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-CASES, SEED = 160, 0
+CASES, KILLS, SEED = 100, 4, 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
@@ -19,6 +19,6 @@ def test_hostile_input_does_no_harm():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
 def test_kills_leave_a_whole_bundle_and_a_whole_cache():
-    command = [sys.executable, "-m", "tests.hostile.kills", "--kills", "6", "--seed", str(SEED)]
+    command = [sys.executable, "-m", "tests.hostile.kills", "--kills", str(KILLS), "--seed", str(SEED)]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

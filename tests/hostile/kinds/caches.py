@@ -27,11 +27,15 @@ def _record(random: Random, stage: Path) -> None:
     path = stage / "done.json"
     if not path.is_file():
         return
-    text = path.read_text()
-    if random.random() < 0.7:
-        path.write_text(mutate.as_json(mutate.tree(random, json.loads(text))), "utf-8", "surrogatepass")
+    data = path.read_bytes()
+    try:
+        record = json.loads(data)
+    except ValueError:  # damaged already
+        record = None
+    if record is not None and random.random() < 0.7:
+        path.write_text(mutate.as_json(mutate.tree(random, record)), "utf-8", "surrogatepass")
     else:
-        path.write_bytes(mutate.content(random, text.encode()))
+        path.write_bytes(mutate.content(random, data))
 
 
 def _file(random: Random, stage: Path) -> None:
