@@ -24,5 +24,5 @@ class Limits:
     """GiB of address space that it may take up meanwhile."""
 
 
-USUAL = Limits()
+DEFAULT_LIMITS = Limits()
 """Those that ordinary inputs and networks never meet."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import digest
 from compiler.config.moved import INPUT_ALIASES
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ def variant(config: CompileConfig, named: CompileConfig, distinguishing: Iterabl
     differing.update((override_key(one), one) for one in distinguishing)
     if not differing:
         return ""
-    found = hashlib.sha256(json.dumps(differing, sort_keys=True, default=str).encode()).hexdigest()
-    return f"{_LETTER}{found[:_DIGITS]}"
+    return f"{_LETTER}{digest(differing)[:_DIGITS]}"
 
 
 def _is_in_name(key: str) -> bool:

@@ -19,7 +19,7 @@ from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
@@ -54,7 +54,7 @@ class Predictor:
     session: Session
     sizes: SizeRange
     largest_batch: int
-    limits: Limits = USUAL
+    limits: Limits = DEFAULT_LIMITS
 
     def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
@@ -112,7 +112,7 @@ def open(
     *,
     engine_code: bool = False,
     trust_changes: bool = False,
-    limits: Limits = USUAL,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -163,18 +163,9 @@ def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
         modules: See `open`.
 
     Raises:
-        CompileError: The folder is not a bundle, or it names a class that is not known.
+        CompileError: It has no such file, that is not the config of a bundle, or it names a class that is not known.
     """
     config_file = folder / CONFIG_FILE
-    with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = config_file.is_file()
-    if not is_bundle:
-        raise CompileError(
-            f"{folder} is not a bundle",
-            where=str(folder),
-            why=f"it has no {CONFIG_FILE}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
-        )
     with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         config = _config_in(config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
@@ -187,8 +178,8 @@ def _config_in(config_file: Path) -> CompileConfig:
     try:
         values = with_present_keys(load_yaml(check_yaml(config_file)))
         config = present_config(instantiate(values, CompileConfig))
-        _ = config.sizes
+        _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
     except UsageError as error:  # the user did not write it
         why = f"{error.what}: {error.why}" if error.why else error.what
         raise CompileError(NO_CONFIG, where=str(config_file), why=why, fix=COMPILE_AGAIN) from error
-    return replace(config, limits=USUAL)  # those in it are a stranger's
+    return replace(config, limits=DEFAULT_LIMITS)  # those in it are a stranger's

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import read_given, reading, written_whole
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.warping import LARGEST_ARRAY
 
@@ -24,7 +24,7 @@ Image = NDArray[np.uint8]
 
 
 def read_image(
-    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = USUAL, *, ignore_orientation: bool = False
+    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = DEFAULT_LIMITS, *, ignore_orientation: bool = False
 ) -> Image:
     """An image as `[h, w, 3]` uint8 BGR.
 

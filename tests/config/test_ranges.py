@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from compiler.config import compose
+from compiler.config.counts import LARGEST_COUNT, check_counts
 from compiler.config.instantiate import instantiate
 from compiler.config.limits import Limits
-from compiler.config.numbers import LARGEST_COUNT, check_counts
 from compiler.config.ranges import between
 from compiler.errors import UsageError
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.config.counts import check_counts
 from compiler.config.known_classes import NETWORKS, TAILS, TASKS, unknown_classes
-from compiler.config.numbers import check_counts
 from compiler.config.plain_names import plain_name
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
