@@ -69,8 +69,8 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
     with reading(folder, CANNOT_BE_READ):
-        is_bundle = _looks_like_a_bundle(folder)
-        is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
+        is_bundle = looks_like_a_bundle(folder)
+        is_inside = folder.is_file() and looks_like_a_bundle(folder.parent)
     if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
@@ -113,7 +113,8 @@ def require_unchanged(folder: Path) -> Lock:
     return lock
 
 
-def _looks_like_a_bundle(folder: Path) -> bool:
+def looks_like_a_bundle(folder: Path) -> bool:
+    """Whether a folder holds what no other does: a lock, or an engine's sidecar."""
     return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 
