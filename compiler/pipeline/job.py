@@ -1,4 +1,7 @@
-"""What one compile works on: the config, what it builds, and what it reads from outside. All of it before torch."""
+"""What one compile works on: the config, what it builds, and what it reads from outside.
+
+A second run needs no torch for it, but for a network that a user's own code makes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import InputFile, OnnxProgram
-from compiler.artifact.source_code import code_digest
+from compiler.artifact.source_code import code_digest, recorded_imports
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
@@ -100,7 +103,7 @@ class Job:
     def key(self) -> Mapping[str, Any]:
         """All that the whole bundle depends on.
 
-        Needs neither torch nor the rewriters where nothing is somebody's own, so that it is quick to tell.
+        Needs neither torch nor the rewriters where nothing is a user's own, so that it is quick to tell.
         """
         return {
             "config": fingerprint(self.config),
@@ -122,6 +125,7 @@ def cache_folder(output: str = CompileConfig.output, cache: str | None = None) -
     return Path(cache) if cache else Path(output) / ".cache"
 
 
+@recorded_imports()
 def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, installed: bool = True) -> Job:
     """Build the task and the backend, and read the sample and the checkpoint's digest.
 
