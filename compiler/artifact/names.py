@@ -24,11 +24,15 @@ def inside(name: object) -> str:
     Raises:
         ValueError: It may lead out of the folder, on this system or another, or names no file.
     """
-    if isinstance(name, str):
-        parts = name.split("/")
-        if len(parts) <= DEEPEST and all(map(_is_plain, parts)) and len(name.encode()) <= LONGEST_NAME:
-            return name
-    raise ValueError(f"{name!r:.80} is not a file in the folder")
+    if not isinstance(name, str) or not is_inside(name):
+        raise ValueError(f"{name!r:.80} is not a file in the folder")
+    return name
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name leads to a file in a folder and nowhere else, on this system and every other."""
+    parts = name.split("/")
+    return len(parts) <= DEEPEST and all(map(_is_plain, parts)) and len(name.encode()) <= LONGEST_NAME
 
 
 def located(folder: Path, name: str) -> Path:

@@ -33,11 +33,11 @@ class Limits:
     """GiB of address space that it may take up meanwhile."""
 
 
-USUAL = Limits()
+DEFAULT_LIMITS = Limits()
 """Those that ordinary inputs and networks never meet."""
 
 
-def check_inputs(inputs: Iterable[TensorSpec], where: str, limits: Limits = USUAL) -> None:
+def check_inputs(inputs: Iterable[TensorSpec], where: str, limits: Limits = DEFAULT_LIMITS) -> None:
     """Refuse an engine or a Program whose inputs are said to be larger than an image or a batch may be.
 
     Raises:

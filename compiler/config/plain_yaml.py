@@ -9,10 +9,9 @@ import yaml
 
 from compiler.printable import printable
 
-_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_INT, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "merge"))
 _EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$")
 """A number such as 1e-4, which YAML 1.1 takes for a text and everybody else for a number."""
-
 
 LONGEST_NUMBER = 400
 """Characters: all digits of the largest float have fewer."""
@@ -26,20 +25,8 @@ class PlainDumper(yaml.SafeDumper):
         return True
 
 
-class PlainLoader(yaml.SafeLoader):
-    """Refuses a key that stands there twice, and what would take long to read."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The keys and values of a mapping."""
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise _refused(key, f"the key {key.value} stands there twice")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge nothing into a mapping: `<<` has no meaning here, and is refused."""
+class BoundedLoader(yaml.SafeLoader):
+    """Refuses numbers that would take long to read."""
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         """A number."""
@@ -52,10 +39,29 @@ class PlainLoader(yaml.SafeLoader):
         return number
 
 
+class PlainLoader(BoundedLoader):
+    """Refuses a key that stands there twice, and what would take long to read."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The keys and values of a mapping."""
+        keys: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in keys:  # in the words of OmegaConf, which refuses the same
+                raise _refused(key, f"found duplicate key {key.value}")
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what `<<` names in its place."""
+        if sum(key.tag == _MERGE for key, _ in node.value) > 1:
+            raise _refused(node, "found duplicate key <<")
+        super().flatten_mapping(node)
+
+
 def _checked_number(node: yaml.ScalarNode) -> yaml.ScalarNode:
-    """A number that takes no time to read: what is long, or in base 60, takes the square of its length."""
-    if ":" in node.value or len(node.value) > LONGEST_NUMBER:
-        raise _refused(node, f"a number is of base 10 and has no more than {LONGEST_NUMBER} digits")
+    """A number that takes no time to read: a long one, as in base 60, takes the square of its length."""
+    if len(node.value) > LONGEST_NUMBER:
+        raise _refused(node, f"a number has no more than {LONGEST_NUMBER} digits")
     return node
 
 
@@ -66,8 +72,8 @@ def _refused(node: yaml.Node, why: str) -> yaml.constructor.ConstructorError:
 PlainDumper.add_representer(tuple, PlainDumper.represent_list)
 for _kind in (PlainDumper, PlainLoader):
     _kind.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
-PlainLoader.add_constructor(_INT, PlainLoader.construct_yaml_int)
-PlainLoader.add_constructor(_FLOAT, PlainLoader.construct_yaml_float)
+BoundedLoader.add_constructor(_INT, BoundedLoader.construct_yaml_int)
+BoundedLoader.add_constructor(_FLOAT, BoundedLoader.construct_yaml_float)
 
 
 def dump_yaml(value: Any, dumper: type[yaml.SafeDumper] = PlainDumper, **options: Any) -> str:

@@ -20,7 +20,7 @@ from compiler.config import CompileConfig
 from compiler.config.checks import check_area
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
-from compiler.config.limits import USUAL, Limits, check_inputs
+from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
@@ -55,7 +55,7 @@ class Predictor:
     session: Session
     sizes: SizeRange
     largest_batch: int
-    limits: Limits = USUAL
+    limits: Limits = DEFAULT_LIMITS
 
     def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
@@ -113,7 +113,7 @@ def open(
     *,
     engine_code: bool = False,
     trust_changes: bool = False,
-    limits: Limits = USUAL,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -157,7 +157,7 @@ def _engine_with_code(backend: str, engine: Engine) -> CompileError:
     )
 
 
-def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = USUAL) -> CompileConfig:
+def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = DEFAULT_LIMITS) -> CompileConfig:
     """Read what a bundle was compiled from; nothing that stands in for something else is looked up.
 
     Args:
@@ -166,36 +166,31 @@ def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = US
         limits: See `open`.
 
     Raises:
-        CompileError: The folder is not a bundle, it names a class that is not known, or its engine is said to take
-            more than the limits.
+        CompileError: It has no such file, that is not the config of a bundle, it names a class that is not known, or
+            its engine is said to take more than the limits.
     """
     config_file = folder / CONFIG_FILE
-    with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = config_file.is_file()
-    if not is_bundle:
-        raise CompileError(
-            f"{folder} is not a bundle",
-            where=str(folder),
-            why=f"it has no {CONFIG_FILE}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
-        )
     with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         config = replace(_config_in(config_file), limits=limits)  # those in it are a stranger's
-    try:
-        check_area(config)
-    except UsageError as error:
-        raise CompileError(error.what, where=str(config_file), why=error.why, fix=error.fix) from error
+        _check_area(config, config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
     check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
     check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
     return config
 
 
+def _check_area(config: CompileConfig, config_file: Path) -> None:
+    try:
+        check_area(config)
+    except UsageError as error:
+        raise CompileError(error.what, where=str(config_file), why=error.why, fix=error.fix) from error
+
+
 def _config_in(config_file: Path) -> CompileConfig:
     try:
         values = with_present_keys(load_yaml(check_yaml(config_file)))
         config = present_config(instantiate(values, CompileConfig))
-        _ = config.sizes
+        _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
     except UsageError as error:  # the user did not write it
         why = f"{error.what}: {error.why}" if error.why else error.what
         raise CompileError(NO_CONFIG, where=str(config_file), why=why, fix=COMPILE_AGAIN) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from compiler.artifact import InputFile, digest
 from compiler.artifact.input_files import changed
-from compiler.artifact.source_code import code_contents, imported_by_name, is_brought
+from compiler.artifact.source_code import code_contents, imported_by_name, is_user_code
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,12 +71,12 @@ def observe(
     network = build()
     made, data = Contents.of(network, with_weights=has_weights), _global_data(_code_of(modules, network))
     used = use(network)
-    kept = made.common(Contents.of(network, with_weights=has_weights))
+    kept = made.unchanged_in(Contents.of(network, with_weights=has_weights))
     code = _code_digest(_code_of(modules, network), data)
     del network  # two of them may be more than there is room for
     again = Contents.of(build(), with_weights=has_weights)
     _check_same(replace(kept, settings={}), again, where)
-    return UserCode(code, kept.common(again), has_weights), used
+    return UserCode(code, kept.unchanged_in(again), has_weights), used
 
 
 def _check_same(contents: Contents, other: Contents, where: str) -> None:
@@ -103,7 +103,7 @@ def _global_data(names: Iterable[str]) -> dict[str, str]:
     from compiler.networks.contents import data_digest
 
     modules = {name: sys.modules[name] for name in names if name in sys.modules}
-    own = {name: vars(one) for name, one in modules.items() if is_brought(name, getattr(one, "__file__", None))}
+    own = {name: vars(one) for name, one in modules.items() if is_user_code(name, getattr(one, "__file__", None))}
     return {
         f"{name}.{key}": data_digest(value)
         for name, data in own.items()
@@ -122,5 +122,5 @@ def _code_digest(code: Mapping[str, str], before: Mapping[str, str]) -> str:
     import torch
 
     data = dict(before.items() & _global_data(code).items())
-    files = [Path(file) for file in sorted(torch.ops.loaded_libraries) if is_brought("", file)]
+    files = [Path(file) for file in sorted(torch.ops.loaded_libraries) if is_user_code("", file)]
     return digest([code, data, [InputFile.of(file).digest for file in files]])

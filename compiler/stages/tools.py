@@ -11,7 +11,7 @@ from pathlib import Path
 import compiler
 import rewriters
 from compiler.artifact import installed_version, source_digest
-from compiler.artifact.source_code import are_brought, code_contents, code_digest, import_recorded
+from compiler.artifact.source_code import any_user_code, code_contents, code_digest, import_recorded
 from rewriters.registry import ENTRY_POINT_GROUP
 
 LIBRARIES = (
@@ -53,7 +53,7 @@ def load_plug_ins() -> None:
     One that cannot be imported is told of where its rewriters are chosen.
     """
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        if are_brought([point.module]):
+        if any_user_code([point.module]):
             with suppress(Exception):
                 import_recorded(point.module)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import read_given, reading, written_whole
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.warping import LARGEST_ARRAY
 
@@ -32,7 +32,7 @@ END_OF_IMAGE, START_OF_SCAN = 0xD9, 0xDA
 
 
 def read_image(
-    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = USUAL, *, ignore_orientation: bool = False
+    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = DEFAULT_LIMITS, *, ignore_orientation: bool = False
 ) -> Image:
     """An image as `[h, w, 3]` uint8 BGR.
 

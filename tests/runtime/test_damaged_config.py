@@ -56,6 +56,15 @@ def test_an_input_that_is_larger_than_an_image_may_be_is_refused(tmp_path, shape
     assert read_config(tmp_path, limits=Limits(megapixels=5000)).shape == shape
 
 
+@pytest.mark.parametrize(("size", "fits"), [([192, 256], True), ([25_000, 25_000], False), ("everything", False)])
+def test_what_the_processing_makes_is_no_larger_either(tmp_path, size, fits):
+    config = compose(["model=rtmpose-t"])
+    config.model.processing["input_size"] = size
+    (tmp_path / "config.yaml").write_text(dump_yaml(asdict(config)))
+    with nullcontext() if fits else pytest.raises(CompileError):
+        read_config(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("shape", "most", "fits"),
     [
