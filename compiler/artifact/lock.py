@@ -17,6 +17,8 @@ from compiler.errors import CompileError
 LOCK_FILE = "lock.json"
 VERSION = 2
 """Of its layout; the first said none."""
+MOST_FILES = 10_000
+"""Each of them is looked for."""
 CANNOT_BE_READ = "the bundle cannot be read"
 GET_AGAIN = "get the bundle again from where it came from"
 TRUST = "; where the changes are yours, add --trust-changes (in Python: trust_changes=True)"
@@ -57,6 +59,8 @@ class Lock:
         key, files = values.get("key"), values.get("files")
         if not isinstance(key, str) or not isinstance(files, dict):
             raise ValueError("it has no key and no files")
+        if len(files) > MOST_FILES:
+            raise ValueError(f"it names {len(files):,} files, and a bundle has at most {MOST_FILES:,}")
         if not all(isinstance(digest, str) for digest in files.values()):
             raise ValueError("the digest of a file is a text")
         return cls(key, {inside(name): digest for name, digest in files.items()})

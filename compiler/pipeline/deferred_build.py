@@ -24,7 +24,7 @@ from compiler.artifact import (
 )
 from compiler.backends import PROGRAM_FILE, Backend, Probe, backend_of
 from compiler.config import CompileConfig
-from compiler.config.limits import DEFAULT_LIMITS, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted
 from compiler.pipeline.cache import Cache
@@ -73,7 +73,7 @@ def build_bundle(
         source: What the engine is proven on; None for the sample of the task.
         box: Where the objects are in it.
         trust_changes: Whether the bundle's files may be others than its lock says.
-        limits: What that input may cost.
+        limits: What that input, and those of the engine, may cost.
 
     Raises:
         UsageError: The bundle's backend builds where it compiles.
@@ -86,7 +86,7 @@ def build_bundle(
     files = files_in(bundle)
     known = {name: path for name, path in files.items() if lock is None or name in lock.files}
     require_files(bundle, (CONFIG_FILE, JSON_FILE, Engine.SIDECAR, *(lock.files if lock else ())), lock)
-    config, report = read_config(bundle, modules), Report.load(bundle)
+    config, report = read_config(bundle, modules, limits), Report.load(bundle)
     backend = backend_of(Engine.load(bundle), modules)
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
@@ -126,6 +126,7 @@ def _build(
     """Build and prove the engine in a copy of the bundle; the report that it has then."""
     proof = proof_of(build_task(config.model.processing))
     program = ProgramArtifact.from_file(folder / PROGRAM_FILE)
+    check_inputs(program.program.inputs, str(program.path), config.limits)
     stage = Build(
         program=program,
         backend=backend,

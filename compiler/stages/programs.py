@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.artifact import Program, file_digest, reading
-from compiler.config.limits import check_inputs
 from compiler.graphs import describe
 from compiler.graphs.self_contained import require_self_contained
 from compiler.stages.stage import Artifact
@@ -34,13 +33,11 @@ class ProgramArtifact:
         """An ONNX file that lies in a bundle.
 
         Raises:
-            CompileError: It keeps numbers in other files, is no ONNX file, or takes more than any input may be.
+            CompileError: It keeps numbers in other files, or is no ONNX file.
         """
         require_self_contained(path)
         with reading(path, f"{path.name} is not a valid ONNX file", fix="export or copy it again"):
-            program = describe(path)
-        check_inputs(program.inputs, str(path))
-        return cls(file_digest(path), program)
+            return cls(file_digest(path), describe(path))
 
     @property
     def path(self) -> Path:
