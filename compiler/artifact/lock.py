@@ -69,8 +69,8 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
     with reading(folder, CANNOT_BE_READ):
-        is_bundle = _looks_like_a_bundle(folder)
-        is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
+        is_bundle = looks_like_a_bundle(folder)
+        is_inside = folder.is_file() and looks_like_a_bundle(folder.parent)
     if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
@@ -107,13 +107,14 @@ def require_unchanged(folder: Path) -> Lock:
     Raises:
         CompileError: It is not, or is no bundle.
     """
-    with reading(folder, "the bundle cannot be read"):
+    with reading(folder, CANNOT_BE_READ):
         lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
         require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock
 
 
-def _looks_like_a_bundle(folder: Path) -> bool:
+def looks_like_a_bundle(folder: Path) -> bool:
+    """Whether a folder holds what no other does: a lock, or an engine's sidecar."""
     return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 

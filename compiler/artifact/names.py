@@ -22,9 +22,14 @@ def inside(name: object) -> str:
     Raises:
         ValueError: It may lead out of the folder, on this system or another, or names no file.
     """
-    if not isinstance(name, str) or not all(map(_is_plain, name.split("/"))) or len(name.encode()) > LONGEST_NAME:
+    if not isinstance(name, str) or not is_inside(name):
         raise ValueError(f"{name!r:.80} is not a file in the folder")
     return name
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name leads to a file in a folder and nowhere else, on this system and every other."""
+    return all(map(_is_plain, name.split("/"))) and len(name.encode()) <= LONGEST_NAME
 
 
 def located(folder: Path, name: str) -> Path:

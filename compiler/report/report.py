@@ -152,7 +152,7 @@ class Report:
         Raises:
             CompileError: The folder holds no report, or one of another version.
         """
-        path = bundle / JSON_FILE
+        path = located(bundle, JSON_FILE)
         with reading(path, f"{JSON_FILE} is not a report of this version", fix="compile the bundle again"):
             return cls.from_dict(read_json(path))
 
