@@ -23,7 +23,7 @@ from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.report.outcome import Outcome
 from compiler.report.text import shown
 
-HEADINGS = ("model", "deploy name", "result", "time", "engine", "error (σ)", "decoded", "why not")
+HEADINGS = ("model", "deploy name", "result", "time", "engine", "error", "decoded", "why not")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Row:
         exit_code: As the job alone would have ended.
         seconds: How long it took.
         engine_bytes: The engine's size.
-        relative_error: Of the engine, or of the last stage before it where that was not run, in standard deviations of
-            the network's output.
+        relative_error: Of the engine, or of the last stage before it where that was not run, in the yardstick.
+        yardstick: What suits the worst output's numbers: see `compiler.numerics.Yardstick`.
         decoded: Of the same, in the task's unit.
         problem: Why it failed, or is not proven.
     """
@@ -52,6 +52,7 @@ class Row:
     seconds: float
     engine_bytes: int | None = None
     relative_error: float | None = None
+    yardstick: str = ""
     decoded: str = ""
     problem: str = ""
 
@@ -64,7 +65,7 @@ class Row:
             self.result,
             seconds_text(self.seconds),
             "" if self.engine_bytes is None else size_text(self.engine_bytes),
-            "" if self.relative_error is None else error_text(self.relative_error),
+            "" if self.relative_error is None else f"{error_text(self.relative_error)} {self.yardstick}",
             self.decoded,
             self.problem,
         )
@@ -171,6 +172,7 @@ def _row(overrides: tuple[str, ...], outcome: Outcome, seconds: float) -> Row:
         seconds=seconds,
         engine_bytes=outcome.engine_bytes,
         relative_error=engine.worst.relative_error,
+        yardstick=engine.worst.yardstick,
         decoded=f"{error_text(max(engine.decoded.values()))} {outcome.unit}",
         problem=outcome.problem,
     )

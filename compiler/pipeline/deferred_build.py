@@ -33,13 +33,13 @@ from compiler.pipeline.composition import (
     engine_profiles,
     measurements_folder,
     progress_to,
-    proof_tolerance,
     real_input,
 )
 from compiler.pipeline.guards import beside, one_at_a_time, writable
 from compiler.pipeline.job import cache_folder
 from compiler.pipeline.line import Line
 from compiler.pipeline.lock import write_lock
+from compiler.pipeline.tolerances import proof_tolerance
 from compiler.proof import proof_of
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
