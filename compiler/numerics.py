@@ -28,22 +28,58 @@ class Yardstick:
     length: float
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How far the finite numbers of an array lie apart.
+
+    Attributes:
+        deviation: Their standard deviation.
+        smallest: Of them.
+        largest: In magnitude.
+    """
+
+    deviation: float
+    smallest: float
+    largest: float
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Spread:
+        """That of an array; zeros where nothing in it is finite."""
+        numbers = values.astype(np.float64).ravel()
+        finite = numbers[np.isfinite(numbers)]
+        if not finite.size:
+            return cls(0.0, 0.0, 0.0)
+        return cls(float(finite.std()), float(finite.min()), float(np.abs(finite).max()))
+
+    @property
+    def varies(self) -> bool:
+        """Whether they differ by more than rounding."""
+        return self.deviation > NOISE * self.largest
+
+    @property
+    def length(self) -> float:
+        """The standard deviation; of numbers that do not vary, how large they are."""
+        return self.deviation if self.varies else self.largest or 1.0
+
+
 def yardstick_of(reference: NDArray[Any]) -> Yardstick:
-    """What suits the numbers of a reference.
+    """What suits the numbers of a reference."""
+    return _yardstick(reference, Spread.of(reference))
+
+
+def _yardstick(reference: NDArray[Any], spread: Spread) -> Yardstick:
+    """What suits numbers that are spread like this.
 
     Of thousands of probabilities nearly all are near zero, and the deviation is a small part of those that count: what
     is read off them is the peak. How all of them differ is still held against the deviation, see `Difference.typical`.
     """
     if reference.dtype.kind not in {"f", "V"}:  # bfloat16 is of a kind of its own
         return Yardstick("1", 1.0)
-    finite = _finite(reference)
-    largest = float(np.abs(finite).max(initial=0.0))
-    spread = float(finite.std()) if finite.size else 0.0
-    if not spread > NOISE * largest:
-        return Yardstick("size", largest or 1.0)
-    if finite.min() >= 0 and largest <= 1 + ABOVE_ONE:
-        return Yardstick("peak", largest)
-    return Yardstick("σ", spread)
+    if not spread.varies:
+        return Yardstick("size", spread.length)
+    if spread.smallest >= 0 and spread.largest <= 1 + ABOVE_ONE:
+        return Yardstick("peak", spread.largest)
+    return Yardstick("σ", spread.deviation)
 
 
 @dataclass(frozen=True)
@@ -75,7 +111,8 @@ def difference(reference: NDArray[Any], found: NDArray[Any]) -> Difference:
     """Compare two arrays of one shape."""
     expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     errors = absolute_errors(expected, actual)
-    yardstick = yardstick_of(reference)
+    spread = Spread.of(reference)
+    yardstick = _yardstick(reference, spread)
     largest = float(errors.max(initial=0.0))
     with np.errstate(invalid="ignore", over="ignore"):
         typical = float(np.sqrt(np.mean(np.square(errors)))) if errors.size else 0.0
@@ -83,10 +120,10 @@ def difference(reference: NDArray[Any], found: NDArray[Any]) -> Difference:
         largest=largest,
         mean=float(errors.mean()) if errors.size else 0.0,
         relative=largest / yardstick.length,
-        typical=typical / deviation(reference),
+        typical=typical / spread.length,
         cosine=cosine(expected, actual),
         yardstick=yardstick,
-        size=float(np.abs(_finite(reference)).max(initial=0.0)),
+        size=spread.largest,
         oddity=_oddity(expected, actual),
     )
 
@@ -95,14 +132,6 @@ def absolute_errors(expected: NDArray[np.float64], actual: NDArray[np.float64]) 
     """The absolute error of each number; equal infinities are equal, and NaN is equal to nothing."""
     with np.errstate(invalid="ignore"):
         return np.where(actual == expected, 0.0, np.abs(actual - expected))
-
-
-def deviation(reference: NDArray[Any]) -> float:
-    """The standard deviation of what is finite; of numbers that do not vary, how large they are."""
-    finite = _finite(reference)
-    largest = float(np.abs(finite).max(initial=0.0))
-    spread = float(finite.std()) if finite.size else 0.0
-    return spread if spread > NOISE * largest else largest or 1.0
 
 
 def cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
@@ -115,11 +144,6 @@ def cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
     first, second = (side / (np.abs(side).max(initial=0.0) or 1.0) for side in (first, second))
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(first @ second) / norms if norms else float(np.array_equal(first, second))
-
-
-def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
-    numbers = values.astype(np.float64).ravel()
-    return numbers[np.isfinite(numbers)]
 
 
 def _oddity(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> str:

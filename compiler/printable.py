@@ -25,14 +25,14 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest:,} more characters)"
 
 
-def on_one_line(text: str) -> str:
-    """A printable text without ends of lines or tabs: they are escaped too."""
-    return "".join(_escaped(one) if one in _LAYOUT else one for one in printable(text))
+def on_one_line(text: str, longest: int = LONGEST) -> str:
+    """The beginning of a text, printable and without ends of lines or tabs: they are escaped too."""
+    return "".join(_escaped(one) if one in _LAYOUT else one for one in printable(shortened(text, longest)))
 
 
 def caption(text: str) -> str:
     """A text as it may be written into a picture. OpenCV crashes on halves of surrogate pairs."""
-    return on_one_line(shortened(text, _CAPTION))
+    return on_one_line(text, _CAPTION)
 
 
 def _escaped(character: str) -> str:

@@ -35,7 +35,7 @@ from compiler.graphs import read_onnx_file
 from compiler.graphs.self_contained import require_self_contained
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate import translate_file
-from compiler.openmmlab.translated_model import package_folders
+from compiler.openmmlab.translated_model import folders_of_packages
 from compiler.precision.int8.table import CalibrationTable
 from compiler.report import Report
 from compiler.tasks.arrays.files import read_arrays
@@ -97,7 +97,7 @@ FOLDERS = {
     "nuscenes": (partial(read_nuscenes, version="."), "sensor.json"),
     "classes of a config folder": (modules_of, "model/mine.yaml"),
     "config folder": (lambda folder: compose(["model=mine"], folder), "model/mine.yaml"),
-    "packages": (lambda folder: package_folders({"mmdet": str(folder)}), "mine.py"),
+    "packages": (lambda folder: folders_of_packages({"mmdet": str(folder)}), "mine.py"),
     "config folder that has to be there": (require_config_dir, "model/mine.yaml"),
 }
 """What reads a folder, and the file in it that is broken."""

@@ -61,6 +61,12 @@ def test_a_text_that_is_just_short_enough_is_whole():
     assert shortened("xyz", longest=2) == "xy… (1 more characters)"
 
 
+def test_a_text_within_a_line_is_cut_like_any_other():
+    assert on_one_line("x" * 200_000) == shortened("x" * 200_000)
+    assert on_one_line("a\nb", longest=3) == "a\\nb"
+    assert on_one_line("a\nb", longest=2) == "a\\n… (1 more characters)"
+
+
 @given(any_text)
 def test_a_text_within_a_line_begins_no_other(text):
     line = on_one_line(text)

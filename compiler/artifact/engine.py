@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from compiler.artifact.files import read_json, write_json
 from compiler.artifact.names import inside
-from compiler.artifact.sidecars import checked_sidecar
+from compiler.artifact.reading import reading
 from compiler.artifact.specs import TensorSpec
 
 
@@ -69,7 +69,7 @@ class Engine:
             CompileError: The folder holds none.
         """
         path = folder / cls.SIDECAR
-        with checked_sidecar(path, "an engine"):
+        with reading(path, f"{path.name} does not describe an engine", fix="compile it again"):
             values = read_json(path)
             return cls(
                 folder=folder,

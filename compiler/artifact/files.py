@@ -14,6 +14,9 @@ from uuid import uuid4
 from compiler.artifact.given_files import read_given
 from compiler.artifact.reading import reading
 
+LARGEST_JSON = 64 * 2**20
+"""Bytes. JSON takes up to thirty times as much memory as its file."""
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -50,11 +53,11 @@ def finite(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file of ours: a sidecar, a lock, a report.
 
     Raises:
-        CompileError: It is missing, or not JSON.
+        CompileError: It is missing, not JSON, or larger than `LARGEST_JSON`.
     """
     fix = "is this a bundle? Compile it again, or name the folder that holds deploy.json"
     with reading(path, f"{path.name} cannot be read", fix=fix):
-        return json.loads(read_given(path, path.name, fix=fix).decode("utf-8"))
+        return json.loads(read_given(path, path.name, fix=fix, largest=LARGEST_JSON).decode("utf-8"))

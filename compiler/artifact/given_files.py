@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
-from compiler.artifact.reading import reason
+from compiler.artifact.reading import reading, reason
 from compiler.errors import CompileError
 
 LARGEST = 2**31 - 1
 """Bytes: more than that is no image, no cloud and no annotation, and OpenCV and protocol buffers end there."""
+LARGEST_LIST = 2**20
+"""Bytes of a text with something in each line: names of classes, characters."""
 LARGEST_WEIGHTS = 2**36
 """Bytes of a checkpoint, in which a trainer keeps its optimiser's numbers too, and of an engine."""
 
@@ -76,6 +79,17 @@ def read_given(
             return file.read(size)
     except OSError as error:
         raise CompileError(f"{what} cannot be read", where=where or str(path), why=reason(error), fix=fix) from error
+
+
+def read_lines(path: Path, what: str, *, where: str = "", fix: str = "") -> list[str]:
+    """The lines of a text in UTF-8, which end where `open` ends them: other ends of lines may be what is listed.
+
+    Raises:
+        CompileError: See `require_file`; or it cannot be read, or is no such text.
+    """
+    content = read_given(path, what, where=where, fix=fix, largest=LARGEST_LIST, may_be_empty=True)
+    with reading(path, f"{what} cannot be read", where=where, fix=fix):
+        return [line.rstrip("\n") for line in StringIO(content.decode("utf-8"), newline=None)]
 
 
 def _missing(path: Path) -> str:

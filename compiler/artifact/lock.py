@@ -17,6 +17,8 @@ from compiler.errors import CompileError
 LOCK_FILE = "lock.json"
 VERSION = 2
 """Of its layout; the first said none."""
+MOST_FILES = 10_000
+"""Each of them is looked for."""
 CANNOT_BE_READ = "the bundle cannot be read"
 GET_AGAIN = "get the bundle again from where it came from"
 TRUST = "; where the changes are yours, add --trust-changes (in Python: trust_changes=True)"
@@ -57,6 +59,8 @@ class Lock:
         key, files = values.get("key"), values.get("files")
         if not isinstance(key, str) or not isinstance(files, dict):
             raise ValueError("it has no key and no files")
+        if len(files) > MOST_FILES:
+            raise ValueError(f"it names {len(files):,} files, and a bundle has at most {MOST_FILES:,}")
         if not all(isinstance(digest, str) for digest in files.values()):
             raise ValueError("the digest of a file is a text")
         return cls(key, {inside(name): digest for name, digest in files.items()})
@@ -69,8 +73,8 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
         CompileError: The folder is no bundle, or its lock is missing or broken.
     """
     with reading(folder, CANNOT_BE_READ):
-        is_bundle = _looks_like_a_bundle(folder)
-        is_inside = folder.is_file() and _looks_like_a_bundle(folder.parent)
+        is_bundle = looks_like_a_bundle(folder)
+        is_inside = folder.is_file() and looks_like_a_bundle(folder.parent)
     if not is_bundle:
         raise CompileError(
             f"{folder} is not a bundle",
@@ -107,13 +111,14 @@ def require_unchanged(folder: Path) -> Lock:
     Raises:
         CompileError: It is not, or is no bundle.
     """
-    with reading(folder, "the bundle cannot be read"):
+    with reading(folder, CANNOT_BE_READ):
         lock = lock_of(folder, trust_changes=False) or Lock.load(folder)
         require_files(folder, sorted({*lock.files, *files_in(folder)} - {LOCK_FILE}), lock)
     return lock
 
 
-def _looks_like_a_bundle(folder: Path) -> bool:
+def looks_like_a_bundle(folder: Path) -> bool:
+    """Whether a folder holds what no other does: a lock, or an engine's sidecar."""
     return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 

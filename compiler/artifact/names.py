@@ -12,6 +12,8 @@ LONGEST_PART = 255
 """Bytes of a name between two slashes, which file systems take."""
 LONGEST_NAME = 1024
 """Bytes of a whole name."""
+DEEPEST = 20
+"""Parts of a name: a link may stand at each of them."""
 DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))})
 """What Windows opens as a device wherever it is said to lie."""
 
@@ -22,9 +24,15 @@ def inside(name: object) -> str:
     Raises:
         ValueError: It may lead out of the folder, on this system or another, or names no file.
     """
-    if not isinstance(name, str) or not all(map(_is_plain, name.split("/"))) or len(name.encode()) > LONGEST_NAME:
+    if not isinstance(name, str) or not is_inside(name):
         raise ValueError(f"{name!r:.80} is not a file in the folder")
     return name
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name leads to a file in a folder and nowhere else, on this system and every other."""
+    parts = name.split("/")
+    return len(parts) <= DEEPEST and all(map(_is_plain, parts)) and len(name.encode()) <= LONGEST_NAME
 
 
 def located(folder: Path, name: str) -> Path:
@@ -69,8 +77,9 @@ def _is_plain(part: str) -> bool:
 
 def _contained(folder: Path, path: Path) -> Path:
     """A path that no link leads out of its folder, and where no pipe or device lies."""
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise _refused(path, f"it is, or lies behind, a link to {os.path.realpath(path)}")
+    real = os.path.realpath(path)
+    if not Path(real).is_relative_to(os.path.realpath(folder)):
+        raise _refused(path, f"it is, or lies behind, a link to {real}")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise _refused(path, "it is neither a file nor a folder")
     return path

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from compiler.artifact.files import read_json, write_json
 from compiler.artifact.names import inside
-from compiler.artifact.sidecars import checked_sidecar
+from compiler.artifact.reading import reading
 from compiler.artifact.specs import TensorSpec
 from compiler.errors import CompileError
 
@@ -68,7 +68,7 @@ class Program:
             CompileError: The folder holds none, or one of a kind that is not known.
         """
         path = folder / Program.SIDECAR
-        with checked_sidecar(path, "a Program"):
+        with reading(path, f"{path.name} does not describe a Program", fix="compile it again"):
             return _from_sidecar(folder, read_json(path))
 
 

@@ -61,7 +61,7 @@ class _Recorder(MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         spec = _first_found(fullname, path, target)
-        if spec and type(spec.loader) is SourceFileLoader and is_brought(fullname, spec.origin):
+        if spec and type(spec.loader) is SourceFileLoader and is_user_code(fullname, spec.origin):
             spec.loader = RecordedSource(spec.loader.name, str(spec.loader.path))
             spec.loader.is_root = fullname in self.roots
         return spec
@@ -120,7 +120,7 @@ def code_contents(roots: Iterable[str], unnamed: Iterable[Mapping[str, Any]] = (
     waiting, seen = [*roots], set[str]()
     for namespace in unnamed:
         file = str(namespace["__file__"])
-        if is_brought("", file):
+        if is_user_code("", file):
             name, package = f"{Path(file).name} as {namespace['__name__']}", str(namespace.get("__package__") or "")
             module = _of_file(name, Path(file), package, namespace)
             found[name] = bytes_digest(module.content or b"")
@@ -131,7 +131,7 @@ def code_contents(roots: Iterable[str], unnamed: Iterable[Mapping[str, Any]] = (
             continue
         seen.add(name)
         spec = _spec(name)
-        if spec is None or not is_brought(name, _origin(spec)):
+        if spec is None or not is_user_code(name, _origin(spec)):
             found |= _version(name, spec)
             continue
         module = _module(name, spec)
@@ -142,10 +142,10 @@ def code_contents(roots: Iterable[str], unnamed: Iterable[Mapping[str, Any]] = (
     return found
 
 
-def are_brought(names: Iterable[str]) -> bool:
+def any_user_code(names: Iterable[str]) -> bool:
     """Whether one of these modules is somebody's own, and not installed; nothing is imported to find out."""
     specs = {name: _spec(name) for name in names if name.partition(".")[0] not in OURS}
-    return any(spec is not None and is_brought(name, _origin(spec)) for name, spec in specs.items())
+    return any(spec is not None and is_user_code(name, _origin(spec)) for name, spec in specs.items())
 
 
 def code_digest(roots: Iterable[str]) -> str:
@@ -199,7 +199,7 @@ def _origin(spec: ModuleSpec) -> str | None:
 
 
 @functools.cache
-def is_brought(name: str, origin: str | None) -> bool:
+def is_user_code(name: str, origin: str | None) -> bool:
     """Whether a file is neither Python's own, nor installed as part of a package that has a version, nor ours."""
     if origin is None or name.partition(".")[0] in OURS:
         return False

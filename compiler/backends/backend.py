@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,7 @@ class Probe:
         problem: Why it cannot be used here at all; empty where it can.
         build_problem: Why no engine can be built here, but from the bundle elsewhere; empty where it can.
         run_problem: Why an engine that was built here cannot be run here; empty where it can.
+        machine: What of this machine an engine says that it was proven on: on another it is made again.
     """
 
     version: str
@@ -51,6 +52,7 @@ class Probe:
     problem: str = ""
     build_problem: str = ""
     run_problem: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

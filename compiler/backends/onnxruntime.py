@@ -86,7 +86,8 @@ class OnnxRuntime(Backend):
         if not found:
             return Probe("", problem="onnxruntime is not installed: pip install onnxruntime")
         # What is made for this very processor is made again on another.
-        return Probe(found, devices=("CPU" if self.cpu != AUTO else f"CPU ({self.processor})",))
+        device = "CPU" if self.cpu != AUTO else f"CPU ({self.processor})"
+        return Probe(found, devices=(device,), machine=self.machine())
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """The nodes that have neither a CPU kernel nor a definition in terms of other operators."""

@@ -10,7 +10,7 @@ from compiler.backends import BuildRequest
 from compiler.backends.nvidia.backend import NvidiaBackend
 from compiler.backends.nvidia.build_engine import Settings
 from compiler.backends.nvidia.cuda import Gpu, Gpus
-from compiler.errors import UsageError
+from compiler.config.ranges import between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +27,10 @@ class TensorRT(NvidiaBackend):
     LIBRARY: ClassVar[str] = "tensorrt"
     TITLE: ClassVar[str] = "TensorRT"
 
-    optimization_level: int | None = None
+    optimization_level: int | None = between(0, 5, default=None)
     timing_cache: bool = True
     version_compatible: bool = False
-    dla_core: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
-            what, why = "optimization levels go from 0 to 5", f"it is {self.optimization_level}"
-            raise UsageError(what, where="backend.optimization_level", why=why)
-        if self.dla_core is not None and self.dla_core < 0:
-            raise UsageError("DLA cores are counted from 0", where="backend.dla_core", why=f"it is {self.dla_core}")
+    dla_core: int | None = between(0, 1023, default=None)
 
     @property
     def engine_holds_code(self) -> bool:

@@ -35,7 +35,6 @@ class TensorRTRTX(NvidiaBackend):
     compute_capabilities: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         where = "backend.compute_capabilities"
         chosen = self.compute_capabilities
         if chosen is not None and len(set(chosen)) != max(len(chosen), 1):

@@ -29,8 +29,14 @@ class CheckpointNames:
     keypoints: tuple[str, ...] = ()
     swap: tuple[int, ...] | None = None
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CheckpointNames:
+        """Read what `dataclasses.asdict` wrote."""
+        swap = values["swap"]
+        return cls(tuple(values["classes"]), tuple(values["keypoints"]), None if swap is None else tuple(swap))
 
-def read_names(path: Path) -> CheckpointNames:
+
+def names_of(path: Path) -> CheckpointNames:
     """The names in a checkpoint of MMEngine's or MMCV's; none where it cannot be read, which loading it will say."""
     if path.suffix == SAFETENSORS:
         return CheckpointNames()

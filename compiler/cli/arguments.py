@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from compiler.config.limits import Limits
 from compiler.errors import UsageError, nearest
 
 COMMAND = "python -m compiler"
@@ -119,6 +120,41 @@ def add_trust_changes(parser: Parser) -> None:
     """Add `--trust-changes`, to verbs that read a bundle."""
     text = "go on with a bundle whose files are not what lock.json says: you changed them"
     parser.add_argument("--trust-changes", action="store_true", help=text)
+
+
+LIMITS: Mapping[str, str] = {
+    "megapixels": f"how large an image may be, by its header before it is decoded; {Limits.megapixels:g} without it",
+    "points": f"how many points a cloud may have; {Limits.points} without it",
+}
+"""What an input may cost, by the names in `Limits`."""
+
+
+def add_limits(parser: Parser) -> None:
+    """Add `limits.megapixels=` and `limits.points=`, to verbs that read an input for a bundle."""
+    for limit, text in LIMITS.items():
+        parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=text)
+
+
+def limits_of(options: Mapping[str, str]) -> Limits:
+    """What an input may cost, by the options that are given.
+
+    Raises:
+        UsageError: A limit is no number, or out of its range.
+    """
+    from compiler.config.instantiate import instantiate
+
+    given = {name: options[f"limits.{name}"] for name in LIMITS if f"limits.{name}" in options}
+    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
+
+
+def _number(text: str) -> object:
+    """What a text says as YAML would read it: a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"

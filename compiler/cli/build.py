@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
+from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError
 
@@ -18,6 +18,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text="where the objects are in it")
     parser.add_option("cache", spelling="cache=<folder>", text="where builders keep what they measured: outputs/.cache")
+    add_limits(parser)
     add_config_dir(parser, "a config folder of your own: the bundle may name the classes that its files name")
     add_trust_changes(parser)
 
@@ -42,6 +43,7 @@ def run(given: Namespace) -> int:
             source=source,
             box=options.get("box"),
             trust_changes=given.trust_changes,
+            limits=limits_of(options),
         )
     print_outcome(screen, outcome)
     return outcome.exit_code

@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.plugins.completion_plugin import CompletionPlugin
 
 from compiler.cli.verb import Verb
+from compiler.config.class_names import NAME_KEYS
 from compiler.config.deploy_name import PRECISIONS
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.overrides import expand
@@ -23,7 +24,7 @@ VALUES = {
     "calibration.auto": ("true", "false"),
 }
 """What a key may be set to, where that is one of a few words; the choices of groups are Hydra's to tell."""
-OURS = ("deploy=", *(f"{alias}=" for alias in sorted(INPUT_ALIASES)))
+SPELLINGS = tuple(f"{key}=" for key in ("deploy", *sorted(INPUT_ALIASES), *NAME_KEYS))
 """Spellings that Hydra does not know."""
 
 
@@ -96,7 +97,7 @@ def _composed(verb: Verb, before: Sequence[str], word: str) -> list[str]:
     if equals and key in VALUES:
         stem = word.partition("=")[0]
         return [one for one in (f"{stem}={value}" for value in VALUES[key]) if one.startswith(word)]
-    ours = [spelling for spelling in OURS if spelling.startswith(word)]
+    ours = [spelling for spelling in SPELLINGS if spelling.startswith(word)]
     config_dir = _config_dir(before)
     overrides = expand([one for one in before if "=" in one and not one.startswith("-")], config_dir)
     theirs = _Overrides(config_loader(config_dir)).after([*overrides, word])

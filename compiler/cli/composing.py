@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from compiler.cli.arguments import Parser, add_config_dir
 from compiler.config import CompileConfig, compose
+from compiler.config.class_names import NAME_KEYS
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.search import config_loader
 from compiler.openmmlab.translated_model import translated_model
@@ -22,21 +23,21 @@ DEPLOY_NAME = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-
 def add_overrides(parser: Parser) -> None:
     """Add the overrides of a config, and where else its choices are found."""
     text = "group=option chooses, key=value sets what `compile --cfg job` shows; a leading + is allowed"
-    parser.keys = (*(field.name for field in fields(CompileConfig)), *INPUT_ALIASES, "deploy")
+    parser.keys = (*(field.name for field in fields(CompileConfig)), *INPUT_ALIASES, *NAME_KEYS, "deploy")
     parser.add_argument("overrides", nargs="*", metavar="override", help=text)
     add_config_dir(parser)
 
 
-def composed(overrides: Sequence[str], config_dir: Path | None, apart: Sequence[str] = ()) -> CompileConfig:
+def composed(overrides: Sequence[str], config_dir: Path | None, distinguishing: Sequence[str] = ()) -> CompileConfig:
     """The config of a run; a model of OpenMMLab's is translated for it.
 
-    `apart` are overrides that give it a name of its own; see `compose`.
+    `distinguishing` are overrides that give it a name of its own; see `compose`.
 
     Raises:
         CompileError: It cannot be composed, or the model cannot be translated.
     """
     with translated_model(overrides) as folder:
-        return compose(overrides, config_dir, folder, apart)
+        return compose(overrides, config_dir, folder, distinguishing)
 
 
 def choices(config_dir: Path | None) -> str:

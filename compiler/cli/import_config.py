@@ -28,10 +28,10 @@ def run(given: Namespace) -> int:
     """Print the model that a config describes, as YAML."""
     from compiler.openmmlab.model_file import as_yaml
     from compiler.openmmlab.translate import translate_file
-    from compiler.openmmlab.translated_model import package_folders
+    from compiler.openmmlab.translated_model import folders_of_packages
 
     packages = {key.removeprefix(PACKAGES): folder for key, folder in given.options.items()}
-    sys.stdout.write(as_yaml(translate_file(given.config, package_folders(packages))))
+    sys.stdout.write(as_yaml(translate_file(given.config, folders_of_packages(packages))))
     return ExitCode.PROVEN
 
 

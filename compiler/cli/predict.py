@@ -5,28 +5,22 @@ from __future__ import annotations
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.cli.arguments import Parser, add_config_dir, add_trust_changes
+from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
 from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
 from compiler.errors import Caution, CompileError, ExitCode, UsageError
-from compiler.printable import on_one_line, shortened
+from compiler.printable import on_one_line
 
 if TYPE_CHECKING:
-    from compiler.config.limits import Limits
     from compiler.runtime import Predictor
     from compiler.runtime.text_spotting import TextSpotter
-
-LIMITS = {
-    "megapixels": "how large an image may be, as its header says before it is decoded; 100 without it",
-    "points": "how many points a cloud may have; 10000000 without it",
-}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -40,8 +34,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option(
         "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
     )
-    for limit, of_what in LIMITS.items():
-        parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=of_what)
+    add_limits(parser)
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
     spelling = "score_threshold=<0 to 1>"
     parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")
@@ -54,7 +47,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Print the results as JSON, and draw them where a picture is asked for."""
-    _warn_unless_proven(given.bundle)
+    for bundle in filter(None, (given.bundle, given.recogniser)):
+        _warn_unless_proven(Path(bundle), given.trust_changes)
     with _cautions_shown():
         predictor, results = _predicted(given)
     if "arrays" in given.options:
@@ -68,14 +62,22 @@ def run(given: Namespace) -> int:
     return ExitCode.PROVEN
 
 
-def _warn_unless_proven(bundle: str) -> None:
+def _warn(text: str) -> None:
+    """Print what a user has to know about a result, in a line: standard output is JSON."""
+    print(f"warning: {on_one_line(text)}", file=sys.stderr)
+
+
+def _warn_unless_proven(bundle: Path, trust_changes: bool) -> None:
     """Tell that an engine is not proven, where its bundle says so."""
+    from compiler.artifact import lock_of, require_files
     from compiler.report import Report
+    from compiler.report.report import JSON_FILE
 
     with suppress(CompileError, OSError):  # what opens the bundle says what is wrong with it
-        report = Report.load(Path(bundle))
+        require_files(bundle, (JSON_FILE,), lock_of(bundle, trust_changes))
+        report = Report.load(bundle)
         if report.problem:
-            print(f"warning: this bundle is not proven: {on_one_line(shortened(report.problem))}", file=sys.stderr)
+            _warn(f"{bundle} is not proven: {report.problem}")
 
 
 def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> None:
@@ -84,23 +86,22 @@ def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> 
     least = getattr(task, "score_threshold", None)
     scores = [one.score for one in results if isinstance(getattr(one, "score", None), float)]
     if least is not None and scores and max(scores) < least:
-        print(
-            f"warning: none of the {len(scores)} results is drawn: the best scores {max(scores):.3g}, not {least:g}; "
-            f"score_threshold={max(scores) / 2:.2g} draws more",
-            file=sys.stderr,
+        _warn(
+            f"none of the {len(scores)} results is drawn: the best scores {max(scores):.3g}, not {least:g}; "
+            f"score_threshold={max(scores) / 2:.2g} draws more"
         )
 
 
 @contextmanager
 def _cautions_shown() -> Iterator[None]:
-    """Print what a user has to know about a result, each in a line: standard output is JSON."""
+    """Print what is cautioned of while a bundle is open."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", Caution)
         plain = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, Caution):
-                print(f"warning: {on_one_line(str(message))}", file=sys.stderr)
+                _warn(str(message))
             else:
                 plain(message, category, *place, **more)
 
@@ -113,7 +114,7 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     from compiler import runtime
     from compiler.config.known_classes import modules_of
 
-    box, limits = given.options.get("box"), _limits(given.options)
+    box, limits = given.options.get("box"), limits_of(given.options)
     modules = modules_of(given.config_dir)
     trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
@@ -131,44 +132,18 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     return spotter, spotter(given.source)
 
 
-def _limits(options: Mapping[str, str]) -> Limits:
-    """What an input may cost.
-
-    Raises:
-        UsageError: A limit is no number, or out of its range.
-    """
-    from compiler.config.instantiate import instantiate
-    from compiler.config.limits import Limits
-
-    given = {name: options[f"limits.{name}"] for name in LIMITS if f"limits.{name}" in options}
-    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
-
-
-def _number(text: str) -> object:
-    """What a text says as YAML would read it: a number where it is one."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 def _refuse_second_input(given: Namespace) -> None:
     """Refuse an image in the place of a second bundle."""
-    if Path(given.recogniser).is_file() and not _is_in_a_bundle(Path(given.recogniser)):
+    from compiler.artifact.lock import looks_like_a_bundle
+
+    second = Path(given.recogniser)
+    if second.is_file() and not looks_like_a_bundle(second.parent):
         raise UsageError(
             "predict takes one input",
             where=f"{given.recogniser} {given.source}",
             why="the first of two names behind a bundle is another bundle, which reads the text that is found",
             fix="run it for each input; in Python, runtime.open(bundle) is opened once and called for each",
         )
-
-
-def _is_in_a_bundle(file: Path) -> bool:
-    from compiler.artifact import LOCK_FILE
-
-    return (file.parent / LOCK_FILE).is_file()
 
 
 def _with_threshold(predictor: Predictor, given: str | None) -> Predictor:

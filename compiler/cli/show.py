@@ -15,10 +15,10 @@ from hydra import main as hydra_main
 from omegaconf import DictConfig, OmegaConf
 
 from compiler.cli.completion import print_completions
-from compiler.config.compose import compose_node, to_config
+from compiler.config.compose import compose, compose_node
 from compiler.config.literal import literal
 from compiler.config.messages import composing
-from compiler.config.overrides import expand, split_sweep
+from compiler.config.overrides import expand, own_inputs, split_sweep
 from compiler.config.schema import CompileConfig, ModelConfig
 from compiler.config.search import CONFIG_NAME, HYDRA_VERSION, config_folder, config_loader
 from compiler.config.search_path import searched
@@ -41,7 +41,8 @@ def show(given: Namespace) -> ExitCode:
         return _completion(overrides, given.config_dir)
     if given.cfg == "job":
         jobs = split_sweep(overrides, given.config_dir) if given.multirun else [overrides]
-        pages = [_job(job, given.config_dir, given.package, given.resolve) for job in jobs]
+        named = zip(jobs, own_inputs(jobs), strict=True)
+        pages = [_job(job, own, given.config_dir, given.package, given.resolve) for job, own in named]
         print(printable("---\n".join(pages)), end="")
         return ExitCode.PROVEN
     with translated_model(overrides) as folder:
@@ -51,11 +52,14 @@ def show(given: Namespace) -> ExitCode:
         return _hydra(words, given.config_dir, folder)
 
 
-def _job(overrides: Sequence[str], config_dir: Path | None, package: str | None, resolve: bool) -> str:
+def _job(
+    overrides: Sequence[str], distinguishing: Sequence[str], config_dir: Path | None, package: str | None, resolve: bool
+) -> str:
     """The config of one run as YAML, under the name that it goes by; or a part of it."""
     with translated_model(overrides) as folder:
         node = compose_node(overrides, config_dir, folder)
-    config = to_config(node)
+        config = compose(overrides, config_dir, folder, distinguishing)
+    node.model.name = config.model.name
     values = OmegaConf.to_container(node, resolve=resolve)
     values = _ordered(literal(values) if resolve else values)
     if package is None:

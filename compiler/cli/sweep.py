@@ -14,8 +14,7 @@ from rich.table import Table
 from compiler import pipeline
 from compiler.artifact import digest, write_json, write_text
 from compiler.cli.composing import composed
-from compiler.config.overrides import split_sweep
-from compiler.config.variant import GIVEN, override_key
+from compiler.config.overrides import own_inputs, split_sweep
 from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, was_interrupted
 from compiler.pipeline.guards import writable
 from compiler.printable import on_one_line
@@ -24,7 +23,7 @@ from compiler.report.numbers import error_text, seconds_text, size_text
 from compiler.report.outcome import Outcome
 from compiler.report.text import shown
 
-HEADINGS = ("model", "deploy name", "result", "time", "engine", "error (σ)", "decoded", "why not")
+HEADINGS = ("model", "deploy name", "result", "time", "engine", "error", "decoded", "why not")
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Row:
         exit_code: As the job alone would have ended.
         seconds: How long it took.
         engine_bytes: The engine's size.
-        relative_error: Of the engine, or of the last stage before it where that was not run, in standard deviations of
-            the network's output.
+        relative_error: Of the engine, or of the last stage before it where that was not run, in the yardstick.
+        yardstick: What suits the worst output's numbers: see `compiler.numerics.Yardstick`.
         decoded: Of the same, in the task's unit.
         problem: Why it failed, or is not proven.
     """
@@ -53,6 +52,7 @@ class Row:
     seconds: float
     engine_bytes: int | None = None
     relative_error: float | None = None
+    yardstick: str = ""
     decoded: str = ""
     problem: str = ""
 
@@ -65,7 +65,7 @@ class Row:
             self.result,
             seconds_text(self.seconds),
             "" if self.engine_bytes is None else size_text(self.engine_bytes),
-            "" if self.relative_error is None else error_text(self.relative_error),
+            "" if self.relative_error is None else f"{error_text(self.relative_error)} {self.yardstick}",
             self.decoded,
             self.problem,
         )
@@ -97,13 +97,11 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
     rows: list[Row] = []
     output = Path(next((job.partition("=")[2] for job in jobs[0] if job.startswith("output=")), "outputs"))
     table = output / f"multirun-{digest(jobs)[:8]}"  # another sweep has a table of its own
-    differing = {one for job in jobs for one in job if any(one not in other for other in jobs)}
     bundles: set[Path] = set()
     try:
-        for number, job in enumerate(jobs, start=1):
+        for number, (job, distinguishing) in enumerate(zip(jobs, own_inputs(jobs), strict=True), start=1):
             screen.print(f"\n[bold]job {number} of {len(jobs)}[/]")
-            apart = [one for one in job if one in differing and override_key(one) in GIVEN]
-            rows.append(_run_job(tuple(job), config_dir, screen, apart, bundles))
+            rows.append(_run_job(tuple(job), config_dir, screen, distinguishing, bundles))
             gc.collect()  # the command line runs without the cyclic collector
     finally:
         print_table(screen, rows)
@@ -117,7 +115,11 @@ def sweep(overrides: Sequence[str], config_dir: Path | None = None) -> ExitCode:
 
 
 def _run_job(
-    overrides: tuple[str, ...], config_dir: Path | None, screen: Console, apart: Sequence[str], bundles: set[Path]
+    overrides: tuple[str, ...],
+    config_dir: Path | None,
+    screen: Console,
+    distinguishing: Sequence[str],
+    bundles: set[Path],
 ) -> Row:
     """One job.
 
@@ -125,13 +127,13 @@ def _run_job(
         overrides: Of the job.
         config_dir: A config folder of the user's.
         screen: Told of it.
-        apart: What of the overrides gives it a name of its own in this sweep.
+        distinguishing: What of the overrides gives it a name of its own in this sweep.
         bundles: Of the jobs before it, and then its own too.
     """
     start = time.perf_counter()
     model = name = ""
     try:
-        config = composed(overrides, config_dir, apart)
+        config = composed(overrides, config_dir, distinguishing)
         model, name = config.model.name, str(config.deploy_name)
         _refuse_second(Path(config.output) / model / name, bundles)
         with progress(screen) as listen:
@@ -170,6 +172,7 @@ def _row(overrides: tuple[str, ...], outcome: Outcome, seconds: float) -> Row:
         seconds=seconds,
         engine_bytes=outcome.engine_bytes,
         relative_error=engine.worst.relative_error,
+        yardstick=engine.worst.yardstick,
         decoded=f"{error_text(max(engine.decoded.values()))} {outcome.unit}",
         problem=outcome.problem,
     )

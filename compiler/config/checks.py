@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from compiler.config.consistency import check_consistency
 from compiler.config.deploy_name import PRECISIONS, Shape
 from compiler.config.moved import PLUGIN
 from compiler.config.plain_names import require_plain_name
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS, CalibrationConfig, CompileConfig
 from compiler.config.sizes import Size, size_text
-from compiler.config.twice import check_twice
 from compiler.errors import UsageError, nearest
 
 FIRST_DYNAMO_OPSET = 18
@@ -120,7 +120,7 @@ def _check_shape(config: CompileConfig) -> None:
             why="the first is height, width and the second width, height of one and the same input",
             fix="change both, and the network's head with them",
         )
-    _check_area(config)
+    check_area(config)
     if config.model.stride:
         _check_stride(config, shape, config.model.stride)
     elif shape.usual != own or shape.largest:
@@ -133,8 +133,14 @@ def _check_shape(config: CompileConfig) -> None:
         )
 
 
-def _check_area(config: CompileConfig) -> None:
-    largest = config.sizes.largest
+def check_area(config: CompileConfig) -> None:
+    """Refuse an engine's input that is larger than the limits.
+
+    Raises:
+        UsageError: It is.
+    """
+    made = config.model.processing.get("input_size") or ()
+    largest = max(config.sizes.largest, tuple(made), key=math.prod)
     most = config.limits.megapixels * 1e6 if len(largest) > 1 else config.limits.points
     if math.prod(largest) > most:
         key = "limits.megapixels" if len(largest) > 1 else "limits.points"
@@ -191,16 +197,16 @@ def _check_tail(config: CompileConfig) -> None:
 
 def _check_model(config: CompileConfig) -> None:
     model = config.model
-    check_twice(model.name, {"network": model.network, "tail": model.tail, "processing": model.processing})
+    check_consistency(model.name, {"network": model.network, "tail": model.tail, "processing": model.processing})
 
 
 def _check_batch(config: CompileConfig) -> None:
     batch = config.batch
-    if not 1 <= batch.smallest <= batch.usual <= batch.largest:
+    if not batch.smallest <= batch.usual <= batch.largest:
         raise UsageError(
             f"the batch sizes {batch.smallest}, {batch.usual}, {batch.largest} are not in order",
             where="batch.smallest, batch.usual, batch.largest",
-            why="an engine is built for 1 <= smallest <= usual <= largest",
+            why="an engine is built for smallest <= usual <= largest",
             fix="for example batch.smallest=1 batch.usual=1 batch.largest=8",
         )
 
@@ -243,10 +249,6 @@ def _check_verify(config: CompileConfig) -> None:
             where="verify.reduced_tolerance",
             why="it is the largest error allowed in fp16, bf16 and int8, in standard deviations of the output",
             fix="leave it out, or give a positive number",
-        )
-    if not -1 <= verify.reduced_cosine <= 1:
-        raise UsageError(
-            f"{verify.reduced_cosine} is not a cosine", where="verify.reduced_cosine", fix="leave it at 0.99"
         )
     if not verify.tolerance > 0:
         raise UsageError(

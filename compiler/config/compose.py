@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.config.class_names import with_names
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import composing, explain_omegaconf
 from compiler.config.moved import present_config, with_present_keys
-from compiler.config.named import with_names, with_own_name
 from compiler.config.overrides import expand
+from compiler.config.plain_names import with_own_name
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_loader
-from compiler.config.variant import held, variant
+from compiler.config.variant import in_name, variant
 from compiler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def compose(
     overrides: Sequence[str] = (),
     config_dir: Path | None = None,
     model_folder: Path | None = None,
-    apart: Sequence[str] = (),
+    distinguishing: Sequence[str] = (),
 ) -> CompileConfig:
     """Compose and check a config.
 
@@ -35,17 +36,20 @@ def compose(
         overrides: In Hydra's grammar; `deploy=<name>` and `box=x1,y1,x2,y2` are understood too.
         config_dir: A config folder of the user's, searched after our own.
         model_folder: A folder that holds a translated model, searched before ours.
-        apart: Overrides that give the run a name of its own although others of their kind do not.
+        distinguishing: Overrides that give the run a name of its own although others of their kind do not.
 
     Raises:
         UsageError: An unknown choice or key, a wrong type, or an impossible combination.
     """
     config = to_config(compose_node(overrides, config_dir, model_folder))
-    known = held(overrides)
-    if len(known) == len(overrides) and not apart:
+    known = in_name(overrides)
+    if len(known) == len(overrides) and not distinguishing:
         return config
-    named = to_config(compose_node(known, config_dir, model_folder), check=False)
-    return replace(config, variant=variant(config, named, apart))
+    try:
+        named = to_config(compose_node(known, config_dir, model_folder), check=False)
+    except UsageError:  # a config of the user's leaves something to the command line: the name alone composes nothing
+        named, distinguishing = config, [*distinguishing, *(one for one in overrides if one not in known)]
+    return replace(config, variant=variant(config, named, distinguishing))
 
 
 def compose_node(

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import package_folders
-from compiler.artifact.reading import reason
 from compiler.config.moved import present_target
+from compiler.config.plain_yaml import load_yaml
 from compiler.config.search import require_config_dir
-from compiler.config.yaml_files import check_yaml
-from compiler.errors import CompileError, UsageError
+from compiler.config.yaml_files import check_yaml, parsing
+from compiler.errors import CompileError
 
 ENTRY_POINT_GROUP = "deploy_compiler.classes"
 """Of an installed distribution: each names a module whose classes a file may name."""
@@ -83,16 +83,8 @@ def modules_named(node: Any) -> tuple[str, ...]:
 
 
 def _read(file: Path) -> Any:
-    from omegaconf import OmegaConf
-
-    try:
-        check_yaml(file)
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except CompileError:
-        raise
-    except Exception as error:  # YAML's parser has no common base class for what a damaged file makes it raise
-        why = reason(error)
-        raise UsageError("a file of the config folder cannot be read", where=str(file), why=why) from error
+    with parsing(file):
+        return load_yaml(check_yaml(file))
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:

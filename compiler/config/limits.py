@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from compiler.artifact.specs import TensorSpec
 from compiler.config.ranges import between
+from compiler.errors import CompileError
+
+MOST_DIMENSIONS = 64
+"""Of an array, as NumPy has it."""
+LARGEST_INPUT = 2**29
+"""Numbers in an engine's input, its batch included: 2 GiB of float32."""
 
 
 @dataclass(frozen=True)
@@ -24,5 +33,23 @@ class Limits:
     """GiB of address space that it may take up meanwhile."""
 
 
-USUAL = Limits()
+DEFAULT_LIMITS = Limits()
 """Those that ordinary inputs and networks never meet."""
+
+
+def check_inputs(inputs: Iterable[TensorSpec], where: str, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Refuse an engine or a Program whose inputs are said to be larger than an image or a batch may be.
+
+    Raises:
+        CompileError: One is.
+    """
+    most = max(LARGEST_INPUT, int(3e6 * limits.megapixels))
+    for spec in inputs:
+        fixed = [max(side, 1) for side in spec.shape if isinstance(side, int)]
+        if len(fixed) > MOST_DIMENSIONS or math.prod(fixed) > most:
+            raise CompileError(
+                "the input is larger than any may be",
+                where=where,
+                why=f"{spec} has more than {most:,} numbers or {MOST_DIMENSIONS} dimensions",
+                fix="compile it for a smaller batch or shape; or where an image is that large, raise limits.megapixels",
+            )

@@ -32,9 +32,6 @@ def composing(loader: ConfigLoader) -> Iterator[None]:
 def explain(error: Exception, loader: ConfigLoader) -> UsageError:
     """Turn an exception of Hydra's composition into one message."""
     text = str(error)
-    invalid = _invalid_yaml(error)
-    if invalid is not None:
-        return invalid
     group = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if group is not None:
         kind, name = group.groups()
@@ -60,16 +57,6 @@ def explain(error: Exception, loader: ConfigLoader) -> UsageError:
         where="overrides",
         fix="an override is key=value; see python -m compiler --help",
     )
-
-
-def _invalid_yaml(error: Exception) -> UsageError | None:
-    """What is said of a config file that is no YAML; None for any other error."""
-    from yaml import MarkedYAMLError
-
-    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
-        return None
-    where = f"{error.problem_mark.name}, line {error.problem_mark.line + 1}"
-    return UsageError("a config file is not valid YAML", where=where, why=error.problem or str(error))
 
 
 def explain_omegaconf(error: BaseException) -> UsageError:

@@ -9,12 +9,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.config.class_names import NAME_KEYS
 from compiler.config.deploy_name import DeployName
 from compiler.config.messages import composing
 from compiler.config.moved import INPUT_ALIASES
-from compiler.config.named import NAME_KEYS
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_folder, config_loader
+from compiler.config.variant import GIVEN, override_key
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> lis
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(plain)
         choices = {override.get_key_element(): _choices(override) for override in parsed}  # of one key, the last wins
     return [list(job) for job in itertools.product(*choices.values())]
+
+
+def own_inputs(jobs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Of each job of a sweep what is put in and not in every other, too: in the sweep it gives the job its name."""
+    everywhere = set(jobs[0]).intersection(*jobs)
+    return [[one for one in job if one not in everywhere and override_key(one) in GIVEN] for job in jobs]
 
 
 def _choices(override: Override) -> list[str]:

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from compiler.artifact.names import is_inside
 from compiler.errors import UsageError
 
 _PLAIN_NAME = re.compile(r"\w(?:[\w.+-]{0,98}[\w+])?")
+
+
+def plain_name(text: str) -> str:
+    """A name after a text, such as that of a file; empty where no letter and no digit is in it."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def with_own_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config whose model has a name: where nobody gave one, that of its target, or of its algorithm."""
+    model = values.get("model")
+    if not isinstance(model, Mapping) or model.get("name") != "":
+        return dict(values)
+    return {**values, "model": {**model, "name": plain_name(str(model.get("target", ""))) or model.get("algo")}}
 
 
 def require_plain_name(name: str, where: str) -> None:
@@ -17,9 +33,9 @@ def require_plain_name(name: str, where: str) -> None:
         where: Its place in the config.
 
     Raises:
-        UsageError: It is empty, too long, or could lead elsewhere.
+        UsageError: It is empty, too long, a device's on some system, or could lead elsewhere.
     """
-    if not _PLAIN_NAME.fullmatch(name):
+    if not _PLAIN_NAME.fullmatch(name) or not is_inside(name):
         raise UsageError(
             f"'{name}' is no name" if name else f"'{where}' is empty",
             where=where,

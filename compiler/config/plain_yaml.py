@@ -9,9 +9,12 @@ import yaml
 
 from compiler.printable import printable
 
-_FLOAT = "tag:yaml.org,2002:float"
-_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+_INT, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "merge"))
+_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$")
 """A number such as 1e-4, which YAML 1.1 takes for a text and everybody else for a number."""
+
+LONGEST_NUMBER = 400
+"""Characters: all digits of the largest float have fewer."""
 
 
 class PlainDumper(yaml.SafeDumper):
@@ -22,23 +25,55 @@ class PlainDumper(yaml.SafeDumper):
         return True
 
 
-class PlainLoader(yaml.SafeLoader):
-    """Refuses a key that stands there twice."""
+class BoundedLoader(yaml.SafeLoader):
+    """Refuses numbers that would take long to read."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A number."""
+        number: int = super().construct_yaml_int(_checked_number(node))
+        return number
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        """A number."""
+        number: float = super().construct_yaml_float(_checked_number(node))
+        return number
+
+
+class PlainLoader(BoundedLoader):
+    """Refuses a key that stands there twice, and what would take long to read."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The keys and values of a mapping."""
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice.value} stands there twice", twice.start_mark
-            )
+        keys: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in keys:  # in the words of OmegaConf, which refuses the same
+                raise _refused(key, f"found duplicate key {key.value}")
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what `<<` names in its place."""
+        if sum(key.tag == _MERGE for key, _ in node.value) > 1:
+            raise _refused(node, "found duplicate key <<")
+        super().flatten_mapping(node)
+
+
+def _checked_number(node: yaml.ScalarNode) -> yaml.ScalarNode:
+    """A number that takes no time to read: a long one, as in base 60, takes the square of its length."""
+    if len(node.value) > LONGEST_NUMBER:
+        raise _refused(node, f"a number has no more than {LONGEST_NUMBER} digits")
+    return node
+
+
+def _refused(node: yaml.Node, why: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, why, node.start_mark)
 
 
 PlainDumper.add_representer(tuple, PlainDumper.represent_list)
 for _kind in (PlainDumper, PlainLoader):
     _kind.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
+BoundedLoader.add_constructor(_INT, BoundedLoader.construct_yaml_int)
+BoundedLoader.add_constructor(_FLOAT, BoundedLoader.construct_yaml_float)
 
 
 def dump_yaml(value: Any, dumper: type[yaml.SafeDumper] = PlainDumper, **options: Any) -> str:

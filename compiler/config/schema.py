@@ -124,10 +124,10 @@ class VerifyConfig:
     each task knows."""
     reduced_tolerance: float | None = None
     """The largest absolute error in fp16, bf16 and int8; nothing means 0.1 in fp16, 1 in bf16, no limit in int8."""
-    reduced_typical: float = 0.2
+    reduced_typical: float = between(1e-9, 1e9, default=0.2)
     """The largest root of the mean squared error, in standard deviations, in fp16, bf16 and int8, and of what a lossy
     rewriter changes. It sees scale and offset, which a cosine does not."""
-    reduced_cosine: float = 0.99
+    reduced_cosine: float = between(-1, 1, default=0.99)
     """The smallest cosine similarity in fp16, bf16 and int8."""
 
 

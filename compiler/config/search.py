@@ -43,7 +43,8 @@ def require_config_dir(folder: Path) -> None:
                 fix="name a folder that holds model/ or backend/ files",
             )
         for group in folder.iterdir():
-            _ = group.is_dir() and list(group.iterdir())
+            if group.is_dir():
+                list(group.iterdir())
 
 
 def config_loader(config_dir: Path | None = None, model_folder: Path | None = None) -> ConfigLoader:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
-from yaml import MarkedYAMLError
 
-from compiler.artifact.reading import reason
-from compiler.config.yaml_files import check_yaml
-from compiler.errors import UsageError
+from compiler.config.yaml_files import check_yaml, parsing
 
 
 class UserFolder(ConfigSource):
@@ -34,18 +32,14 @@ class UserFolder(ConfigSource):
         file = self._file(config_path)
         if not file.exists():
             raise ConfigLoadError(f"Config not found : {file}")
-        header = check_yaml(file)[:512]
-        try:
-            config = OmegaConf.load(file)
-        except MarkedYAMLError:  # it says where by itself
-            raise
-        except Exception as error:  # OmegaConf has no common base class for what it refuses
-            raise UsageError("a config file cannot be read", where=str(file), why=reason(error)) from error
+        with parsing(file):
+            text = check_yaml(file)
+            config = OmegaConf.load(StringIO(text))
         return ConfigResult(
             config=config,
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
-            header=ConfigSource._get_header_dict(header),
+            header=ConfigSource._get_header_dict(text[:512]),
         )
 
     def available(self) -> bool:

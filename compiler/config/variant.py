@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import digest
 from compiler.config.moved import INPUT_ALIASES
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ _LETTER, _DIGITS = "v", 7
 """With a letter in front, no digest looks like a number, as 78e30 does to YAML."""
 
 
-def held(overrides: Iterable[str]) -> list[str]:
+def in_name(overrides: Iterable[str]) -> list[str]:
     """The overrides that set no bundle apart from another of the same name."""
-    return [one for one in overrides if _is_held(override_key(one))]
+    return [one for one in overrides if _is_in_name(override_key(one))]
 
 
 def override_key(override: str) -> str:
@@ -38,24 +37,23 @@ def override_key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def variant(config: CompileConfig, named: CompileConfig, apart: Iterable[str] = ()) -> str:
+def variant(config: CompileConfig, named: CompileConfig, distinguishing: Iterable[str] = ()) -> str:
     """The digest of what sets a config apart from the one that its name alone stands for; empty where nothing does.
 
     Args:
         config: Composed from all overrides.
-        named: Composed from those that `held` gives.
-        apart: Overrides that count all the same.
+        named: Composed from those that `in_name` gives.
+        distinguishing: Overrides that count all the same.
     """
     mine, usual = dict(_leaves(_compared(config))), dict(_leaves(_compared(named)))
     differing = {key: mine.get(key) for key in {**mine, **usual} if mine.get(key) != usual.get(key)}
-    differing.update((override_key(one), one) for one in apart)
+    differing.update((override_key(one), one) for one in distinguishing)
     if not differing:
         return ""
-    found = hashlib.sha256(json.dumps(differing, sort_keys=True, default=str).encode()).hexdigest()
-    return f"{_LETTER}{found[:_DIGITS]}"
+    return f"{_LETTER}{digest(differing)[:_DIGITS]}"
 
 
-def _is_held(key: str) -> bool:
+def _is_in_name(key: str) -> bool:
     return key in (*IN_NAME, *GIVEN) or any(f"{key}.".startswith(f"{place}.") for place in PLACES)
 
 

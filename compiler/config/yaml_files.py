@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import read_given
 from compiler.artifact.reading import reason
-from compiler.errors import UsageError
+from compiler.errors import CompileError, UsageError
 
 if TYPE_CHECKING:
     import yaml
 
-LARGEST_FILE = 2**20
+LARGEST_YAML = 2**20
 """Bytes. YAML is parsed by Python itself."""
 MOST_VALUES = 1_000_000
 """That a file may stand for once each alias is what it names."""
-DEEPEST = 50
+DEEPEST_YAML = 50
 """OmegaConf fails on what is nested deeper, and takes long to."""
+
+
+@contextmanager
+def parsing(path: Path, what: str = "a config file") -> Iterator[None]:
+    """Turn whatever a parser raises over a YAML file into one error; see `compiler.artifact.reading.reading`.
+
+    Raises:
+        UsageError: It is no YAML, or holds what no config does. A `CompileError` goes through as it is.
+    """
+    import yaml
+
+    try:
+        yield
+    except CompileError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(
+            f"{what} is not valid YAML", where=f"{path}{place}", why=error.problem or reason(error)
+        ) from error
+    except Exception as error:  # neither YAML nor OmegaConf has a common base class for what it refuses
+        raise UsageError(f"{what} cannot be read", where=str(path), why=reason(error)) from error
 
 
 def check_yaml(path: Path, what: str = "the config file") -> str:
@@ -33,7 +57,7 @@ def check_yaml(path: Path, what: str = "the config file") -> str:
         UsageError: It is no text, holds itself or stands for too much.
         yaml.YAMLError: It is no YAML.
     """
-    content = read_given(path, what, largest=LARGEST_FILE, may_be_empty=True)
+    content = read_given(path, what, largest=LARGEST_YAML, may_be_empty=True)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -59,8 +83,8 @@ def _check_values(text: StringIO) -> None:
             whole |= {anchor: size} if anchor else {}
         elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((event.anchor, 1))
-            if len(open_nodes) > DEEPEST:
-                raise _refused(where, f"it is nested deeper than {DEEPEST} levels")
+            if len(open_nodes) > DEEPEST_YAML:
+                raise _refused(where, f"it is nested deeper than {DEEPEST_YAML} levels")
             continue
         elif isinstance(event, yaml.ScalarEvent) and event.anchor:
             whole[event.anchor] = size

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compiler.artifact import Tensors, reading
 from compiler.config import CompileConfig
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets.annotations import FORMATS, read_annotations
 from compiler.datasets.dataset import Dataset, Item
@@ -58,7 +58,7 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
 
 
 def batches(
-    items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None, limits: Limits = USUAL
+    items: Sequence[Item], proof: AnyProof, usual: InputSize, sample: AnySample | None, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[Tensors]:
     """Yield the network's inputs for every item, of the usual batch and size.
 

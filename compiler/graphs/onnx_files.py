@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
-from compiler.graphs.budget import check_node_count
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
+from compiler.graphs.node_count import check_node_count
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
 

@@ -26,6 +26,8 @@ PARTS: Mapping[str, Mapping[int, str]] = {
 VARINT, LENGTH_DELIMITED = 0, 2
 """How protobuf writes a field: as a number of any length, or with its length before it."""
 LARGEST_SHIFT = 63
+LARGEST_TAG = 2**32 - 1
+"""Of a field: its number, and how it is written. Some parsers cut a larger one off, and so read another field."""
 SIZES = {1: 8, 5: 4}
 """Bytes of the fields that it writes in another way."""
 
@@ -66,11 +68,13 @@ def _has_external(content: mmap.mmap) -> bool:
 def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield the number of each field of a message that has a length, and where what is in it begins and ends."""
     while at < end:
-        tag, at = _varint(content, at)
+        tag, at = _tag(content, at)
         kind = tag & 7
         if kind == LENGTH_DELIMITED:
             size, at = _varint(content, at)
-            yield tag >> 3, at, min(at + size, end)
+            if at + size > end:
+                raise ValueError("a part of it ends behind the whole")
+            yield tag >> 3, at, at + size
             at += size
         elif kind == VARINT:
             _, at = _varint(content, at)
@@ -78,6 +82,15 @@ def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, i
             at += SIZES[kind]
         else:
             raise ValueError(f"protobuf has no field of the kind {kind}")
+
+
+def _tag(content: mmap.mmap, at: int) -> tuple[int, int]:
+    """The tag of a field and where it ends; one that not every parser takes for the same is refused."""
+    tag, end = _varint(content, at)
+    shortest = max(1, -(-tag.bit_length() // 7))
+    if not tag >> 3 or tag > LARGEST_TAG or end - at != shortest:
+        raise ValueError("the tag of a field is not written as protobuf writes it")
+    return tag, end
 
 
 def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:

@@ -29,6 +29,12 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Of outputs, by name."""
 
 WHAT = "the ONNX file fails on its inputs"
+OUT_OF_MEMORY = (
+    *("bad_alloc", "MemoryError", "Failed to allocate", "it asks for more memory than there is"),
+    *("Cannot allocate memory", "Resource temporarily unavailable"),
+)
+"""What C++, Python, ONNX Runtime, we ourselves and the system say; the last of these where there is no room for the
+stack of a thread."""
 REQUEST, ANSWER = "request.json", "answer.json"
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from compiler.graphs.trial import main; main()"
 FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"}
@@ -44,13 +50,15 @@ class Trial:
         file: The ONNX file.
         shapes: Of its inputs: numbers, and names for what varies.
         inputs: What it is run on, one after the other.
+        limits: What a run may cost.
     """
 
     file: Path
     shapes: Mapping[str, tuple[Dimension, ...]]
     inputs: Sequence[Tensors]
+    limits: Limits
 
-    def run(self, limits: Limits) -> list[Shapes]:
+    def run(self) -> list[Shapes]:
         """The shapes of the outputs for each of the inputs.
 
         Raises:
@@ -58,26 +66,26 @@ class Trial:
         """
         with TemporaryDirectory(prefix="deploy-compiler-") as name:
             folder = Path(name)
-            self._write(folder, limits)
-            status = self._start(folder, limits)
+            self._write(folder)
+            status = self._start(folder)
             answer = folder / ANSWER
             if status or not answer.is_file():
-                raise self._ended(status, limits)
+                raise self._ended(status)
             said = json.loads(answer.read_text(encoding="utf-8"))
         if "error" in said:
-            raise self._failed(said["error"], limits)
+            raise self._failed(said["error"])
         return [{output: tuple(shape) for output, shape in one.items()} for one in said["outputs"]]
 
-    def _write(self, folder: Path, limits: Limits) -> None:
+    def _write(self, folder: Path) -> None:
         request = {"file": str(self.file.absolute()), "shapes": self.shapes, "runs": len(self.inputs)}
-        request |= {"seconds": limits.seconds, "memory": limits.memory}
+        request |= {"seconds": self.limits.seconds, "memory": self.limits.memory}
         (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         for index, tensors in enumerate(self.inputs):
             for place, tensor in enumerate(tensors.values()):
                 np.save(folder / f"{index}_{place}.npy", tensor, allow_pickle=False)
 
-    def _start(self, folder: Path, limits: Limits) -> int:
-        """Wait for the child, and return its exit status."""
+    def _start(self, folder: Path) -> int:
+        """The exit status of the child."""
         # What it imports lies where ours does, and never in the folder that it is started in.
         command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(folder)]
         nothing = subprocess.DEVNULL
@@ -85,52 +93,43 @@ class Trial:
             return subprocess.run(
                 command,
                 env={**os.environ, **FRUGAL},
-                timeout=limits.seconds,
+                timeout=self.limits.seconds,
                 check=False,
                 stdin=nothing,
                 stdout=nothing,
                 stderr=nothing,
             ).returncode
         except subprocess.TimeoutExpired as error:
-            raise self._too_long(limits) from error
+            raise self._too_long() from error
 
-    def _too_long(self, limits: Limits) -> CompileError:
-        return CompileError(
-            WHAT,
-            where=str(self.file),
-            why=f"it runs for longer than limits.seconds, which is {limits.seconds:g}",
-            fix=f"where you trust it, give limits.seconds={limits.seconds * 4:g}",
-        )
+    def _too_long(self) -> CompileError:
+        seconds = self.limits.seconds
+        why = f"it runs for longer than limits.seconds, which is {seconds:g}"
+        return self._error(why, f"where you trust it, give limits.seconds={seconds * 4:g}")
 
-    def _ended(self, status: int, limits: Limits) -> CompileError:
+    def _ended(self, status: int) -> CompileError:
         if -status == getattr(signal, "SIGXCPU", None):
-            return self._too_long(limits)
+            return self._too_long()
         ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return CompileError(
-            WHAT,
-            where=str(self.file),
-            why=f"the process that runs it ended with {ended}; limits.memory is {limits.memory:g} GiB",
-            fix=f"where you trust it and it needs more, give limits.memory={limits.memory * 4:g}",
-        )
+        memory = self.limits.memory
+        why = f"the process that runs it ended with {ended}; limits.memory is {memory:g} GiB"
+        return self._error(why, f"where you trust it and it needs more, give limits.memory={memory * 4:g}")
 
-    def _failed(self, said: str, limits: Limits) -> CompileError:
-        if _is_out_of_memory(said):
-            return CompileError(
-                WHAT,
-                where=str(self.file),
-                why=f"it needs more memory than limits.memory, which is {limits.memory:g} GiB: {said}",
-                fix=f"where you trust it, give limits.memory={limits.memory * 4:g}",
-            )
-        return CompileError(
-            WHAT,
-            where=str(self.file),
-            why=said,
-            fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
-        )
+    def _failed(self, said: str) -> CompileError:
+        if not is_out_of_memory(said):
+            fix = "correct model.inputs; or where it takes no batch of another size, use shape=static"
+            return self._error(said, fix)
+        memory = self.limits.memory
+        why = f"it needs more memory than limits.memory, which is {memory:g} GiB: {said}"
+        return self._error(why, f"where you trust it, give limits.memory={memory * 4:g}")
+
+    def _error(self, why: str, fix: str) -> CompileError:
+        return CompileError(WHAT, where=str(self.file), why=why, fix=fix)
 
 
-def _is_out_of_memory(said: str) -> bool:
-    return any(word in said.lower() for word in ("alloc", "memory", "resource temporarily unavailable"))
+def is_out_of_memory(said: str) -> bool:
+    """Whether a library says that memory is short: in its own words, beside which stand a file's names."""
+    return any(words in said for words in OUT_OF_MEMORY)
 
 
 def main() -> None:
@@ -178,7 +177,7 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
             pass
     except CompileError as error:
         # What else is wrong with it, the compile says itself, and where.
-        if _is_out_of_memory(error.why):
+        if is_out_of_memory(error.why):
             raise
     return found
 

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from compiler.config.counts import check_counts
 from compiler.config.instantiate import classes_in
 from compiler.config.moved import present_target
-from compiler.config.numbers import check_counts
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
     from hydra.errors import InstantiationException
     from omegaconf import DictConfig, OmegaConf
 
-    from compiler.networks.budget import bounded
+    from compiler.networks.building_limits import bounded
 
     tree = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     tree = _present(tree)

@@ -22,7 +22,8 @@ from compiler.errors import CompileError
 
 INTERNAL = frozenset(vars(nn.Module())) - {"training"}
 """Attributes that every module has."""
-DEEPEST = 20
+DEEPEST_VALUE = 20
+"""Containers in each other, of which what is inside still counts."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Contents:
             {path: data_digest(value) for path, value in found.items() if path not in tensors},
         )
 
-    def common(self, other: Contents) -> Contents:
-        """The same without what is another each time: a time, a counter, what a run left behind."""
+    def unchanged_in(self, other: Contents) -> Contents:
+        """What another network has too: no time, no counter, nothing that a run left behind."""
         pairs = (self.tensors, other.tensors), (self.settings, other.settings)
         return Contents(*(dict(sorted(own.items() & its.items())) for own, its in pairs))
 
@@ -127,7 +128,7 @@ def _attributes(network: nn.Module) -> Iterator[tuple[str, Any]]:
 
 def data_digest(value: Any) -> str:
     """The digest of plain data; of anything else, that of its type."""
-    return digest(_content(value, DEEPEST))
+    return digest(_content(value, DEEPEST_VALUE))
 
 
 def _content(value: Any, depth: int) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from compiler.config.consistency import with_references
 from compiler.config.literal import literal
 from compiler.config.plain_yaml import PlainDumper, dump_yaml
-from compiler.config.twice import with_references
 from compiler.printable import on_one_line
 
 ORDER = (

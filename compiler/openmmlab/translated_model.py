@@ -80,7 +80,7 @@ def translated_config(config: str, packages: Mapping[str, str]) -> Iterator[Path
         yield Path(folder)
 
 
-def package_folders(packages: Mapping[str, str]) -> dict[str, Path]:
+def folders_of_packages(packages: Mapping[str, str]) -> dict[str, Path]:
     """The folders of packages that the bases of a config come from.
 
     Raises:
@@ -106,7 +106,7 @@ def _described(config: str, packages: Mapping[str, str]) -> str:
     from compiler.openmmlab.model_file import as_yaml
     from compiler.openmmlab.translate import translate_file
 
-    model = translate_file(Path(config), package_folders(packages))
+    model = translate_file(Path(config), folders_of_packages(packages))
     return as_yaml({**model, "config": config, "packages": dict(packages)})
 
 

@@ -19,6 +19,7 @@ from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job
 from compiler.pipeline.line import Line
+from compiler.pipeline.tolerances import lossy_tolerance, proof_tolerance
 from compiler.precision.int8.schemes import QuantizationScheme
 from compiler.proof import AnyProof, Tolerance
 from compiler.sources import Rewriting, Samples
@@ -48,9 +49,6 @@ EXPORT_BATCH = 2
 """Exporters freeze a dimension of one."""
 MEASUREMENTS_FOLDER = "timing"
 """Within the cache: what builders measured."""
-REDUCED_TOLERANCES = {"fp16": 0.1, "bf16": 1.0, "int8": None}
-"""The largest absolute error in the yardstick of an output, where the config says nothing; None for no limit. What
-int8 is off by in the worst place says little: it is held to the mean of squares, `verify.reduced_typical`."""
 
 
 @dataclass(frozen=True)
@@ -234,21 +232,6 @@ def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sa
 def engine_picture(backend: str, run_problem: str) -> str:
     """The file name of the picture of the engine's results; of the Program's, where no engine can be run."""
     return f"output_{'program' if run_problem else backend}.jpg"
-
-
-def proof_tolerance(config: CompileConfig) -> Tolerance:
-    """What a Program in a config's precision, and its engine, are held to."""
-    verify, precision = config.verify, config.precision
-    if precision == "fp32":
-        return Tolerance(verify.tolerance, verify.decoded_tolerance)
-    relative = REDUCED_TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance
-    return Tolerance(relative, verify.decoded_tolerance, verify.reduced_cosine, verify.reduced_typical)
-
-
-def lossy_tolerance(config: CompileConfig) -> Tolerance:
-    """What a network is held to that a lossy rewriter has changed."""
-    verify = config.verify
-    return Tolerance(None, verify.decoded_tolerance, verify.reduced_cosine, verify.reduced_typical)
 
 
 def progress_to(listen: Listener) -> Callable[[float, str], None]:

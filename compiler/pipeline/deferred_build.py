@@ -24,6 +24,7 @@ from compiler.artifact import (
 )
 from compiler.backends import PROGRAM_FILE, Backend, Probe, backend_of
 from compiler.config import CompileConfig
+from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, RunStarted
 from compiler.pipeline.cache import Cache
@@ -32,13 +33,13 @@ from compiler.pipeline.composition import (
     engine_profiles,
     measurements_folder,
     progress_to,
-    proof_tolerance,
     real_input,
 )
 from compiler.pipeline.guards import beside, one_at_a_time, writable
 from compiler.pipeline.job import cache_folder
 from compiler.pipeline.line import Line
 from compiler.pipeline.lock import write_lock
+from compiler.pipeline.tolerances import proof_tolerance
 from compiler.proof import proof_of
 from compiler.report import Report, write_report
 from compiler.report.outcome import Outcome
@@ -58,6 +59,7 @@ def build_bundle(
     source: Path | None = None,
     box: Any = None,
     trust_changes: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Outcome:
     """Build the engine of a bundle, prove it where it can be run, and put both into the bundle.
 
@@ -71,6 +73,7 @@ def build_bundle(
         source: What the engine is proven on; None for the sample of the task.
         box: Where the objects are in it.
         trust_changes: Whether the bundle's files may be others than its lock says.
+        limits: What that input, and those of the engine, may cost.
 
     Raises:
         UsageError: The bundle's backend builds where it compiles.
@@ -82,14 +85,14 @@ def build_bundle(
     lock = lock_of(bundle, trust_changes)
     files = files_in(bundle)
     known = {name: path for name, path in files.items() if lock is None or name in lock.files}
-    require_files(bundle, (CONFIG_FILE, JSON_FILE, Engine.SIDECAR, *known), lock)
-    config, report = read_config(bundle, modules), Report.load(bundle)
+    require_files(bundle, (CONFIG_FILE, JSON_FILE, Engine.SIDECAR, *(lock.files if lock else ())), lock)
+    config, report = read_config(bundle, modules, limits), Report.load(bundle)
     backend = backend_of(Engine.load(bundle), modules)
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
     require_files(bundle, (PROGRAM_FILE, *report.pictures), lock)
     task, cache = task_of(config, bundle), cache or cache_folder()
-    sample = task.read(source or task.sample_source(), box)
+    sample = task.read(source or task.sample_source(), box, limits)
     listen(RunStarted(report.model, report.name))
     with writable(bundle), one_at_a_time(bundle, listen):
         partial = beside(bundle)
@@ -123,6 +126,7 @@ def _build(
     """Build and prove the engine in a copy of the bundle; the report that it has then."""
     proof = proof_of(build_task(config.model.processing))
     program = ProgramArtifact.from_file(folder / PROGRAM_FILE)
+    check_inputs(program.program.inputs, str(program.path), config.limits)
     stage = Build(
         program=program,
         backend=backend,

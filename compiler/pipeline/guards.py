@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from compiler.artifact import remove
 from compiler.errors import CompileError
@@ -36,10 +37,22 @@ def writable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def one_at_a_time(bundle: Path, listen: Listener) -> Iterator[None]:
-    """Wait until no other process is writing the same bundle."""
+    """Wait until no other process is writing the same bundle.
+
+    Raises:
+        CompileError: Its lock file is a link.
+    """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(bundle.with_name(f".{bundle.name}.lock"))
+    file = bundle.with_name(f".{bundle.name}.lock")
+    if file.is_symlink():  # from an archive: opening it may empty the file that it leads to
+        raise CompileError(
+            "the output cannot be written",
+            where=str(file),
+            why="the file that keeps other processes away is a link",
+            fix=f"remove it: rm {quote(str(file))}",
+        )
+    lock = FileLock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,4 +1,7 @@
-"""What one compile works on: the config, what it builds, and what it reads from outside. All of it before torch."""
+"""What one compile works on: the config, what it builds, and what it reads from outside.
+
+A second run needs no torch for it, but for a network that a user's own code makes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from compiler.artifact import InputFile, OnnxProgram
 from compiler.artifact.source_code import code_digest, recorded_imports
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
-from compiler.checkpoint.names import read_names
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
 from compiler.config.schema import CalibrationConfig
@@ -20,7 +22,7 @@ from compiler.datasets import Item
 from compiler.datasets.calibration import find_items
 from compiler.errors import CompileError, UsageError
 from compiler.events import Listener, StageStarted
-from compiler.pipeline.trained_names import named_by_checkpoint
+from compiler.pipeline.trained_names import named_by_checkpoint, names_in_cache
 from compiler.proof import AnyProof, proof_of
 from compiler.sources import Checkpoint, Source, Weights, find_source
 from compiler.stages.fingerprint import fingerprint
@@ -101,7 +103,7 @@ class Job:
     def key(self) -> Mapping[str, Any]:
         """All that the whole bundle depends on.
 
-        Needs neither torch nor the rewriters where nothing is somebody's own, so that it is quick to tell.
+        Needs neither torch nor the rewriters where nothing is a user's own, so that it is quick to tell.
         """
         return {
             "config": fingerprint(self.config),
@@ -147,9 +149,9 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
     _check_precision_options(config, backend)
     sample_path = locate_input(config, task)
     sample = task.read(sample_path, config.box, config.limits)
-    checkpoint = _locate_checkpoint(config, listen)
+    checkpoint = _checkpoint(config, listen)
     if checkpoint is not None:
-        config = named_by_checkpoint(config, read_names(checkpoint))
+        config = named_by_checkpoint(config, names_in_cache(checkpoint, cache_folder(config.output, config.cache)))
     config, source = source.with_outputs(config, task, sample)
     return Job(
         config=config,
@@ -157,7 +159,7 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         backend=backend,
         probe=probe,
         source=source,
-        weights=Checkpoint.of(checkpoint) if checkpoint else source.random_weights(config),
+        weights=checkpoint or source.random_weights(config),
         sample=sample,
         sample_path=sample_path,
         calibration=find_items(config, task),
@@ -187,6 +189,11 @@ def _check_precision_options(config: CompileConfig, backend: Backend) -> None:
             why="the precision is not written into a graph that it reads",
             fix=f"leave {key} out",
         )
+
+
+def _checkpoint(config: CompileConfig, listen: Listener) -> Checkpoint | None:
+    path = _locate_checkpoint(config, listen)
+    return None if path is None else Checkpoint.of(path)
 
 
 def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:

@@ -17,8 +17,8 @@ from compiler.artifact import (
 from compiler.artifact.source_code import recorded_imports
 from compiler.backends import Obstacle
 from compiler.config import CompileConfig
+from compiler.config.class_names import unnamed_hints
 from compiler.config.moved import hints
-from compiler.config.named import unnamed_hints
 from compiler.errors import CompileError
 from compiler.events import Judged, Listener, RunStarted, StageStarted, Warned
 from compiler.pipeline.cache import Cache

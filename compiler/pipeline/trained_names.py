@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
-from compiler.checkpoint.names import CheckpointNames
+from compiler.artifact import read_json, write_json
+from compiler.checkpoint.names import CheckpointNames, names_of
 from compiler.config import CompileConfig
-from compiler.config.named import NAME_KEYS, described, renamed
-from compiler.config.twice import counted_in, value_at
+from compiler.config.class_names import NAME_KEYS, described, renamed
+from compiler.config.consistency import counted_in, value_at
 from compiler.errors import UsageError
+from compiler.pipeline.cache import Cache
+from compiler.sources import Checkpoint
+from compiler.stages.tools import versions
 
+_FILE = "names.json"
 _SHOWN = 20
 """Names in an error, before it only counts them."""
 
@@ -35,6 +41,31 @@ def named_by_checkpoint(config: CompileConfig, trained: CheckpointNames) -> Comp
             found = replace(config.model, network=changed["network"], processing=changed["processing"])
             config = replace(config, model=found)
     return config
+
+
+def names_in_cache(checkpoint: Checkpoint, cache: Path) -> CheckpointNames:
+    """The names in a checkpoint; kept by its digest, so that only the first run on it needs torch for them.
+
+    Raises:
+        CompileError: The file is another than its digest says, by now.
+    """
+
+    def read() -> CheckpointNames:
+        with checkpoint.unchanged():
+            return names_of(checkpoint.path)
+
+    def make(folder: Path) -> str:
+        write_json(folder / _FILE, asdict(read()))
+        return checkpoint.path.name
+
+    try:
+        return CheckpointNames.from_dict(read_json(Cache(cache).get("names", _key(checkpoint), make).folder / _FILE))
+    except OSError:  # a cache may be one that can only be read
+        return read()
+
+
+def _key(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"checkpoint": checkpoint.digest, "tools": versions()}
 
 
 def _keypoints(model: Mapping[str, Any], names: Sequence[str], swap: Sequence[int] | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from compiler.artifact import Tensors
 from compiler.proof.basis import Basis
-from compiler.proof.comparisons import Comparison, Tolerance, are_alike, compare, compare_arrays
+from compiler.proof.comparisons import Comparison, Tolerance, compare
 from compiler.proof.task_proof import AnyProof
 from compiler.tasks import Prepared
 
@@ -188,11 +188,8 @@ def _basis(proof: AnyProof, reference: Reference, *, is_open: bool) -> Basis:
 
 def _open_comparisons(reference: Reference, found: Tensors, proof: AnyProof) -> list[Comparison]:
     """The candidates that the selection drops, compared."""
-    expected = reference.candidates or {}
-    if are_alike(expected, found):
-        expected, found = proof.comparable(expected, expected), proof.comparable(found, expected)
-    names = {name: f"{name} of candidates" for name in expected}
-    return [compare_arrays(names[name], expected[name], found.get(name), reference.size) for name in expected]
+    compared = compare(reference.candidates or {}, found, proof, reference.size)
+    return [replace(one, output=f"{one.output} of candidates") for one in compared]
 
 
 def _decoded_difference(proof: AnyProof, reference: Reference, found: Tensors, compared: Sequence[Comparison]) -> float:

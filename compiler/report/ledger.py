@@ -34,12 +34,14 @@ def _described(entry: Entry) -> str:
 
 def _precision(reduced: Reduced) -> list[str]:
     excluded = [f"{one['operator']} {one['node']}: {one['why']}" for one in reduced.excluded]
-    head = f"\nprecision  [bold]{shown(reduced.precision)}[/]: {reduced.changed} of {reduced.nodes} nodes"
+    head = f"\nprecision  [bold]{shown(reduced.precision)}[/]: {shown(reduced.changed)} of {shown(reduced.nodes)} nodes"
     return [head, *(f"{INDENT}{shown(one)}" for one in excluded)]
 
 
 def _verdict(entry: Entry) -> str:
-    text = "broken" if entry.holds is False else f"fired {entry.times}x" if entry.status == "fired" else "skipped"
+    text = (
+        "broken" if entry.holds is False else f"fired {shown(entry.times)}x" if entry.status == "fired" else "skipped"
+    )
     colour = "red" if entry.holds is False else "green" if entry.status == "fired" else "dim"
     return f"[{colour}]{text:{len(INDENT)}}[/]"
 

@@ -159,7 +159,7 @@ class Report:
         Raises:
             CompileError: The folder holds no report, or one of another version.
         """
-        path = bundle / JSON_FILE
+        path = located(bundle, JSON_FILE)
         with reading(path, f"{JSON_FILE} is not a report of this version", fix="compile the bundle again"):
             return cls.from_dict(read_json(path))
 
@@ -190,7 +190,8 @@ def write_report(folder: Path, report: Report) -> None:
 def render(folder: Path, report: Report) -> str:
     """The report as one self-contained page."""
     import jinja2
-    import yaml
+
+    from compiler.config.plain_yaml import dump_yaml
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -204,7 +205,7 @@ def render(folder: Path, report: Report) -> str:
         report=report,
         verdict=report.outcome(folder).verdict,
         pictures=[(name, _embedded(located(folder, name))) for name in report.pictures],
-        config_yaml=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+        config_yaml=dump_yaml(report.config),
     )
 
 

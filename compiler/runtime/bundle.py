@@ -18,9 +18,10 @@ from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, re
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Session, backend_of, run_in_batches
 from compiler.config import CompileConfig
+from compiler.config.checks import check_area
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.config.moved import present_config, with_present_keys
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
@@ -55,7 +56,7 @@ class Predictor:
     session: Session
     sizes: SizeRange
     largest_batch: int
-    limits: Limits = USUAL
+    limits: Limits = DEFAULT_LIMITS
 
     def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
         """Predict.
@@ -120,7 +121,7 @@ def open(
     *,
     engine_code: bool = False,
     trust_changes: bool = False,
-    limits: Limits = USUAL,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -139,7 +140,8 @@ def open(
     recover_folder(folder)
     lock = lock_of(folder, trust_changes)
     require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
-    config, engine = read_config(folder, modules), Engine.load(folder)
+    config, engine = read_config(folder, modules, limits), Engine.load(folder)
+    check_inputs(engine.inputs, str(folder / Engine.SIDECAR), limits)
     backend, task = backend_of(engine, modules), task_of(config, folder)
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
@@ -163,27 +165,22 @@ def _engine_with_code(backend: str, engine: Engine) -> CompileError:
     )
 
 
-def read_config(folder: Path, modules: Collection[str] = ()) -> CompileConfig:
+def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = DEFAULT_LIMITS) -> CompileConfig:
     """Read what a bundle was compiled from; nothing that stands in for something else is looked up.
 
     Args:
         folder: The bundle.
         modules: See `open`.
+        limits: See `open`.
 
     Raises:
-        CompileError: The folder is not a bundle, or it names a class that is not known.
+        CompileError: It has no such file, that is not the config of a bundle, it names a class that is not known, or
+            its engine is said to take more than the limits.
     """
     config_file = folder / CONFIG_FILE
-    with reading(folder, f"{folder} is not a bundle"):
-        is_bundle = config_file.is_file()
-    if not is_bundle:
-        raise CompileError(
-            f"{folder} is not a bundle",
-            where=str(folder),
-            why=f"it has no {CONFIG_FILE}",
-            fix="name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
-        )
-    config = _config_in(config_file)
+    with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
+        config = replace(_config_in(config_file), limits=limits)  # those in it are a stranger's
+        _check_area(config, config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
     check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
     check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
@@ -200,9 +197,16 @@ def task_of(config: CompileConfig, folder: Path) -> AnyTask:
         return build_task(config.model.processing)
 
 
+def _check_area(config: CompileConfig, config_file: Path) -> None:
+    try:
+        check_area(config)
+    except UsageError as error:
+        raise CompileError(error.what, where=str(config_file), why=error.why, fix=error.fix) from error
+
+
 def _config_in(config_file: Path) -> CompileConfig:
     with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         values = with_present_keys(load_yaml(check_yaml(config_file)))
         config = present_config(instantiate(values, CompileConfig))
-        _ = config.sizes
-    return replace(config, limits=USUAL)  # those in it are a stranger's
+        _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
+    return config

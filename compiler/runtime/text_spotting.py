@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler import runtime
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.classes import color_of, draw_box
-from compiler.tasks.images import read_image
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_detection.polygons import rectangle
 from compiler.tasks.text_recognition import Text, TextRecognition, drawable
@@ -120,9 +119,8 @@ class TextSpotter:
 
     def _pixels(self, image: str | PathLike[str] | NDArray[Any]) -> Image:
         """An image as the detector reads it."""
-        task = self.detector.task
-        as_it_lies = isinstance(task, TextDetection) and task.ignore_orientation
-        return read_image(image, self.detector.limits, ignore_orientation=as_it_lies)
+        pixels: Image = self.detector.task.read(image, limits=self.detector.limits).source
+        return pixels
 
     def _read(self, crops: Sequence[Image]) -> list[Text]:
         """What is written in each crop; one that is higher than wide is also read on its side."""
@@ -165,7 +163,7 @@ def open_spotter(
     *,
     engine_code: bool = False,
     trust_changes: bool = False,
-    limits: Limits = USUAL,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact.source_code import are_brought, code_digest
+from compiler.artifact.source_code import any_user_code, code_digest
 from compiler.checkpoint import match, without_training
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
@@ -56,7 +56,7 @@ class ModelNetwork(Source):
         """Make the network where it is made of somebody's own classes, whose files are not all that counts."""
         modules = modules_named(self.node)
         user_code = None
-        if are_brought(modules):
+        if any_user_code(modules):
             has_weights = config.checkpoint is None
             user_code, _ = observe(modules, self.build, lambda network: None, self._where, has_weights=has_weights)
         return config, replace(self, code=code_digest(modules), user_code=user_code)

@@ -103,7 +103,7 @@ class OnnxFile(Source):
         inputs = [proof.samples(sample, count, ()).tensors for count in counts]
         with self.file.unchanged():
             self._check_operators()
-            found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs).run(config.limits)
+            found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs, config.limits).run()
         for name, shape in found[0].items():
             refuse_single_number(name, len(shape), str(self.file.path))
         counted = all(shape[:1] == (count,) for run, count in zip(found, counts, strict=True) for shape in run.values())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from compiler.artifact import InputFile, digest
 from compiler.artifact.input_files import changed
 from compiler.artifact.loaded_code import code_content, functions_in
-from compiler.artifact.source_code import code_contents, imported_by_name, is_brought
+from compiler.artifact.source_code import code_contents, imported_by_name, is_user_code
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,12 +72,12 @@ def observe(
     network = build()
     made, data = Contents.of(network, with_weights=has_weights), _global_data(_code_of(modules, network), network)
     used = use(network)
-    kept = made.common(Contents.of(network, with_weights=has_weights))
+    kept = made.unchanged_in(Contents.of(network, with_weights=has_weights))
     code = _code_digest(_code_of(modules, network), data, network)
     del network  # two of them may be more than there is room for
     again = Contents.of(build(), with_weights=has_weights)
     _check_same(replace(kept, settings={}), again, where)
-    return UserCode(code, kept.common(again), has_weights), used
+    return UserCode(code, kept.unchanged_in(again), has_weights), used
 
 
 def _check_same(contents: Contents, other: Contents, where: str) -> None:
@@ -105,7 +105,7 @@ def _global_data(names: Iterable[str], network: nn.Module) -> dict[str, str]:
     from compiler.networks.contents import data_digest, unnamed_modules
 
     named = [vars(sys.modules[name]) for name in names if name in sys.modules]
-    own = [one for one in (*named, *unnamed_modules(network)) if is_brought(one["__name__"], one.get("__file__"))]
+    own = [one for one in (*named, *unnamed_modules(network)) if is_user_code(one["__name__"], one.get("__file__"))]
     held = (entry for one in own for entry in _held(one["__name__"], one, one["__name__"]))
     return {path: data_digest(value) for path, value in held}
 
@@ -136,5 +136,5 @@ def _code_digest(code: Mapping[str, str], before: Mapping[str, str], network: nn
     import torch
 
     data = dict(before.items() & _global_data(code, network).items())
-    files = [Path(file) for file in sorted(torch.ops.loaded_libraries) if is_brought("", file)]
+    files = [Path(file) for file in sorted(torch.ops.loaded_libraries) if is_user_code("", file)]
     return digest([code, data, [InputFile.of(file).digest for file in files]])

@@ -6,11 +6,12 @@ from compiler.stages.export import Export
 from compiler.stages.load import Load, LoadedNetwork
 from compiler.stages.package import Package
 from compiler.stages.programs import ProgramArtifact
+from compiler.stages.proof_file import read_proof
 from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
 from compiler.stages.rewrite import Rewrite
 from compiler.stages.rewriters import Rewriters, select_rewriters
 from compiler.stages.stage import Artifact, Stage
-from compiler.stages.verify import Pictures, RealInput, Verify, VerifyEngine, read_proof
+from compiler.stages.verify import Pictures, RealInput, Verify, VerifyEngine
 
 __all__ = [
     "Artifact",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.artifact import InputFile, Tensors
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.sizes import InputSize
 from compiler.datasets import Item
 from compiler.datasets.calibration import batches
@@ -38,7 +38,7 @@ class CalibrationData:
     usual: InputSize
     sample: AnySample | None
     files: tuple[Item, ...] = field(compare=False)
-    limits: Limits = field(default=USUAL, compare=False)
+    limits: Limits = field(default=DEFAULT_LIMITS, compare=False)
 
     def batches(self) -> Iterator[Tensors]:
         """Yield the network's inputs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler.artifact import Program, file_digest
+from compiler.artifact import Program, file_digest, reading
 from compiler.graphs import describe
 from compiler.graphs.self_contained import require_self_contained
 from compiler.stages.stage import Artifact
@@ -33,10 +33,11 @@ class ProgramArtifact:
         """An ONNX file that lies in a bundle.
 
         Raises:
-            CompileError: It keeps numbers in other files.
+            CompileError: It keeps numbers in other files, or is no ONNX file.
         """
         require_self_contained(path)
-        return cls(file_digest(path), describe(path))
+        with reading(path, f"{path.name} is not a valid ONNX file", fix="export or copy it again"):
+            return cls(file_digest(path), describe(path))
 
     @property
     def path(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import compiler
 import rewriters
 from compiler.artifact import installed_version, source_digest
-from compiler.artifact.source_code import are_brought, code_contents, code_digest, import_recorded, imported_by_name
+from compiler.artifact.source_code import any_user_code, code_contents, code_digest, import_recorded, imported_by_name
 from rewriters.registry import ENTRY_POINT_GROUP
 
 LIBRARIES = (
@@ -54,7 +54,7 @@ def load_plug_ins() -> None:
     One that cannot be imported is told of where its rewriters are chosen.
     """
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        if are_brought([point.module]):
+        if any_user_code([point.module]):
             with suppress(Exception):
                 import_recorded(point.module)
 
@@ -68,4 +68,4 @@ def class_digest(kind: type) -> str:
 def _with_imported_by_name(modules: Iterable[str]) -> list[str]:
     """Modules, and where one is somebody's own also those of which nobody knows who imported them."""
     own = list(dict.fromkeys(modules))
-    return [*own, *(imported_by_name() if are_brought(own) else ())]
+    return [*own, *(imported_by_name() if any_user_code(own) else ())]

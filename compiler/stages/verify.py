@@ -6,22 +6,23 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from compiler.artifact import Engine, OnnxProgram, Tensors, read_json, write_json
+from compiler.artifact import Engine, OnnxProgram, Tensors
 from compiler.backends import Backend
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import Caution, CompileError
 from compiler.export import open_program
-from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession, RuntimeOptions, with_open_selection
+from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession
 from compiler.proof import AnyProof, Comparison, Run, StageProof, Tolerance, compare, prove
 from compiler.runtime import batch_runner
 from compiler.sources import Network
 from compiler.stages.load import LoadedNetwork
+from compiler.stages.open_selection import OpenSelection
 from compiler.stages.programs import ProgramArtifact
+from compiler.stages.proof_file import write_proof
 from compiler.stages.rewrite import read_ledger, step_file
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Artifact, Stage
@@ -29,7 +30,6 @@ from compiler.tasks import AnySample, Prepared
 from compiler.tasks.images import write_image
 from rewriters import Entry, GraphRewriter, Selection, unfired, with_measurement
 
-PROOF_FILE = "proof.json"
 PROGRAM = "program"
 ENGINE = "engine"
 
@@ -139,7 +139,7 @@ class Verify(Stage):
         stages = [*network.steps(), *programs, *behind]
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
         lossy = self.lossy_tolerance if _lossy_fired(self.rewriters.selection, ledger) else None
-        opened = partial(self._opened, network)
+        opened = self._open_selection(network).run_of
         proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced, opened=opened)
         engine = Engine.load(self.engine.folder)
         given.draw(engine, stages[0][1], folder / self.pictures.network)
@@ -156,22 +156,17 @@ class Verify(Stage):
         fired = [(f"after {name}", path) for name, path in steps if path.is_file()]
         return [*programs, *((name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in fired)]
 
-    def _opened(self, network: Network, stage: str) -> Run | None:
-        """A way to run a stage with its selection open; None where there is none."""
-        thresholds = self.given.proof.thresholds
-        if self.backend and stage == engine_stage(self.backend.name):
-            path = self.backend.graph_of(Engine.load(self.engine.folder))
-            return open_graph(path, thresholds, self.backend.simulation) if path else None
-        path = self._files.get(stage)
-        return open_graph(path, thresholds, AS_WRITTEN) if path else network.open_steps().get(stage)
-
-    @property
-    def _files(self) -> dict[str, Path]:
-        """The ONNX files that stages run as they are written, by the stage; not all of them need to be there."""
+    def _open_selection(self, network: Network) -> OpenSelection:
         files = {PROGRAM: self.exported.path} if self.exported.program.IR == OnnxProgram.IR else {}
         if self.rewritten:
             files |= {f"after {one.name}": self.rewritten.folder / step_file(one.name) for one in self._graphs}
-        return {**files, self.precision: self.reduced.path} if self.reduced else files
+        if self.reduced:
+            files[self.precision] = self.reduced.path
+        graphs = {stage: (path, AS_WRITTEN) for stage, path in files.items()}
+        engine = self.backend and self.backend.graph_of(Engine.load(self.engine.folder))
+        if self.backend and engine:
+            graphs[engine_stage(self.backend.name)] = engine, self.backend.simulation
+        return OpenSelection(network, graphs, self.given.proof.thresholds)
 
     @property
     def _graphs(self) -> tuple[GraphRewriter, ...]:
@@ -247,14 +242,6 @@ class VerifyEngine(Stage):
         return _summed_up(proof, PROGRAM)
 
 
-def open_graph(path: Path, thresholds: Sequence[float], options: RuntimeOptions) -> Run | None:
-    """A way to run an ONNX file with its selection open; None where it compares nothing with these thresholds."""
-    import onnx
-
-    opened = with_open_selection(onnx.load(path), thresholds)
-    return None if opened is None else OnnxRuntimeSession(opened, options=options).run
-
-
 def engine_stage(backend: str) -> str:
     """The engine, as a step of the proof."""
     return f"{ENGINE} ({backend})"
@@ -263,18 +250,6 @@ def engine_stage(backend: str) -> str:
 def _summed_up(proof: StageProof, reference: str) -> str:
     """How far a stage is from a reference, in a few words."""
     return f"{proof.stage} within {proof.worst.relative_error:.1e} {proof.worst.yardstick} of the {reference}"
-
-
-def write_proof(folder: Path, proofs: Sequence[StageProof], ledger: Sequence[Entry]) -> None:
-    """Write the comparisons and the ledger."""
-    evidence = {"proofs": [proof.to_dict() for proof in proofs], "ledger": [entry.to_dict() for entry in ledger]}
-    write_json(folder / PROOF_FILE, {"version": 1, **evidence})
-
-
-def read_proof(folder: Path) -> tuple[tuple[StageProof, ...], tuple[Entry, ...]]:
-    """The comparisons and the ledger that a stage wrote."""
-    evidence = read_json(folder / PROOF_FILE)
-    return tuple(map(StageProof.from_dict, evidence["proofs"])), tuple(map(Entry.from_dict, evidence["ledger"]))
 
 
 def _once(run: Run) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -15,16 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import read_given, reading, written_whole
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.warping import LARGEST_ARRAY
 
 Image = NDArray[np.uint8]
 """`[h, w, 3]`, BGR."""
+JPEG = b"\xff\xd8\xff"
+"""How a file begins that OpenCV decodes as one."""
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The markers of a JPEG's segments that say its size, one for each way of encoding."""
+ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Those that no segment follows."""
+END_OF_IMAGE, START_OF_SCAN = 0xD9, 0xDA
 
 
 def read_image(
-    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = USUAL, *, ignore_orientation: bool = False
+    source: str | os.PathLike[str] | NDArray[Any], limits: Limits = DEFAULT_LIMITS, *, ignore_orientation: bool = False
 ) -> Image:
     """An image as `[h, w, 3]` uint8 BGR.
 
@@ -98,12 +106,33 @@ def _claimed_size(data: bytes, where: str) -> tuple[int, int]:
     if data.startswith(b"<"):  # a drawing, which is parsed as XML and is none that OpenCV decodes
         raise _undecodable(where)
     try:
-        width, height = imagesize.get(BytesIO(data))
+        width, height = _jpeg_size(data) if data.startswith(JPEG) else imagesize.get(BytesIO(data))
     except Exception as error:  # whatever a damaged header leads the library to raise
         raise _undecodable(where) from error
     if -1 in (width, height):
         raise _undecodable(where)
     return abs(int(width)), abs(int(height))  # a bitmap that begins at the top has a negative height
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """The width and height in a JPEG's header, by the segments that libjpeg sees, which skips what is no marker.
+
+    Raises:
+        ValueError: There is none before the pixels.
+        IndexError, struct.error: It ends within a segment.
+    """
+    at = 2
+    while True:
+        while data[at] != 0xFF or data[at + 1] in (0x00, 0xFF):
+            at += 1
+        marker, at = data[at + 1], at + 2
+        if marker in FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 3)
+            return width, height
+        if marker in (START_OF_SCAN, END_OF_IMAGE):
+            raise ValueError("a JPEG says its size before its pixels")
+        if marker not in ALONE:
+            at += max(2, *struct.unpack_from(">H", data, at))
 
 
 def _check_size(width: int, height: int, limits: Limits, where: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import read_given, require_file
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 
 Points = NDArray[np.float32]
@@ -33,7 +33,7 @@ _OTHER_FORMATS = {
 
 
 def read_points(
-    source: str | os.PathLike[str] | NDArray[Any], columns: int, used: int, limits: Limits = USUAL
+    source: str | os.PathLike[str] | NDArray[Any], columns: int, used: int, limits: Limits = DEFAULT_LIMITS
 ) -> Points:
     """A point cloud as `[n, used]` float32, n at least 1.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.config.instantiate import instantiate
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.tasks.boxes import read_boxes
 from compiler.tasks.images import Image, read_image
 from compiler.tasks.inputs import IMAGE, InputKind
@@ -81,7 +81,9 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
         """Names of the network's outputs, in order."""
 
     @abstractmethod
-    def read(self, source: str | PathLike[str] | SourceT, box: Any = None, limits: Limits = USUAL) -> Sample[SourceT]:
+    def read(
+        self, source: str | PathLike[str] | SourceT, box: Any = None, limits: Limits = DEFAULT_LIMITS
+    ) -> Sample[SourceT]:
         """The sample in a file or an array.
 
         Args:
@@ -144,7 +146,7 @@ class ImageTask(Task[Image, PreparedT, ResultT]):
     axes: ClassVar[Mapping[str, Mapping[int, str]]] = {"input": {0: "batch", 2: "height", 3: "width"}}
 
     def read(
-        self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = USUAL
+        self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = DEFAULT_LIMITS
     ) -> Sample[Image]:
         """An image, `[h, w, 3]`, BGR, and boxes in it, `[n, 4]`; see `read_image` and `read_boxes`."""
         image = read_image(source, limits, ignore_orientation=self.ignore_orientation)

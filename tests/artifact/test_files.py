@@ -136,7 +136,7 @@ def test_what_is_no_json_is_refused_with_its_place(tmp_path, content):
     path = tmp_path / "deploy.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CompileError, match=r"deploy\.json cannot be read") as caught:
+    with pytest.raises(CompileError, match=r"deploy\.json (cannot be read|does not exist|is empty)") as caught:
         read_json(path)
     assert caught.value.where == str(path)
     assert caught.value.why
@@ -268,3 +268,13 @@ def test_two_threads_may_write_the_same_file_at_once(tmp_path):
         assert list(threads.map(write, ["first", "second"])) == ["first", "second"]
     assert path.read_text() in ("first", "second")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_json_file_of_ours_is_not_read_where_it_is_huge(tmp_path):
+    path = tmp_path / "engine.json"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    with pytest.raises(CompileError, match="is too large"):
+        read_json(path)
+    path.write_text("{}")
+    assert read_json(path) == {}

@@ -151,6 +151,8 @@ BROKEN = {
     "a digest as a number": json.dumps({"key": "abc", "files": {"a": 3}}),
     "a key as a number": json.dumps({"key": 3, "files": {}}),
     "a name that leads out": json.dumps({"key": "abc", "files": {"../a": DIGEST}}),
+    "too many names": json.dumps({"key": "abc", "files": {f"a{number}": DIGEST for number in range(10_001)}}),
+    "a deep name": json.dumps({"key": "abc", "files": {"a/" * 20 + "a": DIGEST}}),
     "a later version": json.dumps({"version": 3, "key": "abc", "files": {}}),
     "a version as a list": json.dumps({"version": [], "key": "abc", "files": {}}),
 }
@@ -201,3 +203,9 @@ def test_a_lock_that_is_a_pipe_makes_nobody_wait(bundle):
     os.mkfifo(bundle / LOCK_FILE)
     with pytest.raises(CompileError, match="files of its own"):
         lock_of(bundle, trust_changes=False)
+
+
+def test_a_lock_of_as_many_files_as_a_bundle_may_have_is_read(bundle):
+    files = {f"{'a/' * 19}{number}": DIGEST for number in range(10_000)}
+    write_json(bundle / LOCK_FILE, {"version": 2, "key": "abc", "files": files})
+    assert lock_of(bundle, trust_changes=False).files == files

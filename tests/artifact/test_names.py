@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from compiler.artifact import files_in, inside, located
 from compiler.errors import CompileError
 
-PLAIN = ["end2end.onnx", "a/b/c.bin", ".hidden", "größe.bin", "two words.txt", "console.txt", "x" * 255, "a.b.c"]
+PLAIN = [
+    "end2end.onnx",
+    "a/b/c.bin",
+    ".hidden",
+    "größe.bin",
+    "two words.txt",
+    "console.txt",
+    "x" * 255,
+    "a.b.c",
+    "/".join("x" * 20),
+]
 NOT_PLAIN = [
     *("", ".", "..", "...", "../x", "a/../b", "a/./b", "a//b", "a/", "/", "/etc/passwd", "//host/share"),
     *(
@@ -30,7 +40,7 @@ NOT_PLAIN = [
         "a ",
         "a/.. /b",
     ),
-    *("a\0b", "a\nb", "a\x1bb", "\ud800", "x" * 256, "ü" * 128, "/".join(["x" * 200] * 6)),
+    *("a\0b", "a\nb", "a\x1bb", "\ud800", "x" * 256, "ü" * 128, "/".join(["x" * 200] * 6), "/".join("x" * 21)),
     *(None, 3, True, b"a", ["a"], {"a": 1}),
 ]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from compiler.artifact.source_code import (
-    are_brought,
+    any_user_code,
     code_contents,
     code_digest,
     import_recorded,
@@ -168,12 +168,12 @@ def test_an_installed_module_is_not_read(project, tmp_path_factory, monkeypatch)
 
 def test_ours_and_pythons_own_are_nothing():
     assert code_digest(["compiler.errors", "rewriters.registry", "json", "builtins", "nowhere.at.all"]) == ""
-    assert not are_brought(["compiler.errors", "json", "nowhere"])
+    assert not any_user_code(["compiler.errors", "json", "nowhere"])
 
 
 def test_a_module_that_is_called_like_one_of_pythons_counts(project):
     write(project, antigravity="")
-    assert are_brought(["antigravity"])
+    assert any_user_code(["antigravity"])
 
 
 def test_what_counts_of_a_loaded_module_is_what_was_loaded(project):

@@ -13,6 +13,7 @@ from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.graphs import describe
 from compiler.graphs.runtime import OPTIMIZATIONS, OnnxRuntimeSession
+from compiler.stages.fingerprint import fingerprint
 
 NODE = {"_target_": "compiler.backends.onnxruntime.OnnxRuntime", "name": "onnxruntime"}
 
@@ -61,6 +62,13 @@ def test_it_is_installed_here_and_runs_on_the_cpu(backend):
     assert probe.version
     assert probe.devices == ("CPU",)
     assert not probe.problem
+
+
+def test_what_is_made_here_is_made_again_on_another_processor(backend, monkeypatch):
+    here = backend.probe()
+    assert fingerprint(backend.probe()) == fingerprint(here)
+    monkeypatch.setattr("compiler.backends.onnxruntime.this_machine", lambda library: {"processor": "riscv64"})
+    assert fingerprint(backend.probe()) != fingerprint(here)
 
 
 def test_an_engine_gives_what_numpy_gives(backend, program, tmp_path):

@@ -153,6 +153,9 @@ def test_an_accelerator_that_is_not_there_is_named(with_tensorrt, tmp_path):
         ("optimization_level", -1),
         ("dla_core", -1),
         ("workspace", -2.0),
+        ("workspace", 1e300),
+        ("device", 10**30),
+        ("dla_core", 10**30),
         ("timing_cach", True),
     ],
 )

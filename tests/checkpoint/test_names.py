@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from compiler.checkpoint.names import CheckpointNames, names_in, read_names
+from compiler.checkpoint.names import CheckpointNames, names_in, names_of
 
 POSE = {"keypoint_id2name": {0: "nose", 1: "left", 2: "right"}, "flip_indices": [0, 2, 1], "sigmas": np.ones(3)}
 
@@ -14,7 +14,7 @@ POSE = {"keypoint_id2name": {0: "nose", 1: "left", 2: "right"}, "flip_indices": 
 def test_names_are_read_from_the_file_that_training_leaves(tmp_path):
     file = tmp_path / "epoch_3.pth"
     torch.save({"meta": {"epoch": 3, "dataset_meta": POSE}, "state_dict": {"a": torch.zeros(2)}}, file)
-    assert read_names(file) == CheckpointNames(keypoints=("nose", "left", "right"), swap=(0, 2, 1))
+    assert names_of(file) == CheckpointNames(keypoints=("nose", "left", "right"), swap=(0, 2, 1))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_sides_that_do_not_lead_back_are_none(flipped):
 def test_a_file_without_metadata_names_nothing(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "plain.pth")
     (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
-    assert read_names(tmp_path / "plain.pth") == read_names(tmp_path / "broken.pth") == CheckpointNames()
+    assert names_of(tmp_path / "plain.pth") == names_of(tmp_path / "broken.pth") == CheckpointNames()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_file_without_metadata_names_nothing(tmp_path):
 )
 def test_metadata_of_another_kind_names_nothing_and_stops_nothing(tmp_path, said):
     torch.save({"meta": {"dataset_meta": said}}, tmp_path / "odd.pth")
-    assert read_names(tmp_path / "odd.pth") == CheckpointNames()
+    assert names_of(tmp_path / "odd.pth") == CheckpointNames()
 
 
 def test_a_key_that_is_no_text_is_not_written_out():

@@ -7,8 +7,11 @@ import sys
 
 import pytest
 
+from compiler.artifact import write_json
+from compiler.cli.predict import _warn_unless_proven
+from compiler.config.limits import Limits
 from compiler.errors import CompileError, ExitCode, UsageError
-from tests.bundles import small_bundle
+from tests.bundles import lock_again, small_bundle
 from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
 
@@ -30,6 +33,45 @@ def test_predict_takes_changes_where_they_are_trusted(pose, capsys):
         run_verb("predict", str(pose), str(PHOTOGRAPH))
     assert run_verb("predict", str(pose), str(PHOTOGRAPH), "--trust-changes") == ExitCode.PROVEN
     assert json.loads(capsys.readouterr().out)
+
+
+def test_a_report_that_was_changed_says_nothing_of_the_bundle(pose, capsys):
+    report = json.loads((pose / "report.json").read_text())
+    write_json(pose / "report.json", {**report, "unproven": "nobody ran it"})
+    _warn_unless_proven(pose, trust_changes=False)
+    assert not capsys.readouterr().err
+    _warn_unless_proven(pose, trust_changes=True)
+    assert capsys.readouterr().err == f"warning: {pose} is not proven: nobody ran it\n"
+    lock_again(pose)
+    _warn_unless_proven(pose, trust_changes=False)
+    assert "nobody ran it" in capsys.readouterr().err
+
+
+def test_both_bundles_of_a_text_are_asked_whether_they_are_proven(pose, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("compiler.cli.predict._warn_unless_proven", lambda bundle, trust: asked.append(bundle))
+    with pytest.raises(CompileError):
+        run_verb("predict", str(pose), str(pose), str(PHOTOGRAPH))  # no text in poses
+    assert asked == [pose, pose]
+
+
+def test_a_build_names_every_file_that_is_not_as_it_was_made(tmp_path):
+    bundle = small_bundle(tmp_path / "tensorrt", "tensorrt")
+    (bundle / "pipeline.json").unlink()
+    edit(bundle, "detail.json")
+    with pytest.raises(CompileError, match=WORDS) as caught:
+        run_verb("build", str(bundle))
+    assert set(caught.value.why.split(", ")) == {"pipeline.json is missing", "detail.json was changed"}
+
+
+def test_the_input_of_a_build_may_cost_what_the_command_line_says(monkeypatch):
+    given = {}
+    monkeypatch.setattr("compiler.pipeline.build_bundle", lambda *args, **options: given.update(options) or given["x"])
+    with pytest.raises(KeyError):
+        run_verb("build", "bundle", "limits.megapixels=400")
+    assert given["limits"] == Limits(megapixels=400)
+    with pytest.raises(UsageError, match="must be from"):
+        run_verb("build", "bundle", "limits.megapixels=0")
 
 
 def test_explain_looks_at_the_report_alone(pose, capsys):

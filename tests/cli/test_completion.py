@@ -21,6 +21,8 @@ from compiler.cli.completion import completions, print_completions
         ("plan model=panet-", ["model=panet-r18", "model=panet-r18-ctw1500"]),
         ("-m +model=simcc-mobilenetv2 backend.thr", ["backend.threads="]),
         ("imag", ["image="]),
+        ("keypoints", ["keypoints="]),
+        ("classe", ["classes="]),
         ("zebra", []),
     ],
 )

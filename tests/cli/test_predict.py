@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import cv2
 import pytest
 
 from compiler import runtime
 from compiler.cli.json_text import json_text
-from compiler.errors import CompileError, UsageError
+from compiler.cli.predict import _cautions_shown
+from compiler.errors import Caution, CompileError, UsageError
+from compiler.printable import LONGEST
 from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
 
@@ -64,7 +67,17 @@ def test_a_list_of_inputs_is_refused_with_the_loop(bundle):
 def test_a_bundle_that_is_not_proven_says_so(bundle, capsys, monkeypatch):
     monkeypatch.setattr("compiler.report.Report.problem", "beyond its tolerance")
     assert run_verb("predict", str(bundle), str(PHOTOGRAPH)) == 0
-    assert capsys.readouterr().err == "warning: this bundle is not proven: beyond its tolerance\n"
+    assert capsys.readouterr().err == f"warning: {bundle} is not proven: beyond its tolerance\n"
+
+
+def test_a_caution_is_one_line_and_floods_no_terminal(capsys):
+    with _cautions_shown():
+        warnings.warn("first\nsecond " + "x" * 10**6, Caution, stacklevel=1)
+        warnings.warn("short", Caution, stacklevel=1)
+    long, short = capsys.readouterr().err.splitlines()
+    assert long.startswith("warning: first\\nsecond xxx")
+    assert len(long) < 2 * LONGEST
+    assert short == "warning: short"
 
 
 def test_lists_of_numbers_stand_in_a_line():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from compiler.config import compose
 from compiler.errors import UsageError
 from tests.cli.running import run_verb
 from tests.conftest import NAME
@@ -27,6 +28,19 @@ def test_the_config_begins_with_what_was_chosen(shown):
     page = shown("--cfg", "job", "model=rtmpose-s")
     assert page.startswith("# pose-detection_rtmpose-s_onnxruntime_dynamic_256x192\nmodel:\n  name: rtmpose-s\n")
     assert yaml.safe_load(page)["model"]["processing"]["codec"]["input_size"] == "${..input_size}"
+
+
+def test_the_config_goes_by_the_name_of_its_bundle(shown):
+    overrides = ("model=rtmpose-s", "batch.largest=8")
+    assert shown("--cfg", "job", *overrides).startswith(f"# {compose(overrides).deploy_name}\nmodel:\n")
+    assert "_256x192+v" in shown("--cfg", "job", *overrides)
+    pages = shown("-m", "--cfg", "job", "model=rtmpose-s", "checkpoint=a.pth,b.pth").split("---\n")
+    assert len({page.partition("\n")[0] for page in pages}) == 2
+
+
+def test_the_config_of_ones_own_module_says_what_it_is_called(shown):
+    page = yaml.safe_load(shown("--cfg", "job", "model=torch", "model.target=nets:build", "model.inputs.x=1x3x8x8"))
+    assert page["model"]["name"] == "nets-build"
 
 
 def test_the_config_says_which_tail_the_backend_has_of_its_own(shown):

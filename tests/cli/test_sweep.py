@@ -61,10 +61,12 @@ def test_a_job_that_is_not_proven_shows_in_the_exit_status(command_line, shared_
 
 def test_a_long_reason_cuts_no_name_short(capsys):
     name = "object-detection_rtmdet-tiny_onnxruntime-int8_static_320x320"
-    row = Row((), "rtmdet-tiny", name, "not proven", 3, 12.3, 1 << 20, 0.01, "2 px", "its boxes are beyond, " * 20)
+    row = Row(
+        (), "rtmdet-tiny", name, "not proven", 3, 12.3, 1 << 20, 0.01, "peak", "2 px", "its boxes are beyond, " * 20
+    )
     print_table(Console(width=160), [row])
     table = capsys.readouterr().out
-    assert all(f" {cell} " in table for cell in (name, "12.3 s", "1.0 MiB"))
+    assert all(f" {cell} " in table for cell in (name, "12.3 s", "1.0 MiB", "1.0e-02 peak"))
     assert f"  not proven {name}: its boxes are beyond" in table
 
 

@@ -61,6 +61,7 @@ def test_an_unknown_flag_is_refused_with_the_nearest_and_the_usage(verb):
         (["compile", "--model", "rtmpose"], "write model=<value>, without dashes"),
         (["plan", "--keep-fp32=Gemm"], "write keep_fp32=<value>, without dashes"),
         (["compile", "--image", "a.jpg"], "write image=<value>, without dashes"),
+        (["compile", "--classes", "[a]"], "write classes=<value>, without dashes"),
         (["predict", "bundle", "a.jpg", "--box", "1,2,3,4"], "write box=<value>, without dashes"),
     ],
 )

@@ -109,9 +109,9 @@ def test_a_config_folder_that_is_missing_or_broken_is_wrong_usage(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         modules_of(tmp_path / "nowhere")
     written(tmp_path, {"model/mine.yaml": "a: [1"})
-    with pytest.raises(UsageError, match="cannot be read") as caught:
+    with pytest.raises(UsageError, match="not valid YAML") as caught:
         modules_of(tmp_path)
-    assert caught.value.where == str(tmp_path / "model/mine.yaml")
+    assert caught.value.where == f"{tmp_path / 'model/mine.yaml'}, line 2"
     assert "\n" not in caught.value.why
 
 

@@ -55,3 +55,25 @@ def test_a_digest_that_begins_as_a_number_is_a_text():
     digests = {"whole": "78e30", "begun": "78e30dcc", "number": 1e-4}
     assert load_yaml(dump_yaml(digests)) == digests
     assert load_yaml("sha256: 78e30dcc") == {"sha256": "78e30dcc"}
+
+
+LONG = ["1" * 401, "1:" * 200 + "1", f"!!float {'1' * 401}", f"!!int {'1:' * 200}1", "{<<: {<<: {}, <<: {}}}"]
+
+
+@pytest.mark.parametrize("text", LONG)
+def test_what_takes_long_to_read_is_refused(text):
+    with pytest.raises(yaml.YAMLError):
+        load_yaml(f"a: {text}")
+
+
+def test_long_texts_and_many_keys_take_no_more_time_than_their_length():
+    """Each took minutes where it took the square of it."""
+    digits = "1" * 200_000 + "x"
+    assert load_yaml(f"a: {digits}") == {"a": digits}
+    keys = {f"k{number}": 1 for number in range(20_000)}
+    assert load_yaml("{" + ",".join(f"{key}: 1" for key in keys) + "}") == keys
+    assert load_yaml(f"a: {'1' * 400}\nb: 1:30\nc: {{<<: {{x: 1}}, y: 2}}") == {
+        "a": int("1" * 400),
+        "b": 90,
+        "c": {"x": 1, "y": 2},
+    }

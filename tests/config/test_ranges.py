@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from compiler.config import compose
+from compiler.config.counts import LARGEST_COUNT, check_counts
 from compiler.config.instantiate import instantiate
 from compiler.config.limits import Limits
-from compiler.config.numbers import LARGEST_COUNT, check_counts
 from compiler.config.ranges import between
 from compiler.errors import UsageError
 
@@ -44,6 +44,8 @@ def test_what_is_out_of_range_is_refused_with_its_key(key, value):
         ("backend.threads=100000", "backend.threads"),
         ("backend.threads=0", "backend.threads"),
         ("limits.megapixels=0", "limits.megapixels"),
+        ("verify.reduced_typical=-3", "verify.reduced_typical"),
+        ("verify.reduced_cosine=1.01", "verify.reduced_cosine"),
         ("limits.memory=-1", "limits.memory"),
         ("limits.seconds=1e300", "limits.seconds"),
     ],

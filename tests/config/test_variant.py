@@ -10,8 +10,8 @@ from compiler.errors import UsageError
 PLAIN = "pose-detection_simcc_onnxruntime_dynamic_256x192"
 
 
-def name(*overrides, apart=()):
-    return str(compose(["model=rtmpose", *overrides], apart=apart).deploy_name)
+def name(*overrides, distinguishing=()):
+    return str(compose(["model=rtmpose", *overrides], distinguishing=distinguishing).deploy_name)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,20 @@ def test_every_other_key_makes_another_name():
 
 
 def test_weights_make_another_name_where_a_sweep_says_so():
-    assert len({name(f"checkpoint={one}", apart=[f"checkpoint={one}"]) for one in ("a.pth", "b.pth")}) == 2
+    assert len({name(f"checkpoint={one}", distinguishing=[f"checkpoint={one}"]) for one in ("a.pth", "b.pth")}) == 2
+
+
+def test_what_a_config_leaves_to_the_command_line_is_in_the_name(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/mine.yaml").write_text("defaults: [torch, _self_]\ntarget: nets:Net\ninputs:\n  x: ???\n")
+    names = {
+        str(compose(["model=mine", f"model.inputs.x={shape}", "checkpoint=a.pth"], tmp_path).deploy_name)
+        for shape in ("1x3x8x8", "1x3x9x9")
+    }
+    assert len(names) == 2
+    assert all("+v" in name for name in names)
+    with pytest.raises(UsageError, match="[Mm]issing mandatory value"):
+        compose(["model=mine"], tmp_path)
 
 
 def test_a_digest_cannot_be_composed_from():

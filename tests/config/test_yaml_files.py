@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from compiler.config import compose
-from compiler.config.yaml_files import LARGEST_FILE, check_yaml
+from compiler.config import compose, yaml_files
+from compiler.config.known_classes import modules_of
+from compiler.config.yaml_files import LARGEST_YAML, check_yaml
 from compiler.errors import CompileError, UsageError
 
 
@@ -27,7 +28,7 @@ BOMBS = {
     "a list in itself": ("a: &a [*a]", "the alias \\*a stands within what it names"),
     "brackets": ("a: " + "[" * 5000, "nested deeper than 50 levels"),
     "dashes": ("- " * 60 + "a", "nested deeper than 50 levels"),
-    "a long file": ("a: " + "b" * LARGEST_FILE, "is too large"),
+    "a long file": ("a: " + "b" * LARGEST_YAML, "is too large"),
 }
 
 
@@ -78,3 +79,40 @@ def test_a_config_folder_of_the_users_is_read_with_the_same_care(tmp_path):
     for name in ("pipe", "endless"):  # no files, and thus no choices
         with pytest.raises(UsageError, match=f"there is no model '{name}'"):
             compose([f"model={name}"], config_dir=tmp_path)
+
+
+@pytest.fixture
+def users_file(tmp_path):
+    """A model of the user's, in a config folder."""
+    (tmp_path / "model").mkdir()
+    return tmp_path / "model/mine.yaml"
+
+
+@pytest.mark.parametrize(
+    "content", ["name: [mine", "a: 1\na: 2", "a: \x01", "- " * 60, "a: &a [*a]", "!!python/object:x.Y {}"]
+)
+def test_a_broken_file_is_told_of_in_the_same_words_whoever_reads_it(users_file, content):
+    users_file.write_text(content)
+    folder = users_file.parents[1]
+    said = []
+    for read in (lambda: compose(["model=mine"], folder), lambda: modules_of(folder)):
+        with pytest.raises(UsageError) as caught:
+            read()
+        said.append(str(caught.value))
+    assert said[0].replace(str(folder.resolve()), str(folder)) == said[1]
+
+
+def test_what_was_looked_at_is_what_is_used_though_the_file_is_replaced_meanwhile(users_file, monkeypatch):
+    content = "# @package model\ndefaults: [rtmpose-s, _self_]\nname: mine\ntail: {_target_: mine.X}\n"
+    check = yaml_files._check_values
+
+    def replaced(text):
+        check(text)
+        users_file.write_text(doubled(40))
+
+    monkeypatch.setattr(yaml_files, "_check_values", replaced)
+    folder = users_file.parents[1]
+    users_file.write_text(content)
+    assert modules_of(folder) == {"mine"}
+    users_file.write_text(content)
+    assert compose(["model=mine"], folder).model.name == "mine"

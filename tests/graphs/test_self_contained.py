@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compiler.errors import CompileError
 from compiler.graphs.self_contained import PARTS, require_self_contained
+from compiler.stages import ProgramArtifact
 
 
 def tensor(external: bool):
@@ -105,3 +106,35 @@ def test_every_place_of_a_tensor_is_known_that_onnx_has():
         if name == "tensor":
             known[onnx.TensorProto.EXTERNAL_DATA_FIELD_NUMBER] = "external"
         assert PARTS[name] == known
+
+
+DISGUISED = {
+    "cut to 32 bits": b"\xea\x80\x80\x80\x10",
+    "longer than it needs": b"\xea\x80\x00",
+    "of field 0": b"\x02",
+}
+"""Tags that one parser takes for that of `external_data`, and another does not."""
+
+
+@pytest.mark.parametrize("tag", DISGUISED.values(), ids=DISGUISED)
+def test_a_tag_that_parsers_may_differ_on_is_refused(tmp_path, tag):
+    content = helper.make_model(graph()).SerializeToString()
+    path = tmp_path / "end2end.onnx"
+    hidden = b"\x2a" + bytes([len(tag) + 1]) + tag + b"\x00"
+    path.write_bytes(content + b"\x3a" + bytes([len(hidden)]) + hidden)
+    with pytest.raises(CompileError, match="is not a valid ONNX file"):
+        require_self_contained(path)
+
+
+def test_a_part_that_ends_behind_the_whole_is_refused(tmp_path):
+    path = tmp_path / "end2end.onnx"
+    path.write_bytes(b"\x3a\x02\x2a\x05" + bytes(5))
+    with pytest.raises(CompileError, match="is not a valid ONNX file"):
+        require_self_contained(path)
+
+
+def test_what_only_onnx_finds_wrong_with_a_file_of_a_bundle_is_one_error_too(tmp_path):
+    path = tmp_path / "end2end.onnx"
+    path.write_bytes(b"\x12\x03\xff\xfe\xfd" + b"\x3a\x02\x0a\x00" + b"\x3a\x04\x5a\x02\x0a\x05")
+    with pytest.raises(CompileError, match="is not a valid ONNX file"):
+        ProgramArtifact.from_file(path)

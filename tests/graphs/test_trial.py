@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from compiler.config.limits import Limits
 from compiler.errors import CompileError
 from compiler.graphs import Trial
+from compiler.graphs.trial import is_out_of_memory
 from tests.onnx_files import doubling, model, save, value
 
 SHAPES = {"x": ("batch", 3)}
@@ -47,7 +48,7 @@ def endless_loop():
 @pytest.fixture
 def trial(tmp_path):
     """Run a model as a file of its own."""
-    return lambda content, given, limits=SMALL: Trial(save(tmp_path / "x.onnx", content), SHAPES, given).run(limits)
+    return lambda content, given, limits=SMALL: Trial(save(tmp_path / "x.onnx", content), SHAPES, given, limits).run()
 
 
 def test_an_ordinary_file_gives_the_shapes_of_its_outputs(trial):
@@ -70,7 +71,22 @@ def test_what_does_not_end_is_ended(trial):
 
 def test_an_input_that_the_file_does_not_take_is_named(trial):
     whole = model([("Reshape", ["x", "s"], ["y"])], [value("x")], [value("y")], [numbers("s", 1, 3)])
+    whole.graph.node[0].name = "/memory_attention/alloc"  # which stands in the message of ONNX Runtime
     with pytest.raises(CompileError, match="the ONNX file fails on its inputs") as caught:
         trial(whole, inputs(1, 2))
     assert "given x [2, 3]" in caught.value.why
+    assert "memory_attention" in caught.value.why
     assert "limits" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_short"),
+    [
+        ("std::bad_alloc", True),
+        ("MemoryError: Unable to allocate 4.0 GiB for an array", True),
+        ("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 4294967296", True),
+        ("running Reshape node. Name:'/memory_attention/Alloc' the input shape cannot be reshaped", False),
+    ],
+)
+def test_short_of_memory_is_what_a_library_says_and_no_name_of_a_node(said, is_short):
+    assert is_out_of_memory(said) is is_short

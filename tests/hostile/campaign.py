@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.hostile.child import NOT_MADE, Child, can_drop_privileges, start
+from tests.hostile.child import NOT_MADE, Child, Limits, can_drop_privileges, start
 from tests.hostile.kinds.registry import KINDS, STARTING
 from tests.hostile.outcome import Ended, Fault, faults_of, signature, was_refused
 from tests.hostile.seeds import Seeds, make_seeds
@@ -221,6 +221,7 @@ def _in_fork(folder: Path, work: object) -> str:
         code = 1
         try:
             os.setsid()
+            Limits(seconds=300, patience=600).apply()
             with (folder / "said").open("w") as said, redirect_stdout(said):
                 os.dup2(said.fileno(), 2)
                 answer.write_text(work(folder))  # type: ignore[operator]

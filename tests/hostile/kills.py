@@ -21,7 +21,8 @@ from tests.hostile.child import can_drop_privileges, drop_privileges, forked, pr
 
 STAGES = ("export", "calibrate", "precision", "build", "package")
 SWEEP = "sweep"
-OLD, NEW = "batch.largest=2", "batch.largest=3"
+OLD, NEW = "model.file=old.onnx", "model.file=new.onnx"
+"""Networks whose bundles have the same name, and so take each other's place."""
 SWEPT = "precision=fp32,int8"
 MODEL = "model=onnx"
 
@@ -45,16 +46,16 @@ class Workplace:
 
     Attributes:
         folder: Of the case.
-        network: What is compiled.
         unprivileged: The user may do nothing elsewhere.
         seconds: What each stage took when nobody disturbed it; and a whole sweep.
+        last: What the bundle was made from.
         engines: The digest of the engine that each config makes, by the bundle's folder and the config.
     """
 
     folder: Path
-    network: Path
     unprivileged: bool
     seconds: dict[str, float] = field(default_factory=dict)
+    last: str = OLD
     engines: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -67,9 +68,14 @@ class Workplace:
         """What was compiled; a folder whose name begins with a dot is being made."""
         return [path.parent for path in (self.folder / INSIDE / "outputs").glob("onnx/[!.]*/config.yaml")]
 
+    @property
+    def other(self) -> str:
+        """A setting that the bundle was not made from: with the same there would be nothing to do, and to kill."""
+        return NEW if self.last == OLD else OLD
+
     def words(self, setting: str) -> list[str]:
         """The overrides of one compile."""
-        return [MODEL, f"model.file={self.network}", "precision=int8", setting]
+        return [MODEL, OLD, SWEPT] if setting == SWEPT else [MODEL, setting, "precision=int8"]
 
     def start(self, setting: str) -> tuple[int, int]:
         """Begin a compile, or a sweep; its process, and a pipe that says which stage begins."""
@@ -86,7 +92,7 @@ class Workplace:
 
     def undisturbed(self, setting: str) -> int:
         """Compile to the end, and learn how long each stage takes; the exit status."""
-        begin = time.monotonic()
+        self.last, begin = setting, time.monotonic()
         pid, reading = self.start(setting)
         heard = [(stage, time.monotonic()) for stage in lines(reading)]
         _, status = os.waitpid(pid, 0)
@@ -106,7 +112,7 @@ def compile_here(words: Sequence[str], sweeps: bool, said: int) -> int:
     from compiler.pipeline import compile_bundle
 
     if sweeps:
-        return program.main(["-m", *words[:2], words[-1]])
+        return program.main(["-m", *words])
 
     def listen(event: object) -> None:
         if isinstance(event, StageStarted):
@@ -124,8 +130,9 @@ def lines(descriptor: int) -> Iterator[str]:
 
 def make_workplace(folder: Path, network: Path, unprivileged: bool) -> Workplace:
     """A folder with an older bundle, and what each config makes where nobody disturbs it."""
-    place = Workplace(folder, network, unprivileged)
+    place = Workplace(folder, unprivileged)
     prepare(folder)
+    write_networks(network, folder / INSIDE)
     for setting in (SWEPT, NEW, OLD):
         if code := place.undisturbed(setting):
             said = (folder / "stderr").read_text()
@@ -133,6 +140,17 @@ def make_workplace(folder: Path, network: Path, unprivileged: bool) -> Workplace
         for bundle in place.bundles:
             place.engines[bundle.name, setting] = engine_digest(bundle)
     return place
+
+
+def write_networks(network: Path, folder: Path) -> None:
+    """A network, and the same with another bias."""
+    import onnx
+
+    shutil.copyfile(network, folder / "old.onnx")
+    model = onnx.load(network)
+    weight = next(one for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT)
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * 1.5, weight.name))
+    onnx.save(model, folder / "new.onnx")
 
 
 def kill_once(place: Workplace, stage: str, setting: str, random: Random) -> bool:
@@ -206,7 +224,7 @@ def kill_compiles(count: int, seed: int) -> Killed:
         places = [make_workplace(folder / f"user{user:d}", network, user) for user in users]
         for number in range(count):
             place, stage = places[number % len(places)], (*STAGES, SWEEP)[number // len(places) % (len(STAGES) + 1)]
-            setting = SWEPT if stage == SWEEP else random.choice((OLD, NEW))
+            setting = SWEPT if stage == SWEEP else place.other
             killed.hits[stage] += kill_once(place, stage, setting, random)
             found = (*problems_of(place), *problems_of_rerun(place, setting))
             killed.problems += [f"kill {number} in {stage}: {problem}" for problem in found]

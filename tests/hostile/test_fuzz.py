@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-CASES, KILLS, SEED = 100, 4, 0
+CASES, KILLS, SEED = 80, 3, 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")

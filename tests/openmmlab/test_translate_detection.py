@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from compiler.config.twice import check_twice
+from compiler.config.consistency import check_consistency
 from compiler.errors import CompileError, UsageError
 from compiler.networks import build
 from compiler.openmmlab.model_file import as_yaml
@@ -190,7 +190,7 @@ def test_names_that_do_not_fit_the_network_are_kept_and_refused_where_the_model_
     model = translate(config, "x.py")
     assert model["processing"]["classes"]["names"] == ["apple", "pear"]
     with pytest.raises(UsageError, match="tells 80 classes apart, and there are names for 2"):
-        check_twice(model["name"], model)
+        check_consistency(model["name"], model)
 
 
 def test_the_selection_is_written_once():

@@ -287,7 +287,7 @@ class TestDictionaries:
             (b"a\nbc\n", "no dictionary", "line 2 has 2 characters"),
             (b"a\nb\na\n", "no dictionary", "twice"),
             (b"\n\n", "no dictionary", "empty"),
-            (b"\xff\xfe", "cannot be read", "utf-8"),
+            (b"\xff\xfe", "cannot be read", "not text in utf-8"),
             (b"a\n" * (1 << 20), "too large", "bytes"),
         ],
     )
@@ -297,6 +297,13 @@ class TestDictionaries:
             text.translate(RECOGNIZER, letters)
         assert why in caught.value.why
         assert caught.value.where == "model.decoder.dictionary.dict_file"
+
+    @pytest.mark.parametrize(
+        ("content", "expected"), [(b"a\r\nb\r\n", "ab"), ("\u2028\n\x85\n".encode(), "\u2028\x85")]
+    )
+    def test_a_line_ends_where_python_ends_one(self, letters, content, expected):
+        letters.with_name("letters.txt").write_bytes(content)
+        assert self.dictionary(letters).characters == expected
 
     @pytest.mark.parametrize("name", ["missing.txt", "", "."])
     def test_a_missing_file_is_named(self, letters, name):

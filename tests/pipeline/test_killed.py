@@ -7,16 +7,20 @@ import random
 import shutil
 import time
 
+import cv2
+
 from compiler import runtime
 from compiler.artifact import file_digests, recover_folder
 from tests.conftest import NAME, PHOTOGRAPH
 
 KILLS = 20
 MODEL = "model=rtmpose-t"
-OLD, NEW = "batch.largest=2", "batch.largest=3"
+OLD, NEW = f"image={PHOTOGRAPH}", "image=mirrored.png"
+"""Another picture is proven on in the same bundle."""
 
 
 def test_twenty_kills_leave_a_whole_bundle_and_a_rerun_succeeds(command_line):
+    cv2.imwrite(str(command_line.folder / "mirrored.png"), cv2.imread(str(PHOTOGRAPH))[:, ::-1])
     assert command_line(MODEL, OLD).returncode == 0
     folder = command_line.folder / "outputs"
     bundle = folder / "rtmpose-t" / NAME.replace("simcc", "rtmpose-t")

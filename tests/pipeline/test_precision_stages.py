@@ -14,7 +14,7 @@ from compiler import runtime
 from compiler.config import compose
 from compiler.errors import ExitCode, UsageError
 from compiler.events import StageFinished
-from compiler.pipeline.composition import proof_tolerance
+from compiler.pipeline.tolerances import proof_tolerance
 from compiler.proof import Tolerance
 from compiler.report import Report
 from tests.cli.running import run_verb
@@ -102,7 +102,9 @@ def test_a_bundle_in_a_lower_precision_is_opened_and_predicts(made, request):
 @pytest.mark.parametrize("made", ["fp16", "int8"])
 def test_the_name_carries_the_precision_and_rebuilds_the_config(made, request, shared_cache, photographs):
     outcome, _ = request.getfixturevalue(made)
-    assert outcome.name == f"pose-detection_simcc-mobilenetv2_onnxruntime-{made}_dynamic_256x192"
+    plain, _, variant = outcome.name.partition("+")
+    assert plain == f"pose-detection_simcc-mobilenetv2_onnxruntime-{made}_dynamic_256x192"
+    assert bool(variant) == (made == "int8")  # what it was calibrated on is in no name
     calibration = [f"calibration.data={photographs}"] if made == "int8" else []
     output = outcome.bundle.parents[1]
     again, heard = compile_here(output, shared_cache, f"deploy={outcome.name}", *calibration)

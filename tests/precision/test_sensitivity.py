@@ -114,7 +114,9 @@ def test_auto_leaves_out_exactly_the_layer_that_was_made_bad(scheme):
     found = auto_quantize(graph, table, scheme, lambda: ranking, is_close(graph))
     assert is_close(graph)(found.model)
     assert [entry.node for entry in found.excluded] == ["c2"]
-    assert found.excluded[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} σ"
+    assert (
+        found.excluded[0].why == f"alone it moves an output by {ranking[0].relative_error:.3g} {ranking[0].yardstick}"
+    )
 
 
 @both

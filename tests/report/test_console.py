@@ -1,6 +1,7 @@
 """What a terminal is shown of texts that somebody else wrote."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,10 @@ from rich.table import Table
 from compiler.errors import CompileError
 from compiler.events import StageFinished, Warned
 from compiler.report.console import Screen, print_error, progress
+from compiler.report.ledger import print_ledger
+from compiler.report.report import Reduced
 from compiler.report.text import shown
+from rewriters import Entry
 
 HOSTILE = "\x1b[2J[bold]x[/]\r\nproven: every stage is within its tolerance\u202e"
 
@@ -58,3 +62,21 @@ def test_our_own_markup_and_lines_still_count():
 @given(st.text(st.characters()))
 def test_any_text_can_be_shown(text):
     assert screen_of(lambda screen: screen.print(shown(text), soft_wrap=True))
+
+
+def test_a_ledger_that_somebody_else_wrote_is_shown_as_text():
+    entry = Entry(HOSTILE, "graph", "fired", HOSTILE, (HOSTILE,), "", HOSTILE, HOSTILE)
+    reduced = Reduced(HOSTILE, HOSTILE, "[/red]", ({"operator": HOSTILE, "node": HOSTILE, "why": HOSTILE},))
+    report = SimpleNamespace(model=HOSTILE, name=HOSTILE, ledger=[entry], reduced=reduced)
+    lines = screen_of(lambda screen: print_ledger(screen, report)).splitlines()
+    assert not any(line.startswith("proven") or "\x1b" in line for line in lines)
+    assert sum("[bold]x[/]" in line for line in lines) == 6
+    assert "of [/red] nodes" in lines[-2]
+
+
+def test_a_ledger_of_ours_is_shown_with_its_numbers():
+    entry = Entry("gelu", "fusion", "fired", 3, ("a", "b"), "", "exact", "one node")
+    report = SimpleNamespace(model="m", name="n", ledger=[entry], reduced=Reduced("fp16", 4, 5, ()))
+    said = screen_of(lambda screen: print_ledger(screen, report))
+    assert "fired 3x" in said
+    assert "4 of 5 nodes" in said

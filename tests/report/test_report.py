@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from compiler.artifact import finite
+from compiler.config.plain_yaml import dump_yaml
 from compiler.errors import CompileError
 from compiler.events import StageFinished
 from compiler.proof import Comparison, StageProof
 from compiler.report import Reduced, Report, write_report
 from compiler.report.numbers import error_text, seconds_text, size_text
+from compiler.report.report import render
 from rewriters import Entry
 
 
@@ -93,6 +95,18 @@ def test_an_engine_that_is_still_to_be_built_and_a_lower_precision_are_read_back
     for expected in ("212 of 238 nodes are in int8", "1 stay in fp32", "/head/fc", "keep_fp32 names <it>"):
         assert expected in text
     assert "no engine was built: there is no GPU" in text
+
+
+def test_the_page_says_the_verdict_and_the_config_in_their_own_letters(tmp_path, report):
+    for picture in report.pictures:
+        cv2.imwrite(str(tmp_path / picture), np.zeros((4, 4, 3), np.uint8))
+    lossy = replace(report.proofs[0], lossy=True)
+    config = {**report.config, "checkpoint": "1e4", "image": "A-B"}
+    page = _Page()
+    page.feed(render(tmp_path, replace(report, proofs=(lossy, *report.proofs[1:]), unit="1 - IoU", config=config)))
+    verdict = next(line for line in page.text.splitlines() if line.startswith("Proven"))
+    assert "1 - IoU" in verdict
+    assert dump_yaml(config).strip() in page.text
 
 
 class _Page(HTMLParser):

@@ -19,12 +19,15 @@ import json, sys
 
 class Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "torch":
+        if name.partition(".")[0] in ("torch", "hydra", "omegaconf", "onnx"):
             raise ImportError(f"{name} was imported")
 
 sys.meta_path.insert(0, Refusing())
+from pathlib import Path
 from compiler import runtime
-print(json.dumps([pose.to_dict() for pose in runtime.open(sys.argv[1])(sys.argv[2])]))
+from compiler.config.known_classes import modules_of
+modules = modules_of(Path(sys.argv[3])) if sys.argv[3:] else ()
+print(json.dumps([pose.to_dict() for pose in runtime.open(sys.argv[1], modules)(sys.argv[2])]))
 """
 
 
@@ -55,8 +58,10 @@ def test_torch_really_cannot_be_imported_there():
     assert "ImportError: torch was imported" in run.stderr
 
 
-def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch(bundle):
-    run = without_torch(WITHOUT_TORCH, bundle, PHOTOGRAPH)
+def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch_hydra_omegaconf_and_onnx(bundle, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/mine.yaml").write_text("processing: {_target_: mine.Task, names: '${mine}'}\n")
+    run = without_torch(WITHOUT_TORCH, bundle, PHOTOGRAPH, tmp_path)
     assert run.returncode == 0, run.stderr
     (found,), (expected,) = json.loads(run.stdout), runtime.open(bundle)(PHOTOGRAPH)
     np.testing.assert_allclose(found["keypoints"], expected.to_dict()["keypoints"])

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from compiler import runtime
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.runtime import text_spotting
@@ -52,10 +53,8 @@ def turned(points, angle, center):
 class Detector:
     """Finds what it is told to."""
 
-    task = DETECTION
-
-    def __init__(self, *polygons):
-        self.polygons = polygons
+    def __init__(self, *polygons, task=DETECTION, limits=DEFAULT_LIMITS):
+        self.polygons, self.task, self.limits = polygons, task, limits
 
     def __call__(self, image):
         return [TextInstance(polygon, 0.9 - index / 100) for index, polygon in enumerate(self.polygons)]
@@ -64,7 +63,7 @@ class Detector:
 class Reader:
     """Reads a crop as the word whose picture correlates most with it, each character as sure as they correlate."""
 
-    task, sizes = RECOGNITION, SIZES
+    task, sizes, batch = RECOGNITION, SIZES, 8
 
     def __init__(self):
         self.pictures = {word: RECOGNITION.prepare([printed(word)], sizes=SIZES).tensors["input"] for word in WORDS}
@@ -208,10 +207,28 @@ def test_bundles_that_do_something_else_are_refused(swapped):
     assert error.value.why == f"they do {pair[0].task.name} and {pair[1].task.name}"
 
 
+@pytest.mark.parametrize("as_it_lies", [True, False])
+def test_a_page_is_drawn_on_as_its_detector_reads_it(tmp_path, as_it_lies):
+    task = object.__new__(TextDetection)
+    object.__setattr__(task, "ignore_orientation", as_it_lies)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise
+    Image.new("RGB", (60, 20), "white").save(tmp_path / "page.jpg", exif=exif)
+    drawn = TextSpotter(Detector(task=task), Reader()).draw(tmp_path / "page.jpg", [])
+    assert drawn.shape == ((20, 60, 3) if as_it_lies else (60, 20, 3))
+
+
+def test_a_page_may_cost_what_its_detector_allows(tmp_path):
+    Image.new("RGB", (100, 100)).save(tmp_path / "page.png")
+    with pytest.raises(CompileError, match="megapixels"):
+        TextSpotter(Detector(limits=Limits(megapixels=0.009)), Reader())(tmp_path / "page.png")
+    assert TextSpotter(Detector(limits=Limits(megapixels=0.01)), Reader())(tmp_path / "page.png") == []
+
+
 @pytest.fixture
 def opened(monkeypatch, page):
     bundles = {"detector": Detector(*page[1]), "recogniser": Reader()}
-    monkeypatch.setattr(text_spotting.runtime, "open", bundles.__getitem__)
+    monkeypatch.setattr(text_spotting.runtime, "open", lambda path, modules, **trusted: bundles[path])
 
 
 @pytest.mark.usefixtures("opened")

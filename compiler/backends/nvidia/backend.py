@@ -20,7 +20,8 @@ from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspec
 from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.script import build_script
 from compiler.backends.nvidia.session import NvidiaSession
-from compiler.errors import CompileError, UsageError
+from compiler.config.ranges import between
+from compiler.errors import CompileError
 from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import TENSORRT, QuantizationScheme
 
@@ -51,24 +52,16 @@ class NvidiaBackend(Backend):
     LIBRARY: ClassVar[str]
     """The Python package."""
 
-    workspace: float | None = None
+    workspace: float | None = between(1e-3, 2**20, default=None)
     tf32: bool = False
     strip_weights: bool = False
-    device: int = 0
+    device: int = between(0, 1023, default=0)
     profile_batches: tuple[int, ...] = ()
 
     @property
     def quantization(self) -> QuantizationScheme:
         """Symmetric, around the layers that gain."""
         return TENSORRT
-
-    def __post_init__(self) -> None:
-        if self.workspace is not None and self.workspace <= 0:
-            raise UsageError(
-                "the workspace must be above 0 GiB", where="backend.workspace", why=f"it is {self.workspace}"
-            )
-        if self.device < 0:
-            raise UsageError("GPUs are counted from 0", where="backend.device", why=f"it is {self.device}")
 
     @abstractmethod
     def building_problem(self, gpus: Gpus) -> str:

@@ -20,6 +20,7 @@ PROGRESS = re.compile(r" *([\d.]+)%  (.*)")
 """A line that `build_engine.py` writes."""
 FAILED = "failed:\n"
 """What it writes in front of its own errors."""
+TRACEBACK = "Traceback (most recent call last):"
 LAST_WORDS = 5
 """Lines of the log that an error repeats."""
 
@@ -97,5 +98,7 @@ def _failure(status: int, said: str, log: Path) -> CompileError:
         return CompileError(what, why=why)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    words = "\n".join(line for line in [*lines[-LAST_WORDS:], *said.splitlines()[-LAST_WORDS:]] if line.strip())
+    # Where in the script it was says nothing to who runs it; Python indents those lines.
+    told = [line for line in said.splitlines() if line.strip() and not line.startswith((TRACEBACK, " "))]
+    words = "\n".join([*(line for line in lines[-LAST_WORDS:] if line.strip()), *told[-LAST_WORDS:]])
     return CompileError(f"the builder's process ended with {ended}", why=words)

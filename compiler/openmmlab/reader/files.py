@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from compiler.artifact.reading import reason
+from compiler.config.plain_yaml import BoundedLoader
 from compiler.errors import UsageError
 from compiler.openmmlab.reader.bases import find_base
 from compiler.openmmlab.reader.budget import Budget, Refusal
@@ -128,7 +129,7 @@ def _parse(path: Path, text: str) -> list[ast.stmt]:
         raise Refusal(f"this is no Python: {str(error) or 'nested too deeply'}") from None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """Reads the tuples that MMEngine writes, and no merge keys: a few of them can stand for billions of entries."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from compiler.artifact.reading import reason
+from compiler.artifact import read_given
+from compiler.errors import CompileError
 from compiler.openmmlab.reader.budget import Refusal
 
 # Parsing takes some hundred times the memory of the text, and YAML is parsed by Python itself.
@@ -29,17 +30,11 @@ def read_text(path: Path) -> str:
     if largest is None:
         raise Refusal(f"a config's name ends in one of {', '.join(LARGEST)}, and this one in {path.suffix or 'none'}")
     try:
-        if not path.is_file():
-            raise Refusal("there is no such file")
-        with path.open("rb") as file:
-            content = file.read(largest + 1)
-        text = content[:largest].decode("utf-8-sig")
+        text = read_given(path, "the file", largest=largest, may_be_empty=True).decode("utf-8-sig")
+    except CompileError as error:
+        raise Refusal(f"{error.what}: {error.why}", error.fix) from None
     except UnicodeDecodeError as error:
         raise Refusal(f"the file is not text in UTF-8, from its byte {error.start} on") from None
-    except (OSError, ValueError) as error:
-        raise Refusal(f"the file cannot be read: {reason(error)}") from None
-    if len(content) > largest:
-        raise Refusal(f"the file is larger than {largest // 1024} KiB")
     return _replaced(text, path, largest)
 
 

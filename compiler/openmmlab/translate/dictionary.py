@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.artifact.given_files import read_lines
 from compiler.config import config_folder
 from compiler.errors import CompileError
 from compiler.openmmlab.translate.parts import Part, node
-
-_LARGEST = 1 << 20
-"""Bytes; the largest dictionary that MMOCR comes with has fewer than 30,000."""
 
 # The blank must be the last class. A start, an end or an unknown character would be one more.
 _PARTS = {
@@ -72,21 +70,9 @@ def _own(path: Path) -> str:
 
 def _listed(path: Path, where: str) -> str:
     """The characters in a file that has one in each line; empty lines count for nothing."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise CompileError(
-                f"{path} is too large for a dictionary",
-                where=where,
-                why=f"it has over {_LARGEST} bytes",
-                fix="it has one character in each line",
-            )
-        # Only what open() itself takes for the end of a line: a dictionary may hold the others as characters.
-        with path.open(encoding="utf-8") as file:
-            lines = [line.rstrip("\n") for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise CompileError(
-            f"{path} cannot be read", where=where, why=str(error), fix="it must be UTF-8 text"
-        ) from error
+    lines = read_lines(
+        path, f"the dictionary {path}", where=where, fix="give UTF-8 text with one character in each line"
+    )
     wrong = next((number for number, line in enumerate(lines, 1) if len(line) > 1), None)
     if wrong:
         why = f"line {wrong} has {len(lines[wrong - 1])} characters"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.config.named import described, ours, read_names, unnamed
+from compiler.config.class_names import described, read_names, shipped_names, unnamed
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.data import Described, TestData
 from compiler.openmmlab.translate.parts import plain, refuse
@@ -69,7 +69,7 @@ def _classes_of(one: Described, source: Path) -> Iterator[Named]:
     named = {str(key).lower(): value for key, value in one.metainfo.items()}.get("classes")
     if named:
         yield described("classes", _listed(named, source, f"{one.where}.classes")), True
-    elif (known := ours("classes", _CLASSES.get(one.kind, ""))) is not None:
+    elif (known := shipped_names("classes", _CLASSES.get(one.kind, ""))) is not None:
         yield known, False
 
 
@@ -91,7 +91,7 @@ def _keypoints_of(one: Described, source: Path) -> Iterator[Named]:
     info, name = one.metainfo, one.metainfo.get("from_file")
     if "keypoint_info" not in info and name:
         file = _found(str(name), source)
-        known = ours("keypoints", Path(str(name)).stem)
+        known = shipped_names("keypoints", Path(str(name)).stem)
         if file is not None:
             info = read_config(file).get("dataset_info") or {}
         elif known is not None:
@@ -100,7 +100,7 @@ def _keypoints_of(one: Described, source: Path) -> Iterator[Named]:
             _refuse_file(str(name), f"{one.where}.from_file")
     if info.get("keypoint_info"):
         yield _drawn(list(info["keypoint_info"].values()), list((info.get("skeleton_info") or {}).values())), True
-    known = None if one.metainfo else ours("keypoints", _KEYPOINTS.get(one.kind, ""))
+    known = None if one.metainfo else shipped_names("keypoints", _KEYPOINTS.get(one.kind, ""))
     if known is not None:
         yield known, False
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.config.counts import check_counts
 from compiler.config.known_classes import NETWORKS, TAILS, TASKS, unknown_classes
-from compiler.config.numbers import check_counts
+from compiler.config.plain_names import plain_name
 from compiler.errors import CompileError
 from compiler.openmmlab.reader import read_config
 from compiler.openmmlab.translate.parts import part_of, refuse
@@ -100,8 +100,7 @@ def translate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
             why=f"a value in it is of another kind than OpenMMLab takes there: {type(error).__name__}: {error!s:.200}",
             fix="compare model, test_dataloader and data_preprocessor with the published config that it comes from",
         ) from error
-    name = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")
-    return {"name": name, **found, "openmmlab": source}
+    return {"name": plain_name(Path(source).stem), **found, "openmmlab": source}
 
 
 def _refuse_classes(model: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ class LayerError:
         node: Its name.
         operator: Its type.
         relative_error: The largest absolute error of any tensor, in the yardstick of that tensor.
+        yardstick: Its name: see `compiler.numerics.Yardstick`.
         cosine_similarity: The smallest of any tensor.
     """
 
@@ -42,6 +43,7 @@ class LayerError:
     operator: str
     relative_error: float
     cosine_similarity: float
+    yardstick: str = "σ"
 
 
 def rank(
@@ -79,7 +81,7 @@ def rank(
         layers = _noisiest(model, layers, scheme, samples[0], most)
     disturbed = OnnxRuntimeSession(_disturbable(model, layers), judged, BESIDE_OTHERS)
     references = [disturbed.run(sample) for sample in samples]
-    found: dict[str, list[tuple[float, float]]] = {layer.name: [] for layer in layers}
+    found: dict[str, list[tuple[float, str, float]]] = {layer.name: [] for layer in layers}
     for layer, position, _, error in _disturbances(model, layers, scheme, samples):
         reference = references[position]
         outputs = disturbed.run({**samples[position], _disturbance_name(layer): error})
@@ -150,7 +152,7 @@ def _explained(entry: Excluded, worst: dict[str, LayerError]) -> Excluded:
     error = worst.get(entry.node)
     if error is None:
         return entry
-    return replace(entry, why=f"alone it moves an output by {error.relative_error:.3g} σ")
+    return replace(entry, why=f"alone it moves an output by {error.relative_error:.3g} {error.yardstick}")
 
 
 def _disturbable(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnx.ModelProto:
@@ -230,21 +232,21 @@ def _disturbance_name(layer: Layer) -> str:
     return f"{layer.node.output[0]}_disturbance"
 
 
-def _compared(reference: Tensors, found: Tensors) -> tuple[float, float]:
-    """The largest relative error and the smallest cosine similarity of the tensors of floats."""
+def _compared(reference: Tensors, found: Tensors) -> tuple[float, str, float]:
+    """The largest relative error with its yardstick, and the smallest cosine similarity, of the tensors of floats."""
     pairs = [
         (expected, found[name])
         for name, expected in reference.items()
         if expected.dtype == np.float32 and expected.size
     ]
     if any(expected.shape != actual.shape for expected, actual in pairs):
-        return math.inf, 0.0
+        return math.inf, "σ", 0.0
     apart = [difference(expected, actual) for expected, actual in pairs]
-    relative = max((one.relative for one in apart), default=0.0)
-    return relative, min((one.cosine for one in apart), default=1.0)
+    relative, yardstick = max(((one.relative, one.yardstick.name) for one in apart), default=(0.0, "σ"))
+    return relative, yardstick, min((one.cosine for one in apart), default=1.0)
 
 
-def _layer_error(layer: Layer, found: Sequence[tuple[float, float]]) -> LayerError:
+def _layer_error(layer: Layer, found: Sequence[tuple[float, str, float]]) -> LayerError:
     """A layer's error: the worst over the samples."""
-    relatives, cosines = zip(*found, strict=True)
-    return LayerError(name_of(layer.node), layer.node.op_type, max(relatives), min(cosines))
+    relative, yardstick, _ = max(found)
+    return LayerError(name_of(layer.node), layer.node.op_type, relative, min(one[2] for one in found), yardstick)

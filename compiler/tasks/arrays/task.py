@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks import Sample, Task
 from compiler.tasks.arrays.files import Arrays, read_arrays
@@ -109,7 +109,7 @@ class RawTensors(Task[Arrays, PreparedArrays, NamedArray]):
         return self.counted and all(spec.batched for spec in self.specs)
 
     def read(
-        self, source: str | PathLike[str] | NDArray[Any] | Arrays, box: Any = None, limits: Limits = USUAL
+        self, source: str | PathLike[str] | NDArray[Any] | Arrays, box: Any = None, limits: Limits = DEFAULT_LIMITS
     ) -> Sample[Arrays]:
         """The inputs; see `read_arrays`. Boxes are refused: arrays are no images."""
         if box is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.config.limits import USUAL, Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import Caution, CompileError
 from compiler.tasks import Sample, Task
 from compiler.tasks.classes import Classes, color_of
@@ -140,7 +140,7 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         return self.decoder.outputs
 
     def read(
-        self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = USUAL
+        self, source: str | PathLike[str] | NDArray[Any], box: Any = None, limits: Limits = DEFAULT_LIMITS
     ) -> Sample[Points]:
         """A point cloud, `[n, used_dimensions]`; see `read_points`. Boxes are refused: it looks at whole clouds."""
         if box is not None:

@@ -133,7 +133,7 @@ def _empty(random: Random, path: Path) -> None:
 def _huge(random: Random, path: Path) -> None:
     _remove(path)
     with path.open("wb") as file:
-        file.truncate(8 << 30)
+        file.truncate(1 << 30)
 
 
 def _locked_away(random: Random, path: Path) -> None:

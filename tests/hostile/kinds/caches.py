@@ -39,8 +39,8 @@ def _record(random: Random, stage: Path) -> None:
 
 
 def _file(random: Random, stage: Path) -> None:
-    path = random.choice(sorted(path for path in stage.rglob("*") if path.is_file() and path.name != "done.json"))
-    path.write_bytes(mutate.content(random, path.read_bytes()))
+    for path in sorted(path for path in stage.rglob("*") if path.is_file() and path.name != "done.json")[-1:]:
+        path.write_bytes(mutate.content(random, path.read_bytes()))
 
 
 def _odd(random: Random, stage: Path) -> None:

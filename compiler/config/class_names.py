@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from itertools import islice
-from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact.given_files import read_lines
+from compiler.config.consistency import (
+    HEAD_TASKS,
+    MISSING,
+    TASK_CLASSES,
+    TASKS,
+    Counted,
+    counted_in,
+    value_at,
+    with_value,
+)
 from compiler.config.search import config_folder
-from compiler.config.twice import HEAD_TASKS, MISSING, TASK_CLASSES, TASKS, Counted, counted_in, value_at
-from compiler.errors import UsageError
+from compiler.errors import CompileError, UsageError
 
 if TYPE_CHECKING:
     from compiler.config.schema import ModelConfig
 
 NAME_KEYS: Mapping[str, str] = {"classes": "class_names", "keypoints": "keypoint_names"}
 """What is written on a command line, each with its key in a config: `conf/` has folders of the first names."""
-
-LARGEST_FILE = 1 << 20
-"""Bytes of a file of names."""
 
 _GREEN = [0, 255, 0]
 _UNNAMED: Mapping[str, str] = {"classes": "class", "keypoints": "point"}
@@ -40,17 +45,8 @@ def unnamed_hints(model: ModelConfig) -> tuple[str, ...]:
         f"nobody says what the {len(names)} {one.key} of {model.name} are: they are called {names[0]} and so on. "
         f"Give {one.key}=[<names>], in the order of the training"
         for one in counted_in(parts)
-        if one.key and (names := list(_value(parts, one.names))) == unnamed(one.key, len(names))
+        if one.key and (names := list(value_at(parts, one.names))) == unnamed(one.key, len(names))
     )
-
-
-def with_own_name(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a config whose model has a name: where nobody gave one, that of its target, or of its algorithm."""
-    model = values.get("model")
-    if not isinstance(model, Mapping) or model.get("name") != "":
-        return dict(values)
-    name = re.sub(r"[^a-z0-9]+", "-", str(model.get("target", "")).lower()).strip("-")
-    return {**values, "model": {**model, "name": name or model.get("algo")}}
 
 
 def with_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,12 +86,12 @@ def renamed(model: Mapping[str, Any], key: str, names: Mapping[str, Any] | Seque
             why="its network counts none, or not in the places that are known",
             fix=f"leave {key} out",
         )
-    like = _value(model, one.names.removesuffix(".names"))
+    like = value_at(model, one.names.removesuffix(".names"))
     node = names if isinstance(names, Mapping) else described(key, names, like)
     listed = list(node["names"])
     if not listed or len(set(listed)) != len(listed):
         raise UsageError("each name is there once", where=f"{key}={listed}", fix=f"write {key}=[<name>, ...]")
-    changed = _with(model, one.count, len(listed) + one.blank)
+    changed = with_value(model, one.count, len(listed) + one.blank)
     return _replaced(changed, one, node, listed)
 
 
@@ -134,16 +130,13 @@ def read_names(file: Path, where: str) -> list[str]:
     """
     advice = "give a text file with a name in each line, or write [<name>, ...]"
     try:
-        if file.stat().st_size > LARGEST_FILE:
-            why = f"it has over {LARGEST_FILE} bytes"
-            raise UsageError("the file of names is too large", where=where, why=why, fix=advice)
-        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the names cannot be read from {file}", where=where, why=str(error), fix=advice) from error
-    return [name for name in names if name]
+        lines = read_lines(file, f"the file of names {file}", where=where, fix=advice)
+    except CompileError as error:
+        raise UsageError(error.what, where=error.where, why=error.why, fix=error.fix) from error
+    return [name for line in lines if (name := line.strip())]
 
 
-def ours(key: str, name: str) -> dict[str, Any] | None:
+def shipped_names(key: str, name: str) -> dict[str, Any] | None:
     """The content of a file of ours in `conf/classes/` or `conf/keypoints/`; None where there is none."""
     from omegaconf import OmegaConf
 
@@ -157,7 +150,7 @@ def ours(key: str, name: str) -> dict[str, Any] | None:
 def _names(key: str, named: Any) -> Mapping[str, Any] | list[str]:
     """What a config says that things are called: a list, a set of ours, or a file."""
     if isinstance(named, str):
-        own = ours(key, named)
+        own = shipped_names(key, named)
         return own if own is not None else read_names(Path(named), f"{key}={named}")
     if not isinstance(named, list | tuple) or not all(isinstance(name, str | int) for name in named):
         raise UsageError(
@@ -170,8 +163,8 @@ def _names(key: str, named: Any) -> Mapping[str, Any] | list[str]:
 
 def _replaced(model: Mapping[str, Any], one: Counted, node: Mapping[str, Any], listed: list[str]) -> dict[str, Any]:
     if not one.names.endswith(".names"):
-        return _with(model, one.names, listed)
-    return _with(model, one.names.removesuffix(".names"), dict(node))
+        return with_value(model, one.names, listed)
+    return with_value(model, one.names.removesuffix(".names"), dict(node))
 
 
 def _grouped(model: Mapping[str, Any], tasks: Any, names: list[str]) -> dict[str, Any]:
@@ -186,18 +179,8 @@ def _grouped(model: Mapping[str, Any], tasks: Any, names: list[str]) -> dict[str
         )
     rest = iter(names)
     groups = [{**task, "class_names": list(islice(rest, size))} for task, size in zip(tasks, sizes, strict=True)]
-    changed = _with(_with(model, TASKS, groups), TASK_CLASSES, names)
-    return _with(changed, HEAD_TASKS, groups) if value_at(model, HEAD_TASKS) is not MISSING else changed
-
-
-def _with(node: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A tree of mappings with another value at a dotted path."""
-    key, _, rest = path.partition(".")
-    return {**node, key: _with(node[key], rest, value) if rest else value}
-
-
-def _value(node: Any, path: str) -> Any:
-    return reduce(getitem, path.split("."), node)
+    changed = with_value(with_value(model, TASKS, groups), TASK_CLASSES, names)
+    return with_value(changed, HEAD_TASKS, groups) if value_at(model, HEAD_TASKS) is not MISSING else changed
 
 
 def _other_side(side: re.Match[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from compiler.config import compose
-from compiler.config.named import mirrored, read_names, unnamed_hints
+from compiler.config.class_names import mirrored, read_names, unnamed_hints
 from compiler.config.overrides import split_sweep
 from compiler.errors import UsageError
 from compiler.tasks import build_task
@@ -55,8 +57,23 @@ def test_a_file_has_a_name_in_each_line(tmp_path):
     (tmp_path / "fruit.txt").write_text("apple\npear \n\nplum\n")
     config = compose(["model=rtmdet-tiny", f"classes={tmp_path / 'fruit.txt'}"])
     assert config.model.processing["classes"]["names"] == ["apple", "pear", "plum"]
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="does not exist"):
         read_names(tmp_path / "none.txt", "classes")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_file_of_names_that_never_ends_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="is a pipe") as caught:
+        compose(["model=rtmdet-tiny", f"classes={tmp_path / 'pipe'}"])
+    assert caught.value.where == f"classes={tmp_path / 'pipe'}"
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"a\n" * (1 << 20), "too large"), (b"\xff\xfe", "cannot be read")])
+def test_a_file_that_is_no_list_of_names_is_refused(tmp_path, content, message):
+    (tmp_path / "names.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        read_names(tmp_path / "names.txt", "classes")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +85,7 @@ def test_a_file_has_a_name_in_each_line(tmp_path):
         (["model=rtmdet", "classes=[a,a]"], "each name is there once"),
         (["model=rtmdet", "classes=[]"], "each name is there once"),
         (["model=rtmdet", "classes=7"], "no list of names"),
-        (["model=rtmdet", "classes=data/none.txt"], "cannot be read"),
+        (["model=rtmdet", "classes=data/none.txt"], "does not exist"),
     ],
 )
 def test_what_cannot_be_named_is_refused(overrides, message):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import getitem
 from typing import Any
 
 from compiler.config.literal import Reference
@@ -69,6 +67,12 @@ def value_at(node: Any, path: str) -> Any:
     return node
 
 
+def with_value(node: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A tree of mappings with another value at a dotted path."""
+    key, _, rest = path.partition(".")
+    return {**node, key: with_value(node[key], rest, value) if rest else value}
+
+
 def counted_in(model: Mapping[str, Any]) -> Iterator[Counted]:
     """Yield what a model counts and names."""
     for one in COUNTED:
@@ -78,17 +82,16 @@ def counted_in(model: Mapping[str, Any]) -> Iterator[Counted]:
 
 def with_references(model: Mapping[str, Any]) -> dict[str, Any]:
     """A model in which what is the same in two places is written in one, and referred to from the other."""
-    written: dict[str, Any] = _copy(model)
+    written = dict(model)
     for place, origin in SAME:
         value, original = value_at(model, place), value_at(model, origin)
         if value is not MISSING and _plain(value) == _plain(original):
-            *parents, last = place.split(".")
-            above = "." * len([*parents, last])
-            reduce(getitem, parents, written)[last] = Reference(f"${{{above}{origin}}}")
+            above = "." * len(place.split("."))
+            written = with_value(written, place, Reference(f"${{{above}{origin}}}"))
     return written
 
 
-def check_twice(name: str, model: Mapping[str, Any]) -> None:
+def check_consistency(name: str, model: Mapping[str, Any]) -> None:
     """Refuse a model of which two places contradict each other.
 
     Args:
@@ -171,10 +174,6 @@ def _check_anchors(name: str, model: Mapping[str, Any]) -> None:
             why="there is one of each size in each rotation",
             fix=f"set model.network.bbox_head.num_anchors={expected}",
         )
-
-
-def _copy(node: Any) -> Any:
-    return {key: _copy(child) for key, child in node.items()} if isinstance(node, Mapping) else node
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from compiler.errors import CompileError
-from compiler.graphs.budget import DEEPEST_CALL, check_node_count
+from compiler.graphs.node_count import DEEPEST_CALL, check_node_count
 from tests.onnx_files import model, value
 
 DOMAIN = "acme"

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from compiler.config import compose
-from compiler.config.twice import SAME, check_twice, value_at, with_references
+from compiler.config.consistency import SAME, check_consistency, value_at, with_references
 from compiler.errors import UsageError
 
 HEAD = "model.network.bbox_head.num_classes"
@@ -22,14 +22,14 @@ def model(**changes):
 
 
 def test_what_agrees_is_let_through():
-    check_twice("mine", model())
-    check_twice("mine", {"network": {}, "tail": None, "processing": {}})
+    check_consistency("mine", model())
+    check_consistency("mine", {"network": {}, "tail": None, "processing": {}})
 
 
 @pytest.mark.parametrize("selection", [{"score_thr": 0.5, "max_per_img": 9}, {"max_per_img": 9}])
 def test_two_places_that_contradict_each_other_are_refused_with_both(selection):
     with pytest.raises(UsageError, match="two places in mine contradict each other") as caught:
-        check_twice("mine", model(tail={"test_cfg": selection}))
+        check_consistency("mine", model(tail={"test_cfg": selection}))
     assert caught.value.where.startswith("model.tail.test_cfg.score_thr=")
     assert "model.processing.test_cfg.score_thr=0.1" in caught.value.where
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from compiler.errors import CompileError
 from compiler.networks import budget, build
-from compiler.networks.budget import bounded
+from compiler.networks.building_limits import bounded
 
 HEAD = {
     "_target_": "compiler.networks.heads.rtmdet.RTMDetSepBNHead",

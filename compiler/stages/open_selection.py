@@ -1,0 +1,41 @@
+"""Stages of the proof with their selection open: their candidates are compared where a reference finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, with_open_selection
+from compiler.proof import Run
+from compiler.sources import Network
+
+
+@dataclass(frozen=True)
+class OpenSelection:
+    """Ways to run stages with their selection open.
+
+    Attributes:
+        network: Opens its own steps.
+        graphs: The ONNX files of the other stages, and how each is run; not all of them need to be there.
+        thresholds: Of the task.
+    """
+
+    network: Network
+    graphs: Mapping[str, tuple[Path, RuntimeOptions]]
+    thresholds: Sequence[float]
+
+    def run_of(self, stage: str) -> Run | None:
+        """A way to run a stage; None where there is none."""
+        if stage not in self.graphs:
+            return self.network.open_steps().get(stage)
+        path, options = self.graphs[stage]
+        return open_graph(path, self.thresholds, options)
+
+
+def open_graph(path: Path, thresholds: Sequence[float], options: RuntimeOptions) -> Run | None:
+    """A way to run an ONNX file with its selection open; None where it compares nothing with these thresholds."""
+    import onnx
+
+    opened = with_open_selection(onnx.load(path), thresholds)
+    return None if opened is None else OnnxRuntimeSession(opened, options=options).run
