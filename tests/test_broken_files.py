@@ -20,8 +20,8 @@ from compiler.artifact import Engine, Program, file_digest, read_json, recover_f
 from compiler.artifact.lock import require_unchanged
 from compiler.checkpoint import read_checkpoint
 from compiler.config import compose
+from compiler.config.config_dir import require_config_dir
 from compiler.config.known_classes import modules_of
-from compiler.config.search import require_config_dir
 from compiler.datasets.annotations import read_annotations
 from compiler.datasets.calibration import find_items
 from compiler.datasets.coco import read_coco

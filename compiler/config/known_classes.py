@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.artifact import package_folders
+from compiler.config.config_dir import require_config_dir
 from compiler.config.moved import present_target
 from compiler.config.plain_yaml import load_yaml
-from compiler.config.search import require_config_dir
 from compiler.config.yaml_files import check_yaml, parsing
 from compiler.errors import CompileError
 

@@ -7,14 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.errors import UsageError
-
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 CONFIG_NAME = "compile"
-USERS_FOLDER = "command-line"
-"""What Hydra calls the folder of the user's among those that it searches."""
 HYDRA_VERSION = "1.3"
 """Whose defaults the configs are written for."""
 
@@ -24,27 +20,6 @@ def config_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
-
-
-def require_config_dir(folder: Path) -> None:
-    """Check that a config folder of the user's is there.
-
-    Raises:
-        UsageError: It is not.
-        CompileError: It, or a group in it, cannot be read.
-    """
-    from compiler.artifact.reading import reading  # beside what knows numpy: --help does not
-
-    with reading(folder, "the config folder cannot be read", where=f"--config-dir {folder}"):
-        if not folder.is_dir():
-            raise UsageError(
-                f"the config folder {folder} does not exist",
-                where="--config-dir",
-                fix="name a folder that holds model/ or backend/ files",
-            )
-        for group in folder.iterdir():
-            if group.is_dir():
-                list(group.iterdir())
 
 
 def config_loader(config_dir: Path | None = None, model_folder: Path | None = None) -> ConfigLoader:

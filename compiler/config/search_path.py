@@ -11,8 +11,11 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from compiler.config.search import USERS_FOLDER, require_config_dir
+from compiler.config.config_dir import require_config_dir
 from compiler.config.user_folder import UserFolder
+
+USERS_FOLDER = "command-line"
+"""What Hydra calls the folder of the user's among those that it searches."""
 
 # Hydra makes plugins itself and without arguments: what one is to say has to wait for it somewhere.
 _FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", default=(None, None))
