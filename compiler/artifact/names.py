@@ -77,11 +77,12 @@ def _is_plain(part: str) -> bool:
 
 def _contained(folder: Path, path: Path) -> Path:
     """A path that no link leads out of its folder, and where no pipe or device lies."""
-    real = os.path.realpath(path)
-    if not Path(real).is_relative_to(os.path.realpath(folder)):
-        raise _refused(path, f"it is, or lies behind, a link to {real}")
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise _refused(path, "it is neither a file nor a folder")
+    with reading(path, f"{path.name} cannot be read"):
+        real = os.path.realpath(path)
+        if not Path(real).is_relative_to(os.path.realpath(folder)):
+            raise _refused(path, f"it is, or lies behind, a link to {real}")
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise _refused(path, "it is neither a file nor a folder")
     return path
 
 
