@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LONGEST = 2000
+LONGEST = 800
 """Characters of one text that are shown."""
 _LAYOUT = "\n\t"
 _CAPTION = 80

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,8 @@ class DataLocation:
         Raises:
             CompileError: It is.
         """
-        folder = self.path.parent.resolve()
-        if not self.location or not self.file.resolve().is_relative_to(folder):
+        folder = os.path.realpath(self.path.parent)
+        if not self.location or not Path(os.path.realpath(self.file)).is_relative_to(folder):
             raise CompileError(
                 "the ONNX file refers to a file outside of its folder",
                 where=f"{self.path}, {self.tensor}",

@@ -32,6 +32,8 @@ TOO_LARGE = ("MemoryError", "bad_alloc", "Insufficient memory", "Unable to alloc
 graph may compute a size that no machine has."""
 CONTINUED = "  "
 """How every line of a message begins but the first."""
+WARNING = "warning: "
+"""How a line begins that tells of a result what a user has to know."""
 LONGEST = 4000
 """Characters that one message may have."""
 CODES = (0, 1, 2, 3)
@@ -103,7 +105,7 @@ def signature(fault: Fault, line: str) -> str:
 
 
 def _wrong_message(ended: Ended) -> str | None:
-    """What is wrong with what a user is shown: it is nothing on success, and one message on failure."""
+    """What is wrong with what a user is shown: it is warnings of ours on success, and one message on failure."""
     text = ended.stderr
     if ended.code not in CODES:
         return f"the exit status {ended.code} is not documented"
@@ -112,9 +114,10 @@ def _wrong_message(ended: Ended) -> str | None:
         return f"a control character {control!r} is shown"
     if not text:
         return None if ended.code in (0, 3) or ended.stdout else f"exit status {ended.code} without a message"
-    first, *others = text.rstrip("\n").split("\n")
+    lines = [line for line in text.rstrip("\n").split("\n") if not line.startswith(WARNING)]
     if ended.code in (0, 3):
-        return f"said beside success: {first:.160}"
+        return f"said beside success: {lines[0]:.160}" if lines else None
+    first, *others = lines or [""]
     if not first.startswith("error: "):
         return f"said beside the message: {first:.160}"
     for line in others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -164,5 +165,5 @@ def relock(bundle: Path) -> None:
 
 def _is_small_file(path: Path) -> bool:
     """Tell whether a path, or what a link leads to, is a file that can be read at once: no pipe, no device."""
-    real = path.resolve()
-    return path.is_file() and not str(real).startswith(("/proc/", "/dev/")) and path.stat().st_size < 1 << 30
+    real = os.path.realpath(path)  # which takes rings of links
+    return path.is_file() and not real.startswith(("/proc/", "/dev/")) and path.stat().st_size < 1 << 30

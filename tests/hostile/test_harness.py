@@ -61,7 +61,7 @@ FAULTS = {
     "a null pointer": (lambda: ctypes.string_at(0), Fault.CRASH),
     "a loop": (loop, Fault.HANG),
     "memory": (fill_memory, Fault.MEMORY),
-    "a warning of a library": (lambda: say_first("warning: x\n"), Fault.MESSAGES),
+    "a warning of a library": (lambda: say_first("libpng warning: x\n"), Fault.MESSAGES),
     "two messages": (lambda: say_first("error: another\n"), Fault.MESSAGES),
     "a message with a line of another": (lambda: say_first("error: a\nb\n"), Fault.MESSAGES),
     "a message in colour": (lambda: say_first("error: \x1b[31m\n"), Fault.MESSAGES),
@@ -84,6 +84,7 @@ FAULTS = {
     "a folder that is removed": (lambda: Path("../outside/x").rmdir(), Fault.ESCAPE),
 }
 SOUND = {
+    "a warning of ours": lambda: os.write(2, b"warning: the bundle was proven on another machine\n"),
     "nothing": lambda: None,
     "a file of its own": lambda: Path("a").write_text(Path("a").write_text("x") and Path("a").read_text()),
     "a file of the repository": lambda: Path(__file__).read_text(),

@@ -63,7 +63,8 @@ class Voxelization:
         """The place of each point in the grid, `[n, 3]` as z, y, x; -1 thrice for those outside."""
         low, size = np.array(self.point_cloud_range[:3], np.float32), np.array(self.voxel_size, np.float32)
         # In single precision, as the original: which of two voxels a point on their border is in depends on it.
-        places = np.floor((points[:, :3].astype(np.float32, copy=False) - low) / size)
+        with np.errstate(over="ignore"):  # of points that are farther away than a number can say: they are outside
+            places = np.floor((points[:, :3].astype(np.float32, copy=False) - low) / size)
         inside = ((places >= 0) & (places < self.grid)).all(axis=1)
         cells = np.full(places.shape, -1, np.int64)
         cells[inside] = places[inside, ::-1]
