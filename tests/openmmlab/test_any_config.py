@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -98,7 +99,11 @@ def test_a_likely_mistake_is_named_where_it_is(path, value, where):
     assert caught.value.where == f"x.py: {where}"
 
 
-def test_what_nobody_foresaw_is_one_message_too():
+def test_what_nobody_foresaw_is_one_message_too(monkeypatch):
+    def mistaken(config, source):
+        return config["model"]["backbone"]["out_indices"]["last"]
+
+    monkeypatch.setattr(import_module("compiler.openmmlab.translate.detection"), "translate", mistaken)
     with pytest.raises(CompileError, match="the config cannot be understood") as caught:
-        translate(changed(CONFIG, {"test_dataloader.dataset.dataset.metainfo": {"classes": 3}}), "x.py")
-    assert (caught.value.where, "int" in caught.value.why) == ("x.py", True)
+        translate(CONFIG, "x.py")
+    assert (caught.value.where, "indices" in caught.value.why) == ("x.py", True)
