@@ -85,9 +85,11 @@ def build_bundle(
     lock = lock_of(bundle, trust_changes)
     files = files_in(bundle)
     known = {name: path for name, path in files.items() if lock is None or name in lock.files}
-    require_files(bundle, (CONFIG_FILE, JSON_FILE, Engine.SIDECAR, *(lock.files if lock else ())), lock)
-    config, report = read_config(bundle, modules, limits), Report.load(bundle)
-    backend = backend_of(Engine.load(bundle), modules)
+    require_files(bundle, (CONFIG_FILE, JSON_FILE, Engine.SIDECAR), lock)
+    config, report, engine = read_config(bundle, modules, limits), Report.load(bundle), Engine.load(bundle)
+    gone = {name for name in engine.files if not os.path.lexists(bundle / name)}  # which is built anew
+    require_files(bundle, sorted((lock.files if lock else {}).keys() - gone), lock)
+    backend = backend_of(engine, modules)
     probe = backend.probe()
     _check_buildable(config, backend, probe, bundle)
     require_files(bundle, (PROGRAM_FILE, *report.pictures), lock)
