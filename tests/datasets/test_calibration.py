@@ -218,7 +218,7 @@ def json_with_a_short_box(folder: Path) -> Path:
         (empty, "holds nothing that the model looks at", "reads .bmp, .jpeg, .jpg, .png"),
         (of_another_task, "holds nothing that the model looks at", "OpenMMLab config (.py)"),
         (empty_list, "holds nothing that the model looks at", "a list of them"),
-        (binary_list, "the list of files cannot be read", "codec can't decode"),
+        (binary_list, "the list of files cannot be read", "it is not text in utf-8, from its byte 0 on"),
         (pipe, "the list of files cannot be read", "a.txt is a pipe"),
         (list_of_a_missing_file, "names a file that does not exist", "gone.png"),
         (broken_json, "holds no COCO annotations", "JSONDecodeError"),

@@ -90,7 +90,7 @@ RESIZE = "test_dataloader.dataset.dataset.pipeline"
         (RESIZE, [3], RESIZE),
         (f"{RESIZE}.1.scale", None, f"{RESIZE}[1].scale"),
         (f"{RESIZE}.1.scale", (640, -1), f"{RESIZE}[1].scale"),
-        ("test_dataloader.dataset.dataset.metainfo", ["apple"], "metainfo"),
+        ("test_dataloader.dataset.dataset.metainfo", ["apple"], "test_dataloader.dataset.dataset.metainfo"),
     ],
 )
 def test_a_likely_mistake_is_named_where_it_is(path, value, where):

@@ -135,7 +135,7 @@ def test_what_is_no_box_is_explained(spec, what, detail):
     [
         (b"", "is empty"),
         (b"{", "not JSON"),
-        (b"\xff\xfe", "cannot be read"),
+        (b"\xff\xfe", "are not JSON"),
         (b"3", "understood"),
         (b"[" * 99999, "not JSON"),
     ],
