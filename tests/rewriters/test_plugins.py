@@ -79,7 +79,8 @@ def test_a_rewriter_that_breaks_its_contract_leaves_the_engine_unproven(command_
 
 def test_a_lossy_rewriter_moves_the_reference_and_shows_its_loss(command_line, install, shared_cache):
     environment = install(LOSSY)
-    run = command_line(MODEL, "rewriters.require=[hard_silu]", f"cache={shared_cache}", **environment)
+    allowed = ("verify.decoded_tolerance=1000", "verify.reduced_typical=1", "verify.reduced_cosine=0.9")
+    run = command_line(MODEL, "rewriters.require=[hard_silu]", *allowed, f"cache={shared_cache}", **environment)
     assert run.returncode == 0, run.stdout + run.stderr
     rewritten, program, *_ = report_of(command_line)["proofs"]
     assert rewritten["lossy"]
