@@ -173,7 +173,7 @@ def _row(overrides: tuple[str, ...], outcome: Outcome, seconds: float) -> Row:
         engine_bytes=outcome.engine_bytes,
         relative_error=engine.worst.relative_error,
         yardstick=engine.worst.yardstick,
-        decoded=f"{error_text(max(engine.decoded.values()))} {outcome.unit}",
+        decoded=f"{error_text(engine.worst_decoded)} {outcome.unit}",
         problem=outcome.problem,
     )
 

@@ -30,4 +30,4 @@ def write_lock(folder: Path, report: Report, key: str) -> None:
 
 
 def _reached(proof: StageProof) -> dict[str, float]:
-    return {"relative_error": proof.worst.relative_error, "decoded": max(proof.decoded.values())}
+    return {"relative_error": proof.worst.relative_error, "decoded": proof.worst_decoded}
