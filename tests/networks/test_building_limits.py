@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from compiler.errors import CompileError
-from compiler.networks import budget, build
+from compiler.networks import build, building_limits
 from compiler.networks.building_limits import bounded
 
 HEAD = {
@@ -19,8 +19,8 @@ HEAD = {
 
 
 def test_modules_and_parameters_are_counted_as_they_come(monkeypatch):
-    monkeypatch.setattr(budget, "MODULES", 10)
-    monkeypatch.setattr(budget, "PARAMETERS", 110)
+    monkeypatch.setattr(building_limits, "MODULES", 10)
+    monkeypatch.setattr(building_limits, "PARAMETERS", 110)
     with bounded():
         nn.Sequential(*(nn.ReLU() for _ in range(10)))
         nn.Linear(10, 10)  # 110 numbers
@@ -32,7 +32,7 @@ def test_modules_and_parameters_are_counted_as_they_come(monkeypatch):
 
 
 def test_a_network_that_is_never_done_is_refused_with_its_place(monkeypatch):
-    monkeypatch.setattr(budget, "MODULES", 500)
+    monkeypatch.setattr(building_limits, "MODULES", 500)
     with pytest.raises(CompileError, match="the network cannot be built") as caught:
         build({**HEAD, "stacked_convs": 10**6}, "network.bbox_head")
     assert caught.value.why == "it has more than 500 modules"
