@@ -130,7 +130,7 @@ def test_what_may_not_be_read_is_one_message(bundle):
     assert run.stdout.splitlines() == [
         "engine.json cannot be read: Permission denied",
         "the folder cannot be read: Permission denied",
-        "the bundle cannot be read: Permission denied",
+        "config.yaml cannot be read: Permission denied",
         "the bundle cannot be read: Permission denied",
     ]
 
