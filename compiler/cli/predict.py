@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
 from compiler.cli.json_text import json_text
+from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
 from compiler.errors import Caution, CompileError, ExitCode, UsageError
 from compiler.printable import on_one_line
@@ -64,7 +64,7 @@ def run(given: Namespace) -> int:
 
 def _warn(text: str) -> None:
     """Print what a user has to know about a result, in a line: standard output is JSON."""
-    print(f"warning: {on_one_line(text)}", file=sys.stderr)
+    tell(f"warning: {on_one_line(text)}")
 
 
 def _warn_unless_proven(bundle: Path, trust_changes: bool) -> None:
