@@ -178,7 +178,7 @@ def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = DE
             its engine is said to take more than the limits.
     """
     config_file = folder / CONFIG_FILE
-    with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
+    with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         config = replace(_config_in(config_file), limits=limits)  # those in it are a stranger's
         _check_area(config, config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
@@ -205,8 +205,7 @@ def _check_area(config: CompileConfig, config_file: Path) -> None:
 
 
 def _config_in(config_file: Path) -> CompileConfig:
-    with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
-        values = with_present_keys(load_yaml(check_yaml(config_file)))
-        config = present_config(instantiate(values, CompileConfig))
-        _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
+    values = with_present_keys(load_yaml(check_yaml(config_file)))
+    config = present_config(instantiate(values, CompileConfig))
+    _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
     return config
