@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EXPORTER = logging.getLogger("compiler.exporter")
 """Below the logger of the run, and with a handler of its own, so that without a run nothing is printed."""
 EXPORTER.addHandler(logging.NullHandler())
+FORWARDED = "forwarded"
+"""The attribute of a record that has been written to the log of the run."""
 
 
 def traced_arguments(example: Tensors, options: ExportOptions) -> tuple[Tensor, ...]:
@@ -108,6 +110,9 @@ def _quiet() -> Iterator[None]:
 
 def _logged(record: logging.LogRecord) -> bool:
     """Write a record to the log of the run; where it came from, it goes no further."""
+    if hasattr(record, FORWARDED) or record.name == EXPORTER.name:  # a handler that hears both, such as a test's
+        return True
+    setattr(record, FORWARDED, True)
     EXPORTER.handle(record)
     return False
 

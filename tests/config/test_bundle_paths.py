@@ -19,7 +19,7 @@ from compiler.config.plain_names import plain_name, with_own_name
         (["model=torch", "model.target=nets:Two"], "outputs/tensors_nets-two_onnxruntime_dynamic"),
         (["model=onnx", "model.file=some/Net v2.onnx"], "outputs/tensors_net-v2_onnxruntime_dynamic"),
         (["model=onnx", "model.file=a.onnx", "model.name=b"], "outputs/tensors_b_onnxruntime_dynamic"),
-        (["model=onnx", "model.file=Ü.onnx"], "outputs/tensors_onnx_onnxruntime_dynamic"),
+        (["model=onnx", "model.file='Ü.onnx'"], "outputs/tensors_onnx_onnxruntime_dynamic"),
         (["model=crnn", "output=elsewhere"], "elsewhere/text-recognition_crnn_onnxruntime_dynamic_32x100"),
     ],
 )
