@@ -1,4 +1,4 @@
-"""A rewriter in a compile: named on the line of the export, with places of the author's own network, and in a failure."""
+"""A rewriter in a compile: named on the line of the export, with places of the author's network, and in a failure."""
 
 import numpy as np
 import pytest
