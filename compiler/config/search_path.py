@@ -11,7 +11,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from compiler.config.config_dir import require_config_dir
+from compiler.config.config_dir import require_config_dir, require_names_of_its_own
 from compiler.config.plug_ins import plug_in_folders
 from compiler.config.user_folder import UserFolder
 
@@ -31,6 +31,7 @@ class Folders(SearchPathPlugin):
         if config_dir is not None:
             search_path.append(USERS_FOLDER, UserFolder.of(config_dir))
         for distribution, folder in plug_in_folders().items():
+            require_names_of_its_own(folder, f"the plug-in {distribution}")
             search_path.append(distribution, UserFolder.of(folder))
         if model_folder is not None:
             search_path.prepend("translated-model", f"file://{model_folder}", "main")

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 
 from compiler.config.known_classes import registered_modules
 from compiler.config.plug_ins import ENTRY_POINT_GROUP, plug_in_folders
-from compiler.config.search import config_loader
-from compiler.errors import CompileError
+from compiler.config.search import config_folder, config_loader
+from compiler.errors import CompileError, UsageError
 
 CLASS = '''
 import shutil
@@ -123,6 +123,17 @@ def test_a_plug_in_without_its_configs_is_named(tmp_path, monkeypatch):
         plug_in_folders()
     assert caught.value.why == "there is no package reference_plug_in.configs"
     assert caught.value.fix == "repair or uninstall reference-plug-in"
+
+
+def test_a_config_with_the_name_of_one_of_ours_is_refused_and_not_passed_over(tmp_path):
+    (tmp_path / "backend").mkdir()
+    theirs = tmp_path / "backend/onnxruntime.yaml"
+    theirs.write_text((config_folder() / "backend/onnxruntime.yaml").read_text())
+    config_loader(tmp_path)
+    theirs.write_text(theirs.read_text().replace("threads: null", "threads: 7"))
+    with pytest.raises(UsageError, match="onnxruntime.yaml has the name of one of ours") as caught:
+        config_loader(tmp_path)
+    assert caught.value.fix == "call it backend/my_onnxruntime.yaml, and choose it by that name"
 
 
 def test_nothing_is_brought_where_no_plug_in_is_installed():
