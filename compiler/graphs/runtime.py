@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Tensors, require_file
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     import onnx
@@ -107,7 +107,7 @@ class OnnxRuntimeSession:
         except Exception as error:  # ONNX Runtime has no base class for its own exceptions
             raise CompileError(
                 "the Program does not run on this input",
-                why=" ".join(str(error).split()),
+                why=one_line(error),
                 fix="prove the Program in fp32 first: precision=fp32",
             ) from error
         passed = {name: tensors[name] for name in self._passed}
@@ -155,7 +155,7 @@ def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: Runtim
         raise CompileError(
             f"ONNX Runtime refuses {_name(model)}",
             where=str(model) if isinstance(model, Path) else "",
-            why=str(error).strip().splitlines()[0],
+            why=one_line(error),
             fix=ANY_PROCESSOR if options.unsigned_weights else COMPILE_AGAIN,
         ) from error
     return session, inputs
