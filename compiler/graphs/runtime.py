@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Tensors, require_file
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError, nearest, one_line
 from compiler.graphs.providers import CPU, PROVIDERS, missing_provider, nodes_on_the_cpu, require_provider
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class OnnxRuntimeSession:
         except Exception as error:  # ONNX Runtime has no base class for its own exceptions
             raise CompileError(
                 "the Program does not run on this input",
-                why=" ".join(str(error).split()),
+                why=one_line(error),
                 fix="prove the Program in fp32 first: precision=fp32",
             ) from error
         passed = {name: tensors[name] for name in self._passed}
@@ -199,7 +199,7 @@ def _refused(model: Path | onnx.ModelProto, options: RuntimeOptions, error: Exce
     return CompileError(
         f"ONNX Runtime refuses {_name(model)}",
         where=str(model) if isinstance(model, Path) else "",
-        why=str(error).strip().splitlines()[0],
+        why=one_line(error),
         fix=ANY_PROCESSOR if options.unsigned_weights else COMPILE_AGAIN,
     )
 
