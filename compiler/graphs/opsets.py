@@ -74,7 +74,7 @@ def lower_to_runnable(model: onnx.ModelProto, where: str) -> None:
         raise CompileError(
             "the ONNX file needs a newer ONNX Runtime",
             where=f"{where}, {node.op_type} ({name_of(node)}){more}",
-            why=f"{node.op_type} is as opset {since} has it, and the ONNX Runtime installed here reads up to {runnable}",
+            why=f"{node.op_type} is as opset {since} has it, and the ONNX Runtime here reads up to {runnable}",
             fix=f"export it again in opset {runnable} or older, or install a newer onnxruntime",
         )
     for part in (model, *model.functions):
