@@ -36,6 +36,8 @@ OUT_OF_MEMORY = (
 """What C++, Python, ONNX Runtime, we ourselves and the system say; the last of these where there is no room for the
 stack of a thread."""
 REQUEST, ANSWER = "request.json", "answer.json"
+GIVEN_FILE = "given.onnx"
+"""The file as ONNX Runtime reads it: whole, and in versions that it knows."""
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from compiler.graphs.trial import main; main()"
 FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"}
 """Threads take address space on a machine of many cores, which the network is to have."""
@@ -169,10 +171,12 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
         {name: np.load(folder / f"{index}_{place}.npy") for place, name in enumerate(names)}
         for index in range(request["runs"])
     ]
-    found = list(_runs(file.path, inputs, AS_WRITTEN))
+    model, original = file.gathered(), folder / GIVEN_FILE
+    original.write_bytes(model.SerializeToString())
+    found = list(_runs(original, inputs, AS_WRITTEN))
     try:
         shapes = {name: tuple(shape) for name, shape in request["shapes"].items()}
-        program = take_over(file.gathered(), shapes, folder / ONNX_FILE)
+        program = take_over(model, shapes, folder / ONNX_FILE)
         for _ in _runs(program.path, inputs, FASTEST):
             pass
     except CompileError as error:

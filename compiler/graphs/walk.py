@@ -30,6 +30,13 @@ def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
+def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node of a model: of its graph, its functions, and the graphs inside of nodes."""
+    import onnx
+
+    yield from (part for part in parts_of(model) if isinstance(part, onnx.NodeProto))
+
+
 def _all_bodies(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
     for node in nodes:
         for body in bodies(node):
