@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -101,6 +101,7 @@ class Verify(Stage):
         reduced_tolerance: What those in a lower precision are held to.
         lossy_tolerance: What the rewritten network is held to where a rewriter is lossy.
         pictures: Their names.
+        measurements: Where what a backend makes of an engine is kept: it is opened faster.
     """
 
     NAME: ClassVar[str] = "verify"
@@ -120,6 +121,7 @@ class Verify(Stage):
     reduced_tolerance: Tolerance
     lossy_tolerance: Tolerance
     pictures: Pictures
+    measurements: Path = field(compare=False)
 
     @property
     def observations(self) -> Rewriters:
@@ -176,10 +178,10 @@ class Verify(Stage):
         """Open the Program in its lower precision, and the engine where it can be run here."""
         stages: list[tuple[str, Run]] = []
         if self.reduced:
-            session = OnnxRuntimeSession.as_written(self.reduced.path)
-            stages.append((self.precision, _once(session.run)))
+            stages.append((self.precision, _once(OnnxRuntimeSession.as_written(self.reduced.path).run)))
         if self.backend:
-            stages.append((engine_stage(self.backend.name), self.backend.open(Engine.load(self.engine.folder)).run))
+            session = self.backend.open_cached(Engine.load(self.engine.folder), self.measurements)
+            stages.append((engine_stage(self.backend.name), session.run))
         return stages
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
