@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import DeployName
-from compiler.config.messages import composing
 from compiler.config.mmdeploy.facts import facts
 from compiler.config.mmdeploy.names import Here, meaning
-from compiler.config.search import CONFIG_NAME, config_folder, config_loader
+from compiler.config.search import config_folder, config_loader
 from compiler.config.variant import override_key
 from compiler.errors import UsageError, nearest
 
@@ -87,7 +86,7 @@ def check_named(config: CompileConfig, named: NamedRun) -> None:
             f"the model '{model.name}' is not one for the task '{name.task}'",
             where=f"deploy={named.given} model={model.name}",
             why=f"its task is {model.task}",
-            fix="leave one of them out",
+            fix=f"use deploy={replace(name, task=model.task, algo=name.algo and model.name)}",
         )
     if name.algo is not None and not _is_of(config, name.algo):
         raise UsageError(
@@ -121,47 +120,40 @@ def _check_claim(config: CompileConfig, named: NamedRun, key: str, value: Any) -
 
 
 def _here(loader: ConfigLoader, model: str) -> Here:
-    from omegaconf import OmegaConf
-
-    table = OmegaConf.load(config_folder() / "deploy_names.yaml")
+    table = _table()
     return Here(
         backends=loader.get_group_options("backend"),
         models=loader.get_group_options("model"),
-        algos=dict(table.algos),
-        tasks=dict(table.tasks),
+        algos=table["algos"],
+        tasks=table["tasks"],
         model=model,
     )
 
 
+def _table() -> Mapping[str, Mapping[str, str]]:
+    """What an algorithm, and what a task alone, stands for."""
+    import yaml
+
+    table: Mapping[str, Mapping[str, str]] = yaml.safe_load((config_folder() / "deploy_names.yaml").read_text("utf-8"))
+    return table
+
+
 def _model_of(named: NamedRun, loader: ConfigLoader) -> str:
     """The model that a name stands for."""
-    from hydra.types import RunMode
-    from omegaconf import OmegaConf
-
-    name = named.name
-    table = OmegaConf.load(config_folder() / "deploy_names.yaml")
-    if name.task not in table.tasks and name.algo is None:
+    name, table = named.name, _table()
+    algos, tasks = table["algos"], table["tasks"]
+    if name.task not in tasks and name.algo is None:
         raise UsageError(
             f"the deploy name has no algorithm, and no model stands for the task '{name.task}'",
             where=f"deploy={name}",
-            fix=nearest(name.task, table.tasks),
+            fix=nearest(name.task, tasks),
         )
-    model = str(table.tasks[name.task] if name.algo is None else table.algos.get(name.algo, name.algo))
+    model = tasks[name.task] if name.algo is None else algos.get(name.algo, name.algo)
     models = loader.get_group_options("model")
     if model not in models:
         raise UsageError(
             f"the deploy name's '{name.algo}' is neither an algorithm nor a model",
             where=f"deploy={name}",
-            fix=nearest(str(name.algo), {*table.algos, *models}),
-        )
-    with composing(loader):
-        node = loader.load_configuration(CONFIG_NAME, [f"model={model}"], run_mode=RunMode.RUN).model
-    task = str(node.get("task", name.task))
-    if task != name.task:
-        raise UsageError(
-            f"the model '{model}' is not one for the task '{name.task}'",
-            where=f"deploy={name}",
-            why=f"its task is {task}",
-            fix=f"use deploy={replace(name, task=task)}",
+            fix=nearest(str(name.algo), {*algos, *models}),
         )
     return model

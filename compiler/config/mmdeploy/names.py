@@ -71,17 +71,21 @@ def meaning(name: str, here: Here) -> Meaning:
     if name.endswith(".py") or "/" in name:
         _refuse_file(name)
     parts = _parts(name, here)
-    if parts is None:
+    if parts is None or name.startswith("base_"):
+        _refuse_task(name, name, here)
         _refuse_base(name)
         return Meaning(name)
     head = facts("names")["heads"].get(parts.head, {"ours": parts.head})
     if not _is_ours(parts.head, here):
-        _refuse_missing(parts, here)
+        _refuse_task(name, parts.head, here)
+        _refuse_model(parts, here)
     if parts.backend not in here.backends:
         raise backend_not_here(parts.backend, here.backends, where=f"deploy={name}")
     task, _, algo = head["ours"].partition("_")
     algo = facts("names")["algos"].get(algo, algo)
     shape, model, claims = _input(parts, task, here)
+    if head.get("one_size") and parts.kind == "dynamic" and shape and "-" not in shape:
+        shape = f"{shape}-{shape}"
     first = algo or ("" if here.model else model)
     precision = f"-{parts.precision}" if parts.precision else ""
     kind = f"{parts.kind}_{shape}" if shape else parts.kind
@@ -162,10 +166,8 @@ def _point_clouds(parts: _Parts, data: Mapping[str, Any], here: Here) -> tuple[s
 
 
 def _models_with_voxels() -> list[str]:
-    known = facts("names")["data"]
-    return [
-        f"{one['model']} has {name.partition('-')[2]}" for name, one in known.items() if one["model"] and "-" in name
-    ]
+    known = (one for one in facts("names")["data"].values() if one["model"])
+    return list(dict.fromkeys(f"{one['model']} has {one['points']}x{one['numbers']}" for one in known))
 
 
 def _is_ours(head: str, here: Here) -> bool:
@@ -174,17 +176,20 @@ def _is_ours(head: str, here: Here) -> bool:
     return algo in here.models or algo in here.algos or (task in here.tasks and not algo)
 
 
-def _refuse_missing(parts: _Parts, here: Here) -> None:
-    models, tasks = facts("names")["models"], facts("names")["tasks"]
-    task = next((tasks[word] for word in (parts.head, parts.head.partition("_")[0]) if word in tasks), None)
-    if task is not None:
+def _refuse_task(name: str, head: str, here: Here) -> None:
+    tasks = facts("names")["tasks"]
+    task = next((tasks[word] for word in (head, head.partition("_")[0]) if word in tasks), None)
+    if task is not None and not _is_ours(head, here):
         raise UsageError(
             f"there is no such task here: {task}",
-            where=f"deploy={parts.whole}",
+            where=f"deploy={name}",
             why=f"the tasks here are {', '.join(sorted(here.tasks))}",
             fix="any other network compiles with arrays in and out: model=torch or model=onnx (docs/bring-your-own.md)",
         )
-    model = models.get(parts.head)
+
+
+def _refuse_model(parts: _Parts, here: Here) -> None:
+    model = facts("names")["models"].get(parts.head)
     if model is not None and not here.model:
         raise UsageError(
             f"there is no such model here: {model['is']}",
@@ -224,7 +229,7 @@ def _sdk(where: str) -> UsageError:
         "the sdk is no backend: such a config says how MMDeploy evaluates what its SDK runs",
         where=where,
         why="nothing is built from it",
-        fix="a bundle here has the files that the SDK opens it by, where the SDK has its task; name the backend instead",
+        fix="name the backend instead; the files that the SDK opens a bundle by are in it, where the SDK has its task",
     )
 
 
