@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import PurePath
 from typing import Any
 
 from compiler.config.class_names import NAME_KEYS
@@ -18,7 +19,7 @@ from compiler.errors import UsageError
 _OURS = frozenset((*(field.name for field in fields(CompileConfig)), *INPUT_ALIASES, *NAME_KEYS, "deploy", "hydra"))
 _INDEX = re.compile(r"\[-?\d+\]|\.\d+(?=\.|$)")
 """A place in a list, which Python and Hydra write differently."""
-_PLAIN_VALUE = re.compile(r"\w[\w.+-]*")
+_PLAIN_VALUE = re.compile(r"[\w./~][\w./+-]*")
 _WIDTH_HEIGHT = re.compile(r"[\[(](\d+),\s*(\d+)[\])]")
 _OFF = ("false", "none", "null")
 
@@ -102,6 +103,7 @@ def _written(override: str, answer: Answer) -> str:
     size = _WIDTH_HEIGHT.fullmatch(value)
     if value.lower() in _OFF:
         return ""
+    ours = answer.ours.replace("<name>", PurePath(value).stem) if answer.key == "deploy_cfg" and value else answer.ours
     if size is not None:
-        return answer.ours.replace("<height>x<width>", f"{size[2]}x{size[1]}")
-    return answer.ours.replace("=<value>", f"={value}") if _PLAIN_VALUE.fullmatch(value) else answer.ours
+        return ours.replace("<height>x<width>", f"{size[2]}x{size[1]}")
+    return ours.replace("=<value>", f"={value}") if _PLAIN_VALUE.fullmatch(value) else ours
