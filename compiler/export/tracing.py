@@ -14,6 +14,8 @@ import numpy as np
 from compiler.artifact import Tensors
 from compiler.errors import CompileError
 from compiler.export.options import Axis, ExportOptions
+from rewriters import RewriterCodeError
+from rewriters.failures import causes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,12 +62,16 @@ def exporting(to: str, exporter: str) -> Iterator[None]:
         exporter: `dynamo` or `torchscript`.
 
     Raises:
+        RewriterCodeError: A rewriter fails meanwhile, however the exporter wraps that.
         CompileError: The exporter fails.
     """
     try:
         with _quiet():
             yield
     except Exception as error:  # the exporters have no common base class
+        for failure in causes(error):
+            if isinstance(failure, RewriterCodeError):
+                raise failure from failure.__cause__
         raise CompileError(
             f"the network cannot be exported to {to}",
             where=f"export.exporter={exporter}",

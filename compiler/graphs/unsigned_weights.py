@@ -52,9 +52,9 @@ SLOTS = {
 
 
 def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto | None:
-    """A copy of a model whose 8-bit weights any processor multiplies right, every number as it was; None where they are.
+    """A copy of a model whose 8-bit weights any processor multiplies right; None where there is nothing to change.
 
-    Weights that are small enough stay, and so does what is no constant of the main graph.
+    Every number is what it was. Weights that are small enough stay, and so does what is no constant of the main graph.
     """
     import onnx
 

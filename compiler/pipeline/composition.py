@@ -88,18 +88,14 @@ def make_program(job: Job, line: Line) -> Steps:
 
 
 def reduced_program(job: Job, program: ProgramArtifact, line: Line) -> ProgramArtifact | None:
-    """The Program in a lower precision than it comes in; None where it stays, or the backend quantises by itself."""
-    if not job.is_lowered:
+    """The Program in a lower precision than it comes in; None where it stays, or the backend lowers it by itself."""
+    precision, scheme = job.config.precision, job.backend.quantization
+    if not job.is_lowered or job.backend.lowers(precision):
         return None
-    match job.config.precision:
-        case "int8":
-            scheme = job.backend.quantization
-            if scheme is None:
-                return None
-            table = line.run(Calibrate(program, job.config.calibration.method, calibration_data(job)))
-            return line.run_program(quantize_stage(job, program, table, scheme))
-        case _:
-            return line.run_program(half_stage(job, program))
+    if precision != "int8" or scheme is None:
+        return line.run_program(half_stage(job, program))
+    table = line.run(Calibrate(program, job.config.calibration.method, calibration_data(job)))
+    return line.run_program(quantize_stage(job, program, table, scheme))
 
 
 def selection_for(job: Job) -> Selection:
@@ -184,6 +180,7 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
         precision=job.config.precision,
         profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
         calibration=calibration_data(job) if job.quantizes_by_itself else None,
+        keep_fp32=job.config.keep_fp32 if job.backend.lowers(job.config.precision) else (),
         measurements=measurements_folder(job.cache),
         progress=progress_to(listen),
     )

@@ -136,6 +136,7 @@ def _build(
         precision=config.precision,
         profiles=engine_profiles(config, backend, proof, sample),
         calibration=None,
+        keep_fp32=(),
         measurements=measurements_folder(line.cache.root),
         progress=progress_to(line.listen),
     )
@@ -167,7 +168,7 @@ def _check_buildable(config: CompileConfig, backend: Backend, probe: Probe, bund
             why="its engine was built where it was compiled",
             fix="compile for a backend whose engines belong to a machine, such as backend=tensorrt",
         )
-    if config.precision == "int8" and backend.quantization is None:
+    if config.precision == "int8" and backend.lowers("int8"):
         raise UsageError(
             f"{backend.name} builds engines in int8 where it compiles",
             where=str(bundle),

@@ -72,9 +72,7 @@ class Job:
     @property
     def quantizes_by_itself(self) -> bool:
         """Whether the backend is handed what int8 is calibrated on, and not a Program in int8."""
-        if self.is_lowered:
-            return self.config.precision == "int8" and not (self.has_graph and self.backend.quantization)
-        return False
+        return self.config.precision == "int8" and self.is_lowered and self.backend.lowers("int8")
 
     @property
     def is_lowered(self) -> bool:
@@ -180,12 +178,11 @@ def _check_precision_options(config: CompileConfig, backend: Backend) -> None:
     Raises:
         UsageError: The backend lowers the precision by itself, and the config says how to.
     """
-    graph = issubclass(backend.PROGRAM, OnnxProgram)
-    if config.precision == "fp32" or (graph and (config.precision != "int8" or backend.quantization)):
+    if not backend.lowers(config.precision):
         return
     usual = CalibrationConfig()
     given = {
-        "keep_fp32": bool(config.keep_fp32),
+        "keep_fp32": bool(config.keep_fp32) and config.precision not in backend.KEEPS_FP32,
         "calibration.auto": config.calibration.auto,
         "calibration.method": config.calibration.method != usual.method,
     }

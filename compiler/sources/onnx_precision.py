@@ -77,6 +77,6 @@ def opset_caution(file: OnnxModelFile) -> str:
     if not operators:
         return ""
     return (
-        f"the file is of opset {default_opset(file.model)}, of which ONNX Runtime does not know {', '.join(operators)}: "
+        f"the file is of opset {default_opset(file.model)}, whose {', '.join(operators)} ONNX Runtime does not know: "
         f"onnx.version_converter brings it to {newest_runnable_opset()}, and the proof compares with what comes of that"
     )

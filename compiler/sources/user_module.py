@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from compiler.networks.torch_module import TorchModule
 
+MODULE = "module"
+"""The user's own network in a `TorchModule`."""
 Outputs = list[tuple[str, "Tensor"]]
 
 
@@ -89,7 +91,7 @@ class UserModule(Source):
     def load(self, weights: Weights, folder: Path) -> str:
         """Write the weights: the checkpoint's, which has to fit the user's own network, or those that it came with."""
         network = self.build()
-        module = network.get_submodule("module")
+        module = network.get_submodule(MODULE)
 
         def fill(tensors: dict[str, Tensor], path: Path) -> list[str]:
             return match(module, tensors, source=str(path))
@@ -98,7 +100,7 @@ class UserModule(Source):
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:
         """The network in torch."""
-        return TorchNetwork(self.build, folder, rewriting)
+        return TorchNetwork(self.build, folder, rewriting, inner=MODULE)
 
     @property
     def _where(self) -> str:
