@@ -92,12 +92,12 @@ class Verify(Stage):
         required: Those that have to have fired.
         exported: The Program as it was exported.
         rewritten: After the graph rewriters; None where there is no graph.
-        reduced: In a lower precision; None in fp32.
+        reduced: In a lower precision; None where it stays in the one it comes in.
         precision: That precision.
         engine: What was built.
         backend: Opens it; None where it cannot be run here.
         given: What the proof is made on.
-        tolerance: What the steps in fp32 are held to.
+        tolerance: What the steps in the network's own precision are held to.
         reduced_tolerance: What those in a lower precision are held to.
         lossy_tolerance: What the rewritten network is held to where a rewriter is lossy.
         pictures: Their names.

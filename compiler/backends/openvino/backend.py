@@ -114,7 +114,7 @@ class OpenVINO(Backend):
             model = openvino.Core().read_model(program.path)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
             raise refused("OpenVINO cannot take this Program", error, str(program.path)) from error
-        if request.precision == "int8" and self.lowers("int8"):
+        if request.calibration is not None:
             from compiler.backends.openvino.quantize import quantized
 
             model = quantized(model, program, request, self.preset, self.cpu)
