@@ -1,5 +1,6 @@
 """ONNX graphs: read, written, walked and wired, where they select, and the runtime that says what they compute."""
 
+from compiler.graphs.cut import run_until_selection
 from compiler.graphs.onnx_files import OnnxModelFile, read_onnx_file, take_over
 from compiler.graphs.passes import with_lifted_constants, without_unused
 from compiler.graphs.program import NEWEST_IR_VERSION, ONNX_FILE, describe, portable, save_model
@@ -36,6 +37,7 @@ __all__ = [
     "name_of",
     "portable",
     "read_onnx_file",
+    "run_until_selection",
     "save_model",
     "schema_domain",
     "sums_saturate",
