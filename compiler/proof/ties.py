@@ -1,4 +1,4 @@
-"""The verdict on a detector whose best candidates score the same: what it selects from, and whether it does so rightly."""
+"""The verdict on a detector whose best candidates score the same: what it selects from, and if it does so rightly."""
 
 from __future__ import annotations
 
