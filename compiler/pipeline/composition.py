@@ -134,6 +134,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
         axes=_varying_axes(config, task),
         rewriters=rewriters,
         comparable=job.proof.comparable,
+        ties=job.proof,
     )
 
 

@@ -141,8 +141,17 @@ class Verify(Stage):
         stages = [*network.steps(), *programs, *behind]
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
         lossy = self.lossy_tolerance if _lossy_fired(self.rewriters.selection, ledger) else None
-        opened = self._open_selection(network).run_of
-        proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced, opened=opened)
+        opened = self._open_selection(network)
+        proofs = prove(
+            stages,
+            samples,
+            given.proof,
+            self.tolerance,
+            lossy=lossy,
+            reduced=reduced,
+            opened=opened.run_of,
+            candidates=opened.candidates_of,
+        )
         engine = Engine.load(self.engine.folder)
         given.draw(engine, stages[0][1], folder / self.pictures.network)
         given.draw(engine, stages[-1][1], folder / self.pictures.engine)
