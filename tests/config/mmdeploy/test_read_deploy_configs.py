@@ -11,8 +11,9 @@ def test_a_deploy_config_is_read_with_its_bases(tmp_path):
     )
     (folder / "detection_tensorrt-fp16_dynamic-64x64-96x128.py").write_text(
         "_base_ = ['./base.py']\n"
-        "backend_config = dict(type='tensorrt', common_config=dict(fp16_mode=True), model_inputs=[dict(input_shapes=dict(\n"
-        "    input=dict(min_shape=[1, 3, 64, 64], opt_shape=[1, 3, 64, 96], max_shape=[1, 3, 96, 128])))])\n"
+        "backend_config = dict(type='tensorrt', common_config=dict(fp16_mode=True), model_inputs=[dict(\n"
+        "    input_shapes=dict(input=dict(min_shape=[1, 3, 64, 64], opt_shape=[1, 3, 64, 96], "
+        "max_shape=[1, 3, 96, 128])))])\n"
     )
     found = read(tmp_path)["mmdet/detection"]
     assert found["task"] == "ObjectDetection"
