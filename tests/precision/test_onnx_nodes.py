@@ -16,7 +16,7 @@ TOO_NEW = {"swiglu"}
 NOTHING_IN_FP32 = {
     *("add_int8", "bitcast_float32_to_int32", "cast_DOUBLE_to_FLOAT", "cast_FLOAT16_to_FLOAT", "cast_FLOAT_to_FLOAT16"),
     *("dequantizelinear", "dynamicquantizelinear", "if", "loop11", "mod_mixed_sign_int32", "mvn"),
-    *("qlinearmatmul_2D_uint8_float32", "scatter_elements_with_duplicate_indices", "scatternd_add"),
+    *("qlinearmatmul_2D_uint8_float32", "quantizelinear", "scatter_elements_with_duplicate_indices", "scatternd_add"),
 }
 NAMES = sorted(path.stem for path in FOLDER.glob("*.onnx"))
 
