@@ -16,7 +16,9 @@ SMALL = np.full((64, 16), 64, np.int8)
 def model(body, inputs="uint8[1, 64] a", output="int32[1, 16] y", **constants):
     text = f'<ir_version: 8, opset_import: ["": 13]> g ({inputs}) => ({output}) {{ {body} }}'
     parsed = onnx.parser.parse_model(text)
-    parsed.graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
+    parsed.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()
+    )
     return parsed
 
 
@@ -36,7 +38,9 @@ def run(graph, optimized=True, **tensors):
 
 @pytest.mark.parametrize("zero_point", [None, 3])
 def test_sums_of_integers_are_right_on_any_processor(zero_point):
-    given, constants = ("a, b", {}) if zero_point is None else ("a, b, z, w", {"z": np.uint8(1), "w": np.int8(zero_point)})
+    given, constants = (
+        ("a, b", {}) if zero_point is None else ("a, b, z, w", {"z": np.uint8(1), "w": np.int8(zero_point)})
+    )
     graph = with_unsigned_weights(model(f"y = MatMulInteger ({given})", b=LARGE, **constants))
     a = np.full((1, 64), 255, np.uint8)
     expected = 64 * (255 - (zero_point is not None)) * (127 - (zero_point or 0))

@@ -11,7 +11,9 @@ from compiler.precision.own import IN_FP32, own_precision
 def model(body, kind="float", opset=18, domains="", **constants):
     text = f'<ir_version: 8, opset_import: ["": {opset}{domains}]> g ({kind}[n, 3] x) => ({kind}[n, 3] y) {{ {body} }}'
     parsed = onnx.parser.parse_model(text)
-    parsed.graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
+    parsed.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()
+    )
     return parsed
 
 

@@ -35,7 +35,9 @@ def network(kind="float", opset=18, ir_version=8):
             c = Conv <pads = [1, 1, 1, 1]> (x, w, b)  r = Relu (c)  y = Conv <pads = [1, 1, 1, 1]> (r, v) }}""")
     values = {name: np.random.default_rng(1).uniform(0.5, 1, shape) for name, shape in WEIGHTS.items()}
     dtype = {"float": np.float32, "float16": np.float16}[kind]
-    parsed.graph.initializer.extend(numpy_helper.from_array(value.astype(dtype), name) for name, value in values.items())
+    parsed.graph.initializer.extend(
+        numpy_helper.from_array(value.astype(dtype), name) for name, value in values.items()
+    )
     return parsed
 
 
@@ -99,7 +101,11 @@ def float_outputs():
 
 @pytest.mark.parametrize(
     ("form", "activations"),
-    [(QuantFormat.QDQ, QuantType.QUInt8), (QuantFormat.QDQ, QuantType.QInt8), (QuantFormat.QOperator, QuantType.QUInt8)],
+    [
+        (QuantFormat.QDQ, QuantType.QUInt8),
+        (QuantFormat.QDQ, QuantType.QInt8),
+        (QuantFormat.QOperator, QuantType.QUInt8),
+    ],
     ids=["pairs", "signed pairs", "operators"],
 )
 def test_a_quantised_file_is_int8_and_right_on_this_processor_too(quantized, form, activations):
@@ -144,8 +150,10 @@ def test_fp16_may_be_asked_of_what_is_in_it_and_nothing_else_may():
 
 
 def test_a_backend_that_has_no_such_precision_is_named():
-    text = '<ir_version: 8, opset_import: ["": 22]> g (float[n, 8, 8, 8] x) => (float[n, 8, 8, 8] y) {' \
+    text = (
+        '<ir_version: 8, opset_import: ["": 22]> g (float[n, 8, 8, 8] x) => (float[n, 8, 8, 8] y) {'
         " h = Cast <to = 16> (x)  r = Relu (h)  y = Cast <to = 1> (r) }"
+    )
     error = refused(onnx.parser.parse_model(text))
     assert error.what == "onnxruntime cannot be built in bf16"
     assert "x.onnx is in bf16" in error.why

@@ -41,7 +41,9 @@ def calibrate(model: onnx.ModelProto, batches: Iterable[Tensors], method: str = 
         CompileError: There are no batches, one does not fit the model, or there are values that are not numbers.
     """
     if method not in METHODS:
-        raise UsageError(f"there is no calibration method '{method}'", where="method", fix=nearest(method, METHODS))
+        raise UsageError(
+            f"there is no calibration method '{method}'", where="calibration.method", fix=nearest(method, METHODS)
+        )
     names = _calibrated(model)
     session = OnnxRuntimeSession(model, names, BESIDE_OTHERS)
     observed = {name: _Observed(method != "min_max") for name in names}
