@@ -62,7 +62,8 @@ def test_an_operator_that_changed_since_is_converted():
 
 def test_attributes_that_became_inputs_are_converted_in_branches_too():
     body = """c = Constant <value = bool {1}> ()
-        y = If (c) <then_branch = t () => (float[n, 3] p) { u = Unsqueeze <axes = [0]> (x)  p = Squeeze <axes = [0]> (u) },
+        y = If (c) <then_branch = t () => (float[n, 3] p) {
+                        u = Unsqueeze <axes = [0]> (x)  p = Squeeze <axes = [0]> (u) },
                     else_branch = e () => (float[n, 3] q) { q = Neg (x) }>"""
     model = parsed(body)
     converted = with_opset(model, 13, "int8")

@@ -39,7 +39,8 @@ def test_casts_in_and_out_leave_a_network_in_16_bits():
 
 def test_a_constant_node_and_a_branch_count():
     body = """c = Constant <value = bool {1}> ()  h = Cast <to = 10> (x)
-        b = If (c) <then_branch = t () => (float16[n, 3] p) { p = Neg (h) }, else_branch = e () => (float16[n, 3] q) { q = Abs (h) }>
+        b = If (c) <then_branch = t () => (float16[n, 3] p) { p = Neg (h) },
+                    else_branch = e () => (float16[n, 3] q) { q = Abs (h) }>
         y = Cast <to = 1> (b)"""
     own = own_precision(model(body))
     assert (own.name, own.changed, own.nodes) == ("fp16", 3, 5)
