@@ -1,4 +1,4 @@
-"""Models of ONNX's own operator tests in 16 bits: what comes out is sorted, checked and near, or the answer says why."""
+"""Models of ONNX's own operator tests in 16 bits: sorted, checked and near, or told why not."""
 
 from pathlib import Path
 
