@@ -1,5 +1,6 @@
 """ONNX graphs: read, written, walked and wired, where they select, and the runtime that says what they compute."""
 
+from compiler.graphs.cut import run_until_selection
 from compiler.graphs.onnx_files import OnnxModelFile, read_onnx_file, take_over
 from compiler.graphs.opsets import ir_version_for, later_operators, newest_runnable_opset, with_opset
 from compiler.graphs.passes import with_lifted_constants, without_unused
@@ -41,6 +42,7 @@ __all__ = [
     "newest_runnable_opset",
     "portable",
     "read_onnx_file",
+    "run_until_selection",
     "save_model",
     "schema_domain",
     "sums_saturate",

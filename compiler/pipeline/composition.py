@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import add
-from pathlib import Path
 
 from compiler.artifact import Tensors
 from compiler.artifact.input_files import changed
 from compiler.artifact.source_code import code_digest
-from compiler.backends import Backend, Profile
+from compiler.backends import Backend, Profile, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size
@@ -47,8 +46,6 @@ from rewriters import Selection, Target
 
 EXPORT_BATCH = 2
 """Exporters freeze a dimension of one."""
-MEASUREMENTS_FOLDER = "timing"
-"""Within the cache: what builders measured."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +134,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
         axes=_varying_axes(config, task),
         rewriters=rewriters,
         comparable=job.proof.comparable,
+        ties=job.proof,
     )
 
 
@@ -206,6 +204,7 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         reduced_tolerance=proof_tolerance(config),
         lossy_tolerance=lossy_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+        measurements=measurements_folder(job.cache),
     )
 
 
@@ -234,11 +233,6 @@ def engine_picture(backend: str, run_problem: str) -> str:
 def progress_to(listen: Listener) -> Callable[[float, str], None]:
     """What a builder tells its progress to."""
     return lambda share, phase: listen(StageProgressed(share, phase))
-
-
-def measurements_folder(cache: Path) -> Path:
-    """Where builders keep what they measured, beside the finished stages."""
-    return cache / MEASUREMENTS_FOLDER
 
 
 def rewriting_of(job: Job, selection: Selection) -> Rewriting:

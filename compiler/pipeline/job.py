@@ -86,8 +86,8 @@ class Job:
 
     @property
     def bundle(self) -> Path:
-        """Where the bundle goes: `<output>/<model>/<deploy name>`."""
-        return Path(self.config.output) / self.config.model.name / self.name
+        """Where the bundle goes."""
+        return self.config.bundle
 
     @property
     def checkpoint(self) -> Path | None:

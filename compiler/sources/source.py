@@ -87,6 +87,10 @@ class Network(ABC):
         """The steps with their selection open, by name; none where they select nothing."""
         return {}
 
+    def candidate_steps(self) -> Mapping[str, Run]:
+        """The steps, run for what they select from, by name; none where that is not known."""
+        return {}
+
 
 class Source(ABC):
     """Where a network comes from: a frozen dataclass whose fields are all that the network depends on."""
