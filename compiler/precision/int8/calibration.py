@@ -51,7 +51,8 @@ def calibrate(model: onnx.ModelProto, batches: Iterable[Tensors], method: str = 
     for number, batch in enumerate(batches):
         _check(batch, f"batch {number}", "the calibration data holds values that are not numbers")
         _digest(data, batch)
-        items += len(next(iter(batch.values())))
+        first = next(iter(batch.values()))
+        items += len(first) if first.ndim else 1
         for name, tensor in _floats(session.run(batch)):
             if name in observed:
                 observed[name].add(tensor)
