@@ -146,8 +146,7 @@ def main() -> None:
     try:
         answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
     except _RefusedError as refused:
-        error = refused.error
-        answer = {"refused": {"what": error.what, "where": error.where, "why": error.why, "fix": error.fix}}
+        answer = {"refused": {part: getattr(refused.error, part) for part in ("what", "where", "why", "fix")}}
     except CompileError as error:
         answer = {"error": error.why or error.what}
     except Exception as error:  # whatever a library makes of the file
