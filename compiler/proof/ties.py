@@ -93,7 +93,8 @@ def _decoded_difference(
 ) -> float:
     """How far what the best candidates of the reference are decoded to is from what the same ones are here."""
     selected = _best(proof, reference, reference), _best(proof, reference, found)
-    native = replace(proof, task=replace(proof.task, tail="native"))
+    task: Any = proof.task  # a dataclass, whichever it is
+    native = replace(proof, task=replace(task, tail="native"))
     return native.decoded_difference(*selected, prepared)
 
 

@@ -13,6 +13,7 @@ from compiler.artifact import OnnxProgram, Tensors
 from compiler.checkpoint import read_checkpoint
 from compiler.export import Comparable, ExportOptions, export_onnx, export_traced, run_network
 from compiler.export.frozen import run_for_candidates
+from compiler.export.options import RewritingContext
 from compiler.networks import with_tail
 from compiler.proof import NETWORK, REWRITTEN, Run
 from compiler.sources.source import Checkpoint, Network, Rewriting, Weights
@@ -109,6 +110,7 @@ class TorchNetwork(Network):
         """See `Network`."""
         from compiler.selection.tail import DetectionTail
 
+        contexts: dict[str, tuple[nn.Module, RewritingContext]]
         contexts = {NETWORK: (self.original, nullcontext), REWRITTEN: (self.rewritten.network, self.rewriting)}
         return {
             name: partial(run_for_candidates, network, rewriting)
