@@ -152,14 +152,14 @@ def test_a_network_without_a_fault_is_proven(prepared):
 
 
 def test_a_graph_that_suppresses_otherwise_is_not_proven(prepared, program, tmp_path):
-    def loosen(model):
+    def keep_three(model):
         (node,) = (node for node in model.graph.node if node.op_type == "NonMaxSuppression")
-        node.input[3] = "loose"
-        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0.9], np.float32), "loose"))
+        node.input[2] = "three"
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([3]), "three"))
 
-    proof = verdict(prepared, *graph_ways(edited(program, loosen, tmp_path)))
+    proof = verdict(prepared, *graph_ways(edited(program, keep_three, tmp_path)))
     assert not proof.within
-    assert any("overlap" in fault for fault in proof.faults)
+    assert any("6 detections, and 20 of the network's" in fault for fault in proof.faults)
 
 
 def shifted(outputs, row=3):
@@ -202,3 +202,15 @@ def test_an_order_that_rounding_might_have_given_is_as_good(prepared, program):
         return {name: np.concatenate([array[:1, order], array[1:]]) for name, array in found.items()}
 
     assert verdict(prepared, reordered, candidates).within
+
+
+def test_detections_that_overlap_are_no_selection(prepared, program):
+    run, candidates = graph_ways(program)
+
+    def doubled(tensors):
+        found = run(tensors)
+        return {
+            name: np.concatenate([array[:, :1], array[:, :1], array[:, 2:]], axis=1) for name, array in found.items()
+        }
+
+    assert any("overlap" in fault or "twice" in fault for fault in verdict(prepared, doubled, candidates).faults)
