@@ -49,7 +49,7 @@ class Tolerance:
         if near is not None and not comparison.relative_error <= near:
             yield f"{comparison.relative_error:.2g} {comparison.yardstick} where {near:g} is allowed"
         elif typical is not None and not comparison.typical_error <= typical:
-            yield f"{comparison.typical_error:.2g} σ in the mean of squares where {typical:g} is allowed"
+            yield f"{comparison.typical_error:.2g} σ RMS where {typical:g} is allowed"
         if self.cosine is not None and not comparison.cosine_similarity >= self.cosine:
             yield f"a cosine of {comparison.cosine_similarity:.4f} where {self.cosine:g} is needed"
 
