@@ -109,8 +109,10 @@ def _counting(inputs: Sequence[FileInput], said: Mapping[str, Lengths]) -> set[s
     named = {
         axis
         for one in inputs
-        for axis, asked in zip(one.shape or (), one.given.shape if one.given else (one.shape or ()), strict=True)
-        if isinstance(axis, str) and (asked == BATCH or axis.lower() in BATCH_NAMES) and axis not in said
+        for position, axis in enumerate(one.shape or ())
+        if isinstance(axis, str)
+        and axis not in said
+        and (axis.lower() in BATCH_NAMES or (one.given is not None and one.given.shape[position] == BATCH))
     }
     first = {
         axis

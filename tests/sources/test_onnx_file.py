@@ -427,7 +427,7 @@ def test_axes_without_a_name_are_not_one(folder):
         )
         save(folder / "x.onnx", content)
         assert "leaves lengths of the input 'a' open" in refused("model.inputs.b=1x2").what
-    outcome = compiled("model.inputs.a=1x2-1x3", "model.inputs.b=1x4-1x9")
+    outcome = compiled("model.inputs.a=nx2-nx3", "model.inputs.b=nx4-nx9")
     assert shapes_of(outcome.bundle)[:2] == [("batch", "a_1"), ("batch", "b_1")]
     given = {"a": np.zeros((2, 2), np.float32), "b": np.ones((2, 9), np.float32)}
     assert runtime.open(outcome.bundle).run(given)["y"].shape == (2, 11)
@@ -436,9 +436,9 @@ def test_axes_without_a_name_are_not_one(folder):
 def test_axes_of_one_name_are_equally_long(folder):
     both = [value("ids", ("batch", "seq")), value("mask", ("batch", "seq"))]
     save(folder / "x.onnx", model([("Add", ["ids", "mask"], ["y"])], both, [value("y", ("batch", "seq"))]))
-    outcome = compiled("model.inputs.ids=1x2-1x8")
+    outcome = compiled("model.inputs.ids=nx2-nx8")
     assert shapes_of(outcome.bundle) == [("batch", "seq")] * 3
-    assert "two lengths" in refused("model.inputs.ids=1x2-1x8", "model.inputs.mask=1x2-1x9").what
+    assert "two lengths" in refused("model.inputs.ids=nx2-nx8", "model.inputs.mask=nx2-nx9").what
     assert "no axis 'sequence'" in refused("model.axes.sequence=2-8").what
     assert "exactly one shape" in refused("model.axes.seq=2-8", "shape=static").what
     assert "the batch is said twice" in refused("model.inputs.ids=1x2-2x8", "batch.largest=8").what
