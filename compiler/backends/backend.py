@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Program, Tensors, as_fault_of
+from compiler.artifact import Engine, OnnxProgram, Program, Tensors, as_fault_of
 from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
@@ -77,13 +77,16 @@ class BuildRequest:
     Attributes:
         program: Of the kind that the backend reads, its precision applied.
         folder: Empty; the engine's files and its sidecar go there.
-        precision: What the Program is in: one of `fp32`, `fp16`, `bf16`, `int8`.
+        precision: Of the engine: one of `fp32`, `fp16`, `bf16`, `int8`. The Program is in it, but for those that the
+            backend `lowers` by itself.
         profiles: Where the backend is `PROFILED` at least one; those of a static Program have a single size.
         cache: A folder that is kept between builds.
         progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
             interrupts the run.
-        calibration: Gives the batches that int8 takes its ranges from, to a backend that has no `quantization` of the
-            Program and quantises by itself; None otherwise.
+        calibration: Gives the batches that int8 takes its ranges from, to a backend that quantises by itself; None
+            otherwise.
+        keep_fp32: What stays in fp32, where the backend `lowers` the precision and `KEEPS_FP32`: names of nodes, types
+            of operators, patterns of either; see `compiler.precision.excluded`.
     """
 
     program: Program
@@ -93,6 +96,7 @@ class BuildRequest:
     cache: Path
     progress: Callable[[float, str], None]
     calibration: Callable[[], Iterator[Tensors]] | None = None
+    keep_fp32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,13 @@ class Backend(BackendFacts, ABC):
     def quantization(self) -> QuantizationScheme | None:
         """How it wants int8 written into a Program; None where it takes calibration batches itself."""
         return None
+
+    def lowers(self, precision: str) -> bool:
+        """Whether it makes an engine in this precision of a Program in fp32, in which no graph was changed for it."""
+        if precision == "fp32":
+            return False
+        is_written = issubclass(self.PROGRAM, OnnxProgram) and precision not in self.OWN_PRECISIONS
+        return not is_written or (precision == "int8" and self.quantization is None)
 
     @property
     def simulation(self) -> RuntimeOptions:
@@ -167,6 +178,18 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def open_cached(self, engine: Engine, cache: Path) -> Session:
+        """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.
+
+        Args:
+            engine: To open.
+            cache: A folder of the user's own, which nothing gets into that came with a bundle.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return self.open(engine)
+
     def machine(self) -> dict[str, str]:
         """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""
         return {}
@@ -202,6 +225,11 @@ class Backend(BackendFacts, ABC):
     def deferred_build_advice(self, bundle: Path) -> str:
         """How an engine is built of what a bundle holds, where one can be built."""
         return f"python -m compiler build {bundle}"
+
+
+def measurements_folder(cache: Path) -> Path:
+    """Where backends keep what they measured and compiled, in a folder that holds finished stages too."""
+    return cache / "timing"
 
 
 def build_backend(node: Mapping[str, Any]) -> Backend:

@@ -18,6 +18,10 @@ class BackendFacts:
     """The kind of Program that it reads."""
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32",)
     """What an engine of it can be built in."""
+    OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ()
+    """Those of them that it makes of a Program in fp32 by itself; the others are written into an ONNX Program first."""
+    KEEPS_FP32: ClassVar[tuple[str, ...]] = ()
+    """Those of its own in which it leaves in fp32 what the config names: a `BuildRequest` has `keep_fp32` then."""
     EXPORTER: ClassVar[str] = "auto"
     """The exporter that it needs, where the default one does not do."""
     TAIL: ClassVar[str] = "native"

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.constants import weights_of
 from compiler.graphs.dimensions import shape_of
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.node_count import check_node_count
+from compiler.graphs.opsets import runnable
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 OLDEST_OPSET = 11
 """Before it, operators took as attributes what graph rewriters look for among their inputs."""
-LAST_OPSET_OF_PORTABLE_IR = 20
 EXPORT_AGAIN = "export or copy it again"
 WHERE = "model.file"
 LARGEST_LOOKED_AT = 2**63 - 1
@@ -84,14 +85,14 @@ class OnnxModelFile:
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights have."""
-        return sum(math.prod(weight.dims) for weight in self.model.graph.initializer)
+        """How many numbers its weights have, those included that are nodes."""
+        return sum(math.prod(weight.dims) for weight in weights_of(self.model))
 
     def gathered(self) -> onnx.ModelProto:
-        """The model with all of its weights.
+        """The model with all of its weights, in a form that the installed ONNX Runtime reads.
 
         Raises:
-            CompileError: It is not valid ONNX, or a file of it changed.
+            CompileError: It is not valid ONNX, needs a newer ONNX Runtime, or a file of it changed.
         """
         import onnx
 
@@ -101,7 +102,7 @@ class OnnxModelFile:
             for tensor in external_tensors(model):
                 DataLocation.of(tensor, self.path).fill(tensor)
             onnx.checker.check_model(model)
-        return model
+            return runnable(model, str(self.path))
 
 
 def read_onnx_file(path: Path) -> OnnxModelFile:
@@ -155,10 +156,7 @@ def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]
     Raises:
         CompileError: A dimension would have two lengths, or the model is not valid ONNX in these shapes.
     """
-    own_ir_version = model.ir_version
     model = cleaned(model)
-    if default_opset(model) > LAST_OPSET_OF_PORTABLE_IR:
-        model.ir_version = own_ir_version  # types that came with an opset came with the IR version too
     weights = _weights(model)
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]

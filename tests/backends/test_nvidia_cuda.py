@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from compiler.backends.nvidia import cuda as gpus
-from compiler.backends.nvidia.cuda import Gpu, Gpus, checked, find_gpus
+from compiler.backends.nvidia.cuda import Gpu, Gpus, alone, checked, find_gpus
 from compiler.errors import CompileError
 from tests.backends.host_device import HostCuda
 
@@ -77,3 +77,14 @@ def test_a_call_that_fails_says_what_cuda_says():
     with pytest.raises(CompileError, match="CUDA fails: out of memory") as caught:
         checked(HostCuda(), (HostCuda.Status.cudaErrorMemoryAllocation, None))
     assert caught.value.why == "cudaErrorMemoryAllocation"
+
+
+@pytest.mark.parametrize(
+    ("visible", "index", "shown"), [(None, 1, "1"), ("2,5", 1, "5"), ("GPU-aa,GPU-bb", 0, "GPU-aa")]
+)
+def test_a_process_sees_its_gpu_alone_whichever_of_them_are_visible_here(monkeypatch, visible, index, shown):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert alone(Gpu(index, "NVIDIA A2", "SM86")) == {"CUDA_VISIBLE_DEVICES": shown}
+    assert alone(None) == {}

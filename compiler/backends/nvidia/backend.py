@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from compiler.artifact import Engine, Program, installed_version, write_json, write_text, written_whole
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.backends.child import run_script
 from compiler.backends.nvidia.build_engine import Settings
-from compiler.backends.nvidia.child import run_script
-from compiler.backends.nvidia.cuda import Gpu, Gpus, find_gpus
+from compiler.backends.nvidia.cuda import Gpu, Gpus, alone, find_gpus
 from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspect, read_details
 from compiler.backends.nvidia.profiles import check_profiles, for_batch
 from compiler.backends.nvidia.script import build_script
@@ -192,7 +192,7 @@ class NvidiaBackend(Backend):
         log = folder / LOG_FILE
         log.unlink(missing_ok=True)
         try:
-            run_script(script, arguments, log, gpu, request.progress)
+            run_script(script, arguments, log, request.progress, alone(gpu))
         except CompileError as error:
             request.cache.mkdir(parents=True, exist_ok=True)
             log.touch()

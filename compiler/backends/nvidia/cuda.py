@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import weakref
 from collections.abc import Callable
@@ -73,6 +74,14 @@ def find_gpus() -> Gpus:
     except CompileError as error:
         return Gpus(problem=": ".join(filter(None, ("no GPU", error.what, error.fix))))
     return Gpus(found, f"{version // 1000}.{version % 1000 // 10}", "" if found else "no GPU: the driver sees none")
+
+
+def alone(gpu: Gpu | None) -> dict[str, str]:
+    """The variables that show a process this GPU alone, also where this one sees only some; nothing for none."""
+    if gpu is None:
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {"CUDA_VISIBLE_DEVICES": visible.split(",")[gpu.index] if visible else str(gpu.index)}
 
 
 def load_cuda() -> Any:

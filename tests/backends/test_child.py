@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from compiler.backends.nvidia.child import run_script
-from compiler.backends.nvidia.cuda import Gpu
+from compiler.backends.child import run_script
 from compiler.errors import CompileError
 
 CRASHING = """
@@ -34,9 +33,9 @@ def ignore(share: float, phase: str) -> None:
 def run(tmp_path):
     """Run the text of a script, which is told where its log goes."""
 
-    def run(text: str, progress=ignore, gpu: Gpu | None = None) -> None:
+    def run(text: str, progress=ignore, environment=None) -> None:
         log = tmp_path / "build.log"
-        run_script(text, [str(log)], log, gpu, progress)
+        run_script(text, [str(log)], log, progress, environment)
 
     return run
 
@@ -100,16 +99,12 @@ def test_a_signal_ends_the_process_also_while_it_says_nothing(run):
         run(ENDLESS, interrupt_soon)
 
 
-@pytest.mark.parametrize(
-    ("visible", "index", "shown"), [(None, 1, "1"), ("2,5", 1, "5"), ("GPU-aa,GPU-bb", 0, "GPU-aa")]
-)
-def test_it_sees_its_gpu_alone_whichever_of_them_are_visible_here(run, monkeypatch, tmp_path, visible, index, shown):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    text = "import os, pathlib, sys\npathlib.Path(sys.argv[-1]).write_text(os.environ['CUDA_VISIBLE_DEVICES'])"
-    run(text, gpu=Gpu(index, "NVIDIA A2", "SM86"))
-    assert (tmp_path / "build.log").read_text() == shown
+def test_it_has_the_variables_that_it_is_given_beside_those_of_this_process(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("OURS", "here")
+    monkeypatch.setenv("CHANGED", "before")
+    text = "import os, pathlib, sys\npathlib.Path(sys.argv[-1]).write_text(os.environ['OURS'] + os.environ['CHANGED'])"
+    run(text, environment={"CHANGED": "after"})
+    assert (tmp_path / "build.log").read_text() == "hereafter"
 
 
 def test_it_runs_alone_and_nothing_of_the_folder_that_it_works_on_or_of_the_current_one_is_a_module(

@@ -7,49 +7,51 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 from compiler.artifact import package_folders
-from compiler.backends.nvidia.cuda import Gpu
 from compiler.errors import CompileError
 
 PROGRESS = re.compile(r" *([\d.]+)%  (.*)")
-"""A line that `build_engine.py` writes."""
+"""A line in which a script tells how far it is."""
 FAILED = "failed:\n"
-"""What it writes in front of its own errors."""
+"""What a script writes in front of its own errors."""
 TRACEBACK = "Traceback (most recent call last):"
 LAST_WORDS = 5
 """Lines of the log that an error repeats."""
 
 
 def run_script(
-    script: str, arguments: Sequence[str], log: Path, gpu: Gpu | None, report: Callable[[float, str], None]
+    script: str,
+    arguments: Sequence[str],
+    log: Path,
+    report: Callable[[float, str], None],
+    environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a `build_engine.py` to the end, isolated: the folder that it works on may hold what is somebody else's.
+    """Run a script that builds to the end, isolated: the folder that it works on may hold what is somebody else's.
 
     Args:
-        script: Its text, as we have it.
+        script: Its text, as we have it. It takes `--packages FOLDER`, any number of times: where packages are.
         arguments: Of its command line; whole paths, since it runs in a folder that holds nothing else.
-        log: What it writes beside the engine, `build.log`.
-        gpu: The one that it is to see; None where there is none.
+        log: What it writes beside the engine, such as `build.log`.
         report: Told what share is done, between 0 and 1, and the name of what is going on. What it raises ends the
             process; so does a signal that raises here.
+        environment: Variables that it has beside those of this process.
 
     Raises:
         CompileError: It failed, or crashed. What it or the log said last is in `why`.
         BaseException: What `report` raised.
     """
-    environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": _as_the_driver_counts(gpu)})}
     with (
         _alone(script) as file,
         TemporaryFile("w+", errors="replace") as said,
         subprocess.Popen(
             [sys.executable, "-I", str(file), *_packages(), *arguments],
             cwd=file.parent,
-            env=environment,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -83,12 +85,6 @@ def _alone(script: str) -> Iterator[Path]:
 def _packages() -> list[str]:
     """Options that let an isolated process find the library where this one does."""
     return [word for folder in package_folders() for word in ("--packages", folder)]
-
-
-def _as_the_driver_counts(gpu: Gpu) -> str:
-    """What shows a process this GPU alone, also where this process itself sees only some of the GPUs."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",")[gpu.index] if visible else str(gpu.index)
 
 
 def _failure(status: int, said: str, log: Path) -> CompileError:

@@ -1,0 +1,117 @@
+"""OpenVINO's own library: the one place that imports it, asks it about devices, and says why it refuses something."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from compiler.artifact import installed_version
+from compiler.errors import CompileError
+
+OLDEST = (2025, 0)
+"""The first version that is known to work."""
+INSTALL = "pip install 'deploy-compiler[openvino]'"
+TELEMETRY = "openvino_telemetry"
+"""What sends an event to Google for every import of OpenVINO and of NNCF, wherever it is installed: both do without."""
+NOISE = re.compile(r"^(Exception from |Check '|FrontEnd API failed|Summary:|Model wasn't fully converted)")
+"""Lines of OpenVINO's messages that tell of its own source."""
+
+
+def problem() -> str:
+    """Why OpenVINO cannot be used here; empty where it can. It is not imported."""
+    version = installed_version("openvino")
+    if not version:
+        return f"openvino is not installed: {INSTALL}"
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return f"openvino {version} is too old, {oldest} is the oldest that is known to work: {INSTALL} --upgrade"
+    return ""
+
+
+def load() -> Any:
+    """The library.
+
+    Raises:
+        CompileError: It is not installed, too old, or broken.
+    """
+    why = problem()
+    if why:
+        raise CompileError("OpenVINO cannot be used here", where="openvino", why=why, fix=INSTALL)
+    return imported("openvino")
+
+
+def imported(name: str) -> Any:
+    """A module of OpenVINO's or NNCF's, which sends nothing anywhere.
+
+    Raises:
+        CompileError: It cannot be imported.
+    """
+    try:
+        with _without_telemetry():
+            return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a shared library of its own is missing
+        raise CompileError(f"{name} cannot be loaded", where=name, why=_line(str(error)), fix=INSTALL) from error
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """A time in which nothing finds `openvino_telemetry`; what was imported before stays as it is."""
+    before = sys.modules.get(TELEMETRY)
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[TELEMETRY]
+        if before is not None:
+            sys.modules[TELEMETRY] = before
+
+
+def require_device(core: Any, device: str) -> None:
+    """Refuse a device that is not here.
+
+    Raises:
+        CompileError: OpenVINO finds no such device.
+    """
+    found = list(core.available_devices)
+    kinds = {name.partition(".")[0] for name in found}
+    if device not in (*found, *kinds, "AUTO"):
+        raise CompileError(
+            f"OpenVINO finds no device {device} here",
+            where="backend.device",
+            why=f"there is {', '.join(found) or 'none'}",
+            fix=f"backend.device={found[0]}" if found else "",
+        )
+
+
+def compiled(core: Any, model: Any, device: str, properties: Mapping[str, Any], where: str) -> Any:
+    """A model that is ready to run on a device.
+
+    Raises:
+        CompileError: OpenVINO refuses it, or the device is not here.
+    """
+    require_device(core, device)
+    try:
+        return core.compile_model(model, device, dict(properties))
+    except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
+        raise refused("OpenVINO cannot run this on this device", error, where) from error
+
+
+def refused(what: str, error: Exception, where: str) -> CompileError:
+    """An error of OpenVINO's, in one line."""
+    fix = "python -m compiler plan, with the same overrides, says what stands in the way"
+    return CompileError(what, where=where, why=reason(error), fix=fix)
+
+
+def reason(error: Exception) -> str:
+    """What OpenVINO says, without where in its source it says so."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not NOISE.match(line)]
+    return _line(" ".join(told) or " ".join(filter(None, lines)))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:500]
