@@ -143,6 +143,11 @@ def main() -> None:
     folder = Path(sys.argv[2])
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     _limit(request["seconds"], request["memory"])
+    write_answer(folder, request)
+
+
+def write_answer(folder: Path, request: Mapping[str, Any]) -> None:
+    """Run the file as a request says, and write beside it what comes out, or why nothing does."""
     try:
         answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
     except _RefusedError as refused:
