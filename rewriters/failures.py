@@ -65,7 +65,8 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def file_of(rewriter: Rewriter) -> str:
     """The file of a rewriter's body."""
-    return inspect.unwrap(rewriter.body).__code__.co_filename
+    file: str = inspect.unwrap(rewriter.body).__code__.co_filename
+    return file
 
 
 def definition_of(rewriter: Rewriter) -> str:

@@ -178,6 +178,18 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def open_cached(self, engine: Engine, cache: Path) -> Session:
+        """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.
+
+        Args:
+            engine: To open.
+            cache: A folder of the user's own, which nothing gets into that came with a bundle.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return self.open(engine)
+
     def machine(self) -> dict[str, str]:
         """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""
         return {}
@@ -213,6 +225,11 @@ class Backend(BackendFacts, ABC):
     def deferred_build_advice(self, bundle: Path) -> str:
         """How an engine is built of what a bundle holds, where one can be built."""
         return f"python -m compiler build {bundle}"
+
+
+def measurements_folder(cache: Path) -> Path:
+    """Where backends keep what they measured and compiled, in a folder that holds finished stages too."""
+    return cache / "timing"
 
 
 def build_backend(node: Mapping[str, Any]) -> Backend:

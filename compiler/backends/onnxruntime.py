@@ -17,7 +17,14 @@ from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.config.ranges import between
 from compiler.errors import UsageError, nearest
-from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
+from compiler.graphs import (
+    OnnxRuntimeSession,
+    RuntimeOptions,
+    save_model,
+    schema_domain,
+    sums_saturate,
+    with_unsigned_weights,
+)
 from compiler.graphs.providers import CPU, OPENVINO, PROVIDERS, available_providers, missing_provider
 from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import (
@@ -132,9 +139,14 @@ class OnnxRuntime(Backend):
         return tuple(Obstacle(operator, ", ".join(names), why, seen) for operator, names in refused.items())
 
     def build(self, request: BuildRequest) -> Engine:
-        """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
+        """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here.
+
+        What somebody else quantised may have signed weights that only some processors multiply right.
+        """
         program = OnnxProgram.of(request.program)
         shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
+        if request.precision == "int8" and self.provider == CPU and self.processor != "vnni":
+            make_weights_unsigned(request.folder / PROGRAM_FILE)
         specs = program.inputs, program.outputs
         engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), *specs, machine=self.machine())
         self.open(engine)
@@ -153,6 +165,15 @@ class OnnxRuntime(Backend):
         """Open the engine with the configured threads and optimisation."""
         require_self_contained(engine.path)
         return OnnxRuntimeSession(engine.path, options=self.simulation)
+
+
+def make_weights_unsigned(path: Path) -> None:
+    """Let an ONNX file have unsigned 8-bit weights where it has large signed ones: see `with_unsigned_weights`."""
+    import onnx
+
+    portable = with_unsigned_weights(onnx.load(path))
+    if portable is not None:
+        save_model(portable, path)
 
 
 def _has_definition(operator: str, domain: str, opset: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.deploy_name import DeployName, Shape
@@ -200,6 +201,13 @@ class CompileConfig:
         return DeployName(
             model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape, self.variant
         )
+
+    @property
+    def bundle(self) -> Path:
+        """Where the bundle goes: `<output>/<deploy name>`; below a folder of the model's, where the name has only its
+        algorithm."""
+        name, folder = self.deploy_name, Path(self.output)
+        return folder / str(name) if name.algo == self.model.name else folder / self.model.name / str(name)
 
     @property
     def sizes(self) -> SizeRange:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import Dim, ExportedProgram
 
+EXPORTER = logging.getLogger("compiler.exporter")
+"""Below the logger of the run, and with a handler of its own, so that without a run nothing is printed."""
+EXPORTER.addHandler(logging.NullHandler())
+FORWARDED = "forwarded"
+"""The attribute of a record that has been written to the log of the run."""
+
 
 def traced_arguments(example: Tensors, options: ExportOptions) -> tuple[Tensor, ...]:
     """An example as the network's arguments, in their order."""
@@ -55,7 +61,7 @@ def _dimension(axis: Axis) -> Dim:
 
 @contextmanager
 def exporting(to: str, exporter: str) -> Iterator[None]:
-    """Keep an exporter quiet, since what matters is checked afterwards, and turn its failure into one error.
+    """Keep an exporter off the screen, since what matters is checked afterwards, and turn its failure into one error.
 
     Args:
         to: What the network is exported to.
@@ -89,12 +95,27 @@ def _cause(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Let what an exporter says go to the log of the run alone."""
+    handlers = logging.getLogger("torch.onnx").handlers[:]  # torch's own, which write to the terminal
+    for handler in handlers:
+        handler.addFilter(_logged)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.showwarning = _log_warning
             yield
     finally:
-        logger.setLevel(level)
+        for handler in handlers:
+            handler.removeFilter(_logged)
+
+
+def _logged(record: logging.LogRecord) -> bool:
+    """Write a record to the log of the run; where it came from, it goes no further."""
+    if hasattr(record, FORWARDED) or record.name == EXPORTER.name:  # a handler that hears both, such as a test's
+        return True
+    setattr(record, FORWARDED, True)
+    EXPORTER.handle(record)
+    return False
+
+
+def _log_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
+    EXPORTER.warning("%s (%s:%d): %s", category.__name__, filename, line, message)

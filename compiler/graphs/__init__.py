@@ -1,7 +1,8 @@
 """ONNX graphs: read, written, walked and wired, where they select, and the runtime that says what they compute."""
 
+from compiler.graphs.cut import run_until_selection
 from compiler.graphs.onnx_files import OnnxModelFile, read_onnx_file, take_over
-from compiler.graphs.opsets import ir_version_for, with_opset
+from compiler.graphs.opsets import ir_version_for, later_operators, newest_runnable_opset, with_opset
 from compiler.graphs.passes import with_lifted_constants, without_unused
 from compiler.graphs.program import ONNX_FILE, describe, portable, save_model
 from compiler.graphs.runtime import (
@@ -14,6 +15,7 @@ from compiler.graphs.runtime import (
 )
 from compiler.graphs.selection import after_selection, before_selection, with_open_selection
 from compiler.graphs.trial import Trial
+from compiler.graphs.unsigned_weights import with_unsigned_weights
 from compiler.graphs.walk import all_nodes, attribute_of, bodies, default_opset, is_standard, name_of, schema_domain
 from compiler.graphs.wiring import Wiring
 
@@ -35,9 +37,12 @@ __all__ = [
     "describe",
     "ir_version_for",
     "is_standard",
+    "later_operators",
     "name_of",
+    "newest_runnable_opset",
     "portable",
     "read_onnx_file",
+    "run_until_selection",
     "save_model",
     "schema_domain",
     "sums_saturate",
@@ -46,5 +51,6 @@ __all__ = [
     "with_open_selection",
     "with_opset",
     "with_outputs",
+    "with_unsigned_weights",
     "without_unused",
 ]

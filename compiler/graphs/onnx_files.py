@@ -15,7 +15,7 @@ from compiler.errors import CompileError, UsageError
 from compiler.graphs.constants import weights_of
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.node_count import check_node_count
-from compiler.graphs.opsets import ir_version_for, lower_to_runnable
+from compiler.graphs.opsets import runnable
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
 
@@ -101,9 +101,7 @@ class OnnxModelFile:
             for tensor in external_tensors(model):
                 DataLocation.of(tensor, self.path).fill(tensor)
             onnx.checker.check_model(model)
-            lower_to_runnable(model, str(self.path))
-            model.ir_version = ir_version_for(model)
-        return model
+            return runnable(model, str(self.path))
 
 
 def read_onnx_file(path: Path) -> OnnxModelFile:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from compiler.errors import CompileError, one_line
-from compiler.graphs.walk import all_nodes, default_opset, is_standard, name_of
+from compiler.graphs.walk import all_nodes, default_opset, is_standard
 
 if TYPE_CHECKING:
     import onnx
@@ -58,49 +57,45 @@ def _is_read(opset: int) -> bool:
     return True
 
 
-def lower_to_runnable(model: onnx.ModelProto, where: str) -> None:
-    """Let a model name the newest opset that ONNX Runtime reads, where it names a newer one and uses nothing of it.
+def runnable(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    """A model in versions that the installed ONNX Runtime reads; itself where it is.
 
     Raises:
-        CompileError: It uses operators that came or changed later.
+        CompileError: It uses what came later.
     """
-    runnable = newest_runnable_opset()
-    if default_opset(model) <= runnable:
-        return
-    newer = list(_newer_nodes(model, runnable))
-    if newer:
-        node, since = newer[0]
-        more = f" and {len(newer) - 1} more" if len(newer) > 1 else ""
-        raise CompileError(
-            "the ONNX file needs a newer ONNX Runtime",
-            where=f"{where}, {node.op_type} ({name_of(node)}){more}",
-            why=f"{node.op_type} is as opset {since} has it, and the ONNX Runtime here reads up to {runnable}",
-            fix=f"export it again in opset {runnable} or older, or install a newer onnxruntime",
-        )
-    for part in (model, *model.functions):
-        for entry in part.opset_import:
-            if is_standard(entry.domain):
-                entry.version = min(entry.version, runnable)
+    newest, changed = newest_runnable_opset(), later_operators(model)
+    if changed:
+        model = _converted(model, newest, where, f"the ONNX Runtime installed here reads up to opset {newest}")
+    else:
+        for part in (model, *model.functions):
+            for entry in part.opset_import:
+                if is_standard(entry.domain):
+                    entry.version = min(entry.version, newest)
+    model.ir_version = ir_version_for(model)
+    return model
 
 
-def _newer_nodes(model: onnx.ModelProto, opset: int) -> Iterator[tuple[onnx.NodeProto, int]]:
-    """Yield the nodes whose operators came or changed after an opset, and when."""
+def later_operators(model: onnx.ModelProto) -> tuple[str, ...]:
+    """The operators that a model uses as an opset has them that is newer than what ONNX Runtime reads."""
+    newest, own = newest_runnable_opset(), default_opset(model)
+    if own <= newest:
+        return ()
+    used = {node.op_type for node in all_nodes(model) if is_standard(node.domain)}
+    return tuple(sorted(operator for operator in used if _since(operator, own) > newest))
+
+
+def _since(operator: str, opset: int) -> int:
+    """The opset in which an operator came or changed last; 0 where there is no such operator, as the checker says."""
     import onnx.defs
 
-    own = default_opset(model)
-    for node in all_nodes(model):
-        if not is_standard(node.domain):
-            continue
-        try:
-            since = int(onnx.defs.get_schema(node.op_type, own, "").since_version)
-        except onnx.defs.SchemaError:  # the checker names it
-            continue
-        if since > opset:
-            yield node, since
+    try:
+        return int(onnx.defs.get_schema(operator, opset, "").since_version)
+    except onnx.defs.SchemaError:
+        return 0
 
 
 def with_opset(model: onnx.ModelProto, opset: int, what_for: str) -> onnx.ModelProto:
-    """A copy of a model that uses ONNX's own operators as a newer opset has them.
+    """A copy of a model that uses ONNX's own operators as an opset has them, or a newer one.
 
     Args:
         model: Left as it is.
@@ -111,28 +106,30 @@ def with_opset(model: onnx.ModelProto, opset: int, what_for: str) -> onnx.ModelP
         CompileError: onnx's converter cannot.
     """
     import onnx
-    from onnx import version_converter
 
-    own = default_opset(model)
+    if default_opset(model) < opset:
+        return _converted(model, opset, what_for, f"{what_for} needs opset {opset}")
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
-    if own >= opset:
-        return copied
+    return copied
+
+
+def _converted(model: onnx.ModelProto, opset: int, where: str, why: str) -> onnx.ModelProto:
+    import onnx
+    from onnx import inliner, version_converter
+
+    own = default_opset(model)
     try:
-        # It forgets local functions, and knows no node of theirs.
-        converted: onnx.ModelProto = version_converter.convert_version(_inlined(copied), opset)
+        # The converter forgets functions, and what is in them.
+        whole = inliner.inline_local_functions(model) if model.functions else model
+        converted: onnx.ModelProto = version_converter.convert_version(whole, opset)
+        onnx.checker.check_model(converted)
     except Exception as error:  # onnx has no base class for what its converter raises
         raise CompileError(
             f"the model cannot be converted from opset {own} to {opset}",
-            where=what_for,
-            why=f"{what_for} needs opset {opset}, and onnx.version_converter says: {one_line(error)}",
-            fix=f"export it again with opset {opset} or newer",
+            where=where,
+            why=f"{why}, and onnx.version_converter says: {one_line(error)}",
+            fix=f"export it again in opset {opset}, without what cannot be converted",
         ) from error
     converted.ir_version = ir_version_for(converted)
     return converted
-
-
-def _inlined(model: onnx.ModelProto) -> Any:
-    from onnx import inliner
-
-    return inliner.inline_local_functions(model) if model.functions else model

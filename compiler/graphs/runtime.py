@@ -13,6 +13,7 @@ import numpy as np
 from compiler.artifact import Tensors, require_file
 from compiler.errors import CompileError, UsageError, nearest, one_line
 from compiler.graphs.providers import CPU, PROVIDERS, missing_provider, nodes_on_the_cpu, require_provider
+from compiler.graphs.unsigned_weights import with_unsigned_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -109,12 +110,13 @@ class OnnxRuntimeSession:
 
     @classmethod
     def as_written(cls, path: Path) -> OnnxRuntimeSession:
-        """A file that is run as it is, beside others.
+        """A file that is run as it is, beside others; where sums of signed weights saturate, with unsigned ones.
 
         Raises:
             CompileError: See the class.
         """
-        return cls(path, options=AS_WRITTEN)
+        exact = _exact(path) if sums_saturate() else None
+        return cls(exact or path, options=AS_WRITTEN)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The outputs by name, for inputs by name.
@@ -151,6 +153,17 @@ def sums_saturate() -> bool:
     )
     (sums,) = session.run(None, {"a": np.full((1, 64), 255, np.uint8), "b": np.full((64, 16), 127, np.int8)})
     return bool((sums != 64 * 255 * 127).any())
+
+
+def _exact(path: Path) -> onnx.ModelProto | None:
+    """What is in a file with weights that this processor multiplies right; None where it has those, or is no file."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        return with_unsigned_weights(onnx.load(path))
+    except (OSError, DecodeError):  # ONNX Runtime says what is wrong with it
+        return None
 
 
 def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: RuntimeOptions) -> tuple[Any, set[str]]:

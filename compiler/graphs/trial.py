@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Of outputs, by name."""
 
 WHAT = "the ONNX file fails on its inputs"
+EXPORT_WITHOUT = "export the network again without what is refused there"
 OUT_OF_MEMORY = (
     *("bad_alloc", "MemoryError", "Failed to allocate", "it asks for more memory than there is"),
     *("Cannot allocate memory", "Resource temporarily unavailable"),
@@ -74,6 +76,8 @@ class Trial:
             if status or not answer.is_file():
                 raise self._ended(status)
             said = json.loads(answer.read_text(encoding="utf-8"))
+        if "refused" in said:
+            raise CompileError(**said["refused"])
         if "error" in said:
             raise self._failed(said["error"])
         return [{output: tuple(shape) for output, shape in one.items()} for one in said["outputs"]]
@@ -141,6 +145,9 @@ def main() -> None:
     _limit(request["seconds"], request["memory"])
     try:
         answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
+    except _Refused as refused:
+        error = refused.error
+        answer = {"refused": {"what": error.what, "where": error.where, "why": error.why, "fix": error.fix}}
     except CompileError as error:
         answer = {"error": error.why or error.what}
     except Exception as error:  # whatever a library makes of the file
@@ -171,8 +178,12 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
         {name: np.load(folder / f"{index}_{place}.npy") for place, name in enumerate(names)}
         for index in range(request["runs"])
     ]
-    model, original = file.gathered(), folder / GIVEN_FILE
+    original = folder / GIVEN_FILE
+    with _refusals():
+        model = file.gathered()
     original.write_bytes(model.SerializeToString())
+    with _refusals(f"ONNX Runtime refuses {file.path.name}", where=str(file.path), fix=EXPORT_WITHOUT):
+        _open(original, AS_WRITTEN)
     found = list(_runs(original, inputs, AS_WRITTEN))
     try:
         shapes = {name: tuple(shape) for name, shape in request["shapes"].items()}
@@ -186,9 +197,34 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
     return found
 
 
-def _runs(path: Path, inputs: Iterable[Tensors], options: RuntimeOptions) -> Iterator[dict[str, list[int]]]:
+@contextmanager
+def _refusals(what: str = "", where: str = "", fix: str = "") -> Iterator[None]:
+    """Around what refuses a file whatever it is run on; that memory is short is said of another kind."""
+    try:
+        yield
+    except CompileError as error:
+        if is_out_of_memory(error.why):
+            raise
+        raise _Refused(
+            CompileError(what or error.what, where=where or error.where, why=error.why, fix=fix or error.fix)
+        ) from error
+
+
+class _Refused(Exception):
+    """A file is refused, in words that are whole."""
+
+    def __init__(self, error: CompileError) -> None:
+        super().__init__(error.what)
+        self.error = error
+
+
+def _open(path: Path, options: RuntimeOptions) -> OnnxRuntimeSession:
     threads = min(os.cpu_count() or 1, MOST_THREADS)
-    session = OnnxRuntimeSession(path, options=replace(options, threads=threads, spinning=False))
+    return OnnxRuntimeSession(path, options=replace(options, threads=threads, spinning=False))
+
+
+def _runs(path: Path, inputs: Iterable[Tensors], options: RuntimeOptions) -> Iterator[dict[str, list[int]]]:
+    session = _open(path, options)
     for tensors in inputs:
         try:
             yield {name: list(array.shape) for name, array in session.run(tensors).items()}

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import add
-from pathlib import Path
 
 from compiler.artifact import Tensors
 from compiler.artifact.input_files import changed
 from compiler.artifact.source_code import code_digest
-from compiler.backends import Backend, Profile
+from compiler.backends import Backend, Profile, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size
@@ -19,9 +18,9 @@ from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job
 from compiler.pipeline.line import Line
-from compiler.pipeline.tolerances import lossy_tolerance, proof_tolerance
+from compiler.pipeline.tolerances import lossy_tolerance, proof_tolerance, tolerance_of
 from compiler.precision.int8.schemes import QuantizationScheme
-from compiler.proof import AnyProof, Tolerance
+from compiler.proof import AnyProof
 from compiler.sources import Rewriting, Samples
 from compiler.stages import (
     Artifact,
@@ -47,8 +46,6 @@ from rewriters import Selection, Target
 
 EXPORT_BATCH = 2
 """Exporters freeze a dimension of one."""
-MEASUREMENTS_FOLDER = "timing"
-"""Within the cache: what builders measured."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Steps:
         selection: The rewriters of the run.
         exported: The Program as it was exported.
         rewritten: After the graph rewriters; None where there is no graph.
-        reduced: In a lower precision; None in fp32, and where the backend lowers it by itself.
+        reduced: In a lower precision; None in the one it comes in, and where the backend lowers it by itself.
     """
 
     network: LoadedNetwork
@@ -88,9 +85,9 @@ def make_program(job: Job, line: Line) -> Steps:
 
 
 def reduced_program(job: Job, program: ProgramArtifact, line: Line) -> ProgramArtifact | None:
-    """The Program in a lower precision; None in fp32, and where the backend lowers it by itself."""
+    """The Program in a lower precision than it comes in; None where it stays, or the backend lowers it by itself."""
     precision, scheme = job.config.precision, job.backend.quantization
-    if precision == "fp32" or job.backend.lowers(precision):
+    if not job.is_lowered or job.backend.lowers(precision):
         return None
     if precision != "int8" or scheme is None:
         return line.run_program(half_stage(job, program))
@@ -137,6 +134,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
         axes=_varying_axes(config, task),
         rewriters=rewriters,
         comparable=job.proof.comparable,
+        ties=job.proof,
     )
 
 
@@ -202,10 +200,11 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         engine=engine,
         backend=None if job.probe.run_problem else job.backend,
         given=real_input(config, job.proof, job.sample),
-        tolerance=Tolerance(config.verify.tolerance, config.verify.decoded_tolerance),
+        tolerance=tolerance_of(config, job.source.own_precision.name),
         reduced_tolerance=proof_tolerance(config),
         lossy_tolerance=lossy_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+        measurements=measurements_folder(job.cache),
     )
 
 
@@ -234,11 +233,6 @@ def engine_picture(backend: str, run_problem: str) -> str:
 def progress_to(listen: Listener) -> Callable[[float, str], None]:
     """What a builder tells its progress to."""
     return lambda share, phase: listen(StageProgressed(share, phase))
-
-
-def measurements_folder(cache: Path) -> Path:
-    """Where builders keep what they measured, beside the finished stages."""
-    return cache / MEASUREMENTS_FOLDER
 
 
 def rewriting_of(job: Job, selection: Selection) -> Rewriting:

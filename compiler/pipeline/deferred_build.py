@@ -22,7 +22,7 @@ from compiler.artifact import (
     replace_folder,
     require_files,
 )
-from compiler.backends import PROGRAM_FILE, Backend, Probe, backend_of
+from compiler.backends import PROGRAM_FILE, Backend, Probe, backend_of, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.errors import CompileError, UsageError
@@ -31,7 +31,6 @@ from compiler.pipeline.cache import Cache
 from compiler.pipeline.composition import (
     engine_picture,
     engine_profiles,
-    measurements_folder,
     progress_to,
     real_input,
 )

@@ -72,7 +72,12 @@ class Job:
     @property
     def quantizes_by_itself(self) -> bool:
         """Whether the backend is handed what int8 is calibrated on, and not a Program in int8."""
-        return self.config.precision == "int8" and self.backend.lowers("int8")
+        return self.config.precision == "int8" and self.is_lowered and self.backend.lowers("int8")
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether the precision is another one than the network comes in."""
+        return self.config.precision != self.source.own_precision.name
 
     @property
     def name(self) -> str:
@@ -81,8 +86,8 @@ class Job:
 
     @property
     def bundle(self) -> Path:
-        """Where the bundle goes: `<output>/<model>/<deploy name>`."""
-        return Path(self.config.output) / self.config.model.name / self.name
+        """Where the bundle goes."""
+        return self.config.bundle
 
     @property
     def checkpoint(self) -> Path | None:

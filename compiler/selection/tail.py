@@ -15,7 +15,7 @@ from compiler.selection.boxes import clip_boxes
 from compiler.selection.candidates import Candidates, found_rows, joined
 from compiler.selection.config import SelectionConfig
 from compiler.selection.operators import select
-from compiler.selection.outputs import output_names
+from compiler.selection.outputs import candidate_name, output_names
 
 
 class DetectingNetwork(Protocol):
@@ -70,13 +70,30 @@ class DetectionTail(nn.Module):
     def select(self, groups: Sequence[Candidates]) -> dict[str, Tensor]:
         """The detections, or the selected candidates, of all groups together: the network's outputs, in order."""
         candidates = joined([self._best(group) for group in groups])
-        boxes, scores, extras = candidates.boxes, self._thresholded(candidates), candidates.extras
+        scores = self._thresholded(candidates, self.config.score_thr)
+        boxes, extras = candidates.boxes, candidates.extras
         found = {"boxes": boxes, "scores": scores, **extras}
         if self.kind == "native":
             dets, labels, indices = select(boxes, scores, self.config.iou_threshold, self.config.max_per_img)
             selected = {name: found_rows(tensor, indices) for name, tensor in extras.items()}
             found = {"dets": dets, "labels": labels, **selected}
         return {name: found[name] for name in output_names(self.kind, extras)}
+
+    def candidates(self, images: Tensor) -> dict[str, Tensor]:
+        """What is selected from for normalised images, `[b, 3, h, w]`: each level as it is, and all that score as one.
+
+        A graph holds either: where no level has too many, their best are not looked for. No score is too low in it.
+        """
+        height, width = images.shape[-2:]
+        groups = self.network.decode(self.network(images), height, width)
+        named = {
+            candidate_name(level, name): tensor
+            for level, group in enumerate(groups)
+            for name, tensor in group.tensors().items()
+        }
+        together = joined(groups)
+        together = replace(together, scores=self._thresholded(together, 0.0), factors=None)
+        return named | {candidate_name(None, name): tensor for name, tensor in together.tensors().items()}
 
     def _best(self, group: Candidates) -> Candidates:
         """Keep the boxes of the `nms_pre` best pairs of a box and a class; the scores of other pairs become zero."""
@@ -96,10 +113,10 @@ class DetectionTail(nn.Module):
             group = replace(group, scores=group.scores.where(group.scores >= last, 0.0))
         return group
 
-    def _thresholded(self, candidates: Candidates) -> Tensor:
+    def _thresholded(self, candidates: Candidates, lowest: float) -> Tensor:
         """The scores; those that are too low, or of boxes that are too small or inverted, are zero."""
         scores = candidates.scores
-        is_candidate = scores > self.config.score_thr
+        is_candidate = scores > lowest
         if self.config.min_bbox_size >= 0:
             upper_left, lower_right = candidates.boxes.chunk(2, dim=2)
             smaller_side = (lower_right - upper_left).amin(dim=2, keepdim=True)

@@ -14,10 +14,22 @@ from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
 from compiler.errors import CompileError, UsageError
 from compiler.export import Comparable, ExportOptions
-from compiler.graphs import ONNX_FILE, OnnxModelFile, OnnxRuntimeSession, Trial, describe, take_over
+from compiler.graphs import (
+    ONNX_FILE,
+    OnnxModelFile,
+    OnnxRuntimeSession,
+    Trial,
+    default_opset,
+    describe,
+    newest_runnable_opset,
+    take_over,
+    with_opset,
+)
 from compiler.graphs.onnx_files import EXPORT_AGAIN
+from compiler.precision.own import OwnPrecision, own_precision
 from compiler.proof import Run, proof_of
 from compiler.sources.onnx_inputs import check_outputs, input_texts
+from compiler.sources.onnx_precision import SMALLEST_OPSETS, in_own_precision, opset_caution, precision_caution
 from compiler.sources.source import (
     Network,
     Rewriting,
@@ -56,10 +68,15 @@ class OnnxFile(Source):
         """A file, with its digest."""
         return cls(file.digest, file)
 
+    @cached_property
+    def own_precision(self) -> OwnPrecision:
+        """See `Source`."""
+        return own_precision(self.file.model)
+
     @property
     def caution(self) -> str:
-        """See `Source`: a file has its weights."""
-        return ""
+        """See `Source`: a file has its weights; but it may be in another precision or opset than one thinks."""
+        return ". ".join(filter(None, (precision_caution(self.own_precision), opset_caution(self.file))))
 
     @property
     def own_weights(self) -> str:
@@ -89,11 +106,17 @@ class OnnxFile(Source):
                 fix="give the network itself, as model=torch, or choose a backend that reads ONNX",
             )
         with reading(self.file.path, f"{self.file.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
+            config = in_own_precision(config, self.own_precision, self.file)
             check_outputs(self.file)
             inputs = input_texts(self.file, config)
         model = replace(config.model, inputs=inputs)
-        export = replace(config.export, opset=self.file.opset)
+        export = replace(config.export, opset=self._opset(config.precision))
         return with_processing(replace(config, model=model, export=export), shapes=inputs)
+
+    def _opset(self, precision: str) -> int:
+        """What the Program is in: the file's own, or what its precision is to be written with."""
+        own = min(self.file.opset, newest_runnable_opset())
+        return own if precision == self.own_precision.name else max(own, SMALLEST_OPSETS[precision])
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file in a process of its own, and fill in its outputs and whether they count items."""
@@ -128,8 +151,11 @@ class OnnxFile(Source):
 
     def load(self, weights: Weights, folder: Path) -> str:
         """Write the file with all of its weights in it."""
-        (folder / ORIGINAL_FILE).write_bytes(self.file.gathered().SerializeToString())
-        return f"{self.file.parameters / 1e6:.1f} M parameters, {self.file.path.name}"
+        model = self.file.gathered()
+        (folder / ORIGINAL_FILE).write_bytes(model.SerializeToString())
+        own, runnable = self.file.opset, default_opset(model)
+        versions = f", opset {own} brought to {runnable}" if own != runnable else ""
+        return f"{self.file.parameters / 1e6:.1f} M parameters, {self.file.path.name}{versions}"
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> FileNetwork:
         """The file, as a network."""
@@ -169,9 +195,12 @@ class FileNetwork(Network):
 
         original = self.folder / ORIGINAL_FILE
         with reading(original, "the ONNX file cannot be taken over", fix=EXPORT_AGAIN):
-            program = take_over(onnx.load(original), self.shapes, folder / ONNX_FILE)
+            model = onnx.load(original)
+            own = default_opset(model)
+            program = take_over(with_opset(model, options.opset, "precision"), self.shapes, folder / ONNX_FILE)
         program.save()
-        return f"ONNX opset {program.opset} as it was, {program.nodes} nodes"
+        versions = f"{own} as it was" if own == program.opset else f"{own} converted to {program.opset}"
+        return f"ONNX opset {versions}, {program.nodes} nodes"
 
     def entries(self, tensors: Tensors) -> Iterable[Entry]:
         """Nothing: there is no torch to rewrite."""

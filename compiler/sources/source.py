@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from compiler.artifact import InputFile, Tensors
 from compiler.config import CompileConfig
 from compiler.errors import CompileError
+from compiler.precision.own import IN_FP32, OwnPrecision
 from compiler.proof import Run
 from compiler.sources.samples import Samples
 from compiler.tasks import AnySample, AnyTask
@@ -86,6 +87,10 @@ class Network(ABC):
         """The steps with their selection open, by name; none where they select nothing."""
         return {}
 
+    def candidate_steps(self) -> Mapping[str, Run]:
+        """The steps, run for what they select from, by name; none where that is not known."""
+        return {}
+
 
 class Source(ABC):
     """Where a network comes from: a frozen dataclass whose fields are all that the network depends on."""
@@ -104,6 +109,11 @@ class Source(ABC):
     def own_weights(self) -> str:
         """Where the weights come from without a checkpoint; empty where they are random."""
         return ""
+
+    @property
+    def own_precision(self) -> OwnPrecision:
+        """What the network computes in as it is given."""
+        return IN_FP32
 
     def with_inputs(self, config: CompileConfig) -> CompileConfig:
         """The config with what is known about the network before there is any input.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from compiler.artifact import OnnxProgram, Tensors
 from compiler.checkpoint import read_checkpoint
 from compiler.errors import CompileError
 from compiler.export import Comparable, ExportOptions, export_onnx, export_traced, run_network
+from compiler.export.frozen import run_for_candidates
 from compiler.networks import with_tail
 from compiler.proof import NETWORK, REWRITTEN, Run
 from compiler.sources.source import Checkpoint, Network, Rewriting, Weights
@@ -123,6 +124,17 @@ class TorchNetwork(Network):
         return {
             name: partial(self._run_open, network, run)
             for (name, run), network in zip(self.steps(), (self.original, self.rewritten.network), strict=True)
+        }
+
+    def candidate_steps(self) -> Mapping[str, Run]:
+        """See `Network`."""
+        from compiler.selection.tail import DetectionTail
+
+        contexts = {NETWORK: (self.original, nullcontext), REWRITTEN: (self.rewritten.network, self.rewriting)}
+        return {
+            name: partial(run_for_candidates, network, rewriting)
+            for name, (network, rewriting) in contexts.items()
+            if isinstance(network, DetectionTail)
         }
 
     def _run_open(self, network: nn.Module, run: Run, tensors: Tensors) -> Tensors:

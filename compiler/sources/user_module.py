@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Tensors
 from compiler.checkpoint import match
+from compiler.checkpoint.matching import Shapes
 from compiler.config import CompileConfig
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
+from compiler.networks.trained_counts import shapes_of, trained_count
 from compiler.proof import proof_of
 from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
 from compiler.sources.torch_network import TorchNetwork, save_weights
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     from compiler.networks.torch_module import TorchModule
 
+NUM_CLASSES = "num_classes"
+"""What torchvision, timm and most others call it."""
 MODULE = "module"
 """The user's own network in a `TorchModule`."""
 Outputs = list[tuple[str, "Tensor"]]
@@ -94,13 +99,39 @@ class UserModule(Source):
         module = network.get_submodule(MODULE)
 
         def fill(tensors: dict[str, Tensor], path: Path) -> list[str]:
-            return match(module, tensors, source=str(path))
+            explain = partial(self._other_count, shapes_of(module), str(path))
+            return match(module, tensors, source=str(path), explain=explain)
 
         return save_weights(network, weights, fill, folder, own=self.own_weights)
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:
         """The network in torch."""
         return TorchNetwork(self.build, folder, rewriting, inner=MODULE)
+
+    def _other_count(self, own: Shapes, source: str, found: Shapes) -> UsageError | None:
+        """What is said of a checkpoint that fits the target with another `num_classes`."""
+        count = self.arguments.get(NUM_CLASSES) or _first_difference(own, found)
+        if not isinstance(count, int) or self._shapes_with(count) != own:
+            return None
+        trained = trained_count(found, self._shapes_with, count)
+        if trained is None:
+            return None
+        return UsageError(
+            f"the checkpoint was trained for {trained} classes, and the network has {count}",
+            where=source,
+            why="nothing else differs",
+            fix=f"add model.kwargs.{NUM_CLASSES}={trained}",
+        )
+
+    def _shapes_with(self, count: int) -> Shapes | None:
+        import torch
+
+        other = replace(self, arguments={**self.arguments, NUM_CLASSES: count}, user_code=None)
+        try:
+            with torch.device("meta"):
+                return shapes_of(other.build().get_submodule(MODULE))
+        except Exception:  # whatever the user's own code raises: it takes no such number, or cannot be built so
+            return None
 
     @property
     def _where(self) -> str:
@@ -122,6 +153,12 @@ class UserModule(Source):
                 why=f"{type(error).__name__}: {first_line(error)}, given {shapes}",
                 fix="correct model.inputs; or where it takes no batch of another size, use shape=static",
             ) from error
+
+
+def _first_difference(own: Shapes, found: Shapes) -> int:
+    """The first length of a network's weights that a checkpoint has otherwise."""
+    pairs = (sides for key, shape in own.items() for sides in zip(shape, found.get(key, shape), strict=False))
+    return next((mine for mine, theirs in pairs if mine != theirs), 0)
 
 
 def _names(found: Sequence[Outputs], inputs: set[str]) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from compiler.artifact import Engine, TorchScriptProgram, installed_version
-from compiler.backends import BuildRequest, Profile, backend_of, build_backend
+from compiler.backends import BuildRequest, Profile, backend_of, build_backend, libraries
 from compiler.backends.ncnn import backend as ncnn_backend
 from compiler.backends.ncnn import converter
 from compiler.backends.ncnn.details import DETAILS_FILE
@@ -200,14 +200,15 @@ def test_a_converter_that_takes_too_much_memory_fails(pyramid, tmp_path):
     ("versions", "problem"),
     [
         ({"ncnn": ""}, "ncnn is not installed: pip install 'deploy-compiler[ncnn]'"),
-        ({"ncnn": "", "pnnx": ""}, "ncnn and pnnx are not installed: pip install 'deploy-compiler[ncnn]'"),
-        ({"pnnx": "20220101"}, "pnnx 20220101 is too old: pip install 'pnnx>="),
+        ({"pnnx": ""}, "pnnx is not installed: pip install 'deploy-compiler[ncnn]'"),
+        ({"pnnx": "20220101"}, "pnnx 20220101 is installed, and 20241223 is the oldest that will do"),
+        ({"ncnn": "1.0.20220101"}, "ncnn 1.0.20220101 is installed, and 1.0.20241226 is the oldest that will do"),
         ({}, ""),
     ],
 )
 def test_the_probe_says_what_is_missing_or_too_old(monkeypatch, versions, problem):
     installed = {**ncnn_backend.LIBRARIES, **versions}
-    monkeypatch.setattr(ncnn_backend, "installed_version", installed.get)
+    monkeypatch.setattr(libraries, "installed_version", installed.get)
     assert backend().probe().problem.startswith(problem)
     assert bool(backend().probe().problem) == bool(problem)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from compiler.artifact import Engine, Program, TorchExportProgram, TorchScriptProgram
 from compiler.backends import BuildRequest, backend_of, build_backend
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
-from compiler.export import Axis, ExportOptions, export_traced, run_network
+from compiler.export import ExportOptions, export_traced, run_network
+from tests.backends.pyramid import AXES, EXAMPLE, OUTPUTS, Pyramid
 from tests.exporting import other_inputs
 
 PAGE = Path(__file__).parents[2] / "docs/backends.md"
@@ -54,42 +54,25 @@ class TorchExport(Backend):
 """
 
 
-class Pyramid(nn.Module):
-    """Halves its input twice and brings it back to its size: any multiple of 4 will do."""
-
-    def __init__(self):
-        super().__init__()
-        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.SiLU(), nn.Conv2d(4, 3, 3, 2, 1))
-
-    def forward(self, image):
-        small = self.down(image)
-        return image + nn.functional.interpolate(small, scale_factor=4.0, mode="nearest"), small.mean((2, 3))
-
-
-AXES = {"input": (Axis(0, "batch"), Axis(2, "height", 4, 8, 64), Axis(3, "width", 4, 8, 64))}
-OUTPUTS = ("image", "means")
-EXAMPLE = {"input": np.random.default_rng(0).normal(size=(2, 3, 16, 24)).astype(np.float32)}
-
-
 @pytest.fixture
 def user_configs(tmp_path, monkeypatch):
     """A folder of the user's: the page's class and config, and those of a second backend."""
     page = PAGE.read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (config,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
-    (tmp_path / "torchscript_backend.py").write_text(code)
+    (tmp_path / "traced_backend.py").write_text(code)
     (tmp_path / "torch_export_backend.py").write_text(TORCH_EXPORT)
     folder = tmp_path / "configs/backend"
     folder.mkdir(parents=True)
-    (folder / "torchscript.yaml").write_text(config)
+    (folder / "traced.yaml").write_text(config)
     (folder / "torch_export.yaml").write_text("_target_: torch_export_backend.TorchExport\nname: torch_export\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield folder.parent
-    for name in ("torchscript_backend", "torch_export_backend"):
+    for name in ("traced_backend", "torch_export_backend"):
         sys.modules.pop(name, None)
 
 
-@pytest.fixture(params=["torchscript", "torch_export"])
+@pytest.fixture(params=["traced", "torch_export"])
 def config(request, user_configs):
     return compose([f"backend={request.param}", "model=rtmdet-tiny"], user_configs)
 
@@ -109,11 +92,11 @@ def built(config, program, folder) -> Engine:
 
 def opened(engine):
     """Open an engine of a backend whose module the user names."""
-    return backend_of(engine, ["torchscript_backend", "torch_export_backend"]).open(engine)
+    return backend_of(engine, ["traced_backend", "torch_export_backend"]).open(engine)
 
 
 def test_the_class_says_what_is_made_for_it(config):
-    kind = {"torchscript": TorchScriptProgram, "torch_export": TorchExportProgram}[config.backend["name"]]
+    kind = {"traced": TorchScriptProgram, "torch_export": TorchExportProgram}[config.backend["name"]]
     assert config.backend_facts.PROGRAM is kind
     assert config.exporter == kind.EXPORTER
     assert (config.tail, config.model.tail["kind"]) == ("host", "host")
@@ -164,19 +147,19 @@ def test_a_foreign_archive_is_refused_with_one_message(config, tmp_path, damage,
 
 
 def test_an_exporter_that_makes_something_else_is_refused(user_configs):
-    with pytest.raises(UsageError, match="does not make what torchscript reads"):
-        compose(["backend=torchscript", "export.exporter=dynamo"], user_configs)
+    with pytest.raises(UsageError, match="does not make what traced reads"):
+        compose(["backend=traced", "export.exporter=dynamo"], user_configs)
 
 
 def test_what_the_class_knows_is_no_option(user_configs):
-    node = {**compose(["backend=torchscript"], user_configs).backend, "tail": "native"}
+    node = {**compose(["backend=traced"], user_configs).backend, "tail": "native"}
     with pytest.raises(UsageError, match="'backend.tail' is no option") as caught:
         build_backend(node)
     assert "give it TAIL" in caught.value.fix
 
 
 def test_its_options_are_checked(user_configs):
-    node = compose(["backend=torchscript"], user_configs).backend
+    node = compose(["backend=traced"], user_configs).backend
     assert node["threads"] is None
     with pytest.raises(UsageError, match="must be a whole number"):
         build_backend({**node, "threads": "many"})

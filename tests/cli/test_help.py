@@ -13,7 +13,7 @@ def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_lin
     run = command_line("--help", "--debug", PYTHONPROFILEIMPORTTIME="1")
     assert run.returncode == 0
     assert all(verb in run.stdout for verb in VERBS)
-    assert "backend: ncnn, onnxruntime, tensorrt, tensorrt_rtx" in run.stdout
+    assert "backend: aotinductor, ncnn, onnxruntime, openvino, tensorrt, tensorrt_rtx, torchscript" in run.stdout
     assert "model: centerpoint, centerpoint-pillar02-circlenms" in run.stdout
     assert "rtmpose, rtmpose-l" in run.stdout
     assert "+backend=onnxruntime +model=rtmpose" in run.stdout
@@ -39,7 +39,7 @@ def test_what_can_be_composed_is_told_where_no_verb_is_named(capsys, words):
     run_verb(*words)
     page = capsys.readouterr().out
     assert "usage: python -m compiler compile [override ...] [flags]" in page
-    assert "\n  backend: ncnn, onnxruntime, tensorrt, tensorrt_rtx\n" in page
+    assert "\n  backend: aotinductor, ncnn, onnxruntime, openvino, tensorrt, tensorrt_rtx, torchscript\n" in page
     assert "--multirun, -m" in page
     assert "--cfg PART" in page
 

@@ -18,7 +18,7 @@ from compiler.report import Report
 from compiler.sources.onnx_file import NO_TORCH
 from tests.onnx_files import Pyramid, Sentence, doubling, export, images, model, save, seeded, value, weights, words
 
-BUNDLE = "outputs/onnx/tensors_onnx_onnxruntime_dynamic"
+BUNDLE = "outputs/tensors_x_onnxruntime_dynamic"
 
 
 @pytest.fixture(autouse=True)

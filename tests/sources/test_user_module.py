@@ -54,7 +54,7 @@ IDS = "model.inputs.ids=1x5:int64:0-9"
 
 def bundle_in(folder):
     """Return the one bundle in a folder, which is named after its target."""
-    (found,) = (path for path in folder.glob("outputs/nets-two/tensors_nets-two_onnxruntime_dynamic*") if path.is_dir())
+    (found,) = (path for path in folder.glob("outputs/tensors_nets-two_onnxruntime_dynamic*") if path.is_dir())
     return str(found)
 
 

@@ -13,12 +13,13 @@ from typing import ClassVar
 from compiler.artifact import Engine, Program, TorchScriptProgram, installed_version
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
+from compiler.backends.libraries import library_problem
 from compiler.backends.ncnn.converter import Converted, Limits, convert
 from compiler.backends.ncnn.details import DETAILS_FILE, PRECISIONS, Details
 from compiler.backends.ncnn.network import Options
 from compiler.backends.ncnn.param_file import read_param, renamed, write_param
 from compiler.backends.ncnn.plan import plan, refuse_ignored
-from compiler.backends.ncnn.session import INSTALL, NcnnSession, load_ncnn
+from compiler.backends.ncnn.session import NcnnSession, load_ncnn
 from compiler.backends.ncnn.trial import try_out
 from compiler.config.ranges import between
 from compiler.config.sizes import Size
@@ -26,7 +27,7 @@ from compiler.errors import CompileError
 
 PARAM_FILE, WEIGHTS_FILE = "end2end.param", "end2end.bin"
 """The names that MMDeploy's SDK and its users know."""
-LIBRARIES = {"ncnn": "1.0.20240820", "pnnx": "20240819"}
+LIBRARIES = {"ncnn": "1.0.20241226", "pnnx": "20241223"}
 """What is needed, each with the oldest version that does."""
 BATCH = "batch"
 """What a Program calls the dimension that counts samples."""
@@ -62,8 +63,9 @@ class Ncnn(Backend):
 
     def probe(self) -> Probe:
         """Look for the distributions `ncnn` and `pnnx`."""
-        found = {name: installed_version(name) for name in LIBRARIES}
-        return Probe(found["ncnn"], ("CPU",), _problem(found), machine=self.machine())
+        problems = (library_problem(name, "ncnn", oldest) for name, oldest in LIBRARIES.items())
+        problem = next(filter(None, problems), "")
+        return Probe(installed_version("ncnn"), ("CPU",), problem, machine=self.machine())
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Look every operator up in what is known of pnnx and ncnn; they need not be installed."""
@@ -102,18 +104,6 @@ class Ncnn(Backend):
         options = Options(self.threads, details.precision == "fp16", self.winograd)
         try_out(engine, details.sample, options)
         return NcnnSession(engine, frozenset(details.batched), options)
-
-
-def _problem(found: Mapping[str, str]) -> str:
-    """Why no engine can be built with these versions; empty where one can."""
-    from packaging.version import Version
-
-    missing = [name for name, version in found.items() if not version]
-    if missing:
-        return f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not installed: {INSTALL}"
-    old = [name for name, version in found.items() if Version(version) < Version(LIBRARIES[name])]
-    wanted = " ".join(f"'{name}>={LIBRARIES[name]}'" for name in old)
-    return f"{' and '.join(f'{name} {found[name]}' for name in old)} is too old: pip install {wanted}" if old else ""
 
 
 def _shapes(profile: Profile, program: TorchScriptProgram) -> tuple[Mapping[str, Size], ...]:

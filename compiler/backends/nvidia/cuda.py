@@ -77,7 +77,7 @@ def find_gpus() -> Gpus:
 
 
 def alone(gpu: Gpu | None) -> dict[str, str]:
-    """The variables that show a process this GPU alone, also where this process sees only some of them; none for none."""
+    """The variables that show a process this GPU alone, also where this one sees only some; nothing for none."""
     if gpu is None:
         return {}
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends.openvino.compiled_models import compiled_models
 from compiler.backends.openvino.library import compiled, load, problem, refused
 from compiler.backends.openvino.session import OpenVINOSession
 from compiler.config.ranges import between
@@ -54,6 +55,7 @@ class OpenVINO(Backend):
         quantizer: What makes int8: `nncf`, or `compiler`, which writes pairs into the Program.
         preset: Of NNCF.
         cpu: What int8 is written for: `portable`, or `vnni` for processors whose sums of products never saturate.
+        model_cache: Whether a compiled model is kept between runs, where whoever opens the engine names a cache.
     """
 
     TITLE: ClassVar[str] = "OpenVINO"
@@ -69,6 +71,7 @@ class OpenVINO(Backend):
     quantizer: str = "nncf"
     preset: str = "mixed"
     cpu: str = "portable"
+    model_cache: bool = True
 
     def __post_init__(self) -> None:
         for key, known in CHOICES.items():
@@ -111,7 +114,7 @@ class OpenVINO(Backend):
             model = openvino.Core().read_model(program.path)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
             raise refused("OpenVINO cannot take this Program", error, str(program.path)) from error
-        if request.precision == "int8" and self.lowers("int8"):
+        if request.calibration is not None:
             from compiler.backends.openvino.quantize import quantized
 
             model = quantized(model, program, request, self.preset, self.cpu)
@@ -129,10 +132,22 @@ class OpenVINO(Backend):
 
     def open(self, engine: Engine) -> OpenVINOSession:
         """Open the engine on the configured device."""
+        return self._open(engine, {})
+
+    def open_cached(self, engine: Engine, cache: Path) -> OpenVINOSession:
+        """Open the engine, from what an earlier run compiled of the same files where that is there."""
+        if not self.model_cache:
+            return self.open(engine)
+        files = {name: engine.folder / name for name in self.files(engine)}
+        made_for = {**self.machine(), **{key: str(value) for key, value in self._properties()}, "device": self.device}
+        with compiled_models(cache, files, made_for) as folder:
+            return self._open(engine, {"CACHE_DIR": str(folder)})
+
+    def _open(self, engine: Engine, properties: Mapping[str, Any]) -> OpenVINOSession:
         openvino = load()
         core = openvino.Core()
         model = read_ir(openvino, engine.folder / GRAPH_FILE)
-        opened = compiled(core, model, self.device, dict(self._properties()), str(engine.path))
+        opened = compiled(core, model, self.device, {**dict(self._properties()), **properties}, str(engine.path))
         self._require_computed_in(opened, engine)
         return OpenVINOSession(opened, engine)
 

@@ -1,0 +1,74 @@
+"""TorchScript: an archive that PyTorch opens, in Python and in C++, for those who stay there.
+
+It computes in fp32 alone: without AMX or AVX-512 for 16 bits, PyTorch's convolutions in fp16 and bf16 are a hundred
+times slower on a processor (torch 2.13, an AVX2 processor), and one archive serves them all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import ClassVar
+
+from compiler.artifact import Engine, Program, TorchScriptProgram, installed_version
+from compiler.artifact.machine import this_machine
+from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends.in_torch import ThreadedSession, require_torch, torch_problem
+from compiler.config.ranges import between
+
+ARCHIVE = "end2end.pt"
+"""The name that MMDeploy's users know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchScript(Backend):
+    """PyTorch's TorchScript, on the CPU.
+
+    Attributes:
+        threads: Within one operator; None for as many as PyTorch uses in the process.
+    """
+
+    TITLE: ClassVar[str] = "TorchScript"
+    PROGRAM: ClassVar[type[Program]] = TorchScriptProgram
+    TAIL: ClassVar[str] = "host"
+    """PyTorch has no operator that suppresses boxes."""
+
+    threads: int | None = between(1, 1024, default=None)
+
+    @property
+    def engine_holds_code(self) -> bool:
+        """An archive is a program, and an operator that it calls may read and write files."""
+        return True
+
+    def probe(self) -> Probe:
+        """Look for the `torch` distribution."""
+        version = installed_version("torch")
+        return Probe(version, ("CPU",), problem=torch_problem(), machine=self.machine() if version else {})
+
+    def plan(self, program: Program) -> tuple[Obstacle, ...]:
+        """Nothing stands in the way of what could be traced."""
+        TorchScriptProgram.of(program)
+        return ()
+
+    def build(self, request: BuildRequest) -> Engine:
+        """Copy the archive, and open it once."""
+        program = TorchScriptProgram.of(request.program)
+        shutil.copyfile(program.path, request.folder / ARCHIVE)
+        specs = program.inputs, program.outputs
+        engine = Engine(request.folder, (ARCHIVE,), self.node(), *specs, machine=self.machine())
+        self.open(engine)
+        engine.save()
+        return engine
+
+    def machine(self) -> dict[str, str]:
+        """The processor, whose features decide which kernels run, and the library."""
+        return this_machine("torch")
+
+    def open(self, engine: Engine) -> ThreadedSession:
+        """Open the archive with the configured threads."""
+        require_torch(engine.path)
+        from compiler.export import TracedSession
+
+        return ThreadedSession(
+            TracedSession(TorchScriptProgram(engine.path, engine.inputs, engine.outputs)), self.threads
+        )
