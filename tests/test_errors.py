@@ -70,9 +70,9 @@ def test_an_error_comes_back_whole_from_another_process():
         ("onnxruntme", "did you mean onnxruntime?"),
         ("tensorrtx", "did you mean tensorrt or tensorrt_rtx?"),
         ("TensorRT", "did you mean tensorrt?"),
-        ("onnx", "choose one of: aotinductor, ncnn, onnxruntime, openvino, tensorrt, tensorrt_rtx, torchscript"),
-        ("coreml", "choose one of: aotinductor, ncnn, onnxruntime, openvino, tensorrt, tensorrt_rtx, torchscript"),
-        ("", "choose one of: aotinductor, ncnn, onnxruntime, openvino, tensorrt, tensorrt_rtx, torchscript"),
+        ("onnx", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
+        ("coreml", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
+        ("", "choose one of: onnxruntime, openvino, tensorrt, tensorrt_rtx"),
     ],
 )
 def test_the_nearest_choices_are_offered_or_all_of_them(name, advice):
