@@ -22,6 +22,8 @@ class BackendFacts:
     """Those of them that it makes of a Program in fp32 by itself; the others are written into an ONNX Program first."""
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ()
     """Those of its own in which it leaves in fp32 what the config names: a `BuildRequest` has `keep_fp32` then."""
+    REFUSED_PRECISIONS: ClassVar[Mapping[str, str]] = {}
+    """Why it is not built in one that its library knows, by precision."""
     EXPORTER: ClassVar[str] = "auto"
     """The exporter that it needs, where the default one does not do."""
     TAIL: ClassVar[str] = "native"
