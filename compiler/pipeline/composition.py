@@ -13,7 +13,7 @@ from compiler.artifact.source_code import code_digest
 from compiler.backends import Backend, Profile, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
-from compiler.config.sizes import Size
+from compiler.config.sizes import Size, SizeRange
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job
@@ -126,7 +126,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
     rewriters = Rewriters.of_network(selection)
     return Export(
         network=network.under(rewriters.selection),
-        example=Samples.of(_tensors(job, batch, config.sizes.usual)),
+        example=Samples.of(_tensors(job, batch, _traced_size(config.sizes))),
         others=tuple(map(Samples.of, _other_inputs(job))),
         kind=job.backend.PROGRAM.IR,
         exporter=config.exporter,
@@ -253,6 +253,11 @@ def _tensors(job: Job, batch: int, size: Size) -> Tensors:
     return tensors
 
 
+def _traced_size(sizes: SizeRange) -> Size:
+    """The usual size, in which what varies is above one: exporters freeze a dimension of one."""
+    return tuple(max(side, min(EXPORT_BATCH, most)) for side, most in zip(sizes.usual, sizes.largest, strict=True))
+
+
 def _varying_axes(config: CompileConfig, task: AnyTask) -> Mapping[str, tuple[Axis, ...]]:
     """The dimensions of each input that vary: the batch, and the sides of which there are several lengths."""
     if not config.resolved_shape.dynamic:
@@ -277,7 +282,7 @@ def _other_inputs(job: Job) -> Iterator[Tensors]:
     if config.resolved_shape.dynamic:
         steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
         between = map(min, map(add, sizes.smallest, steps), sizes.largest)
-        for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
+        for batch, size in ((config.batch.smallest, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
             yield _tensors(job, batch, size)
     else:
         yield job.proof.other_samples(job.sample, config.batch.usual, sizes.usual)
