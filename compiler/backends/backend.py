@@ -167,6 +167,14 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def interpret(self, engine: Engine) -> Session:
+        """What computes the operations that an engine's files hold, where `INTERPRETED`.
+
+        Raises:
+            CompileError: There is no such thing, or an operation is not known.
+        """
+        raise CompileError(f"engines of {self.name} are run, and not interpreted", where=f"backend={self.name}")
+
     def machine(self) -> dict[str, str]:
         """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""
         return {}

@@ -26,6 +26,8 @@ class BackendFacts:
     """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
+    INTERPRETED: ClassVar[bool] = False
+    """Whether an engine that cannot be run here is interpreted for its proof, which then holds for no device."""
 
 
 def backend_facts(node: Mapping[str, Any]) -> type[BackendFacts]:

@@ -152,7 +152,7 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
         config=asdict(job.config),
         versions=versions(),
         engine_bytes=Engine.load(engine.folder).size,
-        pictures=(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+        pictures=(job.source.PICTURE, engine_picture(job.backend, job.probe)),
         reduced=read_reduced(steps.reduced.folder) if steps.reduced else None,
         unproven=why_unproven(job.backend, job.probe, job.bundle),
     )

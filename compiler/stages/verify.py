@@ -95,7 +95,8 @@ class Verify(Stage):
         reduced: In a lower precision; None in fp32.
         precision: That precision.
         engine: What was built.
-        backend: Opens it; None where it cannot be run here.
+        backend: Opens it; None where it cannot be run here, nor interpreted.
+        interpreted: Whether it is interpreted in place of being run.
         given: What the proof is made on.
         tolerance: What the steps in fp32 are held to.
         reduced_tolerance: What those in a lower precision are held to.
@@ -115,6 +116,7 @@ class Verify(Stage):
     precision: str
     engine: Artifact
     backend: Backend | None
+    interpreted: bool
     given: RealInput
     tolerance: Tolerance
     reduced_tolerance: Tolerance
@@ -173,13 +175,16 @@ class Verify(Stage):
         return self.rewriters.selection.graphs
 
     def _behind_the_rewriters(self) -> list[tuple[str, Run]]:
-        """Open the Program in its lower precision, and the engine where it can be run here."""
+        """Open the Program in its lower precision, and the engine where it can be run or interpreted here."""
         stages: list[tuple[str, Run]] = []
         if self.reduced:
             session = OnnxRuntimeSession.as_written(self.reduced.path)
             stages.append((self.precision, _once(session.run)))
         if self.backend:
-            stages.append((engine_stage(self.backend.name), self.backend.open(Engine.load(self.engine.folder)).run))
+            engine, open_engine = Engine.load(self.engine.folder), self.backend.open
+            if self.interpreted:
+                open_engine = self.backend.interpret
+            stages.append((engine_stage(self.backend.name, self.interpreted), open_engine(engine).run))
         return stages
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
@@ -242,9 +247,9 @@ class VerifyEngine(Stage):
         return _summed_up(proof, PROGRAM)
 
 
-def engine_stage(backend: str) -> str:
+def engine_stage(backend: str, interpreted: bool = False) -> str:
     """The engine, as a step of the proof."""
-    return f"{ENGINE} ({backend})"
+    return f"{ENGINE} ({backend}{', interpreted' if interpreted else ''})"
 
 
 def _summed_up(proof: StageProof, reference: str) -> str:
