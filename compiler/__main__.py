@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from importlib.metadata import version
 from types import FrameType
 
-from compiler.cli.streams import encode_everything, libraries_silenced
+from compiler.cli.streams import encode_everything, libraries_silenced, tell
 from compiler.cli.verbs import understood
 from compiler.errors import ExitCode, Interrupted, as_compile_error, was_interrupted
 from compiler.printable import printable
@@ -49,12 +49,12 @@ def _run(given: Sequence[str], debug: bool) -> int:
             return _interrupted()
         shown = as_compile_error(error)
         told = printable(traceback.format_exc()) if debug else f"error: {shown.summary}"
-        print(told, file=sys.stderr)
+        tell(told)
         return shown.exit_code
 
 
 def _interrupted() -> int:
-    print(INTERRUPTED, file=sys.stderr)
+    tell(INTERRUPTED)
     return ExitCode.FAILED
 
 

@@ -62,6 +62,11 @@ class CompileError(Exception):
         return (_rebuild, (type(self), self.what, self.where, self.why, self.fix))
 
 
+def one_line(error: BaseException) -> str:
+    """All that an error of a library says, in one line: its first alone may break off before what it is about."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class UsageError(CompileError):
     """The command line or the config is wrong: found before any work is done."""
 

@@ -107,12 +107,12 @@ class Difference:
     oddity: str
 
 
-def difference(reference: NDArray[Any], found: NDArray[Any]) -> Difference:
-    """Compare two arrays of one shape."""
+def difference(reference: NDArray[Any], found: NDArray[Any], yardstick: Yardstick | None = None) -> Difference:
+    """Compare two arrays of one shape, in a yardstick that is given, or in that which suits the reference."""
     expected, actual = reference.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     errors = absolute_errors(expected, actual)
     spread = Spread.of(reference)
-    yardstick = _yardstick(reference, spread)
+    yardstick = yardstick or _yardstick(reference, spread)
     largest = float(errors.max(initial=0.0))
     with np.errstate(invalid="ignore", over="ignore"):
         typical = float(np.sqrt(np.mean(np.square(errors)))) if errors.size else 0.0

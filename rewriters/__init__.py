@@ -9,7 +9,7 @@ from rewriters.conditions import Conditions
 from rewriters.contract import Contract
 from rewriters.decorators import function_rewriter, fusion_rewriter, graph_rewriter, module_rewriter
 from rewriters.definition import GraphRewriter, Rewriter
-from rewriters.errors import RewriterError
+from rewriters.errors import RewriterCodeError, RewriterError
 from rewriters.ledger import Entry, Ledger, unfired, with_measurement
 from rewriters.registry import Selection, discover, select
 from rewriters.target import RecordedTarget, Target
@@ -25,6 +25,7 @@ __all__ = [
     "Ledger",
     "RecordedTarget",
     "Rewriter",
+    "RewriterCodeError",
     "RewriterError",
     "Selection",
     "Skip",

@@ -24,6 +24,10 @@ class Skip:
     reason: str
 
 
+NOTHING_TO_DO = Skip("it found nothing to do here")
+"""What None says, where a rewriter just returns."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One place in the network that a rewriter may rewrite.

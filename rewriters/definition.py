@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rewriters.contract import Contract
 
 FunctionBody: TypeAlias = Callable[..., Any]
-ModuleBody: TypeAlias = "Callable[[Call, Any], nn.Module | Skip]"
-FusionBody: TypeAlias = "Callable[[FusionCall, Any, Any], nn.Module | Skip]"
-GraphBody: TypeAlias = "Callable[[Call, gs.Graph], list[str] | Skip]"
+ModuleBody: TypeAlias = "Callable[[Call, Any], nn.Module | Skip | None]"
+FusionBody: TypeAlias = "Callable[[FusionCall, Any, Any], nn.Module | Skip | None]"
+GraphBody: TypeAlias = "Callable[[Call, gs.Graph], list[str] | Skip | None]"
 
 
 # Two rewriters are the same one only if they are the same object: comparing bodies would say no more.
@@ -31,6 +31,7 @@ class Rewriter:
         conditions: When it applies.
         why: First line of its docstring.
         source: Where it is defined, as `module:qualified name`.
+        body: The decorated function.
     """
 
     kind: ClassVar[str]
@@ -41,6 +42,7 @@ class Rewriter:
     conditions: Conditions
     why: str
     source: str
+    body: Callable[..., Any]
 
     @property
     def subject(self) -> Hashable:
@@ -62,7 +64,6 @@ class FunctionRewriter(Rewriter):
 
     Attributes:
         function: The function whose calls it rewrites.
-        body: The decorated function.
     """
 
     kind = "function"
@@ -82,7 +83,6 @@ class ModuleRewriter(Rewriter):
 
     Attributes:
         module_type: The class.
-        body: The decorated function.
     """
 
     kind = "module"
@@ -103,7 +103,6 @@ class FusionRewriter(Rewriter):
     Attributes:
         first: Classes of the first.
         second: Classes of the second.
-        body: The decorated function.
     """
 
     kind = "fusion"
@@ -129,7 +128,6 @@ class GraphRewriter(Rewriter):
 
     Attributes:
         after: Names of the graph rewriters that run before it, where they run at all.
-        body: The decorated function.
     """
 
     kind = "graph"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rewriters.definition import FunctionRewriter, FusionRewriter, GraphRewriter, ModuleRewriter, Rewriter
 from rewriters.errors import RewriterError
+from rewriters.failures import blaming, line_of_import, told
 from rewriters.ledger import Entry, skipped_entry
 from rewriters.target import Target
 
@@ -59,16 +60,16 @@ def discover(*packages: str) -> tuple[Rewriter, ...]:
             one network, beside it.
 
     Raises:
-        RewriterError: A plug-in cannot be imported, or holds no rewriter.
+        RewriterError: A module of rewriters cannot be imported, or a plug-in holds none.
     """
     found: list[Rewriter] = []
     for package in map(importlib.import_module, BUILT_IN_PACKAGES):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            found.extend(_rewriters_in(importlib.import_module(module.name)))
+            found.extend(_rewriters_in(_imported(module.name)))
     for package in map(importlib.import_module, packages):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith(BESIDE_A_NETWORK):
-                found.extend(_rewriters_in(importlib.import_module(module.name)))
+                found.extend(_rewriters_in(_imported(module.name)))
     for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.value, point.name)):
         found.extend(_from_plug_in(entry_point))
     return tuple(dict.fromkeys(found))
@@ -115,15 +116,25 @@ def _rewriters_in(module: ModuleType) -> list[Rewriter]:
     return [value for value in vars(module).values() if isinstance(value, Rewriter)]
 
 
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # whatever the code of a rewriter's author raises
+        raise RewriterError(f"the module of rewriters {name} {_unimportable(error)}") from error
+
+
+def _unimportable(error: Exception) -> str:
+    line = line_of_import(error)
+    return f"cannot be imported: {told(error)}{f' ({line})' if line else ''}"
+
+
 def _from_plug_in(entry_point: EntryPoint) -> list[Rewriter]:
     distribution = entry_point.dist.name if entry_point.dist else "an unknown distribution"
     label = f"the rewriter plug-in {entry_point.name!r} of {distribution} ({entry_point.value})"
     try:
         loaded = entry_point.load()
     except Exception as error:
-        raise RewriterError(
-            f"{label} cannot be imported: {type(error).__name__}: {error}; repair or uninstall {distribution}"
-        ) from error
+        raise RewriterError(f"{label} {_unimportable(error)}; repair or uninstall {distribution}") from error
     if isinstance(loaded, Rewriter):
         return [loaded]
     if isinstance(loaded, ModuleType) and (found := _rewriters_in(loaded)):
@@ -148,7 +159,8 @@ def _excluded(rewriter: Rewriter, target: Target, disable: Collection[str]) -> s
         return "disabled by the config"
     if isinstance(rewriter, GraphRewriter) and target.ir != "onnx":
         return f"the Program is in {target.ir}, and has no ONNX graph"
-    return rewriter.conditions.unmet(target)
+    with blaming(rewriter, "its conditions"):
+        return rewriter.conditions.unmet(target)
 
 
 def _rivals(rewriters: Iterable[Rewriter]) -> Iterator[list[Rewriter]]:

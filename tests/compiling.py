@@ -16,7 +16,7 @@ def compile_bundle(command_line: CommandLine, cache: Path, *overrides: str) -> P
     run = command_line(*overrides, f"cache={cache}")
     assert run.returncode == 0, run.stdout + run.stderr
     config = compose(list(overrides))
-    return command_line.folder / config.output / config.model.name / str(config.deploy_name)
+    return command_line.folder / config.bundle
 
 
 def compile_here(folder: Path, cache: Path, *overrides: str) -> tuple[Outcome, list[Event]]:

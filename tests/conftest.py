@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # how fast a machine is says nothing about an example
+settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPH = REPOSITORY / "compiler/tasks/photographs/grace_hopper.jpg"

@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from compiler.artifact.names import files_in
 from compiler.artifact.reading import reading
 
+OTHER_BUILDS = {
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
+    "opencv-python-headless": ("opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
+}
+"""Distributions that bring the same package as another."""
+
 
 def installed_version(distribution: str) -> str:
-    """The version of a distribution, found without importing it; empty where it is not installed."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
+    """The version of a distribution, or of another build of it, found without importing it; empty without either."""
+    for name in (distribution, *OTHER_BUILDS.get(distribution, ())):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return ""
 
 
 def digest(value: object) -> str:

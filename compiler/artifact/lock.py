@@ -82,7 +82,7 @@ def lock_of(folder: Path, trust_changes: bool) -> Lock | None:
             why="it is a file of one" if is_inside else f"it has no {LOCK_FILE} and no {Engine.SIDECAR}",
             fix=f"name its folder, {folder.parent}"
             if is_inside
-            else "name the folder that python -m compiler printed: <output>/<model>/<deploy name>",
+            else "name the folder that python -m compiler printed beside the word bundle: it ends in the deploy name",
         )
     return None if trust_changes else Lock.load(folder)
 

@@ -10,6 +10,7 @@ from compiler.backends.backend import (
     Session,
     backend_of,
     build_backend,
+    measurements_folder,
     run_in_batches,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "Session",
     "backend_of",
     "build_backend",
+    "measurements_folder",
     "run_in_batches",
 ]

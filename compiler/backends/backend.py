@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Program, Tensors, as_fault_of
+from compiler.artifact import Engine, OnnxProgram, Program, Tensors, as_fault_of
+from compiler.backends.environments import Environment
 from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
@@ -77,13 +78,16 @@ class BuildRequest:
     Attributes:
         program: Of the kind that the backend reads, its precision applied.
         folder: Empty; the engine's files and its sidecar go there.
-        precision: What the Program is in: one of `fp32`, `fp16`, `bf16`, `int8`.
+        precision: Of the engine: one of `fp32`, `fp16`, `bf16`, `int8`. The Program is in it, but for those that the
+            backend `lowers` by itself.
         profiles: Where the backend is `PROFILED` at least one; those of a static Program have a single size.
         cache: A folder that is kept between builds.
         progress: Told what share of the build is done, between 0 and 1, and the name of what is going on; raises what
             interrupts the run.
-        calibration: Gives the batches that int8 takes its ranges from, to a backend that has no `quantization` of the
-            Program and quantises by itself; None otherwise.
+        calibration: Gives the batches that int8 takes its ranges from, to a backend that quantises by itself; None
+            otherwise.
+        keep_fp32: What stays in fp32, where the backend `lowers` the precision and `KEEPS_FP32`: names of nodes, types
+            of operators, patterns of either; see `compiler.precision.excluded`.
     """
 
     program: Program
@@ -93,6 +97,7 @@ class BuildRequest:
     cache: Path
     progress: Callable[[float, str], None]
     calibration: Callable[[], Iterator[Tensors]] | None = None
+    keep_fp32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,12 +127,22 @@ class Backend(BackendFacts, ABC):
         name: Of its config, as in deploy names.
     """
 
+    ENVIRONMENT: ClassVar[Environment | None] = None
+    """Where its library lives, if that cannot be installed beside the compiler."""
+
     name: str
 
     @property
     def quantization(self) -> QuantizationScheme | None:
         """How it wants int8 written into a Program; None where it takes calibration batches itself."""
         return None
+
+    def lowers(self, precision: str) -> bool:
+        """Whether it makes an engine in this precision of a Program in fp32, in which no graph was changed for it."""
+        if precision == "fp32":
+            return False
+        is_written = issubclass(self.PROGRAM, OnnxProgram) and precision not in self.OWN_PRECISIONS
+        return not is_written or (precision == "int8" and self.quantization is None)
 
     @property
     def simulation(self) -> RuntimeOptions:
@@ -140,8 +155,9 @@ class Backend(BackendFacts, ABC):
         return False
 
     def node(self) -> dict[str, Any]:
-        """The config node that builds this backend again."""
-        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}
+        """The config node that builds this backend again, wherever that is."""
+        options = {name: value for name, value in asdict(self).items() if name not in self.LOCAL}
+        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **options}
 
     @abstractmethod
     def probe(self) -> Probe:
@@ -174,6 +190,18 @@ class Backend(BackendFacts, ABC):
             CompileError: There is no such thing, or an operation is not known.
         """
         raise CompileError(f"engines of {self.name} are run, and not interpreted", where=f"backend={self.name}")
+
+    def open_cached(self, engine: Engine, cache: Path) -> Session:
+        """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.
+
+        Args:
+            engine: To open.
+            cache: A folder of the user's own, which nothing gets into that came with a bundle.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return self.open(engine)
 
     def machine(self) -> dict[str, str]:
         """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""
@@ -212,6 +240,11 @@ class Backend(BackendFacts, ABC):
         return f"python -m compiler build {bundle}"
 
 
+def measurements_folder(cache: Path) -> Path:
+    """Where backends keep what they measured and compiled, in a folder that holds finished stages too."""
+    return cache / "timing"
+
+
 def build_backend(node: Mapping[str, Any]) -> Backend:
     """The backend that a config node describes.
 
@@ -240,12 +273,21 @@ def backend_of(engine: Engine, modules: Collection[str] = ()) -> Backend:
         modules: The user's own, whose classes it may name.
 
     Raises:
-        CompileError: It names a class that is not known, or describes no backend.
+        CompileError: It names a class that is not known, describes no backend, or has an option of a machine's.
     """
     sidecar = engine.folder / Engine.SIDECAR
     check_classes(engine.backend, (BACKENDS,), sidecar, "backend", modules)
     with as_fault_of(sidecar, f"{sidecar.name} does not describe a backend", fix="compile the bundle again"):
-        return build_backend(present_backend(engine.backend, _options(engine.backend)))
+        backend = build_backend(present_backend(engine.backend, _options(engine.backend)))
+    brought = [name for name in backend.LOCAL if getattr(backend, name) is not None]
+    if brought:
+        raise CompileError(
+            f"the bundle says what is yours to say: backend.{brought[0]}",
+            where=str(sidecar),
+            why="it may come from somebody else, and this names what is run on this machine",
+            fix="compile the bundle again",
+        )
+    return backend
 
 
 def _options(node: Mapping[str, Any]) -> frozenset[str]:

@@ -1,14 +1,14 @@
-"""ONNX Runtime on the CPU. The engine is the Program itself, optimised when it is opened, for the CPU it is on.
+"""ONNX Runtime. The engine is the Program itself, optimised when it is opened, for what runs it there.
 
-Its 8-bit kernels depend on the processor. On x86-64 without VNNI those for signed weights add pairs of products up in
-16 bits, and what does not fit is lost; whoever opens the file, MMDeploy's SDK for one, gets wrong numbers and no error.
-So int8 is written for a processor, and by default so that every processor computes it right.
+On the CPU its 8-bit kernels depend on the processor. On x86-64 without VNNI those for signed weights add pairs of
+products up in 16 bits, and what does not fit is lost; whoever opens the file, MMDeploy's SDK for one, gets wrong
+numbers and no error. So int8 is written for a processor, and by default so that every processor computes it right.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,15 @@ from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
 from compiler.config.ranges import between
 from compiler.errors import UsageError, nearest
-from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, schema_domain, sums_saturate
+from compiler.graphs import (
+    OnnxRuntimeSession,
+    RuntimeOptions,
+    save_model,
+    schema_domain,
+    sums_saturate,
+    with_unsigned_weights,
+)
+from compiler.graphs.providers import CPU, OPENVINO, PROVIDERS, available_providers, missing_provider
 from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import (
     ONNX_RUNTIME_AVX2,
@@ -33,13 +41,16 @@ PROCESSORS = {"portable": ONNX_RUNTIME_PORTABLE, "avx2": ONNX_RUNTIME_AVX2, "vnn
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxRuntime(Backend):
-    """ONNX Runtime's CPU execution provider.
+    """ONNX Runtime, on the CPU or by another execution provider.
 
     Attributes:
         optimization: Of the graph, when the engine is opened: one of `OPTIMIZATIONS`.
         threads: Within one operator; None for ONNX Runtime's own choice, one on each core.
         spinning: Whether threads wait actively for work: fastest alone, slow beside another engine in one process.
         cpu: What int8 is written for: one of `PROCESSORS`, or `AUTO` for the one that this machine is.
+        provider: What runs the engine: one of `PROVIDERS`.
+        provider_options: Of that provider, as ONNX Runtime documents them.
+        fallback: Whether the CPU may run the nodes that the provider does not take.
     """
 
     TITLE: ClassVar[str] = "ONNX Runtime"
@@ -49,9 +60,12 @@ class OnnxRuntime(Backend):
     threads: int | None = between(1, 1024, default=None)
     spinning: bool = True
     cpu: str = "portable"
+    provider: str = CPU
+    provider_options: dict[str, str] = field(default_factory=dict)
+    fallback: bool = False
 
     def __post_init__(self) -> None:
-        _ = RuntimeOptions(self.optimization)
+        _ = RuntimeOptions(self.optimization, provider=self.provider)
         if self.cpu not in (AUTO, *PROCESSORS):
             raise UsageError(
                 f"int8 cannot be written for the processor '{self.cpu}'",
@@ -78,19 +92,33 @@ class OnnxRuntime(Backend):
     @property
     def simulation(self) -> RuntimeOptions:
         """What runs the engine. One for other processors is slower here, and right."""
-        return RuntimeOptions(self.optimization, self.threads, self.spinning, self.processor == "vnni")
+        return RuntimeOptions(
+            self.optimization,
+            self.threads,
+            self.spinning,
+            unsigned_weights=self.processor == "vnni",
+            provider=self.provider,
+            provider_options=self.provider_options,
+            fallback=self.fallback,
+        )
 
     def probe(self) -> Probe:
-        """Look for the `onnxruntime` distribution."""
+        """Look for a distribution of ONNX Runtime, and for the provider in it."""
         found = installed_version("onnxruntime")
         if not found:
-            return Probe("", problem="onnxruntime is not installed: pip install onnxruntime")
+            return Probe("", problem=f"onnxruntime is not installed: pip install {PROVIDERS[self.provider].wheel}")
         # What is made for this very processor is made again on another.
-        device = "CPU" if self.cpu != AUTO else f"CPU ({self.processor})"
-        return Probe(found, devices=(device,), machine=self.machine())
+        cpu = CPU if self.cpu != AUTO else f"{CPU} ({self.processor})"
+        devices = tuple(cpu if name == CPU else name for name in available_providers())
+        return Probe(found, devices, missing_provider(self.provider), machine=self.machine())
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
-        """The nodes that have neither a CPU kernel nor a definition in terms of other operators."""
+        """The nodes that have neither a CPU kernel nor a definition in terms of other operators.
+
+        Another build of ONNX Runtime says what it does not take when it opens the Program.
+        """
+        if OPENVINO in available_providers():
+            return ()  # asked for its kernels, this build crashes (seen in 1.24.1)
         import onnx
         from onnxruntime.capi.onnxruntime_pybind11_state import get_all_opkernel_def
 
@@ -111,9 +139,14 @@ class OnnxRuntime(Backend):
         return tuple(Obstacle(operator, ", ".join(names), why, seen) for operator, names in refused.items())
 
     def build(self, request: BuildRequest) -> Engine:
-        """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here."""
+        """Copy the Program, and open it once so that what ONNX Runtime refuses is refused here.
+
+        What somebody else quantised may have signed weights that only some processors multiply right.
+        """
         program = OnnxProgram.of(request.program)
         shutil.copyfile(program.path, request.folder / PROGRAM_FILE)
+        if request.precision == "int8" and self.provider == CPU and self.processor != "vnni":
+            make_weights_unsigned(request.folder / PROGRAM_FILE)
         specs = program.inputs, program.outputs
         engine = Engine(request.folder, (PROGRAM_FILE,), self.node(), *specs, machine=self.machine())
         self.open(engine)
@@ -132,6 +165,15 @@ class OnnxRuntime(Backend):
         """Open the engine with the configured threads and optimisation."""
         require_self_contained(engine.path)
         return OnnxRuntimeSession(engine.path, options=self.simulation)
+
+
+def make_weights_unsigned(path: Path) -> None:
+    """Let an ONNX file have unsigned 8-bit weights where it has large signed ones: see `with_unsigned_weights`."""
+    import onnx
+
+    portable = with_unsigned_weights(onnx.load(path))
+    if portable is not None:
+        save_model(portable, path)
 
 
 def _has_definition(operator: str, domain: str, opset: int) -> bool:

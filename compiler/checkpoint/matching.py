@@ -11,12 +11,20 @@ from compiler.errors import CompileError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Shapes = Mapping[str, tuple[int, ...]]
+COUNTER = "num_batches_tracked"
+"""How the keys of counters end, which only training reads and some checkpoints leave out."""
 SHOWN = 5
 """How many keys an error lists before it only counts."""
 
 
 def match(
-    network: nn.Module, weights: Mapping[str, Tensor], *, source: str, candidates: Callable[[], Iterable[str]] = tuple
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    source: str,
+    candidates: Callable[[], Iterable[str]] = tuple,
+    explain: Callable[[Shapes], CompileError | None] = lambda found: None,
 ) -> list[str]:
     """Load weights into a network, every key and every shape.
 
@@ -26,6 +34,7 @@ def match(
             be missing.
         source: Where the weights come from, for the error.
         candidates: Gives the names of models that fit these weights, for the error's advice.
+        explain: Says what is behind weights of the network's names and of other shapes, where it knows.
 
     Returns:
         What was done to the weights, in words: renamed, left out, of another precision.
@@ -35,7 +44,7 @@ def match(
     """
     own = network.state_dict()
     adapted = adapt(weights, own)
-    missing = [key for key in own if key not in adapted.weights and not key.endswith("num_batches_tracked")]
+    missing = [key for key in own if key not in adapted.weights and not key.endswith(COUNTER)]
     foreign = [key for key in adapted.weights if key not in own]
     shared = {key: (tensor, adapted.weights[key]) for key, tensor in own.items() if key in adapted.weights}
     differing = {
@@ -50,6 +59,10 @@ def match(
     ]
     shapes = list(differing.values())
     findings = {"missing": missing, "not in the network": foreign, "of another shape": shapes, "of another type": kinds}
+    if differing and not (missing or foreign or kinds):
+        found_shapes = {key: tuple(found.shape) for key, (_, found) in shared.items()}
+        if explained := explain({key: shape for key, shape in found_shapes.items() if not key.endswith(COUNTER)}):
+            raise explained
     if any(findings.values()):
         raise CompileError(
             "the checkpoint does not fit the network",

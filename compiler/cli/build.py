@@ -52,8 +52,11 @@ def run(given: Namespace) -> int:
 VERB = Verb(
     name="build",
     help="build and prove the engine of a bundle that was made where it could not be built",
-    usage="<bundle> [input=<file> [box=...]] [cache=<folder>] [--config-dir DIR] [--trust-changes]",
-    takes="one bundle, and --config-dir",
+    usage=(
+        "<bundle> [input=<file> [box=...]] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] "
+        "[--trust-changes]"
+    ),
+    takes="one bundle",
     examples=("build outputs/rtmpose/pose-detection_simcc_tensorrt-fp16_dynamic_256x192",),
     add_arguments=add_arguments,
     run=run,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
 from compiler.cli.json_text import json_text
+from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
 from compiler.errors import Caution, CompileError, ExitCode, UsageError
 from compiler.printable import on_one_line
@@ -40,6 +40,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
+    parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
     add_trust_changes(parser)
@@ -64,7 +65,7 @@ def run(given: Namespace) -> int:
 
 def _warn(text: str) -> None:
     """Print what a user has to know about a result, in a line: standard output is JSON."""
-    print(f"warning: {on_one_line(text)}", file=sys.stderr)
+    tell(f"warning: {on_one_line(text)}")
 
 
 def _warn_unless_proven(bundle: Path, trust_changes: bool) -> None:
@@ -118,7 +119,7 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
     modules = modules_of(given.config_dir)
     trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
     if given.recogniser is None:
-        predictor = runtime.open(given.bundle, modules, limits=limits, **trusted)
+        predictor = runtime.open(given.bundle, modules, limits=limits, cache=given.options.get("cache"), **trusted)
         predictor = _with_threshold(predictor, given.options.get("score_threshold"))
         return predictor, predictor(given.source, box)
     _refuse_second_input(given)
@@ -128,7 +129,8 @@ def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
         raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
     from compiler.runtime.text_spotting import open_spotter
 
-    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, **trusted)
+    cache = given.options.get("cache")
+    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, cache=cache, **trusted)
     return spotter, spotter(given.source)
 
 
@@ -188,7 +190,8 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [score_threshold=<0 to 1>] "
-        "[arrays=<file>.npz] [--config-dir DIR] [--engine-code] [--trust-changes]"
+        "[arrays=<file>.npz] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] "
+        "[--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

@@ -63,8 +63,15 @@ def _job(
     values = OmegaConf.to_container(node, resolve=resolve)
     values = _ordered(literal(values) if resolve else values)
     if package is None:
-        return f"# {config.deploy_name}\n{OmegaConf.to_yaml(OmegaConf.create(values))}"
+        return f"# {config.deploy_name}\n# {_chosen(config)}\n{OmegaConf.to_yaml(OmegaConf.create(values))}"
     return f"# @package {package}\n{_part(OmegaConf.create(values), package)}"
+
+
+def _chosen(config: CompileConfig) -> str:
+    """What a run is chosen by, as overrides say it: the model alone takes a page."""
+    shape = config.resolved_shape
+    chosen = {"model": config.model.name, "backend": config.backend["name"], "precision": config.precision}
+    return " ".join(f"{key}={value}" for key, value in {**chosen, "shape": shape}.items())
 
 
 def _part(node: DictConfig, package: str) -> str:

@@ -9,17 +9,21 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 ERROR_STREAM = 2
+
+_messages: ContextVar[TextIO | None] = ContextVar("_messages", default=None)
 
 
 @contextmanager
 def libraries_silenced() -> Iterator[None]:
     """Keep what libraries write by themselves off the terminal: warnings, log records, and lines of C's `stderr`.
 
-    The log of a compile still gets what they warn of. libpng, libjpeg and others write past every setting, so that the
-    process's error stream itself leads nowhere meanwhile; `sys.stderr` goes where it went before.
+    The log of a compile still gets them. libpng, ONNX Runtime and others write past every setting, and torch's loggers
+    to the `sys.stderr` that they find, so that the process's error stream itself leads nowhere meanwhile; `tell` writes
+    to where it led before.
     """
     unheard = logging.NullHandler()
     logging.getLogger().addHandler(unheard)
@@ -29,6 +33,11 @@ def libraries_silenced() -> Iterator[None]:
             yield
     finally:
         logging.getLogger().removeHandler(unheard)
+
+
+def tell(text: str) -> None:
+    """Write a message of ours to where the error stream of the process leads for its user."""
+    print(text, file=_messages.get() or sys.stderr)
 
 
 def encode_everything() -> None:
@@ -47,14 +56,15 @@ def _native_lines_dropped() -> Iterator[None]:
     kept, nowhere = os.dup(ERROR_STREAM), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, ERROR_STREAM)
     os.close(nowhere)
-    sys.stderr = io.TextIOWrapper(io.FileIO(kept, "w"), own.encoding, "backslashreplace", write_through=True)
+    stream = io.TextIOWrapper(io.FileIO(kept, "w"), own.encoding, "backslashreplace", write_through=True)
+    messages = _messages.set(stream)
     try:
         yield
     finally:
+        _messages.reset(messages)
         own.flush()
         os.dup2(kept, ERROR_STREAM)
-        sys.stderr.close()
-        sys.stderr = own
+        stream.close()
 
 
 def _is_error_stream(stream: Any) -> bool:

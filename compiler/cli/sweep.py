@@ -135,7 +135,7 @@ def _run_job(
     try:
         config = composed(overrides, config_dir, distinguishing)
         model, name = config.model.name, str(config.deploy_name)
-        _refuse_second(Path(config.output) / model / name, bundles)
+        _refuse_second(config.bundle, bundles)
         with progress(screen) as listen:
             outcome = pipeline.compile_bundle(config, listen)
         print_outcome(screen, outcome)

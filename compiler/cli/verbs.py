@@ -12,6 +12,7 @@ from compiler.cli.doctor import VERB as DOCTOR
 from compiler.cli.explain import VERB as EXPLAIN
 from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
+from compiler.cli.mmdeploy_command import refuse_command
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
 from compiler.cli.sign import VERB as SIGN
@@ -36,10 +37,11 @@ def understood(words: Sequence[str]) -> tuple[Verb, Namespace]:
     """The verb that a command line means, and its arguments. No verb means compile, and nothing at all help.
 
     Raises:
-        UsageError: There is no such verb, or it takes no such arguments.
+        UsageError: There is no such verb, or it takes no such arguments, or it is a command of MMDeploy's.
     """
     if not words:
         return HELP, HELP.parser().parsed([])
+    refuse_command(words)
     name, rest = (None, words) if not words or _is_argument(words[0]) else (words[0], words[1:])
     verb = COMPILE if name is None else verb_named(name)
     if "--help" in rest or "-h" in rest:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 NAME_KEYS: Mapping[str, str] = {"classes": "class_names", "keypoints": "keypoint_names"}
 """What is written on a command line, each with its key in a config: `conf/` has folders of the first names."""
 
+LARGEST_NUMBER = 1 << 16
+"""Of classes or key points."""
+
 _GREEN = [0, 255, 0]
 _UNNAMED: Mapping[str, str] = {"classes": "class", "keypoints": "point"}
 _SIDES = re.compile(r"left|right", re.IGNORECASE)
@@ -36,6 +39,11 @@ _SIDES = re.compile(r"left|right", re.IGNORECASE)
 def unnamed(key: str, count: int) -> list[str]:
     """What things are called of which only the number is known: `class_0` and so on."""
     return [f"{_UNNAMED[key]}_{index}" for index in range(count)]
+
+
+def naming(key: str, count: int) -> str:
+    """The command that gives a model so many things, whoever knows their names or not."""
+    return f"add {key}={count}, or their names in the order of the training: {key}=[<{count} names>]"
 
 
 def unnamed_hints(model: ModelConfig) -> tuple[str, ...]:
@@ -148,7 +156,9 @@ def shipped_names(key: str, name: str) -> dict[str, Any] | None:
 
 
 def _names(key: str, named: Any) -> Mapping[str, Any] | list[str]:
-    """What a config says that things are called: a list, a set of ours, or a file."""
+    """What a config says that things are called: a list, a set of ours, a file; or how many there are."""
+    if isinstance(named, int) and not isinstance(named, bool) and 0 < named <= LARGEST_NUMBER:
+        return unnamed(key, named)
     if isinstance(named, str):
         own = shipped_names(key, named)
         return own if own is not None else read_names(Path(named), f"{key}={named}")
@@ -156,7 +166,7 @@ def _names(key: str, named: Any) -> Mapping[str, Any] | list[str]:
         raise UsageError(
             f"{key} is no list of names",
             where=f"{key}={named!r:.60}",
-            fix=f"write {key}=[<name>, ...], or the name of a file with a name in each line",
+            fix=f"write {key}=[<name>, ...], the name of a file with a name in each line, or how many there are",
         )
     return [str(name) for name in named]
 

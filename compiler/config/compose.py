@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.config.class_names import with_names
+from compiler.config.deploy_overrides import check_named, named_run
 from compiler.config.instantiate import instantiate
 from compiler.config.messages import composing, explain_omegaconf
 from compiler.config.moved import present_config, with_present_keys
@@ -41,7 +42,11 @@ def compose(
     Raises:
         UsageError: An unknown choice or key, a wrong type, or an impossible combination.
     """
+    named_by = named_run(overrides, config_dir)
+    overrides = named_by.spelt_out(overrides) if named_by else overrides
     config = to_config(compose_node(overrides, config_dir, model_folder))
+    if named_by:
+        check_named(config, named_by)
     known = in_name(overrides)
     if len(known) == len(overrides) and not distinguishing:
         return config

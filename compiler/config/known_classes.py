@@ -7,14 +7,13 @@ names is looked at as text, all of it, before a module is imported for it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import package_folders
 from compiler.config.config_dir import require_config_dir
 from compiler.config.moved import present_target
 from compiler.config.plain_yaml import load_yaml
+from compiler.config.plug_ins import installed_points, plug_in_folders
 from compiler.config.yaml_files import check_yaml, parsing
 from compiler.errors import CompileError
 
@@ -57,9 +56,9 @@ def unknown_classes(
 
 
 def registered_modules() -> frozenset[str]:
-    """The modules that installed distributions register."""
-    points = [point for found in distributions(path=package_folders()) for point in found.entry_points]
-    return frozenset(point.module for point in points if point.group == ENTRY_POINT_GROUP)
+    """The modules that installed distributions register, and those that the configs of plug-ins name."""
+    registered = frozenset(point.module for point, _ in installed_points(ENTRY_POINT_GROUP))
+    return registered.union(*map(modules_of, plug_in_folders().values()))
 
 
 def modules_of(config_dir: Path | None) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from compiler.config.mmdeploy.names import backend_not_here, known_backend
 from compiler.config.search import CONFIG_NAME
 from compiler.errors import CompileError, UsageError, nearest
 
@@ -35,6 +36,8 @@ def explain(error: Exception, loader: ConfigLoader) -> UsageError:
     group = re.search(r"Could not find '(\w+)/([^']+)'", text)
     if group is not None:
         kind, name = group.groups()
+        if kind == "backend" and known_backend(name):
+            return backend_not_here(name, loader.get_group_options(kind), where=f"{kind}={name}")
         return UsageError(
             f"there is no {kind} '{name}'", where=f"{kind}={name}", fix=nearest(name, loader.get_group_options(kind))
         )

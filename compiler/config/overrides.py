@@ -5,25 +5,25 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.config.class_names import NAME_KEYS
-from compiler.config.deploy_name import DeployName
+from compiler.config.deploy_overrides import KEY, named_run
 from compiler.config.messages import composing
+from compiler.config.mmdeploy.keys import refuse_keys
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.schema import CompileConfig
-from compiler.config.search import CONFIG_NAME, config_folder, config_loader
+from compiler.config.search import config_loader
 from compiler.config.variant import GIVEN, override_key
-from compiler.errors import UsageError, nearest
+from compiler.errors import UsageError
 
 if TYPE_CHECKING:
-    from hydra.core.config_loader import ConfigLoader
     from hydra.core.override_parser.types import Override
 
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
-_FREE_GROUPS = ("model.inputs.", "model.kwargs.", "model.packages.")
+_FREE_GROUPS = ("model.axes.", "model.inputs.", "model.kwargs.", "model.packages.")
 """Whose keys are the user's own."""
 _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+)*)")
 """Numbers of a box, whether or not they are four: a comma between them makes no sweep."""
@@ -35,15 +35,14 @@ def expand(overrides: Sequence[str], config_dir: Path | None = None) -> list[str
     Ours are `+model=`, `image=`, `classes=[...]`, `keypoints=[...]`, `deploy=<name>` and `box=x1,y1,x2,y2`.
     """
     plain = [_without_plus(override) for override in overrides]
-    names = [override.partition("=")[2] for override in plain if override.startswith("deploy=")]
-    if len(names) > 1:
-        raise UsageError("two deploy names are given", where="deploy", why=" and ".join(names), fix="give one")
-    rest = [_quoted_box(override) for override in plain if not override.startswith("deploy=")]
-    if not names:
+    refuse_keys(plain)
+    named = named_run(plain, config_dir)
+    rest = [_quoted_box(override) for override in plain if override_key(override) != KEY]
+    if named is None:
         return rest
-    given = {override.partition("=")[0] for override in rest}
-    implied = _implied(names[0], config_loader(config_dir))
-    return [f"{key}={value}" for key, value in implied.items() if key not in given] + rest
+    given = {override_key(override) for override in rest}
+    implied = named.implied(config_loader(config_dir), given)
+    return [override for override in implied if override_key(override) not in given] + rest
 
 
 def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> list[list[str]]:
@@ -54,6 +53,7 @@ def split_sweep(overrides: Sequence[str], config_dir: Path | None = None) -> lis
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    refuse_keys(overrides)
     loader = config_loader(config_dir)
     plain = [_quoted_box(_without_plus(override)) for override in overrides]
     with composing(loader):
@@ -82,47 +82,13 @@ def _choices(override: Override) -> list[str]:
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-def _implied(deploy_name: str, loader: ConfigLoader) -> dict[str, str]:
-    """What a deploy name chooses."""
-    from hydra.types import RunMode
-    from omegaconf import OmegaConf
-
-    name = DeployName.parse(deploy_name, loader.get_group_options("backend"))
-    table = OmegaConf.load(config_folder() / "deploy_names.yaml")
-    if name.task not in table.tasks and name.algo is None:
-        raise UsageError(
-            f"the deploy name has no algorithm, and no model stands for the task '{name.task}'",
-            where=f"deploy={name}",
-            fix=nearest(name.task, table.tasks),
-        )
-    model = table.tasks[name.task] if name.algo is None else table.algos.get(name.algo, name.algo)
-    models = loader.get_group_options("model")
-    if model not in models:
-        raise UsageError(
-            f"the deploy name's '{name.algo}' is neither an algorithm nor a model",
-            where=f"deploy={name}",
-            fix=nearest(str(name.algo), [*table.algos, *models]),
-        )
-    with composing(loader):
-        node = loader.load_configuration(CONFIG_NAME, [f"model={model}"], run_mode=RunMode.RUN).model
-    task = str(node.get("task", name.task))
-    if task != name.task:
-        raise UsageError(
-            f"the model '{model}' is not one for the task '{name.task}'",
-            where=f"deploy={name}",
-            why=f"its task is {task}",
-            fix=f"use deploy={replace(name, task=task)}",
-        )
-    return {"model": model, "backend": name.backend, "precision": name.precision, "shape": str(name.shape)}
-
-
 def _without_plus(override: str) -> str:
     key = override.lstrip("+").partition("=")[0]
     if key.startswith(_FREE_GROUPS) or key in INPUT_ALIASES:
         return f"++{override.lstrip('+')}"
     if key in NAME_KEYS:
         return f"{NAME_KEYS[key]}={override.partition('=')[2]}"
-    return override.lstrip("+") if key in _KEYS or key == "deploy" else override
+    return override.lstrip("+") if key in _KEYS or key == KEY else override
 
 
 def _quoted_box(override: str) -> str:

@@ -1,4 +1,4 @@
-"""Where configs are found: ours, and after them a folder of the user's."""
+"""Where configs are found: ours, after them a folder of the user's, and those of installed plug-ins."""
 
 from __future__ import annotations
 

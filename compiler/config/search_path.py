@@ -11,7 +11,8 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from compiler.config.config_dir import require_config_dir
+from compiler.config.config_dir import require_config_dir, require_names_of_its_own
+from compiler.config.plug_ins import plug_in_folders
 from compiler.config.user_folder import UserFolder
 
 USERS_FOLDER = "command-line"
@@ -22,13 +23,16 @@ _FOLDERS: ContextVar[tuple[Path | None, Path | None]] = ContextVar("folders", de
 
 
 class Folders(SearchPathPlugin):
-    """A translated model before our configs, and a folder of the user's after them."""
+    """A translated model before our configs, a folder of the user's after them, and after it those of plug-ins."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the folders of `searched`."""
         config_dir, model_folder = _FOLDERS.get()
         if config_dir is not None:
             search_path.append(USERS_FOLDER, UserFolder.of(config_dir))
+        for distribution, folder in plug_in_folders().items():
+            require_names_of_its_own(folder, f"the plug-in {distribution}")
+            search_path.append(distribution, UserFolder.of(folder))
         if model_folder is not None:
             search_path.prepend("translated-model", f"file://{model_folder}", "main")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,12 @@ from compiler.artifact import Tensors
 from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.options import Comparable, ExportOptions, RewritingContext
-from compiler.proof import compare_arrays
+from compiler.proof import AnyProof, Comparison, Run, compare_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from compiler.selection.tail import DetectionTail
 
 SAME_SHAPE_TOLERANCE = 1e-2
 """In standard deviations: an export that baked a size in is wrong by far more than rounding."""
@@ -48,8 +51,36 @@ def expected_outputs(
             yield tensors, run_network(network, tensors, options.outputs)
 
 
+@dataclass(frozen=True)
+class Ties:
+    """What is compared where rounding ranks what a network selects.
+
+    Attributes:
+        proof: Tells where.
+        network: What the network selects from.
+        program: All that the Program computes before it selects.
+    """
+
+    proof: AnyProof
+    network: Run
+    program: Run
+
+    def comparisons(self, tensors: Tensors) -> list[Comparison]:
+        """Every candidate for one input, compared."""
+        return self.proof.compare_candidates(self.network(tensors), self.program(tensors))
+
+
+def run_for_candidates(network: DetectionTail, rewriting: RewritingContext, tensors: Tensors) -> Tensors:
+    """What a network selects from, by name, under its function rewriters."""
+    import torch
+
+    with torch.no_grad(), rewriting():
+        found = network.candidates(*(torch.from_numpy(np.array(tensor)) for tensor in tensors.values()))
+    return {name: tensor.numpy() for name, tensor in found.items()}
+
+
 def check_not_frozen(
-    run: Callable[[Tensors], Tensors], pairs: Iterable[Pair], options: ExportOptions, comparable: Comparable
+    run: Run, pairs: Iterable[Pair], options: ExportOptions, comparable: Comparable, ties: Ties | None = None
 ) -> None:
     """Run a Program on other inputs than it was exported with.
 
@@ -58,22 +89,24 @@ def check_not_frozen(
         pairs: The inputs, and what should come out.
         options: How it was exported.
         comparable: Applied to outputs before they are compared.
+        ties: What is compared where rounding ranks the outputs.
 
     Raises:
         CompileError: It fails on them, or something else comes out.
     """
     for tensors, expected in pairs:
-        _check(run, tensors, expected, options, comparable)
+        _check(run, tensors, expected, options, comparable, ties)
 
 
 def _check(
-    run: Callable[[Tensors], Tensors],
+    run: Run,
     tensors: Tensors,
     expected: Tensors,
     options: ExportOptions,
     comparable: Comparable,
+    ties: Ties | None,
 ) -> None:
-    shape = size_text(next(iter(tensors.values())).shape)
+    outputs, shape = expected, size_text(next(iter(tensors.values())).shape)
     try:
         found = run(tensors)
     except CompileError as error:
@@ -84,9 +117,15 @@ def _check(
     for name, reference in expected.items():
         if found[name].shape != reference.shape:
             raise _frozen(options, shape, f"{name} is {found[name].shape}, not {reference.shape}")
-        comparison = compare_arrays(name, reference, found[name])
-        if not comparison.relative_error <= SAME_SHAPE_TOLERANCE:
-            raise _frozen(options, shape, f"{name} differs by {comparison.max_absolute_error:.3g} from the network's")
+    is_tied = ties is not None and ties.proof.is_tied(outputs)
+    compared = ties.comparisons(tensors) if ties and is_tied else _compared(expected, found)
+    for one in compared:
+        if not one.relative_error <= SAME_SHAPE_TOLERANCE:
+            raise _frozen(options, shape, f"{one.output} differs by {one.max_absolute_error:.3g} from the network's")
+
+
+def _compared(expected: Tensors, found: Tensors) -> list[Comparison]:
+    return [compare_arrays(name, reference, found[name]) for name, reference in expected.items()]
 
 
 def _frozen(options: ExportOptions, shape: str, why: str) -> CompileError:

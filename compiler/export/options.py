@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from compiler.artifact import Tensors
+from compiler.proof import AnyProof
 
 RewritingContext = Callable[[], AbstractContextManager[object]]
 """The context in which function rewriters act."""
@@ -43,12 +44,15 @@ class ExportOptions:
         opset: Of the default operator set; nothing to a traced Program.
         axes: For each of the network's arguments, in order: its dimensions that vary.
         outputs: Names of its results, in order.
+        ties: Tells whether rounding ranks what the network selects, and compares what it selects from then; None where
+            it selects nothing.
     """
 
     exporter: str
     opset: int
     axes: Mapping[str, tuple[Axis, ...]]
     outputs: tuple[str, ...]
+    ties: AnyProof | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
+from compiler.graphs.constants import weights_of
+from compiler.graphs.dimensions import shape_of
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.node_count import check_node_count
+from compiler.graphs.opsets import runnable
 from compiler.graphs.program import LARGEST_SINGLE_FILE, cleaned, save_model
 from compiler.graphs.walk import default_opset, is_standard, parts_of
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
 OLDEST_OPSET = 11
 """Before it, operators took as attributes what graph rewriters look for among their inputs."""
-LAST_OPSET_OF_PORTABLE_IR = 20
 EXPORT_AGAIN = "export or copy it again"
 WHERE = "model.file"
 LARGEST_LOOKED_AT = 2**63 - 1
@@ -83,14 +85,14 @@ class OnnxModelFile:
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights have."""
-        return sum(math.prod(weight.dims) for weight in self.model.graph.initializer)
+        """How many numbers its weights have, those included that are nodes."""
+        return sum(math.prod(weight.dims) for weight in weights_of(self.model))
 
     def gathered(self) -> onnx.ModelProto:
-        """The model with all of its weights.
+        """The model with all of its weights, in a form that the installed ONNX Runtime reads.
 
         Raises:
-            CompileError: It is not valid ONNX, or a file of it changed.
+            CompileError: It is not valid ONNX, needs a newer ONNX Runtime, or a file of it changed.
         """
         import onnx
 
@@ -100,7 +102,7 @@ class OnnxModelFile:
             for tensor in external_tensors(model):
                 DataLocation.of(tensor, self.path).fill(tensor)
             onnx.checker.check_model(model)
-        return model
+            return runnable(model, str(self.path))
 
 
 def read_onnx_file(path: Path) -> OnnxModelFile:
@@ -154,10 +156,7 @@ def take_over(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]
     Raises:
         CompileError: A dimension would have two lengths, or the model is not valid ONNX in these shapes.
     """
-    own_ir_version = model.ir_version
     model = cleaned(model)
-    if default_opset(model) > LAST_OPSET_OF_PORTABLE_IR:
-        model.ir_version = own_ir_version  # types that came with an opset came with the IR version too
     weights = _weights(model)
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
@@ -171,16 +170,19 @@ def _with_input_shapes(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimens
     """Set the shapes of a model's inputs, and return what became of the names of their dimensions."""
     renamed: dict[str, Dimension] = {}
     for value in model.graph.input:
-        for dimension, length in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
-            name = dimension.dim_param
-            if name and renamed.setdefault(name, length) != length:
+        shape, own = value.type.tensor_type.shape, shape_of(value)
+        for name, length in zip(own or (), shapes[value.name], strict=own is not None):
+            if isinstance(name, str) and renamed.setdefault(name, length) != length:
                 raise UsageError(
                     f"the dimension {name} has two lengths",
                     where=f"model.inputs.{value.name}",
                     why=f"it is {renamed[name]} and {length}",
                     fix="give the same length wherever the file has the same name",
                 )
-            _set(dimension, length)
+        del shape.dim[:]
+        shape.SetInParent()
+        for length in shapes[value.name]:
+            _set(shape.dim.add(), length)
     return renamed
 
 
@@ -191,20 +193,26 @@ def _inferred(model: onnx.ModelProto, renamed: Mapping[str, Dimension], varying:
     """
     import onnx
 
-    declared: list[list[Dimension]] = []
+    declared: list[tuple[Dimension | None, ...]] = []
     for value in model.graph.output:
-        dimensions = value.type.tensor_type.shape.dim
-        names = [renamed.get(d.dim_param, "" if d.dim_param in varying else d.dim_param) for d in dimensions]
-        declared.append([name or d.dim_value for name, d in zip(names, dimensions, strict=True)])
-        for dimension in dimensions:
+        declared.append(tuple(_declared(axis, renamed, varying) for axis in shape_of(value) or ()))
+        for dimension in value.type.tensor_type.shape.dim:
             dimension.Clear()
     del model.graph.value_info[:]
     inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for value, before in zip(inferred.graph.output, declared, strict=True):
-        for dimension, length in zip(value.type.tensor_type.shape.dim, before, strict=True):
-            if length and not dimension.HasField("dim_value") and dimension.dim_param not in varying:
+        dimensions = value.type.tensor_type.shape.dim
+        for dimension, length in zip(dimensions, before or (None,) * len(dimensions), strict=True):
+            if length is not None and not dimension.HasField("dim_value") and dimension.dim_param not in varying:
                 _set(dimension, length)
     return inferred
+
+
+def _declared(axis: Dimension | None, renamed: Mapping[str, Dimension], varying: set[str]) -> Dimension | None:
+    """What an output's dimension is called or how long it is, once the inputs' have other names."""
+    if not isinstance(axis, str):
+        return axis
+    return renamed.get(axis, None if axis in varying else axis)
 
 
 def _set(dimension: onnx.TensorShapeProto.Dimension, length: Dimension) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compiler.artifact import OnnxProgram, TensorSpec
-from compiler.errors import CompileError
+from compiler.errors import CompileError, one_line
+from compiler.graphs.opsets import ir_version_for
 from compiler.graphs.passes import with_lifted_constants
 from compiler.graphs.walk import default_opset, parts_of
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     import onnx
 
 ONNX_FILE = "program.onnx"
-NEWEST_IR_VERSION = 9
-"""What ONNX Runtime 1.15, and with it MMDeploy's SDK, opens."""
-IR_VERSION_BEFORE_OPSET_19 = 8
 LARGEST_SINGLE_FILE = 2 * 1024**3
 """Protocol buffers end here."""
 FIND_THE_REWRITER = "run again with rewriters.disable=[...] to find the rewriter that breaks it"
@@ -70,7 +68,7 @@ def save_model(model: onnx.ModelProto, path: Path, fix: str = FIND_THE_REWRITER)
         raise CompileError(
             "the Program is not valid ONNX",
             where=str(path),
-            why=str(error).strip().splitlines()[0],
+            why=one_line(error),
             fix=fix,
         ) from error
     return _described(model, path)
@@ -94,7 +92,8 @@ def portable(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str]]) -> o
 def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model as `portable` gives it, but with the names of its dimensions as they are."""
     model = with_lifted_constants(model)
-    model.ir_version = NEWEST_IR_VERSION if default_opset(model) > 18 else IR_VERSION_BEFORE_OPSET_19
+    model.ir_version = ir_version_for(model)
+    model.ClearField("training_info")
     for part in parts_of(model):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
@@ -107,7 +106,7 @@ def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str
         (inputs[argument][position], name) for argument, names in axes.items() for position, name in names.items()
     ]
     # The first dimension of an output counts items, also where their number comes from an input's values.
-    varying += [(value.type.tensor_type.shape.dim[0], "batch") for value in model.graph.output]
+    varying += [(dim, "batch") for value in model.graph.output for dim in value.type.tensor_type.shape.dim[:1]]
     names: dict[str, str] = {}
     for dimension, name in varying:
         if dimension.dim_param:
@@ -122,5 +121,5 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     import onnx
 
     tensor = value.type.tensor_type
-    shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim)
     return TensorSpec(value.name, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name, shape)

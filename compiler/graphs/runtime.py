@@ -1,9 +1,9 @@
-"""ONNX Runtime on the CPU: the one place that opens it. It runs engines, and it is the reference of every proof."""
+"""ONNX Runtime: the one place that opens it. It runs engines, and on the CPU it is the reference of every proof."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Tensors, require_file
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError, nearest, one_line
+from compiler.graphs.providers import CPU, PROVIDERS, missing_provider, nodes_on_the_cpu, require_provider
+from compiler.graphs.unsigned_weights import with_unsigned_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -36,6 +38,9 @@ class RuntimeOptions:
             `sums_saturate`). ONNX Runtime refuses a model in which two nodes read one such weight then.
         packing: Whether constant weights are put into the order that is fastest to multiply by, which rounds otherwise
             than what is done with the same numbers where they are computed.
+        provider: What runs it: one of `PROVIDERS`.
+        provider_options: Of that provider, over those that it has here.
+        fallback: Whether the CPU may run what the provider does not take.
     """
 
     optimization: str = "all"
@@ -43,6 +48,9 @@ class RuntimeOptions:
     spinning: bool = True
     unsigned_weights: bool = False
     packing: bool = True
+    provider: str = CPU
+    provider_options: Mapping[str, str] = field(default_factory=dict)
+    fallback: bool = True
 
     def __post_init__(self) -> None:
         if self.optimization not in OPTIMIZATIONS:
@@ -51,6 +59,19 @@ class RuntimeOptions:
                 where="backend.optimization",
                 fix=nearest(self.optimization, OPTIMIZATIONS),
             )
+        if self.provider not in PROVIDERS:
+            raise UsageError(
+                f"there is no execution provider '{self.provider}'",
+                where="backend.provider",
+                fix=nearest(self.provider, PROVIDERS),
+            )
+
+    @property
+    def providers(self) -> list[tuple[str, dict[str, str]]]:
+        """What ONNX Runtime is to try, in this order, with its options."""
+        chosen = PROVIDERS[self.provider]
+        first = (chosen.name, {**chosen.options, **self.provider_options})
+        return [first] if self.provider == CPU or not self.fallback else [first, (PROVIDERS[CPU].name, {})]
 
 
 COMPILE_AGAIN = "run python -m compiler doctor, and compile again with this version of ONNX Runtime"
@@ -66,7 +87,7 @@ whether a weight stands in the file or is computed from one is no difference bet
 
 
 class OnnxRuntimeSession:
-    """A model, open on the CPU.
+    """A model, open for running.
 
     Args:
         model: A file, or what is in memory; not changed.
@@ -89,12 +110,13 @@ class OnnxRuntimeSession:
 
     @classmethod
     def as_written(cls, path: Path) -> OnnxRuntimeSession:
-        """A file that is run as it is, beside others.
+        """A file that is run as it is, beside others; where sums of signed weights saturate, with unsigned ones.
 
         Raises:
             CompileError: See the class.
         """
-        return cls(path, options=AS_WRITTEN)
+        exact = _exact(path) if sums_saturate() else None
+        return cls(exact or path, options=AS_WRITTEN)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The outputs by name, for inputs by name.
@@ -107,7 +129,7 @@ class OnnxRuntimeSession:
         except Exception as error:  # ONNX Runtime has no base class for its own exceptions
             raise CompileError(
                 "the Program does not run on this input",
-                why=" ".join(str(error).split()),
+                why=one_line(error),
                 fix="prove the Program in fp32 first: precision=fp32",
             ) from error
         passed = {name: tensors[name] for name in self._passed}
@@ -133,10 +155,21 @@ def sums_saturate() -> bool:
     return bool((sums != 64 * 255 * 127).any())
 
 
+def _exact(path: Path) -> onnx.ModelProto | None:
+    """What is in a file with weights that this processor multiplies right; None where it has those, or is no file."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        return with_unsigned_weights(onnx.load(path))
+    except (OSError, DecodeError):  # ONNX Runtime says what is wrong with it
+        return None
+
+
 def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: RuntimeOptions) -> tuple[Any, set[str]]:
     """A session of ONNX Runtime's own, and the names of the model's inputs where outputs are asked for."""
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except ImportError as error:
         raise CompileError(
             "ONNX Runtime is not installed", where=_name(model), fix="pip install onnxruntime"
@@ -148,17 +181,40 @@ def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: Runtim
         model = with_outputs(model, computed) if computed else model
     if isinstance(model, Path):
         require_file(model, "the engine")
-    try:
-        source = model if isinstance(model, Path) else model.SerializeToString()
-        session = onnxruntime.InferenceSession(source, _session_options(options), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+    if missing := missing_provider(options.provider):
         raise CompileError(
-            f"ONNX Runtime refuses {_name(model)}",
-            where=str(model) if isinstance(model, Path) else "",
-            why=str(error).strip().splitlines()[0],
-            fix=ANY_PROCESSOR if options.unsigned_weights else COMPILE_AGAIN,
-        ) from error
+            f"{_name(model)} cannot be opened here", where=f"backend.provider={options.provider}", why=missing
+        )
+    try:
+        session = _created(model, options)
+    except Exception as error:  # ONNX Runtime has no base class for its own exceptions
+        raise _refused(model, options, error) from error
+    require_provider(session, options.provider)
     return session, inputs
+
+
+def _created(model: Path | onnx.ModelProto, options: RuntimeOptions) -> Any:
+    import onnxruntime
+
+    source = model if isinstance(model, Path) else model.SerializeToString()
+    return onnxruntime.InferenceSession(source, _session_options(options), providers=options.providers)
+
+
+def _refused(model: Path | onnx.ModelProto, options: RuntimeOptions, error: Exception) -> CompileError:
+    if not options.fallback and "fallback to CPU EP has been explicitly disabled" in str(error):
+        nodes = nodes_on_the_cpu(_created(model, replace(options, fallback=True)))
+        return CompileError(
+            f"{PROVIDERS[options.provider].name} does not take all of {_name(model)}",
+            where=nodes or f"backend.provider={options.provider}",
+            why="the CPU would run the rest, which costs copies and is not what was asked for",
+            fix="allow it: backend.fallback=true",
+        )
+    return CompileError(
+        f"ONNX Runtime refuses {_name(model)}",
+        where=str(model) if isinstance(model, Path) else "",
+        why=one_line(error),
+        fix=ANY_PROCESSOR if options.unsigned_weights else COMPILE_AGAIN,
+    )
 
 
 def _session_options(options: RuntimeOptions) -> Any:
@@ -170,6 +226,9 @@ def _session_options(options: RuntimeOptions) -> Any:
     given.add_session_config_entry("session.intra_op.allow_spinning", "1" if options.spinning else "0")
     given.add_session_config_entry("session.x64quantprecision", "1" if options.unsigned_weights else "0")
     given.add_session_config_entry("session.disable_prepacking", "0" if options.packing else "1")
+    if options.provider != CPU:
+        given.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if options.fallback else "1")
+        given.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     given.log_severity_level = 4  # what is wrong is raised
     return given
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Of outputs, by name."""
 
 WHAT = "the ONNX file fails on its inputs"
+EXPORT_WITHOUT = "export the network again without what is refused there"
 OUT_OF_MEMORY = (
     *("bad_alloc", "MemoryError", "Failed to allocate", "it asks for more memory than there is"),
     *("Cannot allocate memory", "Resource temporarily unavailable"),
@@ -36,6 +38,8 @@ OUT_OF_MEMORY = (
 """What C++, Python, ONNX Runtime, we ourselves and the system say; the last of these where there is no room for the
 stack of a thread."""
 REQUEST, ANSWER = "request.json", "answer.json"
+GIVEN_FILE = "given.onnx"
+"""The file as ONNX Runtime reads it: whole, and in versions that it knows."""
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from compiler.graphs.trial import main; main()"
 FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"}
 """Threads take address space on a machine of many cores, which the network is to have."""
@@ -72,6 +76,8 @@ class Trial:
             if status or not answer.is_file():
                 raise self._ended(status)
             said = json.loads(answer.read_text(encoding="utf-8"))
+        if "refused" in said:
+            raise CompileError(**said["refused"])
         if "error" in said:
             raise self._failed(said["error"])
         return [{output: tuple(shape) for output, shape in one.items()} for one in said["outputs"]]
@@ -137,8 +143,15 @@ def main() -> None:
     folder = Path(sys.argv[2])
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     _limit(request["seconds"], request["memory"])
+    write_answer(folder, request)
+
+
+def write_answer(folder: Path, request: Mapping[str, Any]) -> None:
+    """Run the file as a request says, and write beside it what comes out, or why nothing does."""
     try:
         answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
+    except _RefusedError as refused:
+        answer = {"refused": {part: getattr(refused.error, part) for part in ("what", "where", "why", "fix")}}
     except CompileError as error:
         answer = {"error": error.why or error.what}
     except Exception as error:  # whatever a library makes of the file
@@ -169,10 +182,16 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
         {name: np.load(folder / f"{index}_{place}.npy") for place, name in enumerate(names)}
         for index in range(request["runs"])
     ]
-    found = list(_runs(file.path, inputs, AS_WRITTEN))
+    original = folder / GIVEN_FILE
+    with _refusals():
+        model = file.gathered()
+    original.write_bytes(model.SerializeToString())
+    with _refusals(f"ONNX Runtime refuses {file.path.name}", where=str(file.path), fix=EXPORT_WITHOUT):
+        _open(original, AS_WRITTEN)
+    found = list(_runs(original, inputs, AS_WRITTEN))
     try:
         shapes = {name: tuple(shape) for name, shape in request["shapes"].items()}
-        program = take_over(file.gathered(), shapes, folder / ONNX_FILE)
+        program = take_over(model, shapes, folder / ONNX_FILE)
         for _ in _runs(program.path, inputs, FASTEST):
             pass
     except CompileError as error:
@@ -182,9 +201,34 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
     return found
 
 
-def _runs(path: Path, inputs: Iterable[Tensors], options: RuntimeOptions) -> Iterator[dict[str, list[int]]]:
+@contextmanager
+def _refusals(what: str = "", where: str = "", fix: str = "") -> Iterator[None]:
+    """Around what refuses a file whatever it is run on; that memory is short is said of another kind."""
+    try:
+        yield
+    except CompileError as error:
+        if is_out_of_memory(error.why):
+            raise
+        raise _RefusedError(
+            CompileError(what or error.what, where=where or error.where, why=error.why, fix=fix or error.fix)
+        ) from error
+
+
+class _RefusedError(Exception):
+    """A file is refused, in words that are whole."""
+
+    def __init__(self, error: CompileError) -> None:
+        super().__init__(error.what)
+        self.error = error
+
+
+def _open(path: Path, options: RuntimeOptions) -> OnnxRuntimeSession:
     threads = min(os.cpu_count() or 1, MOST_THREADS)
-    session = OnnxRuntimeSession(path, options=replace(options, threads=threads, spinning=False))
+    return OnnxRuntimeSession(path, options=replace(options, threads=threads, spinning=False))
+
+
+def _runs(path: Path, inputs: Iterable[Tensors], options: RuntimeOptions) -> Iterator[dict[str, list[int]]]:
+    session = _open(path, options)
     for tensors in inputs:
         try:
             yield {name: list(array.shape) for name, array in session.run(tensors).items()}

@@ -14,12 +14,12 @@ def parts_of(model: onnx.ModelProto) -> Iterator[Any]:
     yield model
     yield from model.functions
     yield from (value for function in model.functions for value in function.value_info)
-    node_lists = [model.graph.node, *(function.node for function in model.functions)]
-    for graph in (model.graph, *(graph for nodes in node_lists for graph in _all_bodies(nodes))):
+    outer = [model.graph.node, *(function.node for function in model.functions)]
+    inner = [graph for nodes in outer for graph in _all_bodies(nodes)]
+    for graph in (model.graph, *inner):
         yield graph
         yield from (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-        node_lists.append(graph.node)
-    yield from (node for nodes in node_lists for node in nodes)
+    yield from (node for nodes in (*outer, *(graph.node for graph in inner)) for node in nodes)
 
 
 def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
@@ -28,6 +28,13 @@ def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
+
+
+def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node of a model: of its graph, its functions, and the graphs inside of nodes."""
+    import onnx
+
+    yield from (part for part in parts_of(model) if isinstance(part, onnx.NodeProto))
 
 
 def _all_bodies(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:

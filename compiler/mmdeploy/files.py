@@ -23,6 +23,9 @@ from compiler.tasks.text_recognition import TextRecognition
 SDK_LAYOUT = "1.3.1"
 """The version of MMDeploy whose `deploy.json`, `pipeline.json` and `detail.json` these are."""
 
+WEIGHTS = ".bin"
+"""How the file ends that OpenVINO's weights are in, and ncnn's: beside the graph, which is the engine's first file."""
+
 SDK_MODELS: Mapping[type[AnyTask], type[SdkModel[Any]]] = {
     BottomupPose: BottomupPoseSdk,
     ObjectDetection: ObjectDetectionSdk,
@@ -55,7 +58,7 @@ def _deploy(config: CompileConfig, model: SdkModel[Any], engine: Engine) -> dict
     network = {
         "name": model.model_name,
         "net": engine.file,
-        "weights": "",
+        "weights": next((name for name in engine.files[1:] if name.endswith(WEIGHTS)), ""),
         "backend": engine.backend["name"],
         "precision": config.precision.upper(),
         "batch_size": batch if isinstance(batch, int) else config.batch.largest,

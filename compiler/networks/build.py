@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.config.counts import check_counts
 from compiler.config.instantiate import classes_in
 from compiler.config.moved import present_target
-from compiler.errors import UsageError, nearest
+from compiler.errors import UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,7 +58,7 @@ def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module
         raise UsageError(
             "the network cannot be built",
             where=path,
-            why=str(cause).splitlines()[0],
+            why=one_line(cause),
             fix=f"correct the values under {path}",
         ) from error
     return network.eval().requires_grad_(False)

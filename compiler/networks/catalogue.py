@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.checkpoint import match, read_checkpoint, without_training
+from compiler.checkpoint.matching import COUNTER
 from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.errors import UsageError
 from compiler.networks import build
 from compiler.networks.initialization import fill_with_random_weights, sample_inputs
+from compiler.networks.trained_counts import refusal_of_count, shapes_of
 from compiler.openmmlab.translated_model import MODEL, translated_config
 
 if TYPE_CHECKING:
@@ -21,28 +25,35 @@ CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
 
 
 def build_network(
-    model: str | Path, config_dir: str | Path | None = None, packages: Mapping[str, str] | None = None
+    model: str | Path,
+    config_dir: str | Path | None = None,
+    packages: Mapping[str, str] | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    overrides: Sequence[str] = (),
 ) -> nn.Module:
-    """Build a model's network in evaluation mode, with deterministic weights.
+    """Build a model's network in evaluation mode, with the weights of a checkpoint or deterministic ones.
 
     Args:
         model: Its name in `conf/model/`, for example `rtmpose`; or an OpenMMLab config: a `.py`, `.json` or `.yaml`
             file.
         config_dir: A config folder of the user's, searched after our own.
         packages: Of an OpenMMLab config, as `model.packages`: where its bases of other packages lie.
+        checkpoint: A file of weights, which have to fit.
+        overrides: As on a command line, such as `classes=3`.
 
     Returns:
-        The network; `forward(input)` returns its raw outputs as a flat tuple. Load a checkpoint's weights with
-        `network.load_state_dict(state_dict, strict=True)`.
+        The network; `forward(input)` returns its raw outputs as a flat tuple.
 
     Raises:
-        UsageError: There is no such model, its config is wrong, or packages are given for a model of ours.
-        CompileError: The OpenMMLab config cannot be translated.
+        UsageError: There is no such model, its config is wrong, packages are given for a model of ours, or the
+            checkpoint was trained for another number of classes or key points.
+        CompileError: The OpenMMLab config cannot be translated, or the checkpoint does not fit.
     """
     folder = Path(config_dir) if config_dir else None
     if Path(model).suffix in CONFIG_SUFFIXES:
         with translated_config(str(model), packages or {}) as model_folder:
-            config = compose([f"model={MODEL}"], folder, model_folder)
+            config = compose([f"model={MODEL}", *overrides], folder, model_folder)
     elif packages:
         raise UsageError(
             "the folders of packages are given for a model that needs none",
@@ -50,15 +61,34 @@ def build_network(
             fix=f"leave them out, or give an OpenMMLab config: a file that ends in {', '.join(CONFIG_SUFFIXES)}",
         )
     else:
-        config = compose([f"model={model}"], folder)
+        config = compose([f"model={model}", *overrides], folder)
     network = build(config.model.network)
-    fill_with_random_weights(network, sample_inputs(config.model.processing, config.sizes.usual))
+    if checkpoint is None:
+        fill_with_random_weights(network, sample_inputs(config.model.processing, config.sizes.usual))
+    else:
+        load_weights(network, config.model.network, read_checkpoint(Path(checkpoint)), str(checkpoint))
     return network
+
+
+def load_weights(network: nn.Module, node: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> list[str]:
+    """Load weights into the network that a config node describes, and say what was done to them.
+
+    Raises:
+        UsageError: They were trained for another number of classes or key points.
+        CompileError: They do not fit.
+    """
+    return match(
+        network,
+        weights,
+        source=source,
+        candidates=partial(models_that_fit, without_training(weights)),
+        explain=lambda found: refusal_of_count(node, found, source),
+    )
 
 
 def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
     """The models whose keys and shapes are those of the weights, without second names and the user's own."""
-    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not _is_counter(key)}
+    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not key.endswith(COUNTER)}
     models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
     ours = {name: model for name, model in models.items() if model.name == name and model.network}
     return [name for name, model in ours.items() if _shapes_of(model.network) == shapes]
@@ -68,10 +98,4 @@ def _shapes_of(network: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     import torch
 
     with torch.device("meta"):
-        state = build(network).state_dict()
-    return {key: tuple(tensor.shape) for key, tensor in state.items() if not _is_counter(key)}
-
-
-def _is_counter(key: str) -> bool:
-    """Tell batch counters, which only training reads and some checkpoints leave out."""
-    return key.endswith("num_batches_tracked")
+        return shapes_of(build(network))

@@ -6,22 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import add
-from pathlib import Path
 
 from compiler.artifact import Tensors
 from compiler.artifact.input_files import changed
 from compiler.artifact.source_code import code_digest
-from compiler.backends import Backend, Probe, Profile
+from compiler.backends import Backend, Probe, Profile, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
-from compiler.config.sizes import Size
+from compiler.config.sizes import Size, SizeRange
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job
 from compiler.pipeline.line import Line
-from compiler.pipeline.tolerances import lossy_tolerance, proof_tolerance
+from compiler.pipeline.tolerances import lossy_tolerance, proof_tolerance, tolerance_of
 from compiler.precision.int8.schemes import QuantizationScheme
-from compiler.proof import AnyProof, Tolerance
+from compiler.proof import AnyProof
 from compiler.sources import Rewriting, Samples
 from compiler.stages import (
     Artifact,
@@ -47,8 +46,6 @@ from rewriters import Selection, Target
 
 EXPORT_BATCH = 2
 """Exporters freeze a dimension of one."""
-MEASUREMENTS_FOLDER = "timing"
-"""Within the cache: what builders measured."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Steps:
         selection: The rewriters of the run.
         exported: The Program as it was exported.
         rewritten: After the graph rewriters; None where there is no graph.
-        reduced: In a lower precision; None in fp32, and where the backend lowers it by itself.
+        reduced: In a lower precision; None in the one it comes in, and where the backend lowers it by itself.
     """
 
     network: LoadedNetwork
@@ -88,18 +85,14 @@ def make_program(job: Job, line: Line) -> Steps:
 
 
 def reduced_program(job: Job, program: ProgramArtifact, line: Line) -> ProgramArtifact | None:
-    """The Program in a lower precision; None in fp32, and where the backend quantises by itself."""
-    match job.config.precision:
-        case "fp32":
-            return None
-        case "int8":
-            scheme = job.backend.quantization
-            if scheme is None:
-                return None
-            table = line.run(Calibrate(program, job.config.calibration.method, calibration_data(job)))
-            return line.run_program(quantize_stage(job, program, table, scheme))
-        case _:
-            return line.run_program(half_stage(job, program))
+    """The Program in a lower precision than it comes in; None where it stays, or the backend lowers it by itself."""
+    precision, scheme = job.config.precision, job.backend.quantization
+    if not job.is_lowered or job.backend.lowers(precision):
+        return None
+    if precision != "int8" or scheme is None:
+        return line.run_program(half_stage(job, program))
+    table = line.run(Calibrate(program, job.config.calibration.method, calibration_data(job)))
+    return line.run_program(quantize_stage(job, program, table, scheme))
 
 
 def selection_for(job: Job) -> Selection:
@@ -133,7 +126,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
     rewriters = Rewriters.of_network(selection)
     return Export(
         network=network.under(rewriters.selection),
-        example=Samples.of(_tensors(job, batch, config.sizes.usual)),
+        example=Samples.of(_tensors(job, batch, _traced_size(config.sizes))),
         others=tuple(map(Samples.of, _other_inputs(job))),
         kind=job.backend.PROGRAM.IR,
         exporter=config.exporter,
@@ -141,6 +134,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
         axes=_varying_axes(config, task),
         rewriters=rewriters,
         comparable=job.proof.comparable,
+        ties=job.proof,
     )
 
 
@@ -184,6 +178,7 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
         precision=job.config.precision,
         profiles=engine_profiles(job.config, job.backend, job.proof, job.sample),
         calibration=calibration_data(job) if job.quantizes_by_itself else None,
+        keep_fp32=job.config.keep_fp32 if job.backend.lowers(job.config.precision) else (),
         measurements=measurements_folder(job.cache),
         progress=progress_to(listen),
     )
@@ -206,10 +201,11 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         backend=job.backend if not job.probe.run_problem or job.backend.INTERPRETED else None,
         interpreted=bool(job.probe.run_problem) and job.backend.INTERPRETED,
         given=real_input(config, job.proof, job.sample),
-        tolerance=Tolerance(config.verify.tolerance, config.verify.decoded_tolerance),
+        tolerance=tolerance_of(config, job.source.own_precision.name),
         reduced_tolerance=proof_tolerance(config),
         lossy_tolerance=lossy_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend, job.probe)),
+        measurements=measurements_folder(job.cache),
     )
 
 
@@ -240,11 +236,6 @@ def progress_to(listen: Listener) -> Callable[[float, str], None]:
     return lambda share, phase: listen(StageProgressed(share, phase))
 
 
-def measurements_folder(cache: Path) -> Path:
-    """Where builders keep what they measured, beside the finished stages."""
-    return cache / MEASUREMENTS_FOLDER
-
-
 def rewriting_of(job: Job, selection: Selection) -> Rewriting:
     """What is done to the network before it is exported or compared."""
     smallest = job.config.proof_inputs[0]
@@ -261,6 +252,11 @@ def _usual(job: Job) -> Samples:
 def _tensors(job: Job, batch: int, size: Size) -> Tensors:
     tensors: Tensors = job.proof.samples(job.sample, batch, size).tensors
     return tensors
+
+
+def _traced_size(sizes: SizeRange) -> Size:
+    """The usual size, in which what varies is above one: exporters freeze a dimension of one."""
+    return tuple(max(side, min(EXPORT_BATCH, most)) for side, most in zip(sizes.usual, sizes.largest, strict=True))
 
 
 def _varying_axes(config: CompileConfig, task: AnyTask) -> Mapping[str, tuple[Axis, ...]]:
@@ -287,7 +283,7 @@ def _other_inputs(job: Job) -> Iterator[Tensors]:
     if config.resolved_shape.dynamic:
         steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
         between = map(min, map(add, sizes.smallest, steps), sizes.largest)
-        for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
+        for batch, size in ((config.batch.smallest, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
             yield _tensors(job, batch, size)
     else:
         yield job.proof.other_samples(job.sample, config.batch.usual, sizes.usual)

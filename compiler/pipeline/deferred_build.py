@@ -22,7 +22,7 @@ from compiler.artifact import (
     replace_folder,
     require_files,
 )
-from compiler.backends import PROGRAM_FILE, Backend, Probe, backend_of
+from compiler.backends import PROGRAM_FILE, Backend, Probe, backend_of, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.errors import CompileError, UsageError
@@ -31,7 +31,6 @@ from compiler.pipeline.cache import Cache
 from compiler.pipeline.composition import (
     engine_picture,
     engine_profiles,
-    measurements_folder,
     progress_to,
     real_input,
 )
@@ -139,6 +138,7 @@ def _build(
         precision=config.precision,
         profiles=engine_profiles(config, backend, proof, sample),
         calibration=None,
+        keep_fp32=(),
         measurements=measurements_folder(line.cache.root),
         progress=progress_to(line.listen),
     )
@@ -170,7 +170,7 @@ def _check_buildable(config: CompileConfig, backend: Backend, probe: Probe, bund
             why="its engine was built where it was compiled",
             fix="compile for a backend whose engines belong to a machine, such as backend=tensorrt",
         )
-    if config.precision == "int8" and backend.quantization is None:
+    if config.precision == "int8" and backend.lowers("int8"):
         raise UsageError(
             f"{backend.name} builds engines in int8 where it compiles",
             where=str(bundle),

@@ -72,7 +72,12 @@ class Job:
     @property
     def quantizes_by_itself(self) -> bool:
         """Whether the backend is handed what int8 is calibrated on, and not a Program in int8."""
-        return self.config.precision == "int8" and not (self.has_graph and self.backend.quantization)
+        return self.config.precision == "int8" and self.is_lowered and self.backend.lowers("int8")
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether the precision is another one than the network comes in."""
+        return self.config.precision != self.source.own_precision.name
 
     @property
     def name(self) -> str:
@@ -81,8 +86,8 @@ class Job:
 
     @property
     def bundle(self) -> Path:
-        """Where the bundle goes: `<output>/<model>/<deploy name>`."""
-        return Path(self.config.output) / self.config.model.name / self.name
+        """Where the bundle goes."""
+        return self.config.bundle
 
     @property
     def checkpoint(self) -> Path | None:
@@ -173,12 +178,11 @@ def _check_precision_options(config: CompileConfig, backend: Backend) -> None:
     Raises:
         UsageError: The backend lowers the precision by itself, and the config says how to.
     """
-    graph = issubclass(backend.PROGRAM, OnnxProgram)
-    if config.precision == "fp32" or (graph and (config.precision != "int8" or backend.quantization)):
+    if not backend.lowers(config.precision):
         return
     usual = CalibrationConfig()
     given = {
-        "keep_fp32": bool(config.keep_fp32),
+        "keep_fp32": bool(config.keep_fp32) and config.precision not in backend.KEEPS_FP32,
         "calibration.auto": config.calibration.auto,
         "calibration.method": config.calibration.method != usual.method,
     }

@@ -11,7 +11,7 @@ from compiler.errors import CompileError
 from compiler.events import Listener, StageFinished, StageStarted
 from compiler.pipeline.cache import Cache
 from compiler.stages import Artifact, ProgramArtifact, Stage
-from rewriters import RewriterError
+from rewriters import RewriterCodeError, RewriterError
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Line:
         self.listen(StageStarted(stage.NAME))
         try:
             result = self.cache.get(stage.NAME, stage.key, stage.run, stage.observations)
+        except RewriterCodeError as failure:
+            raise _told(failure) from failure
         except RewriterError as error:
             raise CompileError("a rewriter failed", where="rewriters", why=str(error)) from error
         self.finished.append(StageFinished(stage.NAME, result.seconds, result.cached, result.detail))
@@ -55,3 +57,14 @@ class Line:
         self.finished.append(StageFinished(stage.NAME, perf_counter() - begin, False, detail))
         self.listen(self.finished[-1])
         return Artifact(digest(stage.key), folder)
+
+
+def _told(failure: RewriterCodeError) -> CompileError:
+    """What a user sees of a rewriter that failed."""
+    place = f", at {failure.where}" if failure.where else ""
+    return CompileError(
+        f"{failure.rewriter} failed",
+        where=f"{failure.line}{place}",
+        why=failure.why,
+        fix=f"correct it, or leave it out: rewriters.disable=[{failure.name}]",
+    )

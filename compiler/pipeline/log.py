@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 
 from compiler.events import (
@@ -21,9 +22,11 @@ from compiler.events import (
     Waiting,
     Warned,
 )
+from compiler.pipeline.native_lines import native_lines
 from compiler.printable import printable
 
 LOGGER = logging.getLogger("compiler")
+NATIVE = LOGGER.getChild("native")
 LIBRARY_LOGGERS = ("torch", "onnxscript", "onnx_ir", "py.warnings")
 
 _current_log: ContextVar[Path | None] = ContextVar("_current_log", default=None)
@@ -57,7 +60,7 @@ def log_file(bundle: Path) -> Path:
 
 @contextmanager
 def logged(path: Path, listen: Listener) -> Iterator[Listener]:
-    """Write the command, the events and the libraries' own warnings to a file; a failure leaves its traceback there."""
+    """Write the command, the events and what libraries say to a file; a failure leaves its traceback there."""
     handler = _RunHandler(path)
     loggers = (LOGGER, *map(logging.getLogger, LIBRARY_LOGGERS))
     for logger in loggers:
@@ -67,15 +70,19 @@ def logged(path: Path, listen: Listener) -> Iterator[Listener]:
     context = _current_log.set(path)
 
     def listen_and_log(event: Event) -> None:
+        hand_on()
         LOGGER.log(logging.DEBUG if isinstance(event, StageProgressed) else logging.INFO, _in_words(event))
         listen(event)
 
     LOGGER.info("%s", shlex.join(sys.orig_argv))
     try:
-        yield listen_and_log
-    except BaseException as error:
-        LOGGER.error("stopped: %s", error, exc_info=True)
-        raise
+        with native_lines(partial(NATIVE.warning, "%s")) as hand_on:
+            try:
+                yield listen_and_log
+            except BaseException as error:
+                hand_on()
+                LOGGER.error("stopped: %s", error, exc_info=True)
+                raise
     finally:
         _current_log.reset(context)
         for logger in loggers:

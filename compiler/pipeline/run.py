@@ -35,7 +35,8 @@ from compiler.pipeline.job import Job, read_job
 from compiler.pipeline.line import Line
 from compiler.pipeline.lock import write_lock
 from compiler.pipeline.log import log_file, logged
-from compiler.report import Report
+from compiler.precision.own import IN_FP32
+from compiler.report import Reduced, Report
 from compiler.report.outcome import Outcome
 from compiler.stages import Artifact, Package, read_proof, read_reduced
 from compiler.stages.tools import versions
@@ -138,6 +139,14 @@ def _package(job: Job, key: str, steps: Steps, engine: Artifact, proof: Artifact
     return report.outcome(job.bundle)
 
 
+def _reduced(job: Job, steps: Steps) -> Reduced | None:
+    """What is in a lower precision: as it was written here, or as the network came."""
+    if steps.reduced:
+        return read_reduced(steps.reduced.folder)
+    own = job.source.own_precision
+    return None if own == IN_FP32 else Reduced(own.name, own.changed, own.nodes, ())
+
+
 def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Line) -> Report:
     proofs, ledger = read_proof(proof.folder)
     return Report(
@@ -153,6 +162,6 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
         versions=versions(),
         engine_bytes=Engine.load(engine.folder).size,
         pictures=(job.source.PICTURE, engine_picture(job.backend, job.probe)),
-        reduced=read_reduced(steps.reduced.folder) if steps.reduced else None,
+        reduced=_reduced(job, steps),
         unproven=why_unproven(job.backend, job.probe, job.bundle),
     )

@@ -12,7 +12,12 @@ int8 is off by in the worst place says little: it is held to the mean of squares
 
 def proof_tolerance(config: CompileConfig) -> Tolerance:
     """What a Program in a config's precision, and its engine, are held to."""
-    verify, precision = config.verify, config.precision
+    return tolerance_of(config, config.precision)
+
+
+def tolerance_of(config: CompileConfig, precision: str) -> Tolerance:
+    """What a Program in some precision is held to."""
+    verify = config.verify
     if precision == "fp32":
         return Tolerance(verify.tolerance, verify.decoded_tolerance)
     relative = REDUCED_TOLERANCES[precision] if verify.reduced_tolerance is None else verify.reduced_tolerance

@@ -15,6 +15,7 @@ class Basis:
         numbers: How many raw numbers that say something; none, and nothing is proven.
         results: How many results the reference has.
         things: What they are, in the plural.
+        tied: Whether they are those of all candidates, because the best score the same and rounding ranks them.
         opened: Whether the numbers are those of candidates that the selection drops, because it finds nothing.
     """
 
@@ -22,13 +23,17 @@ class Basis:
     results: int
     things: str
     opened: bool = False
+    tied: bool = False
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Basis:
         """Read what `dataclasses.asdict` and JSON made of it."""
         counts = int(values["numbers"]), int(values["results"])
-        return cls(*counts, str(values["things"]), opened=bool(values["opened"]))
+        kind = {name: bool(values.get(name, False)) for name in ("opened", "tied")}
+        return cls(*counts, str(values["things"]), **kind)
 
     def __str__(self) -> str:
         found = f"{self.results or 'no'} {self.things}"
+        if self.tied:
+            return f"{found} that rounding ranks, {self.numbers} numbers of candidates"
         return f"{found}, {self.numbers} numbers{' of candidates' if self.opened else ''}"

@@ -10,9 +10,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.numerics import difference
+from compiler.numerics import Yardstick, difference
 from compiler.proof.task_proof import AnyProof
 
+USUAL_MARGIN = 0.1
+"""What a lower precision may do to a score, where nothing else is said."""
 _TEXTS = ("input", "output", "yardstick", "oddity")
 
 
@@ -32,6 +34,11 @@ class Tolerance:
     cosine: float | None = None
     typical: float | None = None
 
+    @property
+    def margin(self) -> float:
+        """What rounding in this precision may do to a score."""
+        return USUAL_MARGIN if self.relative is None else self.relative
+
     def holds(self, comparison: Comparison) -> bool:
         """Whether a raw output is within it."""
         return not any(self.faults(comparison))
@@ -42,7 +49,7 @@ class Tolerance:
         if near is not None and not comparison.relative_error <= near:
             yield f"{comparison.relative_error:.2g} {comparison.yardstick} where {near:g} is allowed"
         elif typical is not None and not comparison.typical_error <= typical:
-            yield f"{comparison.typical_error:.2g} σ in the mean of squares where {typical:g} is allowed"
+            yield f"{comparison.typical_error:.2g} σ RMS where {typical:g} is allowed"
         if self.cosine is not None and not comparison.cosine_similarity >= self.cosine:
             yield f"a cosine of {comparison.cosine_similarity:.4f} where {self.cosine:g} is needed"
 
@@ -88,11 +95,17 @@ def compare(reference: Tensors, found: Tensors, proof: AnyProof, size: str = "")
     return [compare_arrays(name, reference[name], found.get(name), size) for name in reference]
 
 
-def compare_arrays(name: str, reference: NDArray[Any], found: NDArray[Any] | None, size: str = "") -> Comparison:
-    """Compare one output; none, and one of another shape, counts as infinitely wrong."""
+def compare_arrays(
+    name: str,
+    reference: NDArray[Any],
+    found: NDArray[Any] | None,
+    size: str = "",
+    yardstick: Yardstick | None = None,
+) -> Comparison:
+    """Compare one output, in the yardstick given or one that suits it; none, and another shape, is infinitely wrong."""
     if found is None or found.shape != reference.shape:
         return Comparison(size, name, math.inf, math.inf, math.inf, 0.0, math.inf)
-    apart = difference(reference, found)
+    apart = difference(reference, found, yardstick)
     return Comparison(
         input=size,
         output=name,
@@ -110,7 +123,7 @@ def compare_arrays(name: str, reference: NDArray[Any], found: NDArray[Any] | Non
 def are_alike(reference: Tensors, found: Tensors) -> bool:
     """Whether a task can read both: the same names, numbers of items, and numbers of dimensions."""
     return all(
-        name in found and found[name].ndim == tensor.ndim and len(found[name]) == len(tensor)
+        name in found and found[name].ndim == tensor.ndim and found[name].shape[:1] == tensor.shape[:1]
         for name, tensor in reference.items()
     )
 

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
-from compiler.proof.pairing import Detected, pair
+from compiler.proof.candidates import compare_candidates
+from compiler.proof.comparisons import Comparison
+from compiler.proof.pairing import UNDECIDED_SHARE, Detected, pair
+from compiler.proof.ties import Judgement, Selecting, judge
 from compiler.proof.whole_image import WholeImageProof
 from compiler.selection.nms import overlaps
 from compiler.tasks.detection.detector import Detector, Found, FoundT
@@ -19,6 +22,9 @@ from compiler.tasks.detection.task import Detection, ObjectDetection
 from compiler.tasks.whole_image import PreparedImages
 
 Array = NDArray[Any]
+
+TIE = 1e-5
+"""Scores that are this near to each other are in the order that rounding gives them."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,25 @@ class DetectorProof(WholeImageProof[FoundT]):
     def thresholds(self) -> tuple[float, ...]:
         """Those of the score, and of the objectness."""
         return self.task.test_cfg.score_thr, self.task.test_cfg.conf_thr
+
+    def is_tied(self, outputs: Tensors) -> bool:
+        """Whether many of the detections score what others do; see `TaskProof.is_tied`."""
+        found = self.task.selected(outputs)
+        tied = rows = 0
+        for dets, labels in zip(found["dets"], found["labels"], strict=True):
+            apart = np.abs(np.diff(np.sort(dets[labels >= 0, 4].astype(np.float64)))) <= TIE
+            tied, rows = tied + int(apart.sum()), rows + len(apart)
+        return tied > UNDECIDED_SHARE * rows
+
+    def compare_candidates(self, reference: Tensors, pool: Tensors, size: str = "") -> list[Comparison]:
+        """See `TaskProof`."""
+        return compare_candidates(reference, pool, self.reach, size)
+
+    def judge_selection(
+        self, reference: Tensors, stage: Selecting, prepared: PreparedImages, margin: float
+    ) -> Judgement:
+        """See `TaskProof`."""
+        return judge(self, reference, stage, prepared, margin)
 
     def decoded_difference(self, reference: Tensors, found: Tensors, prepared: PreparedImages) -> float:
         """See `TaskProof`. What decoding drops, such as boxes in the padding, had taken its place in the selection."""

@@ -17,6 +17,8 @@ from compiler.tasks.task import PreparedT, ResultT
 
 if TYPE_CHECKING:
     from compiler.config.sizes import Size
+    from compiler.proof.comparisons import Comparison
+    from compiler.proof.ties import Judgement, Selecting
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,31 @@ class TaskProof(ABC, Generic[SourceT, PreparedT, ResultT]):
     def found(self, results: Sequence[ResultT]) -> int:
         """How many of `things` there are in a list of results."""
         return len(results)
+
+    def is_tied(self, outputs: Tensors) -> bool:
+        """Whether what the network has selected came in no order but that of rounding: others would do as well."""
+        return False
+
+    def compare_candidates(self, reference: Tensors, pool: Tensors, size: str = "") -> list[Comparison]:
+        """What a stage selects from, compared; see `is_tied`.
+
+        Args:
+            reference: What the network selects from, by name.
+            pool: All that the stage computes before it selects.
+            size: Of the input.
+        """
+        raise NotImplementedError
+
+    def judge_selection(self, reference: Tensors, stage: Selecting, prepared: PreparedT, margin: float) -> Judgement:
+        """What a stage selects from, compared, and whether it selects rightly; see `is_tied`.
+
+        Args:
+            reference: What the network selects from, by name.
+            stage: What the stage does.
+            prepared: The input.
+            margin: What rounding may do to scores, where only a stage's outputs are known.
+        """
+        raise NotImplementedError
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from compiler.artifact import Tensors
 from compiler.proof.basis import Basis
-from compiler.proof.comparisons import Comparison, Tolerance, compare
+from compiler.proof.comparisons import Comparison, Tolerance, are_alike, compare
 from compiler.proof.task_proof import AnyProof
+from compiler.proof.ties import Judgement, Selecting
 from compiler.tasks import Prepared
 
 NETWORK = "network"
@@ -87,12 +88,29 @@ class Reference:
         prepared: The input.
         outputs: What the reference gives.
         candidates: What it gives with its selection open; None where the selection found something, or there is none.
+        tied: What it selects from, where rounding ranks what it selects; None where it does not, or that is not known.
     """
 
     size: str
     prepared: Prepared
     outputs: Tensors
     candidates: Tensors | None
+    tied: Tensors | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Ways to run one stage; those in which it does not select are None where there is none.
+
+    Attributes:
+        run: As it is.
+        opened: With its selection open.
+        candidates: For all that it computes before it selects.
+    """
+
+    run: Run
+    opened: Callable[[], Run | None]
+    candidates: Callable[[], Run | None]
 
 
 def prove(
@@ -104,6 +122,7 @@ def prove(
     lossy: Tolerance | None = None,
     reduced: Mapping[str, Tolerance] | None = None,
     opened: Callable[[str], Run | None] = lambda name: None,
+    candidates: Callable[[str], Run | None] = lambda name: None,
 ) -> list[StageProof]:
     """Run every stage on every input and compare it with the first one.
 
@@ -117,20 +136,24 @@ def prove(
         reduced: The tolerance of stages in a lower precision, by name.
         opened: A way to run the stage of this name with its selection open: an input in which the reference finds
             nothing is compared so. A stage that has none is then not proven, for nothing was compared.
+        candidates: A way to run the stage of this name for what it selects from: an input in which rounding ranks what
+            the reference selects is compared so. The detections of a stage that has none are held to the reference's.
 
     Returns:
         One proof for each stage but the first, in order.
     """
-    (name, run), *rest = stages
-    references = _references(samples, run, partial(opened, name), proof)
+    (name, first), *rest = (
+        (name, Stage(run, partial(opened, name), partial(candidates, name))) for name, run in stages
+    )
+    references = _references(samples, first, proof)
     proofs = []
-    for stage, run_stage in rest:
+    for stage, ways in rest:
         is_lossy = lossy is not None and stage == REWRITTEN
         own = lossy if lossy is not None and is_lossy else (reduced or {}).get(stage, tolerance)
-        found = _prove_stage(run_stage, partial(opened, stage), references, proof, own)
+        found = _prove_stage(ways, references, proof, own)
         proofs.append(replace(found, stage=stage, reference=name, lossy=is_lossy))
         if is_lossy:
-            name, references = stage, _references(samples, run_stage, partial(opened, stage), proof)
+            name, references = stage, _references(samples, ways, proof)
     return proofs
 
 
@@ -139,34 +162,41 @@ def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
     return next((proof for proof in proofs if not proof.within), None)
 
 
-def _references(
-    samples: Mapping[str, Prepared], run: Run, opened: Callable[[], Run | None], proof: AnyProof
-) -> list[Reference]:
-    found = {size: run(prepared.tensors) for size, prepared in samples.items()}
-    run_open = opened() if not all(map(proof.count, found.values())) else None
+def _references(samples: Mapping[str, Prepared], stage: Stage, proof: AnyProof) -> list[Reference]:
+    found = {size: stage.run(prepared.tensors) for size, prepared in samples.items()}
+    run_open = stage.opened() if not all(map(proof.count, found.values())) else None
+    run_tied = stage.candidates() if any(map(proof.is_tied, found.values())) else None
     return [
         Reference(
             size,
             prepared,
             found[size],
             run_open(prepared.tensors) if run_open and not proof.count(found[size]) else None,
+            run_tied(prepared.tensors) if run_tied and proof.is_tied(found[size]) else None,
         )
         for size, prepared in samples.items()
     ]
 
 
-def _prove_stage(
-    run: Run, opened: Callable[[], Run | None], references: Sequence[Reference], proof: AnyProof, tolerance: Tolerance
-) -> StageProof:
+def _prove_stage(stage: Stage, references: Sequence[Reference], proof: AnyProof, tolerance: Tolerance) -> StageProof:
     """The proof of a stage that has no name yet."""
-    run_open = opened() if any(one.candidates is not None for one in references) else None
+    run_open = stage.opened() if any(one.candidates is not None for one in references) else None
+    run_tied = stage.candidates() if any(one.tied is not None for one in references) else None
     comparisons: list[Comparison] = []
     decoded: dict[str, float] = {}
     bases: dict[str, Basis] = {}
     faults: list[str] = []
     for reference in references:
         size, tensors = reference.size, reference.prepared.tensors
-        found = run(tensors)
+        found = stage.run(tensors)
+        if reference.tied is not None and are_alike(reference.outputs, found):
+            selecting = Selecting(size, found, reference.outputs, run_tied(tensors) if run_tied else None)
+            judged = proof.judge_selection(reference.tied, selecting, reference.prepared, tolerance.margin)
+            decoded[size], bases[size] = judged.decoded, _tied_basis(proof, reference, judged)
+            comparisons += judged.comparisons
+            faults += _faults(proof, reference, judged.comparisons, decoded[size], bases[size], tolerance)
+            faults += [f"the selection of {size} is wrong: {fault}" for fault in judged.faults]
+            continue
         compared = compare(reference.outputs, found, proof, size)
         decoded[size] = _decoded_difference(proof, reference, found, compared)
         bases[size] = _basis(proof, reference, is_open=run_open is not None)
@@ -175,6 +205,12 @@ def _prove_stage(
         comparisons += compared
         faults += _faults(proof, reference, compared, decoded[size], bases[size], tolerance)
     return StageProof("", "", tuple(comparisons), decoded, not faults, bases=bases, faults=tuple(faults))
+
+
+def _tied_basis(proof: AnyProof, reference: Reference, judged: Judgement) -> Basis:
+    """On how much a comparison stands of what is selected from."""
+    results = proof.found(proof.decode(reference.outputs, reference.prepared))
+    return Basis(judged.numbers, results, proof.things, tied=True)
 
 
 def _basis(proof: AnyProof, reference: Reference, *, is_open: bool) -> Basis:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
 from compiler.artifact.machine import elsewhere
-from compiler.backends import Session, backend_of, run_in_batches
+from compiler.backends import Session, backend_of, measurements_folder, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.checks import check_area
 from compiler.config.instantiate import instantiate
@@ -122,6 +122,7 @@ def open(
     engine_code: bool = False,
     trust_changes: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    cache: str | PathLike[str] | None = None,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -131,6 +132,8 @@ def open(
         engine_code: Whether an engine may be opened that brings code for this machine's processor.
         trust_changes: Whether its files may be others than `lock.json` says.
         limits: What an input may cost; those that the bundle was compiled under mean nothing here.
+        cache: A folder of the user's own, such as `outputs/.cache`, where what a backend makes of an engine is kept to
+            open it faster the next time; None to keep nothing.
 
     Raises:
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
@@ -149,7 +152,8 @@ def open(
     other = elsewhere(engine.machine, backend.machine())
     if other:
         warnings.warn(_unproven_here(other), Caution, stacklevel=2)
-    return Predictor(task, engine, backend.open(engine), config.sizes, config.batch.largest, limits)
+    session = backend.open(engine) if cache is None else backend.open_cached(engine, measurements_folder(Path(cache)))
+    return Predictor(task, engine, session, config.sizes, config.batch.largest, limits)
 
 
 def _unproven_here(other: str) -> str:
@@ -178,7 +182,7 @@ def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = DE
             its engine is said to take more than the limits.
     """
     config_file = folder / CONFIG_FILE
-    with reading(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
+    with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
         config = replace(_config_in(config_file), limits=limits)  # those in it are a stranger's
         _check_area(config, config_file)
     # Only its backend and its task are ever built: the classes of its network are not needed any more.
@@ -205,8 +209,7 @@ def _check_area(config: CompileConfig, config_file: Path) -> None:
 
 
 def _config_in(config_file: Path) -> CompileConfig:
-    with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
-        values = with_present_keys(load_yaml(check_yaml(config_file)))
-        config = present_config(instantiate(values, CompileConfig))
-        _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
+    values = with_present_keys(load_yaml(check_yaml(config_file)))
+    config = present_config(instantiate(values, CompileConfig))
+    _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
     return config

@@ -164,6 +164,7 @@ def open_spotter(
     engine_code: bool = False,
     trust_changes: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    cache: str | PathLike[str] | None = None,
 ) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 
@@ -174,12 +175,13 @@ def open_spotter(
         engine_code: Likewise.
         trust_changes: Likewise.
         limits: Likewise.
+        cache: Likewise.
 
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
     trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
-    bundles = (runtime.open(path, modules, limits=limits, **trusted) for path in (detector, recognizer))
+    bundles = (runtime.open(path, modules, limits=limits, cache=cache, **trusted) for path in (detector, recognizer))
     return TextSpotter(*bundles)
 
 

@@ -30,6 +30,11 @@ class Candidates:
     factors: Tensor | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All that there is of them, by name."""
+        factors = {} if self.factors is None else {"factors": self.factors}
+        return {"boxes": self.boxes, "scores": self.scores, **factors, **self.extras}
+
     def at(self, indices: Tensor) -> Candidates:
         """The candidates at indices `[b, k]`."""
         return Candidates(

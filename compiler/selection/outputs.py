@@ -12,6 +12,14 @@ detections, rows of zeros follow, and their label is -1."""
 CANDIDATES = ("boxes", "scores")
 """`[b, n, 4]`, x1, y1, x2, y2; and `[b, n, c]`, zero where a pair of a box and a class is not to be selected."""
 
+JOINED = "joined/"
+"""What the names begin with of candidates that are put together before any of them is looked at."""
+
+
+def candidate_name(level: int | None, name: str) -> str:
+    """What a tensor of candidates is called: of one level, or of all as one."""
+    return f"{JOINED if level is None else f'{level}/'}{name}"
+
 
 def output_names(tail: str, extras: Iterable[str] = ()) -> tuple[str, ...]:
     """The names of a network's outputs, in order.

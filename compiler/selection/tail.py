@@ -15,7 +15,7 @@ from compiler.selection.boxes import clip_boxes
 from compiler.selection.candidates import Candidates, found_rows, joined
 from compiler.selection.config import SelectionConfig
 from compiler.selection.operators import select
-from compiler.selection.outputs import output_names
+from compiler.selection.outputs import candidate_name, output_names
 
 
 class DetectingNetwork(Protocol):
@@ -43,13 +43,21 @@ class DetectionTail(nn.Module):
         kind: `native` or `host`.
         test_cfg: What `SelectionConfig` takes.
         clip: Clip the boxes of detections to the image, where the network has not clipped its candidates.
+        image_size_input: Take the size of each image within the padded input too, and clip candidates to it before any
+            is selected.
 
     Raises:
         ValueError: There is no such kind.
     """
 
     def __init__(
-        self, network: DetectingNetwork, kind: str, test_cfg: Mapping[str, Any], *, clip: bool = False
+        self,
+        network: DetectingNetwork,
+        kind: str,
+        test_cfg: Mapping[str, Any],
+        *,
+        clip: bool = False,
+        image_size_input: bool = False,
     ) -> None:
         super().__init__()
         output_names(kind)  # which refuses another kind
@@ -57,11 +65,17 @@ class DetectionTail(nn.Module):
         self.kind = kind
         self.config = SelectionConfig(**test_cfg)
         self.clip = clip
+        self.image_size_input = image_size_input
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The detections, or the selected candidates, of normalised images `[b, 3, h, w]`."""
+    def forward(self, images: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The detections, or the selected candidates, of normalised images.
+
+        Args:
+            images: `[b, 3, h, w]`.
+            image_size: `[b, 2]`, height and width of each without its padding; where `image_size_input` is set.
+        """
         height, width = images.shape[-2:]
-        found = self.select(self.network.decode(self.network(images), height, width))
+        found = self.select(self.decode(images, image_size))
         if self.clip and self.kind == "native":
             dets = found["dets"]
             found["dets"] = torch.cat([clip_boxes(dets[..., :4], height, width), dets[..., 4:]], dim=-1)
@@ -70,13 +84,38 @@ class DetectionTail(nn.Module):
     def select(self, groups: Sequence[Candidates]) -> dict[str, Tensor]:
         """The detections, or the selected candidates, of all groups together: the network's outputs, in order."""
         candidates = joined([self._best(group) for group in groups])
-        boxes, scores, extras = candidates.boxes, self._thresholded(candidates), candidates.extras
+        scores = self._thresholded(candidates, self.config.score_thr)
+        boxes, extras = candidates.boxes, candidates.extras
         found = {"boxes": boxes, "scores": scores, **extras}
         if self.kind == "native":
             dets, labels, indices = select(boxes, scores, self.config.iou_threshold, self.config.max_per_img)
             selected = {name: found_rows(tensor, indices) for name, tensor in extras.items()}
             found = {"dets": dets, "labels": labels, **selected}
         return {name: found[name] for name in output_names(self.kind, extras)}
+
+    def decode(self, images: Tensor, image_size: Tensor | None = None) -> tuple[Candidates, ...]:
+        """All candidates, within the images where their sizes are given; see `forward`."""
+        height, width = images.shape[-2:]
+        groups = self.network.decode(self.network(images), height, width)
+        if image_size is None:
+            return groups
+        edges = image_size[:, None].flip(-1).repeat(1, 1, 2)
+        return tuple(replace(group, boxes=group.boxes.clamp(min=0).minimum(edges)) for group in groups)
+
+    def candidates(self, images: Tensor, image_size: Tensor | None = None) -> dict[str, Tensor]:
+        """What is selected from, see `forward`: each level as it is, and all that score as one.
+
+        A graph holds either: where no level has too many, their best are not looked for. No score is too low in it.
+        """
+        groups = self.decode(images, image_size)
+        named = {
+            candidate_name(level, name): tensor
+            for level, group in enumerate(groups)
+            for name, tensor in group.tensors().items()
+        }
+        together = joined(groups)
+        together = replace(together, scores=self._thresholded(together, 0.0), factors=None)
+        return named | {candidate_name(None, name): tensor for name, tensor in together.tensors().items()}
 
     def _best(self, group: Candidates) -> Candidates:
         """Keep the boxes of the `nms_pre` best pairs of a box and a class; the scores of other pairs become zero."""
@@ -96,10 +135,10 @@ class DetectionTail(nn.Module):
             group = replace(group, scores=group.scores.where(group.scores >= last, 0.0))
         return group
 
-    def _thresholded(self, candidates: Candidates) -> Tensor:
+    def _thresholded(self, candidates: Candidates, lowest: float) -> Tensor:
         """The scores; those that are too low, or of boxes that are too small or inverted, are zero."""
         scores = candidates.scores
-        is_candidate = scores > self.config.score_thr
+        is_candidate = scores > lowest
         if self.config.min_bbox_size >= 0:
             upper_left, lower_right = candidates.boxes.chunk(2, dim=2)
             smaller_side = (lower_right - upper_left).amin(dim=2, keepdim=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.artifact.source_code import any_user_code, code_digest
-from compiler.checkpoint import match, without_training
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
 from compiler.networks import build
-from compiler.networks.catalogue import models_that_fit
+from compiler.networks.catalogue import load_weights
 from compiler.networks.initialization import fill_with_random_weights, sample_inputs, seeded
 from compiler.sources.samples import Samples
 from compiler.sources.source import RandomWeights, Rewriting, Source, Weights
@@ -82,8 +80,7 @@ class ModelNetwork(Source):
         network = self.build()
 
         def fill(tensors: dict[str, Tensor], path: Path) -> list[str]:
-            candidates = partial(models_that_fit, without_training(tensors))
-            return match(network, tensors, source=str(path), candidates=candidates)
+            return load_weights(network, self.node, tensors, str(path))
 
         if isinstance(weights, RandomWeights):
             fill_with_random_weights(network, weights.scaled_to.tensors)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from compiler.artifact import InputFile, Tensors
 from compiler.config import CompileConfig
-from compiler.errors import CompileError
+from compiler.precision.own import IN_FP32, OwnPrecision
 from compiler.proof import Run
 from compiler.sources.samples import Samples
 from compiler.tasks import AnySample, AnyTask
@@ -86,6 +86,10 @@ class Network(ABC):
         """The steps with their selection open, by name; none where they select nothing."""
         return {}
 
+    def candidate_steps(self) -> Mapping[str, Run]:
+        """The steps, run for what they select from, by name; none where that is not known."""
+        return {}
+
 
 class Source(ABC):
     """Where a network comes from: a frozen dataclass whose fields are all that the network depends on."""
@@ -104,6 +108,11 @@ class Source(ABC):
     def own_weights(self) -> str:
         """Where the weights come from without a checkpoint; empty where they are random."""
         return ""
+
+    @property
+    def own_precision(self) -> OwnPrecision:
+        """What the network computes in as it is given."""
+        return IN_FP32
 
     def with_inputs(self, config: CompileConfig) -> CompileConfig:
         """The config with what is known about the network before there is any input.
@@ -169,21 +178,6 @@ def with_processing(config: CompileConfig, **values: Any) -> CompileConfig:
     """The config with other settings of its task."""
     processing = {**config.model.processing, **values}
     return replace(config, model=replace(config.model, processing=processing))
-
-
-def refuse_single_number(output: str, dimensions: int, where: str) -> None:
-    """Check that an output of the user's own network has a first axis.
-
-    Raises:
-        CompileError: It has no axis at all.
-    """
-    if dimensions == 0:
-        raise CompileError(
-            f"the output {output} is a single number",
-            where=f"{where}, output {output}",
-            why="the first axis of an output counts items",
-            fix="let the network give one number for each item, or leave the output out",
-        )
 
 
 def first_line(error: Exception) -> str:

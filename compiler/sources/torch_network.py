@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from compiler.artifact import OnnxProgram, Tensors
 from compiler.checkpoint import read_checkpoint
+from compiler.errors import CompileError
 from compiler.export import Comparable, ExportOptions, export_onnx, export_traced, run_network
+from compiler.export.frozen import run_for_candidates
+from compiler.export.options import RewritingContext
 from compiler.networks import with_tail
 from compiler.proof import NETWORK, REWRITTEN, Run
 from compiler.sources.source import Checkpoint, Network, Rewriting, Weights
@@ -33,20 +36,27 @@ class TorchNetwork(Network):
         build: Makes the network, without its weights.
         folder: Of the load stage, which holds the weights.
         rewrite: What is done to it.
+        inner: Path of the author's own network in what is built; empty where that is the whole.
     """
 
     build: Callable[[], nn.Module]
     folder: Path
     rewrite: Rewriting
+    inner: str = ""
 
     @cached_property
-    def original(self) -> nn.Module:
-        """The network as its paper draws it, with its tail."""
+    def bare(self) -> nn.Module:
+        """The network as its paper draws it."""
         import torch
 
         network = self.build()
         network.load_state_dict(torch.load(self.folder / WEIGHTS_FILE, weights_only=True))
-        return with_tail(network, self.rewrite.tail) if self.rewrite.tail else network
+        return network
+
+    @cached_property
+    def original(self) -> nn.Module:
+        """The same with its tail."""
+        return with_tail(self.bare, self.rewrite.tail) if self.rewrite.tail else self.bare
 
     @cached_property
     def rewritten(self) -> RewrittenNetwork:
@@ -56,7 +66,9 @@ class TorchNetwork(Network):
         from rewriters.apply import rewritten
 
         observed = [torch.tensor(array) for array in self.rewrite.observed.tensors.values()]
-        return rewritten(self.original, self.rewrite.selection, observed)
+        own = self.bare.get_submodule(self.inner)
+        inner = next(path for path, module in self.original.named_modules() if module is own)
+        return rewritten(self.original, self.rewrite.selection, observed, inner)
 
     def rewriting(self, *, measure: bool = False) -> AbstractContextManager[Ledger]:
         """The context in which function rewriters act on the rewritten network."""
@@ -75,13 +87,24 @@ class TorchNetwork(Network):
     ) -> str:
         """Write the exported Program."""
         export = export_onnx if kind == OnnxProgram.IR else export_traced
-        network = self.rewritten.network
-        program = export(network, example, others, options, folder, self.rewriting, comparable)
+        ledgers: list[Ledger] = []
+
+        @contextmanager
+        def noted() -> Iterator[None]:
+            with self.rewriting() as ledger:
+                ledgers.append(ledger)
+                yield
+
+        try:
+            program = export(self.rewritten.network, example, others, options, folder, noted, comparable)
+        except CompileError:
+            self.entries(example)  # a rewriter that gives what the network cannot go on with is named, and not that
+            raise
         what = f"{program.IR} by {options.exporter}"
         if isinstance(program, OnnxProgram):
             what = f"ONNX opset {program.opset} by {options.exporter}, {program.nodes} nodes"
-        rewriters = dict.fromkeys(replacement.rewriter.name for replacement in self.rewritten.replacements)
-        return ", ".join([what, *rewriters])
+        entries = (entry for ledger in ledgers for entry in ledger.entries() if entry.status == "fired")
+        return ", ".join([what, *dict.fromkeys(entry.name for entry in entries)])
 
     def entries(self, tensors: Tensors) -> Iterable[Entry]:
         """Run the rewritten network, and give what was measured at every place that was rewritten."""
@@ -102,6 +125,18 @@ class TorchNetwork(Network):
         return {
             name: partial(self._run_open, network, run)
             for (name, run), network in zip(self.steps(), (self.original, self.rewritten.network), strict=True)
+        }
+
+    def candidate_steps(self) -> Mapping[str, Run]:
+        """See `Network`."""
+        from compiler.selection.tail import DetectionTail
+
+        contexts: dict[str, tuple[nn.Module, RewritingContext]]
+        contexts = {NETWORK: (self.original, nullcontext), REWRITTEN: (self.rewritten.network, self.rewriting)}
+        return {
+            name: partial(run_for_candidates, network, rewriting)
+            for name, (network, rewriting) in contexts.items()
+            if isinstance(network, DetectionTail)
         }
 
     def _run_open(self, network: nn.Module, run: Run, tensors: Tensors) -> Tensors:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import Tensors
 from compiler.checkpoint import match
+from compiler.checkpoint.matching import Shapes
 from compiler.config import CompileConfig
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
+from compiler.networks.trained_counts import shapes_of, trained_count
 from compiler.proof import proof_of
-from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
+from compiler.sources.axes import with_axes
+from compiler.sources.source import Rewriting, Source, Weights, first_line, with_processing
 from compiler.sources.torch_network import TorchNetwork, save_weights
 from compiler.sources.user_code import UserCode, observe
-from compiler.tasks import AnySample, AnyTask
+from compiler.tasks import AnySample, AnyTask, build_task
+from compiler.tasks.arrays.task import RawTensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from compiler.networks.torch_module import TorchModule
 
+NUM_CLASSES = "num_classes"
+"""What torchvision, timm and most others call it."""
+MODULE = "module"
+"""The user's own network in a `TorchModule`."""
 Outputs = list[tuple[str, "Tensor"]]
 
 
@@ -67,13 +76,19 @@ class UserModule(Source):
             self.user_code.check(network, self._where)
         return network
 
+    def with_inputs(self, config: CompileConfig) -> CompileConfig:
+        """Fill in how long the axes of the inputs may be."""
+        task = build_task(config.model.processing)
+        return with_axes(config, task) if isinstance(task, RawTensors) else config
+
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, UserModule]:
         """Make the network, run it, and fill in what its outputs are called and whether they count items."""
         from compiler.networks.targets import module_of
 
-        counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
+        fewest = config.batch.smallest
+        counts = (config.fixed_batch,) if config.fixed_batch else (fewest, fewest + 1)
         proof = proof_of(task)
-        inputs = [proof.samples(sample, count, ()).tensors for count in counts]
+        inputs = [proof.samples(sample, count, config.sizes.usual).tensors for count in counts]
 
         def run(network: TorchModule) -> list[Outputs]:
             return [self._outputs(network, tensors) for tensors in inputs]
@@ -82,23 +97,51 @@ class UserModule(Source):
             [module_of(self.target)], self.build, run, self._where, has_weights=config.checkpoint is None
         )
         names = _names(found, set(task.inputs))
-        counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
+        counted = all(
+            tensor.shape[:1] == (count,) for run, count in zip(found, counts, strict=True) for _, tensor in run
+        )
         described = with_processing(config, outputs=names, counted=counted)
         return described, replace(self, user_code=user_code)
 
     def load(self, weights: Weights, folder: Path) -> str:
         """Write the weights: the checkpoint's, which has to fit the user's own network, or those that it came with."""
         network = self.build()
-        module = network.get_submodule("module")
+        module = network.get_submodule(MODULE)
 
         def fill(tensors: dict[str, Tensor], path: Path) -> list[str]:
-            return match(module, tensors, source=str(path))
+            explain = partial(self._other_count, shapes_of(module), str(path))
+            return match(module, tensors, source=str(path), explain=explain)
 
         return save_weights(network, weights, fill, folder, own=self.own_weights)
 
     def network(self, folder: Path, rewriting: Rewriting, task: AnyTask) -> TorchNetwork:
         """The network in torch."""
-        return TorchNetwork(self.build, folder, rewriting)
+        return TorchNetwork(self.build, folder, rewriting, inner=MODULE)
+
+    def _other_count(self, own: Shapes, source: str, found: Shapes) -> UsageError | None:
+        """What is said of a checkpoint that fits the target with another `num_classes`."""
+        count = self.arguments.get(NUM_CLASSES) or _first_difference(own, found)
+        if not isinstance(count, int) or self._shapes_with(count) != own:
+            return None
+        trained = trained_count(found, self._shapes_with, count)
+        if trained is None:
+            return None
+        return UsageError(
+            f"the checkpoint was trained for {trained} classes, and the network has {count}",
+            where=source,
+            why="nothing else differs",
+            fix=f"add model.kwargs.{NUM_CLASSES}={trained}",
+        )
+
+    def _shapes_with(self, count: int) -> Shapes | None:
+        import torch
+
+        other = replace(self, arguments={**self.arguments, NUM_CLASSES: count}, user_code=None)
+        try:
+            with torch.device("meta"):
+                return shapes_of(other.build().get_submodule(MODULE))
+        except Exception:  # whatever the user's own code raises: it takes no such number, or cannot be built so
+            return None
 
     @property
     def _where(self) -> str:
@@ -122,6 +165,12 @@ class UserModule(Source):
             ) from error
 
 
+def _first_difference(own: Shapes, found: Shapes) -> int:
+    """The first length of a network's weights that a checkpoint has otherwise."""
+    pairs = (sides for key, shape in own.items() for sides in zip(shape, found.get(key, shape), strict=False))
+    return next((mine for mine, theirs in pairs if mine != theirs), 0)
+
+
 def _names(found: Sequence[Outputs], inputs: set[str]) -> list[str]:
     first, *others = [[name for name, _ in run] for run in found]
     for other in others:
@@ -135,8 +184,7 @@ def _names(found: Sequence[Outputs], inputs: set[str]) -> list[str]:
     if not first:
         raise CompileError("the network returns nothing", where="output", fix="return at least one tensor")
     names = [f"output_{name}" if name in inputs else name for name in first]
-    for name, (_, tensor) in zip(names, found[0], strict=True):
+    for name in names:
         if names.count(name) > 1:
             raise CompileError(f"two outputs are called {name}", where=f"output {name}", fix="give them other keys")
-        refuse_single_number(name, tensor.ndim, "model.target")
     return names

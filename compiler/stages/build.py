@@ -26,6 +26,7 @@ class Build(Stage):
         precision: What the Program is in.
         profiles: The shapes that the engine takes; none where the backend does not ask for them.
         calibration: What a backend calibrates int8 on that quantises by itself; None where the Program says it.
+        keep_fp32: What stays in fp32, where the backend lowers the precision by itself.
         measurements: Where builders keep what they measured: it makes a build faster.
         progress: Told what share of the build is done, and what is going on.
     """
@@ -38,6 +39,7 @@ class Build(Stage):
     precision: str
     profiles: tuple[Profile, ...]
     calibration: CalibrationData | None
+    keep_fp32: tuple[str, ...]
     measurements: Path = field(compare=False)
     progress: Callable[[float, str], None] = field(compare=False)
 
@@ -60,6 +62,7 @@ class Build(Stage):
             precision=self.precision,
             profiles=self.profiles,
             calibration=self.calibration.batches if self.calibration else None,
+            keep_fp32=self.keep_fp32,
             cache=self.measurements,
             progress=self.progress,
         )

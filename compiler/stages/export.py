@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.export import Axis, Comparable, ExportOptions
+from compiler.proof import AnyProof
 from compiler.sources import Samples
 from compiler.stages.load import LoadedNetwork
 from compiler.stages.rewriters import Rewriters
@@ -28,6 +29,7 @@ class Export(Stage):
         axes: The dimensions of each input that vary.
         rewriters: Those that act on the network.
         comparable: Puts outputs into the form in which they are compared: how they are checked, not what is made.
+        ties: See `ExportOptions`.
     """
 
     NAME: ClassVar[str] = "export"
@@ -42,6 +44,7 @@ class Export(Stage):
     axes: Mapping[str, tuple[Axis, ...]]
     rewriters: Rewriters
     comparable: Comparable = field(compare=False)
+    ties: AnyProof | None = field(default=None, compare=False)
 
     @property
     def observations(self) -> Rewriters:
@@ -50,7 +53,7 @@ class Export(Stage):
 
     def run(self, folder: Path) -> str:
         """Write the Program."""
-        options = ExportOptions(self.exporter, self.opset, dict(self.axes), self.network.rewriting.outputs)
+        options = ExportOptions(self.exporter, self.opset, dict(self.axes), self.network.rewriting.outputs, self.ties)
         others = (samples.tensors for samples in self.others)
         network = self.network.open()
         return network.export(self.kind, self.example.tensors, others, options, self.comparable, folder)

@@ -1,4 +1,5 @@
-"""Stages of the proof with their selection open: their candidates are compared where a reference finds nothing."""
+"""Stages of the proof with their selection open, or cut off: their candidates are compared where a reference finds
+nothing, and where rounding ranks what it finds."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, with_open_selection
+from compiler.graphs import OnnxRuntimeSession, RuntimeOptions, run_until_selection, with_open_selection
 from compiler.proof import Run
 from compiler.sources import Network
 
@@ -31,6 +32,13 @@ class OpenSelection:
             return self.network.open_steps().get(stage)
         path, options = self.graphs[stage]
         return open_graph(path, self.thresholds, options)
+
+    def candidates_of(self, stage: str) -> Run | None:
+        """A way to run a stage for all that it computes before it selects; None where there is none."""
+        if stage not in self.graphs:
+            return self.network.candidate_steps().get(stage)
+        path, options = self.graphs[stage]
+        return run_until_selection(path, self.thresholds, options)
 
 
 def open_graph(path: Path, thresholds: Sequence[float], options: RuntimeOptions) -> Run | None:

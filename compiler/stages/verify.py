@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Tensors
-from compiler.backends import Backend
+from compiler.backends import Backend, Session
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import Caution, CompileError
 from compiler.export import open_program
@@ -92,16 +92,17 @@ class Verify(Stage):
         required: Those that have to have fired.
         exported: The Program as it was exported.
         rewritten: After the graph rewriters; None where there is no graph.
-        reduced: In a lower precision; None in fp32.
+        reduced: In a lower precision; None where it stays in the one it comes in.
         precision: That precision.
         engine: What was built.
         backend: Opens it; None where it cannot be run here, nor interpreted.
         interpreted: Whether it is interpreted in place of being run.
         given: What the proof is made on.
-        tolerance: What the steps in fp32 are held to.
+        tolerance: What the steps in the network's own precision are held to.
         reduced_tolerance: What those in a lower precision are held to.
         lossy_tolerance: What the rewritten network is held to where a rewriter is lossy.
         pictures: Their names.
+        measurements: Where what a backend makes of an engine is kept: it is opened faster.
     """
 
     NAME: ClassVar[str] = "verify"
@@ -122,6 +123,7 @@ class Verify(Stage):
     reduced_tolerance: Tolerance
     lossy_tolerance: Tolerance
     pictures: Pictures
+    measurements: Path = field(compare=False)
 
     @property
     def observations(self) -> Rewriters:
@@ -141,8 +143,17 @@ class Verify(Stage):
         stages = [*network.steps(), *programs, *behind]
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
         lossy = self.lossy_tolerance if _lossy_fired(self.rewriters.selection, ledger) else None
-        opened = self._open_selection(network).run_of
-        proofs = prove(stages, samples, given.proof, self.tolerance, lossy=lossy, reduced=reduced, opened=opened)
+        opened = self._open_selection(network)
+        proofs = prove(
+            stages,
+            samples,
+            given.proof,
+            self.tolerance,
+            lossy=lossy,
+            reduced=reduced,
+            opened=opened.run_of,
+            candidates=opened.candidates_of,
+        )
         engine = Engine.load(self.engine.folder)
         given.draw(engine, stages[0][1], folder / self.pictures.network)
         given.draw(engine, stages[-1][1], folder / self.pictures.engine)
@@ -178,14 +189,14 @@ class Verify(Stage):
         """Open the Program in its lower precision, and the engine where it can be run or interpreted here."""
         stages: list[tuple[str, Run]] = []
         if self.reduced:
-            session = OnnxRuntimeSession.as_written(self.reduced.path)
-            stages.append((self.precision, _once(session.run)))
+            stages.append((self.precision, _once(OnnxRuntimeSession.as_written(self.reduced.path).run)))
         if self.backend:
-            engine, open_engine = Engine.load(self.engine.folder), self.backend.open
-            if self.interpreted:
-                open_engine = self.backend.interpret
-            stages.append((engine_stage(self.backend.name, self.interpreted), open_engine(engine).run))
+            session = self._open(self.backend, Engine.load(self.engine.folder))
+            stages.append((engine_stage(self.backend.name, self.interpreted), session.run))
         return stages
+
+    def _open(self, backend: Backend, engine: Engine) -> Session:
+        return backend.interpret(engine) if self.interpreted else backend.open_cached(engine, self.measurements)
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
         """Yield the graph rewriters' ledger entries, with the difference that each of them made."""

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rewriters.apply.measure import detached_copy
+from rewriters.apply.places import shown
 from rewriters.definition import names_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Handover:
     shapes: tuple[tuple[Shape, Shape], ...]
 
 
-def handovers(network: nn.Module, example: Sequence[Any], first: Classes, second: Classes) -> dict[str, Handover | str]:
+def handovers(
+    network: nn.Module, example: Sequence[Any], first: Classes, second: Classes, inner: str = ""
+) -> dict[str, Handover | str]:
     """For each place of a module of the second classes: what it is handed by one of the first, or why that is not so.
 
     Args:
@@ -48,6 +51,7 @@ def handovers(network: nn.Module, example: Sequence[Any], first: Classes, second
         example: Its arguments, which stay as they are too.
         first: Exactly these classes; of a subclass nobody knows what it does.
         second: As for the first.
+        inner: Path of the author's own network in it: reasons name places as that has them.
     """
     places = places_by_module(network)
     found = [place for module, own in places.items() if type(module) in second for place in own]
@@ -58,7 +62,7 @@ def handovers(network: nn.Module, example: Sequence[Any], first: Classes, second
     with torch.no_grad(), watch.hooks(), watch:
         outputs = run(*detached_copy(tuple(example)))
     watch.read(outputs)
-    return {place: _told(run, watch, place, first) for place in found}
+    return {place: _told(run, watch, place, first, inner) for place in found}
 
 
 def places_by_module(network: nn.Module) -> dict[nn.Module, list[str]]:
@@ -191,16 +195,16 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return UNTOLD
 
 
-def _told(network: nn.Module, watch: _Watch, place: str, first: Classes) -> Handover | str:
+def _told(network: nn.Module, watch: _Watch, place: str, first: Classes, inner: str) -> Handover | str:
     """What was seen of a module of the second classes."""
-    for objection in _objections(network, watch, place, first):
+    for objection in _objections(network, watch, place, first, inner):
         return objection
     taken = [(returned, shape) for returned, shape in watch.taken[place] if returned]
     shapes = dict.fromkeys((returned.shape, shape) for returned, shape in taken)
     return Handover(taken[0][0].place, tuple(shapes))
 
 
-def _objections(network: nn.Module, watch: _Watch, place: str, first: Classes) -> Iterator[str]:
+def _objections(network: nn.Module, watch: _Watch, place: str, first: Classes, inner: str) -> Iterator[str]:
     if network.get_submodule(place) in watch.untold:
         yield "it stands in several places, and which of them is called cannot be told"
     given = [returned for returned, _ in watch.taken[place]]
@@ -217,7 +221,7 @@ def _objections(network: nn.Module, watch: _Watch, place: str, first: Classes) -
     if any(returned.is_read_otherwise or returned.takers != [place] for returned in returned_there):
         yield "something else reads its input too"
     for one in (*sources, place):
-        yield from _why_not_alone(watch, one, network.get_submodule(one))
+        yield from _why_not_alone(watch, shown(one, inner), network.get_submodule(one))
 
 
 def _why_not_alone(watch: _Watch, place: str, module: nn.Module) -> Iterator[str]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from rewriters.apply.dataflow import Handover, handovers
+from rewriters.apply.places import shown
 from rewriters.apply.replacements import Replacement, SkippedModule, checked_module, put
-from rewriters.calls import FusionCall, Skip
+from rewriters.calls import NOTHING_TO_DO, FusionCall, Skip
+from rewriters.failures import blaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,29 +43,33 @@ class InSequence(nn.Module):
 
 
 def fuse(
-    network: nn.Module, rewriter: FusionRewriter, target: Target, example: Sequence[Any]
+    network: nn.Module, rewriter: FusionRewriter, target: Target, example: Sequence[Any], inner: str = ""
 ) -> Iterator[Replacement | SkippedModule]:
     """Apply a fusion rewriter to a network in place, and yield what became of each module of its second classes.
 
     Raises:
-        RewriterError: The rewriter returned something else than a module or `call.skip(reason)`.
+        RewriterCodeError: The rewriter raised, or returned something else than a module or `call.skip(reason)`.
     """
-    for place, told in handovers(network, example, rewriter.first, rewriter.second).items():
+    for place, told in handovers(network, example, rewriter.first, rewriter.second, inner).items():
+        where = shown(place, inner)
         if isinstance(told, str):
-            yield SkippedModule(rewriter, place, told)
+            yield SkippedModule(rewriter, where, told)
             continue
-        yield _fused(network, rewriter, FusionCall(target, place, told.shapes), told)
+        yield _fused(network, rewriter, FusionCall(target, where, told.shapes), place, told)
 
 
 def _fused(
-    network: nn.Module, rewriter: FusionRewriter, call: FusionCall, handover: Handover
+    network: nn.Module, rewriter: FusionRewriter, call: FusionCall, place: str, handover: Handover
 ) -> Replacement | SkippedModule:
-    first, second = network.get_submodule(handover.first), network.get_submodule(call.where)
-    result = rewriter.body(call, first, second)
+    first, second = network.get_submodule(handover.first), network.get_submodule(place)
+    with blaming(rewriter, call.where):
+        result = rewriter.body(call, first, second)
+    if result is None:
+        result = NOTHING_TO_DO
     if isinstance(result, Skip):
         return SkippedModule(rewriter, call.where, result.reason)
     module = checked_module(result, rewriter, call.where).train(first.training)
     put(network, handover.first, module)
-    put(network, call.where, nn.Identity())
+    put(network, place, nn.Identity())
     taken = call.shapes[0][1][1:] if call.is_reshaped else None
     return Replacement(rewriter, call.where, original=InSequence(first, second, taken), module=module)

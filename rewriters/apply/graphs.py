@@ -9,13 +9,14 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from rewriters.calls import Call, Skip
-from rewriters.errors import RewriterError
+from rewriters.failures import blaming, refusal
 from rewriters.ledger import NEVER_MET, Entry, fired_entry, skipped_entry
 
 if TYPE_CHECKING:
     from rewriters.definition import GraphRewriter
     from rewriters.target import Target
 
+GRAPH = "the ONNX graph"
 LARGEST_SHAPE = 1024
 """In numbers: a tensor above this cannot be a shape, an axis or a scale that shape inference reads."""
 
@@ -26,25 +27,29 @@ def apply_graph_rewriter(
     """Apply a graph rewriter; the model given stays as it is, and is what comes back where the rewriter skipped.
 
     Raises:
-        RewriterError: The rewriter failed, made an invalid model, or changed the model's inputs or outputs.
+        RewriterCodeError: The rewriter failed, made an invalid model, or changed the model's inputs or outputs.
     """
     graph = gs.import_onnx(model)
-    try:
+    with blaming(rewriter, GRAPH):
         result = rewriter.body(Call(target, ""), graph)
-        if isinstance(result, Skip):
-            return model, skipped_entry(rewriter, result.reason)
-        _check_places(result)
-        if not result:
-            return model, skipped_entry(rewriter, NEVER_MET["graph"])
+    if isinstance(result, Skip):
+        return model, skipped_entry(rewriter, result.reason)
+    places = _checked_places(result, rewriter)
+    if not places:
+        return model, skipped_entry(rewriter, NEVER_MET["graph"])
+    with blaming(rewriter, GRAPH):
         changed = _exported(graph, model)
-    except Exception as error:
-        raise RewriterError(f"the graph rewriter {rewriter} failed: {type(error).__name__}: {error}") from error
-    return _checked(changed, model, rewriter), fired_entry(rewriter, result)
+    return _checked(changed, model, rewriter), fired_entry(rewriter, places)
 
 
-def _check_places(result: object) -> None:
+def _checked_places(result: object, rewriter: GraphRewriter) -> list[str]:
+    if result is None:
+        return []
     if not isinstance(result, list) or not all(isinstance(place, str) for place in result):
-        raise TypeError(f"it returned {result!r}, neither a list of node names nor call.skip(reason)")
+        raise refusal(
+            rewriter, GRAPH, f"it returned {result!r:.200}, neither a list of node names nor call.skip(reason)"
+        )
+    return result
 
 
 def _exported(graph: gs.Graph, model: onnx.ModelProto) -> onnx.ModelProto:
@@ -68,16 +73,14 @@ def _checked(changed: onnx.ModelProto, model: onnx.ModelProto, rewriter: GraphRe
     for port in ("input", "output"):
         before, after = list(getattr(model.graph, port)), list(getattr(changed.graph, port))
         if [_signature(value) for value in before] != [_signature(value) for value in after]:
-            raise RewriterError(
-                f"the graph rewriter {rewriter} changed the {port}s of the graph "
-                f"from {', '.join(map(_signature, before))} to {', '.join(map(_signature, after))}"
-            )
+            was, now = (", ".join(map(_signature, values)) for values in (before, after))
+            raise refusal(rewriter, GRAPH, f"it changed the {port}s of the graph from {was} to {now}")
     light = _without_weights(changed)
     try:
         onnx.checker.check_model(light)
         inferred = onnx.shape_inference.infer_shapes(light, strict_mode=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise RewriterError(f"the graph rewriter {rewriter} made an invalid model: {error}") from error
+        raise refusal(rewriter, GRAPH, f"it made an invalid model: {error}") from error
     del changed.graph.value_info[:]
     changed.graph.value_info.extend(inferred.graph.value_info)
     return changed

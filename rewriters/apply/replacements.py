@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from rewriters.errors import RewriterError
+from rewriters.failures import refusal
 
 if TYPE_CHECKING:
     from rewriters.definition import FusionRewriter, ModuleRewriter
@@ -19,7 +19,7 @@ class Replacement:
 
     Attributes:
         rewriter: The rewriter that made it.
-        where: Path of the module in the network; of two that became one, of the second.
+        where: Path of the module in its author's network; of two that became one, of the second.
         original: The module that was there.
         module: The module that is there now.
     """
@@ -36,7 +36,7 @@ class SkippedModule:
 
     Attributes:
         rewriter: The rewriter.
-        where: Path of the module in the network.
+        where: Path of the module in its author's network.
         reason: Why.
     """
 
@@ -49,13 +49,11 @@ def checked_module(result: object, rewriter: ModuleRewriter | FusionRewriter, wh
     """What a rewriter returned, which has to be a module.
 
     Raises:
-        RewriterError: It is something else.
+        RewriterCodeError: It is something else.
     """
     if not isinstance(result, nn.Module):
-        raise RewriterError(
-            f"the {rewriter.kind} rewriter {rewriter} returned {type(result).__name__} for {where or 'the network'}; "
-            "it has to return a module or call.skip(reason)"
-        )
+        why = f"it returned {type(result).__name__}, and has to return a module or call.skip(reason)"
+        raise refusal(rewriter, where, why)
     return result
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch.overrides import TorchFunctionMode
 
 from rewriters.apply.measure import detached_copy, is_measurable, max_absolute_error, size
+from rewriters.apply.places import shown
+from rewriters.apply.results import checked_result
 from rewriters.calls import FunctionCall, Skip
-from rewriters.errors import RewriterError
+from rewriters.errors import RewriterCodeError
+from rewriters.failures import blaming, causes, failure_of
 from rewriters.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -37,6 +42,9 @@ def rewriting(rewritten: RewrittenNetwork, measure: bool = False) -> Iterator[Le
 
     Yields:
         The ledger, which fills up while the network runs.
+
+    Raises:
+        RewriterCodeError: A rewriter raised, or gave what it must not; or a module that it made did.
     """
     selection = rewritten.selection
     ledger = Ledger(selection.of_network)
@@ -46,10 +54,11 @@ def rewriting(rewritten: RewrittenNetwork, measure: bool = False) -> Iterator[Le
         ledger.skipped(skipped.rewriter, skipped.where, skipped.reason)
     mode = _RewritingMode(selection, ledger, measure)
     with ExitStack() as stack:
-        if measure:
-            for replacement in rewritten.replacements:
+        for replacement in rewritten.replacements:
+            stack.enter_context(_watching(replacement))
+            if measure:
                 stack.enter_context(_comparing(replacement, mode))
-        stack.enter_context(_tracking(rewritten.network, mode))
+        stack.enter_context(_tracking(rewritten, mode))
         stack.enter_context(mode)
         yield ledger
 
@@ -82,7 +91,7 @@ class _RewritingMode(TorchFunctionMode):
         measured = self.measure and self.recording and is_measurable()
         reference = detached_copy((args, kwargs)) if measured else None
         call = FunctionCall(self.target, self.path[-1], func)
-        result = self._run(rewriter, call, args, kwargs)
+        result = checked_result(self._run(rewriter, call, args, kwargs), rewriter, call)
         if isinstance(result, Skip):
             if self.recording:
                 self.ledger.skipped(rewriter, call.where, result.reason)
@@ -101,22 +110,20 @@ class _RewritingMode(TorchFunctionMode):
         # calls; that it is running keeps it from seeing itself.
         self.running.append(rewriter)
         try:
-            with self:
+            with self, blaming(rewriter, call.where):
                 return rewriter.body(call, *args, **kwargs)
         finally:
             self.running.pop()
 
     def record_error(self, rewriter: Rewriter, where: str, expected: Any, actual: Any) -> None:
         """Measure a difference and note it in the ledger."""
-        try:
+        with blaming(rewriter, where):
             self.ledger.measured(rewriter, max_absolute_error(expected, actual), size(expected))
-        except RewriterError as error:
-            raise RewriterError(f"the {rewriter.kind} rewriter {rewriter} at {where or 'the root'}: {error}") from error
 
 
 @contextmanager
-def _tracking(network: nn.Module, mode: _RewritingMode) -> Iterator[None]:
-    """Keep the path of the module that is running as the last item of `mode.path`."""
+def _tracking(rewritten: RewrittenNetwork, mode: _RewritingMode) -> Iterator[None]:
+    """Keep the path of the module that is running, as its author has it, as the last item of `mode.path`."""
 
     def enter(where: str) -> Callable[..., None]:
         return lambda module, args: mode.path.append(where)
@@ -125,7 +132,8 @@ def _tracking(network: nn.Module, mode: _RewritingMode) -> Iterator[None]:
         mode.path.pop()
 
     with ExitStack() as stack:
-        for where, module in network.named_modules():
+        for place, module in rewritten.network.named_modules():
+            where = shown(place, rewritten.inner)
             stack.callback(module.register_forward_pre_hook(enter(where), prepend=True).remove)
             # Called even where forward raises: a caller may catch the error and run the network again.
             stack.callback(module.register_forward_hook(leave, always_call=True).remove)
@@ -157,3 +165,27 @@ def _comparing(replacement: Replacement, mode: _RewritingMode) -> Iterator[None]
         stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
         stack.callback(module.register_forward_hook(after, with_kwargs=True, always_call=True).remove)
         yield
+
+
+@contextmanager
+def _watching(replacement: Replacement) -> Iterator[None]:
+    """Blame a rewriter for what is raised within the module that it made."""
+    raised: list[BaseException] = []
+
+    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        # Called where forward raises, too; the error that passes is the one being handled then.
+        if output is None and (error := sys.exc_info()[1]) is not None:
+            raised.append(error)
+
+    handle = replacement.module.register_forward_hook(after, always_call=True)
+    made_in = inspect.getsourcefile(type(replacement.module)) or ""
+    try:
+        yield
+    except RewriterCodeError:
+        raise
+    except Exception as error:
+        if any(one in raised for one in causes(error)):
+            raise failure_of(replacement.rewriter, replacement.where, error, made_in) from error
+        raise
+    finally:
+        handle.remove()

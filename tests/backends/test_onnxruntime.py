@@ -60,7 +60,7 @@ VALUES = np.array([[-4.0, -1.0, 0.5], [1.0, 2.0, 4.0]], dtype=np.float32)
 def test_it_is_installed_here_and_runs_on_the_cpu(backend):
     probe = backend.probe()
     assert probe.version
-    assert probe.devices == ("CPU",)
+    assert probe.devices == ("cpu",)
     assert not probe.problem
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from compiler.artifact import OnnxProgram
 from compiler.backends.facts import ANY_OPERATOR, Condition, read_facts
-from compiler.backends.nvidia.nodes import places
+from compiler.backends.facts.nodes import places
 from compiler.backends.nvidia.plan import plan
 from compiler.config.compose import compose
 from rewriters import discover

@@ -66,5 +66,5 @@ def timed_compile(command_line: CommandLine, *overrides: str) -> Compiled:
     if run.returncode not in (0, 3):
         raise RuntimeError(run.stdout + run.stderr)
     config = compose(overrides)
-    bundle = command_line.folder / config.output / config.model.name / str(config.deploy_name)
+    bundle = command_line.folder / config.bundle
     return Compiled(seconds, bundle, Report.load(bundle))

@@ -26,13 +26,17 @@ def test_cfg_prints_the_composed_config_whatever_the_spelling(command_line):
 
 def test_the_config_begins_with_what_was_chosen(shown):
     page = shown("--cfg", "job", "model=rtmpose-s")
-    assert page.startswith("# pose-detection_rtmpose-s_onnxruntime_dynamic_256x192\nmodel:\n  name: rtmpose-s\n")
+    assert page.startswith(
+        "# pose-detection_rtmpose-s_onnxruntime_dynamic_256x192\n"
+        "# model=rtmpose-s backend=onnxruntime precision=fp32 shape=dynamic_256x192\n"
+        "model:\n  name: rtmpose-s\n"
+    )
     assert yaml.safe_load(page)["model"]["processing"]["codec"]["input_size"] == "${..input_size}"
 
 
 def test_the_config_goes_by_the_name_of_its_bundle(shown):
     overrides = ("model=rtmpose-s", "batch.largest=8")
-    assert shown("--cfg", "job", *overrides).startswith(f"# {compose(overrides).deploy_name}\nmodel:\n")
+    assert shown("--cfg", "job", *overrides).startswith(f"# {compose(overrides).deploy_name}\n# model=rtmpose-s ")
     assert "_256x192+v" in shown("--cfg", "job", *overrides)
     pages = shown("-m", "--cfg", "job", "model=rtmpose-s", "checkpoint=a.pth,b.pth").split("---\n")
     assert len({page.partition("\n")[0] for page in pages}) == 2

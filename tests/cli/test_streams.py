@@ -15,7 +15,7 @@ NOISY = """
 import logging, os, sys, warnings
 import cv2
 import numpy as np
-from compiler.cli.streams import libraries_silenced
+from compiler.cli.streams import libraries_silenced, tell
 
 damaged = np.fromfile(sys.argv[1], np.uint8)
 
@@ -24,9 +24,13 @@ def make_noise():
     warnings.warn("a warning of Python")
     logging.getLogger("onnxscript.optimizer").warning("Skipping constant folding for op Split")
     cv2.imdecode(damaged, cv2.IMREAD_COLOR)
-    print("error: ours", file=sys.stderr)
+    torch_like.warning("a record of torch")
+    tell("error: ours")
 
 with libraries_silenced():
+    torch_like = logging.getLogger("torch.onnx")
+    torch_like.propagate = False
+    torch_like.addHandler(logging.StreamHandler())
     make_noise()
 print("afterwards", file=sys.stderr)
 if sys.argv[2] == "loud":

@@ -101,7 +101,7 @@ def test_jobs_and_sweeps_write_over_nothing_of_each_other(monkeypatch, tmp_path)
     bundles = []
 
     def compiled(config, listen):
-        bundles.append(f"{config.model.name}/{config.deploy_name}")
+        bundles.append(config.bundle)
         raise CompileError("far enough")
 
     monkeypatch.setattr(pipeline, "compile_bundle", compiled)

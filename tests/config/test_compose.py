@@ -40,7 +40,7 @@ def user_configs(tmp_path: Path) -> Path:
         [f"+deploy={NAME}"],
         [f"deploy={NAME}"],
         ["model=rtmpose-m", "shape=dynamic-256x192"],
-        ["deploy=pose-detection_onnxruntime_dynamic-256x192"],
+        ["deploy=pose-detection_simcc_onnxruntime_dynamic-256x192"],
         ["deploy=pose-detection_rtmpose_onnxruntime-fp32_dynamic"],
     ],
 )

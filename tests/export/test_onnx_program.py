@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from compiler.artifact import Program, TensorSpec
 from compiler.errors import CompileError
 from compiler.export import Axis, ExportOptions, run_network
-from compiler.graphs import NEWEST_IR_VERSION, ONNX_FILE, OnnxRuntimeSession, describe, save_model
+from compiler.graphs import ONNX_FILE, OnnxRuntimeSession, describe, save_model
 from tests.exporting import export
 
 BATCH = (Axis(0, "batch"),)
@@ -152,7 +152,7 @@ def test_the_opset_is_the_one_asked_for_and_older_runtimes_open_the_file(
     model = onnx.load(program.path)
     assert program.opset == opset
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == opset
-    assert model.ir_version == ir_version <= NEWEST_IR_VERSION
+    assert model.ir_version == ir_version <= 9  # what ONNX Runtime 1.15, and with it MMDeploy's SDK, opens
 
 
 def test_an_opset_that_was_not_kept_is_an_error(tmp_path, classifier):

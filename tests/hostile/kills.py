@@ -18,13 +18,14 @@ from random import Random
 from tests.hostile.campaign import prepared
 from tests.hostile.case import INSIDE
 from tests.hostile.child import can_drop_privileges, drop_privileges, forked, prepare
+from tests.hostile.seeds import Seeds
 
 STAGES = ("export", "calibrate", "precision", "build", "package")
 SWEEP = "sweep"
 OLD, NEW = "model.file=old.onnx", "model.file=new.onnx"
 """Networks whose bundles have the same name, and so take each other's place."""
 SWEPT = "precision=fp32,int8"
-MODEL = "model=onnx"
+MODEL = ("model=onnx", "model.name=one")
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Workplace:
     @property
     def bundles(self) -> list[Path]:
         """What was compiled; a folder whose name begins with a dot is being made."""
-        return [path.parent for path in (self.folder / INSIDE / "outputs").glob("onnx/[!.]*/config.yaml")]
+        return [path.parent for path in (self.folder / INSIDE / "outputs").glob("[!.]*/config.yaml")]
 
     @property
     def other(self) -> str:
@@ -75,7 +76,7 @@ class Workplace:
 
     def words(self, setting: str) -> list[str]:
         """The overrides of one compile."""
-        return [MODEL, OLD, SWEPT] if setting == SWEPT else [MODEL, setting, "precision=int8"]
+        return [*MODEL, OLD, SWEPT] if setting == SWEPT else [*MODEL, setting, "precision=int8"]
 
     def start(self, setting: str) -> tuple[int, int]:
         """Begin a compile, or a sweep; its process, and a pipe that says which stage begins."""
@@ -214,21 +215,27 @@ def engine_digest(bundle: Path) -> str:
     return file_digest(bundle / "end2end.onnx")
 
 
-def kill_compiles(count: int, seed: int) -> Killed:
+def kill_compiles(count: int, seed: int, folder: Path, seeds: Seeds) -> Killed:
     """Kill compiles in each stage in turn, as this user and as one without rights where that can be."""
     killed, random = Killed(), Random(seed)
-    with prepared() as (folder, seeds):
-        gc.freeze()
-        network = seeds.folder / "onnx/arrays.onnx"
-        users = (False, True) if can_drop_privileges(starts=True) else (False,)
-        places = [make_workplace(folder / f"user{user:d}", network, user) for user in users]
-        for number in range(count):
-            place, stage = places[number % len(places)], (*STAGES, SWEEP)[number // len(places) % (len(STAGES) + 1)]
-            setting = SWEPT if stage == SWEEP else place.other
-            killed.hits[stage] += kill_once(place, stage, setting, random)
-            found = (*problems_of(place), *problems_of_rerun(place, setting))
-            killed.problems += [f"kill {number} in {stage}: {problem}" for problem in found]
+    network = seeds.folder / "onnx/arrays.onnx"
+    users = (False, True) if can_drop_privileges(starts=True) else (False,)
+    places = [make_workplace(folder / f"user{user:d}", network, user) for user in users]
+    for number in range(count):
+        place, stage = places[number % len(places)], (*STAGES, SWEEP)[number // len(places) % (len(STAGES) + 1)]
+        setting = SWEPT if stage == SWEEP else place.other
+        killed.hits[stage] += kill_once(place, stage, setting, random)
+        found = (*problems_of(place), *problems_of_rerun(place, setting))
+        killed.problems += [f"kill {number} in {stage}: {problem}" for problem in found]
     return killed
+
+
+def told(count: int, killed: Killed) -> str:
+    """What came of some kills, in words."""
+    hits = f"{count} kills, {killed.hits.total()} before the end: {dict(killed.hits)}"
+    return "\n".join(
+        [hits, *(killed.problems or ["each left a whole bundle and a whole cache, and the rerun was proven"])]
+    )
 
 
 def main() -> int:
@@ -237,9 +244,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="how many compiles are killed")
     parser.add_argument("--seed", type=int, default=0, help="another seed kills at other moments")
     given = parser.parse_args()
-    killed = kill_compiles(given.kills, given.seed)
-    print(f"{given.kills} kills, {killed.hits.total()} before the end:", dict(killed.hits))
-    print("\n".join(killed.problems) or "each left a whole bundle and a whole cache, and the rerun was proven")
+    with prepared() as (folder, seeds):
+        gc.freeze()
+        killed = kill_compiles(given.kills, given.seed, folder, seeds)
+    print(told(given.kills, killed))
     return 1 if killed.problems else 0
 
 

@@ -51,7 +51,7 @@ def compile_raw(job, weights, inputs, outputs, folder):
     network = LoadedNetwork(Artifact("parity", loaded), rewriting_of(job, selection), job.source, job.task)
     stage = export_stage(job, network, selection)
     network = replace(network, rewriting=replace(stage.network.rewriting, outputs=outputs))
-    stage = replace(stage, network=network, example=Samples.of(inputs), comparable=as_they_are)
+    stage = replace(stage, network=network, example=Samples.of(inputs), comparable=as_they_are, ties=None)
     rewritten = line.run_program(Rewrite(line.run_program(stage), Rewriters.of_graph(selection)))
     engine = line.run(build_stage(job, rewritten, lambda event: None))
     return job.backend.open(Engine.load(engine.folder))

@@ -61,7 +61,7 @@ def test_own_models_and_backends_compile_like_ours(command_line, shared_cache):
     run = command_line(*own, "+model=small", "+backend=noisy", **path)
     assert run.returncode == 0, run.stdout + run.stderr
     name = "pose-detection_small_noisy_dynamic_256x192"
-    bundle = command_line.folder / "outputs/small" / name
+    bundle = command_line.folder / "outputs" / name
     assert (bundle / "output_noisy.jpg").is_file()
     assert json.loads((bundle / "deploy.json").read_text())["models"][0]["backend"] == "noisy"
 

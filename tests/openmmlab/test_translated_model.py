@@ -33,7 +33,7 @@ def test_a_config_and_a_checkpoint_become_a_proven_engine(command_line, work_fol
     run = command_line(*CHOICE, "checkpoint=work_dirs/epoch_40.pth", f"image={PHOTOGRAPH}", f"cache={shared_cache}")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "proven: every stage is within its tolerance, on " in run.stdout
-    bundle = work_folder / "outputs/my-pose/pose-detection_my-pose_onnxruntime_dynamic_256x192"
+    bundle = work_folder / "outputs/pose-detection_my-pose_onnxruntime_dynamic_256x192"
     config = json.loads((bundle / "report.json").read_text())["config"]
     assert config["model"]["config"] == "work_dirs/my_pose.py"
     # The bundle stands alone: it predicts where neither the config nor the checkpoint is.

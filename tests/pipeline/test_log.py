@@ -1,6 +1,9 @@
 """The log of a run holds that run, and no other that goes on beside it."""
 
 import logging
+import shlex
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -72,3 +75,49 @@ def test_a_failure_is_written_whole_and_no_text_of_it_passes_for_another_record(
     assert "n" * 200_000 in text
     assert "\x1b" not in text
     assert not any(line.startswith("2026-01-01 INFO") for line in text.splitlines())
+
+
+NOISY_RUN = """
+import logging, os, sys, warnings
+from pathlib import Path
+import onnx.parser, onnxruntime
+from compiler.cli.streams import libraries_silenced, tell
+from compiler.events import Judged, StageStarted
+from compiler.export.tracing import exporting
+from compiler.pipeline.log import logged
+
+with libraries_silenced(), logged(Path(sys.argv[1]), lambda event: None) as listen:
+    listen(StageStarted("export"))
+    onnxruntime.set_default_logger_severity(0)
+    text = '<ir_version: 8, opset_import: ["": 18]> g (float[1] x) => (float[1] y) { y = Relu (x) }'
+    onnxruntime.InferenceSession(onnx.parser.parse_model(text).SerializeToString(), providers=["CPUExecutionProvider"])
+    records = logging.getLogger("torch.onnx")
+    records.propagate = False
+    records.addHandler(logging.StreamHandler())
+    with exporting("ONNX", "dynamo"):
+        warnings.warn("a value was baked in")
+        records.warning("a record of the exporter")
+    records.warning("a record outside of it")
+    logging.getLogger("onnxscript.optimizer").warning("Skipping constant folding for op Split")
+    tell("warning: ours")
+    listen(Judged("proven: everything"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the error stream is dropped there")
+def test_what_libraries_write_goes_to_the_log_and_not_to_the_screen(tmp_path):
+    command = [sys.executable, "-c", NOISY_RUN, str(tmp_path / "run.log")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("", "warning: ours\n")
+    command_line, _, text = (tmp_path / "run.log").read_text().partition("compiler: export began\n")
+    assert shlex.join(command[:2]) in command_line
+    for said in (
+        "a value was baked in",
+        "a record of the exporter",
+        "a record outside of it",
+        "Skipping constant folding",
+    ):
+        assert text.count(said) == 1, said
+    assert "onnxruntime" in text
+    assert "\x1b" not in text
+    assert text.splitlines()[-1].endswith("proven: everything")

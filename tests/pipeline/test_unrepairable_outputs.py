@@ -16,7 +16,7 @@ from compiler.pipeline import compile_bundle
 from tests.onnx_files import doubling, save
 from tests.unprivileged import read_only, run_unprivileged
 
-NAME = "onnx/tensors_onnx_onnxruntime_dynamic"
+NAME = "tensors_x_onnxruntime_dynamic"
 
 COMPILE = """
 import os, sys
@@ -70,8 +70,8 @@ def test_what_may_only_be_read_is_up_to_date_is_a_cache_and_is_replaced(folder, 
 run()                                                 # all may only be read; a bundle of another name is not there
 run("verify.reduced_cosine=0.98")
 run("output=other", "cache=outputs/.cache")
-Path("outputs/onnx").chmod(0o755)                     # the bundle itself may still only be read
-for path in Path("outputs/onnx").iterdir():
+Path("outputs").chmod(0o755)                          # the bundle itself may still only be read
+for path in Path("outputs").iterdir():
     path.chmod(0o644 if path.is_file() else 0o555)
 engine = Path("outputs/{NAME}/end2end.onnx")
 engine.chmod(0o644)

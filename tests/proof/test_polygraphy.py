@@ -22,7 +22,7 @@ def bundles(tmp_path_factory, shared_cache):
     for precision in ("fp32", "fp16"):
         run = command_line(*MODEL, f"precision={precision}", f"cache={shared_cache}")
         assert run.returncode == 0, run.stdout + run.stderr
-    folder = command_line.folder / "outputs/rtmpose-t"
+    folder = command_line.folder / "outputs"
     return [folder / f"pose-detection_rtmpose-t_onnxruntime{end}_static_256x192" for end in ("", "-fp16")]
 
 

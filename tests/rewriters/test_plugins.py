@@ -60,7 +60,7 @@ def install(command_line):
 
 
 def report_of(command_line):
-    return json.loads(next(command_line.folder.glob(f"outputs/rtmpose-t/{BUNDLE}*/report.json")).read_text())
+    return json.loads(next(command_line.folder.glob(f"outputs/{BUNDLE}*/report.json")).read_text())
 
 
 def test_a_rewriter_that_breaks_its_contract_leaves_the_engine_unproven(command_line, install, shared_cache):

@@ -220,6 +220,6 @@ def test_the_wheel_compiles_away_from_the_checkout(wheel, tmp_path, shared_cache
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    bundle = tmp_path / "outputs/rtmpose-t" / NAME.replace("simcc", "rtmpose-t")
+    bundle = tmp_path / "outputs" / NAME.replace("simcc", "rtmpose-t")
     assert (bundle / "report.html").is_file()
     assert runtime.open(bundle)(PHOTOGRAPH)

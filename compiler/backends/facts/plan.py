@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from compiler.artifact import Program
 from compiler.backends.backend import Obstacle
+from compiler.backends.facts.nodes import Place, places
 from compiler.backends.facts.table import ANY_OPERATOR, Condition, Facts, Limit
-from compiler.backends.nvidia.nodes import Place, places
 
 
 def plan(program: Program, facts: Facts, version: str, capabilities: Sequence[str] = ()) -> tuple[Obstacle, ...]:

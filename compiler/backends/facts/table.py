@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from compiler.backends.nvidia.nodes import Place
+from compiler.backends.facts.nodes import Place
 
 ANY_OPERATOR = "*"
 

@@ -82,7 +82,8 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
 
     Raises:
         UsageError: There is no such format, or a pattern to exclude matches nothing.
-        CompileError: There are no samples, the model's operator set is too old, or ONNX Runtime does not run it.
+        CompileError: There are no samples, the model's operator set is too old, nothing of it is in fp32, or ONNX
+            Runtime does not run it.
     """
     if not samples:
         raise CompileError(
@@ -90,6 +91,12 @@ def to_half(model: onnx.ModelProto, samples: Sequence[Tensors], options: HalfOpt
         )
     number_format = find_format(options.kind)
     wiring = wire(model, number_format)
+    if not any(map(wiring.can_be_half, range(len(wiring.nodes)))):
+        raise CompileError(
+            f"nothing can be written in {options.kind}",
+            why=f"no operator of the model computes in fp32 what it could compute in {options.kind}",
+            fix="compile it as it is: precision=fp32",
+        )
     magnitudes = measure(wiring, samples)
     excluded = by_range(wiring, magnitudes, number_format, options.headroom)
     excluded |= by_operator(wiring, number_format)

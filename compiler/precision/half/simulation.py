@@ -61,8 +61,10 @@ class Simulation:
 
     def errors(self, half: Collection[int]) -> dict[str, float]:
         """The largest absolute error of each watched tensor, in standard deviations of it."""
-        session = self._open(frozenset(half), self._watched)
         errors = dict.fromkeys(self._watched, 0.0)
+        if not errors:  # all that is computed follows a selection
+            return errors
+        session = self._open(frozenset(half), self._watched)
         for sample, exact in zip(self._samples, self._exact, strict=True):
             found = session.run(sample)
             for name in self._watched:

@@ -10,21 +10,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.errors import CompileError
 from compiler.graphs import (
     Wiring,
     after_selection,
+    attribute_of,
     before_selection,
     bodies,
-    default_opset,
     name_of,
     schema_domain,
     with_lifted_constants,
+    with_opset,
 )
 from compiler.precision.half.formats import Format
 
 if TYPE_CHECKING:
     import onnx
+
+
+SCATTERING = {"ScatterElements", "ScatterND"}
+"""What ONNX Runtime has no kernel for in 16 bits where it adds up what meets in one place."""
+SCALED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}
+"""Whose fp32 tensors are scales: rounded, they would move every number."""
+DEFINED_IN_FP32 = {"MeanVarianceNormalization"}
+"""Whose definition holds constants in fp32: shape inference, which reads it, refuses it in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def wire(model: onnx.ModelProto, number_format: Format) -> HalfWiring:
     """
     import onnx
 
-    model = with_lifted_constants(_with_operator_set_for(model, number_format))
+    model = with_lifted_constants(with_opset(model, number_format.opset, number_format.name))
     for node in model.graph.node:
         node.name = name_of(node)
     model = onnx.shape_inference.infer_shapes(model)
@@ -90,29 +98,6 @@ def wire(model: onnx.ModelProto, number_format: Format) -> HalfWiring:
     )
 
 
-def _with_operator_set_for(model: onnx.ModelProto, number_format: Format) -> onnx.ModelProto:
-    import onnx
-    from onnx import version_converter
-
-    opset = default_opset(model)
-    if opset >= number_format.opset:
-        copied = onnx.ModelProto()
-        copied.CopyFrom(model)
-        return copied
-    try:
-        converted: onnx.ModelProto = version_converter.convert_version(model, number_format.opset)
-    except Exception as error:  # onnx has no base class for what its converter raises
-        raise CompileError(
-            f"the Program cannot be written in {number_format.name}",
-            where=f"operator set {opset}",
-            why=f"{number_format.name} needs operator set {number_format.opset}: {str(error).strip().splitlines()[0]}",
-            fix=f"export with operator set {number_format.opset} or newer",
-        ) from error
-    # The converter forgets them; they have an operator set of their own.
-    converted.functions.extend(model.functions)
-    return converted
-
-
 def _element_types(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
     for value in (*graph.input, *graph.output, *graph.value_info):
         yield value.name, value.type.tensor_type.elem_type
@@ -126,7 +111,7 @@ def _slots(node: onnx.NodeProto, opsets: Mapping[str, int], floats: frozenset[st
     Casts have none: they stand on borders, and are written anew there.
     """
     schema = _schema(node.op_type, schema_domain(node.domain), opsets.get(schema_domain(node.domain), 1))
-    if schema is None or node.op_type == "Cast" or any(bodies(node)):
+    if schema is None or _stays_as_it_is(node, schema):
         return Slots(frozenset(), frozenset())
     able = {c.type_param_str for c in schema.type_constraints if number_format.tensor_type in c.allowed_type_strs}
     inputs = {
@@ -141,6 +126,21 @@ def _slots(node: onnx.NodeProto, opsets: Mapping[str, int], floats: frozenset[st
         if name in floats and _type_of(schema.outputs, position) in inputs.values()
     ]
     return Slots(frozenset(inputs), frozenset(outputs))
+
+
+def _stays_as_it_is(node: onnx.NodeProto, schema: Any) -> bool:
+    """Tell what takes no 16 bits, whatever its schema says of its tensors."""
+    is_scattering = node.op_type in SCATTERING and attribute_of(node, "reduction", "none") != "none"
+    return (
+        node.op_type in ("BitCast", "Cast", *DEFINED_IN_FP32, *SCALED)
+        or is_scattering
+        or any(bodies(node))
+        or any(not any(map(_is_tensor, c.allowed_type_strs)) for c in schema.type_constraints)  # sequences and the like
+    )
+
+
+def _is_tensor(kind: str) -> bool:
+    return kind.startswith("tensor(")
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.errors import CompileError
+from compiler.errors import CompileError, one_line
 from compiler.graphs import without_unused
 from compiler.precision.half.formats import Format
 from compiler.precision.half.wiring import HalfWiring
@@ -44,7 +44,7 @@ def write(wiring: HalfWiring, half: Collection[int], number_format: Format) -> o
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise CompileError(
             f"the Program is not valid in {number_format.name}",
-            why=str(error).strip().splitlines()[0],
+            why=one_line(error),
             fix="this is a defect in the compiler; keep_fp32 leaves the node named above in fp32",
         ) from error
     return model
@@ -120,9 +120,14 @@ class _Writer:
         yield onnx.helper.make_node("Cast", [self._before_casts(source)], [result], f"{result}__cast", to=kind)
 
     def _before_casts(self, name: str) -> str:
-        """What a tensor was cast from, so that no cast follows another."""
+        """What a tensor was cast from, as it is there, so that no cast follows another."""
         producer = self._wiring.producer(name)
-        return name if producer is None or producer.op_type != "Cast" else str(producer.input[0])
+        if producer is None or producer.op_type != "Cast":
+            return name
+        given = str(producer.input[0])
+        if given in self._born_half:
+            return self._short(given)
+        return self._before_casts(given) if given in self._wiring.floats else given
 
     def _constant(self, name: str, values: NDArray[np.float32]) -> onnx.TensorProto:
         import onnx

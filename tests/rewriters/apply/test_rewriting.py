@@ -1,9 +1,19 @@
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rewriters import Contract, RewriterError, Target, function_rewriter, module_rewriter, select
+from rewriters import (
+    Contract,
+    RewriterCodeError,
+    RewriterError,
+    Target,
+    function_rewriter,
+    module_rewriter,
+    select,
+)
 from rewriters.apply import rewriting, rewritten
 
 TARGET = Target("onnxruntime")
@@ -132,9 +142,101 @@ def test_a_wrong_shape_is_an_error_that_names_the_rewriter_and_the_place():
         return input.sum()
 
     applied = apply(nn.Sequential(nn.SiLU()), silu_to_sum)
-    error = pytest.raises(RewriterError, match=r"silu_to_sum.* at 0: .*shape \[\] instead of \[3\]")
+    error = pytest.raises(
+        RewriterError, match=r"silu_to_sum at 0 \(.*test_rewriting\.py:\d+\): .*shape \[\] instead of \[3\]"
+    )
     with error, rewriting(applied, measure=True):
         applied.network(torch.randn(3))
+    assert hooks_of(applied.network) == []
+
+
+def test_what_a_rewriter_raises_names_it_its_place_and_its_line_and_who_calls_it_is_not_blamed():
+    @function_rewriter(torch.sigmoid, contract=Contract.close(1e-6))
+    def clumsy(call, input):
+        """Divides by nothing."""
+        return input / (1 // 0)
+
+    applied = apply(nn.Sequential(nn.SiLU()), silu_to_sigmoid, clumsy)
+    with pytest.raises(RewriterCodeError, match="ZeroDivisionError") as caught, rewriting(applied):
+        applied.network(torch.randn(1, 2, 3))
+    assert (caught.value.name, caught.value.where) == ("clumsy", "0")
+    file, line = caught.value.line.rsplit(":", 1)
+    assert "1 // 0" in Path(file).read_text().splitlines()[int(line) - 1]
+
+
+@pytest.mark.parametrize("answer", ["no", {"output": "no"}, F.relu, object(), [torch.ones(1), F.relu]])
+def test_what_no_function_of_torch_returns_is_an_error_that_names_the_rewriter(answer):
+    @function_rewriter(F.silu, contract=Contract.exact)
+    def mistaken(call, input, inplace=False):
+        """Wrong on purpose."""
+        return answer
+
+    applied = apply(nn.Sequential(nn.SiLU()), mistaken)
+    message = r"mistaken at 0 .*it returned \w+, and has to return what torch\.nn\.functional:silu would"
+    with pytest.raises(RewriterCodeError, match=message), rewriting(applied):
+        applied.network(torch.randn(3))
+
+
+def test_a_rewriter_that_forgets_to_call_skip_is_told_so():
+    @function_rewriter(F.silu, contract=Contract.exact)
+    def forgetful(call, input, inplace=False):
+        """Names the method."""
+        return call.skip
+
+    applied = apply(nn.SiLU(), forgetful)
+    with pytest.raises(RewriterCodeError, match=r"it returned method.*call\.skip\(reason\)"), rewriting(applied):
+        applied.network(torch.randn(3))
+
+
+def test_a_rewriter_that_just_returns_leaves_the_call_alone():
+    @function_rewriter(F.silu, contract=Contract.exact)
+    def idle(call, input, inplace=False):
+        """Does nothing."""
+
+    applied = apply(nn.SiLU(), idle)
+    with rewriting(applied, measure=True) as ledger:
+        assert torch.equal(applied.network(torch.ones(3)), F.silu(torch.ones(3)))
+    (entry,) = ledger.entries()
+    assert (entry.status, entry.reason) == ("skipped", "it found nothing to do here")
+
+
+def test_of_a_function_that_returns_nothing_none_is_the_result():
+    @function_rewriter(torch.Tensor.__setitem__, contract=Contract.exact)
+    def set_by_index_put(call, input, index, value):
+        """An assignment is an index_put."""
+        input.copy_(torch.where(torch.arange(len(input)) == index, value, input))
+
+    class First(nn.Module):
+        def forward(self, x):
+            y = x.clone()
+            y[0] = 5.0
+            return y
+
+    applied = apply(First(), set_by_index_put)
+    with rewriting(applied, measure=True) as ledger:
+        assert applied.network(torch.zeros(2)).tolist() == [5.0, 0.0]
+    assert [entry.status for entry in ledger.entries()] == ["fired"]
+
+
+def test_what_is_raised_in_a_module_that_a_rewriter_made_names_the_rewriter():
+    class Clumsy(nn.Module):
+        def forward(self, x):
+            return x.reshape(7)
+
+    @module_rewriter(nn.SiLU, contract=Contract.exact)
+    def to_clumsy(call, module):
+        """Wrong on purpose."""
+        return Clumsy()
+
+    applied = apply(nn.Sequential(nn.SiLU()), to_clumsy)
+    with pytest.raises(RewriterCodeError, match="shape '\\[7\\]' is invalid") as caught, rewriting(applied):
+        applied.network(torch.ones(3))
+    assert (caught.value.name, caught.value.where) == ("to_clumsy", "0")
+    file, line = caught.value.line.rsplit(":", 1)
+    assert "reshape(7)" in Path(file).read_text().splitlines()[int(line) - 1]
+    with pytest.raises(ValueError, match="elsewhere") as caught, rewriting(applied):
+        raise ValueError("elsewhere")
+    assert not isinstance(caught.value, RewriterCodeError)
     assert hooks_of(applied.network) == []
 
 

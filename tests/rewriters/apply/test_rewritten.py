@@ -1,8 +1,19 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from rewriters import Contract, RewriterError, Target, fusion_rewriter, module_rewriter, select
+from rewriters import (
+    Contract,
+    RewriterCodeError,
+    RewriterError,
+    Target,
+    function_rewriter,
+    fusion_rewriter,
+    module_rewriter,
+    select,
+)
 from rewriters.apply import rewriting, rewritten
 
 TARGET = Target("onnxruntime")
@@ -48,6 +59,12 @@ def relu_to_clamp(call, module):
 def relu_before_clamp(call, first, second):
     """A clamp at zero needs no ReLU before it."""
     return second if second.min_val == 0 else call.skip(f"it lets pass what is above {second.min_val}")
+
+
+@function_rewriter(torch.relu, contract=Contract.exact)
+def relu_call(call, input):
+    """ReLU is a maximum."""
+    return input.clamp(min=0)
 
 
 def apply(network, *rewriters):
@@ -115,11 +132,63 @@ def test_a_skip_is_recorded_with_its_place_and_reason():
 
 def test_anything_else_than_a_module_is_an_error_that_names_the_rewriter():
     @module_rewriter(Block, contract=Contract.exact)
-    def forgetful(call, module):
-        """Forgets to return."""
+    def mistaken(call, module):
+        """Gives the class, not a module of it."""
+        return Doubled
 
-    with pytest.raises(RewriterError, match=r"forgetful.*returned NoneType"):
-        apply(Block(), forgetful)
+    with pytest.raises(RewriterError, match=r"mistaken at the network \(.*test_rewritten\.py:\d+\): it returned type"):
+        apply(Block(), mistaken)
+
+
+def test_a_module_rewriter_that_just_returns_leaves_the_module_alone():
+    @module_rewriter(nn.ReLU, contract=Contract.exact)
+    def of_one(call, module):
+        """Only the one that is called so."""
+        return nn.ReLU6() if call.where == "this" else None
+
+    applied = apply(nn.ModuleDict({"this": nn.ReLU(), "that": nn.ReLU()}), of_one)
+    assert [replacement.where for replacement in applied.replacements] == ["this"]
+    assert [(one.where, one.reason) for one in applied.skipped] == [("that", "it found nothing to do here")]
+
+
+def test_what_a_rewriter_raises_names_it_and_the_line():
+    @module_rewriter(nn.ReLU, contract=Contract.exact)
+    def clumsy(call, module):
+        """Takes every ReLU for a leaky one."""
+        return nn.LeakyReLU(module.negative_slope)
+
+    with pytest.raises(RewriterCodeError, match=r"no attribute 'negative_slope'") as caught:
+        apply(nn.Sequential(nn.ReLU()), clumsy)
+    assert (caught.value.name, caught.value.kind, caught.value.where) == ("clumsy", "module", "0")
+    file, line = caught.value.line.rsplit(":", 1)
+    assert "module.negative_slope)" in Path(file).read_text().splitlines()[int(line) - 1]
+
+
+def test_places_are_named_as_the_author_of_the_network_has_them():
+    asked = []
+
+    @module_rewriter(nn.ReLU, contract=Contract.exact)
+    def asking(call, module):
+        """Only looks."""
+        asked.append(call.where)
+
+    class Tail(nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network, self.act = network, nn.ReLU()
+
+        def forward(self, x):
+            return torch.relu(self.act(self.network(x)))
+
+    wrapped = Tail(nn.Sequential(nn.ReLU(), nn.ReLU(), nn.Hardtanh(0, 1)))
+    selection = select([asking, relu_before_clamp, relu_call], TARGET)
+    applied = rewritten(wrapped, selection, [torch.randn(2)], inner="network")
+    assert sorted(asked) == ["0", "the tail, act"]
+    assert [(one.rewriter.name, one.where) for one in applied.replacements] == [("relu_before_clamp", "2")]
+    with rewriting(applied) as ledger:
+        applied.network(torch.randn(2))
+    (called,) = [entry for entry in ledger.entries() if entry.name == "relu_call"]
+    assert called.where == ("the tail",)
 
 
 def test_a_class_of_the_same_name_is_another_class():
@@ -225,8 +294,18 @@ def test_a_fusion_needs_an_example():
 
 def test_a_fusion_has_to_return_a_module():
     @fusion_rewriter([nn.ReLU], [nn.Hardtanh], contract=Contract.exact)
-    def forgetful(call, first, second):
-        """Forgets to return."""
+    def mistaken(call, first, second):
+        """Gives the two."""
+        return [first, second]
 
-    with pytest.raises(RewriterError, match=r"forgetful.*returned NoneType for 1"):
-        fused(nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1)), forgetful)
+    with pytest.raises(RewriterError, match=r"mistaken at 1 .*it returned list"):
+        fused(nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1)), mistaken)
+
+
+def test_a_fusion_rewriter_that_just_returns_leaves_both_alone():
+    @fusion_rewriter([nn.ReLU], [nn.Hardtanh], contract=Contract.exact)
+    def idle(call, first, second):
+        """Does nothing."""
+
+    (skipped,) = fused(nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 1)), idle).skipped
+    assert (skipped.where, skipped.reason) == ("1", "it found nothing to do here")

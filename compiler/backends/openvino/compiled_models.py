@@ -1,0 +1,59 @@
+"""What OpenVINO makes of an engine when it opens it, kept for the next time in a folder of the user's own.
+
+OpenVINO finds such a file by a hash that a stranger could meet, and computes with whatever numbers it holds. So every
+engine has a folder of its own, by the digest of all that it is, and what lies there is held to the digest that it had.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from compiler.artifact import digest, file_digest, file_digests, read_json, remove, write_json
+from compiler.errors import CompileError
+
+FOLDER = "openvino"
+DIGESTS = "digests.json"
+MOST = 32
+"""Engines whose compiled models are kept: those that were opened last."""
+
+
+@contextmanager
+def compiled_models(cache: Path, files: Mapping[str, Path], made_for: Mapping[str, str]) -> Iterator[Path]:
+    """A folder for the compiled models of one engine: empty, or with what an earlier run left there.
+
+    Args:
+        cache: The user's own.
+        files: Of the engine, by name.
+        made_for: The machine and what else the model is compiled for, by name.
+    """
+    from filelock import FileLock
+
+    digests = {name: file_digest(path) for name, path in files.items()}
+    root = cache / FOLDER
+    folder = root / digest({"files": digests, "made for": dict(made_for)})[:32]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / f"{folder.name}.lock"):
+        if not _is_whole(folder):
+            remove(folder)
+            folder.mkdir()
+        yield folder
+        write_json(folder / DIGESTS, file_digests(folder, exclude=(DIGESTS,)))
+    _trim(root)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all that lies in a folder is what was left there."""
+    with suppress(CompileError, OSError):
+        return bool(file_digests(folder, exclude=(DIGESTS,)) == read_json(folder / DIGESTS))
+    return False
+
+
+def _trim(root: Path) -> None:
+    """Remove what was opened longest ago."""
+    with suppress(OSError):
+        kept = sorted(root.glob(f"*/{DIGESTS}"), key=os.path.getmtime, reverse=True)
+        for path in kept[MOST:]:
+            remove(path.parent)

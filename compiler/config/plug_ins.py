@@ -1,0 +1,49 @@
+"""The config folders of installed plug-ins: their backends and models are chosen as ours are."""
+
+from __future__ import annotations
+
+from importlib.machinery import PathFinder
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+
+from compiler.artifact import package_folders
+from compiler.errors import CompileError
+
+ENTRY_POINT_GROUP = "deploy_compiler.configs"
+"""Of an installed distribution: each names a package that holds `backend/` or `model/` files."""
+
+
+def plug_in_folders() -> dict[str, Path]:
+    """The config folder of each plug-in, by the name of its distribution. Nothing is imported.
+
+    Raises:
+        CompileError: A distribution names a package that is not there.
+    """
+    return {distribution: _folder(point, distribution) for point, distribution in installed_points(ENTRY_POINT_GROUP)}
+
+
+def installed_points(group: str) -> list[tuple[EntryPoint, str]]:
+    """The entry points of a group, in the order of their names, each with the name of its distribution."""
+    found = {
+        (point.name, point.value): (point, distribution.name)
+        for distribution in distributions(path=package_folders())
+        for point in distribution.entry_points
+        if point.group == group
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def _folder(point: EntryPoint, distribution: str) -> Path:
+    """Where the package lies that an entry point names: importing it would run it, also for `--help`."""
+    path = package_folders()
+    for depth, part in enumerate(parts := point.value.split(".")):
+        spec = PathFinder.find_spec(part, path)
+        if spec is None or spec.submodule_search_locations is None:
+            raise CompileError(
+                f"the plug-in {distribution} brings no configs",
+                where=f"its entry point {ENTRY_POINT_GROUP}: {point.name} = {point.value}",
+                why=f"there is no package {'.'.join(parts[: depth + 1])}",
+                fix=f"repair or uninstall {distribution}",
+            )
+        path = list(spec.submodule_search_locations)
+    return Path(path[0])
