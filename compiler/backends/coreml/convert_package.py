@@ -50,21 +50,29 @@ def tell(share: float, phase: str) -> None:
 
 
 def take_single_numbers() -> None:
-    """Let a constant of one number become a number in every NumPy: coremltools 9.0 asks for it as NumPy 2.4 refuses."""
+    """Let coremltools 9.0 take constants of one number, as an `int`, which NumPy 2.4 refuses, and stacked."""
     import numpy
     from coremltools.converters.mil import Builder, register_torch_op
     from coremltools.converters.mil.frontend.torch import ops
 
-    as_before = ops._int
+    int_before, stack_before = ops._int, ops.stack
 
     def _int(context: Any, node: Any) -> None:
         given = context[node.inputs[0]]
         if given.can_be_folded_to_const():
             context.add(Builder.const(val=int(numpy.asarray(given.val).item()), name=node.name), node.name)
         else:
-            as_before(context, node)
+            int_before(context, node)
+
+    def stack(context: Any, node: Any) -> None:
+        given = context[node.inputs[0]]
+        if isinstance(given, list | tuple):
+            stack_before(context, node)
+        else:  # a list of numbers, which has become one constant
+            context.add(Builder.identity(x=given, name=node.name), node.name)
 
     register_torch_op(_int, torch_alias=["int"], override=True)
+    register_torch_op(stack, override=True)
 
 
 def converted(coremltools: Any, network: Any, settings: dict[str, Any]) -> Any:

@@ -115,6 +115,12 @@ def pad(x: Tensor, pad: Whole, mode: str = "constant", constant_val: float = 0.0
     return functional.pad(x, flat, "reflect" if mode == "reflect" else "replicate")
 
 
+def crop(x: Tensor, crop_height: Whole, crop_width: Whole) -> Tensor:
+    """With less at both ends of its last two axes."""
+    (top, bottom), (left, right) = whole(crop_height), whole(crop_width)
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
+
+
 def gather(x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, validate_indices: bool = False) -> Tensor:
     """What lies at indices along an axis; those below zero count from the end."""
     x, places = tensor(x), tensor(indices)
@@ -198,7 +204,7 @@ def _from_start(indices: Tensor, length: int) -> Tensor:
 SHAPES: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(concat, expand_dims, fill, fill_like, gather, gather_along_axis, gather_nd, pad, pixel_shuffle),
+        *(concat, crop, expand_dims, fill, fill_like, gather, gather_along_axis, gather_nd, pad, pixel_shuffle),
         *(range_1d, reshape, reverse, scatter_along_axis, scatter_nd, shape, slice_by_index, slice_by_size, split),
         *(squeeze, stack, tile, transpose),
     )
