@@ -183,6 +183,14 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def interpret(self, engine: Engine) -> Session:
+        """What computes the operations that an engine's files hold, where `INTERPRETED`.
+
+        Raises:
+            CompileError: There is no such thing, or an operation is not known.
+        """
+        raise CompileError(f"engines of {self.name} are run, and not interpreted", where=f"backend={self.name}")
+
     def open_cached(self, engine: Engine, cache: Path) -> Session:
         """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.
 

@@ -34,6 +34,8 @@ class BackendFacts:
     """Options, None unless given, that are about the machine that compiles: an engine neither keeps nor brings one."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
+    INTERPRETED: ClassVar[bool] = False
+    """Whether an engine that cannot be run here is interpreted for its proof, which then holds for no device."""
 
 
 def backend_facts(node: Mapping[str, Any]) -> type[BackendFacts]:
