@@ -6,7 +6,7 @@ from tests.node_tests import node_tests, results
 
 MODULES = (
     *(
-        "and",
+        "and_",
         "argmax",
         "cast",
         "clip",
