@@ -8,7 +8,6 @@ MODULES = (
     *(
         "and_",
         "argmax",
-        "cast",
         "clip",
         "compress",
         "concat",
