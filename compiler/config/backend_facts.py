@@ -22,12 +22,16 @@ class BackendFacts:
     """Those of them that it makes of a Program in fp32 by itself; the others are written into an ONNX Program first."""
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ()
     """Those of its own in which it leaves in fp32 what the config names: a `BuildRequest` has `keep_fp32` then."""
+    REFUSED_PRECISIONS: ClassVar[Mapping[str, str]] = {}
+    """Why it is not built in one that its library knows, by precision."""
     EXPORTER: ClassVar[str] = "auto"
     """The exporter that it needs, where the default one does not do."""
     TAIL: ClassVar[str] = "native"
     """Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`."""
     PROFILED: ClassVar[bool] = False
     """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
+    LOCAL: ClassVar[tuple[str, ...]] = ()
+    """Options, None unless given, that are about the machine that compiles: an engine neither keeps nor brings one."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -117,5 +117,12 @@ def _logged(record: logging.LogRecord) -> bool:
     return False
 
 
-def _log_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
-    EXPORTER.warning("%s (%s:%d): %s", category.__name__, filename, line, message)
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    EXPORTER.warning("%s (%s:%d): %s", category.__name__, filename, lineno, message)

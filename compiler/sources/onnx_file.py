@@ -61,7 +61,7 @@ class OnnxFile(Source):
     """
 
     PICTURE: ClassVar[str] = "output_file.jpg"
-    TOOLS: ClassVar[tuple[str, ...]] = ("onnx",)
+    TOOLS: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
 
     digest: str
     file: OnnxModelFile = field(compare=False)

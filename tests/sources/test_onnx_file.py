@@ -87,6 +87,7 @@ def test_what_a_user_sees(command_line):
     save(command_line.folder / "x.onnx", doubling())
     run = command_line("+backend=onnxruntime", "model=onnx", "model.file=x.onnx")
     assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
     assert "0.0 M parameters, x.onnx" in run.stdout
     assert "of the file, input 1, 4" in run.stdout
     assert run.stdout.count("warning: ") == run.stdout.count("warning: no input is given") == 1

@@ -143,7 +143,8 @@ def model_of(name):
 
 def check_sizes(config, facts):
     """MMDeploy's smallest and largest sizes are ours, and its usual one is within them."""
-    given = [sides(size)[-2:] for size in str(facts.get("shape", "")).split("-") if size[:1].isdigit()]
+    shape = str(facts.get("shape", ""))
+    given = [sides(size)[-2:] for size in shape.split("-")] if shape[:1].isdigit() else []
     read = [sides(size) for size in facts.get("shapes", ())]
     sizes = config.sizes
     if len(read) == 3 or len(given) == 2:
