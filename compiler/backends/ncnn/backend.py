@@ -53,7 +53,8 @@ class Ncnn(Backend):
         "int8": "ncnn2table and ncnn2int8, which quantise a network, are in no package that pip installs",
         "bf16": "ncnn stores what is between its layers in bf16 where it is asked to, and no weights",
     }
-    TAIL: ClassVar[str] = "host"
+    TAIL: ClassVar[str] = "raw"
+    """It has no layer that looks for the best."""
     PROFILED: ClassVar[bool] = True
 
     threads: int | None = between(1, 1024, default=None)
