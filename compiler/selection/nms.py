@@ -57,7 +57,7 @@ def preselect(raw: Tensors, config: SelectionConfig) -> Tensors:
 def _among_best(scores: NDArray[np.floating[Any]], levels: NDArray[Any], limit: int) -> NDArray[np.bool_]:
     """Which pairs of a box and a class, `[b, n, c]`, are as good as the last of the `limit` best of their level."""
     among = np.ones(scores.shape, np.bool_)
-    for item, level in ((item, level) for item in range(len(levels)) for level in np.unique(levels[item])):
+    for item, level in ((row, level) for row in range(len(levels)) for level in np.unique(levels[row])):
         at = levels[item] == level
         pairs = scores[item, at]
         if 0 < limit < pairs.size:

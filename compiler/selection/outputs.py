@@ -13,8 +13,8 @@ CANDIDATES = ("boxes", "scores")
 """`[b, n, 4]`, x1, y1, x2, y2; and `[b, n, c]`, zero where a pair of a box and a class is not to be selected."""
 
 RAW_CANDIDATES = (*CANDIDATES, "factors", "levels")
-"""All there are, as the head decodes them; and `[b, n]`, what the scores are multiplied by once the best are chosen, and
-which level a box is of: the best of each are chosen together."""
+"""All there are, as the head decodes them; and `[b, n]`, what the scores are multiplied by once the best are chosen,
+and which level a box is of: the best of each are chosen together."""
 
 JOINED = "joined/"
 """What the names begin with of candidates that are put together before any of them is looked at."""

@@ -80,8 +80,10 @@ class Ncnn(Backend):
         with TemporaryDirectory(prefix="deploy-compiler-") as folder:
             converted = convert(program, shapes, request.precision == "fp16", limits, Path(folder))
             logger.info("pnnx said\n%s", converted.output.strip())
-            refuse_ignored(converted)
-            _take_over(converted, program, request.folder)
+            layers = read_param(converted.param)
+            refuse_ignored(converted, layers)
+            write_param(request.folder / PARAM_FILE, renamed(layers, _blob_names(program)))
+            shutil.copyfile(converted.weights, request.folder / WEIGHTS_FILE)
         _details(request.precision, program, converted, shapes[0]).save(request.folder)
         files = (PARAM_FILE, WEIGHTS_FILE)
         engine = Engine(request.folder, files, self.node(), program.inputs, program.outputs, self.machine())
@@ -129,12 +131,10 @@ def _details(precision: str, program: TorchScriptProgram, converted: Converted, 
     return Details(precision, batched, sample, installed_version("pnnx"))
 
 
-def _take_over(converted: Converted, program: TorchScriptProgram, folder: Path) -> None:
-    """Put what pnnx wrote into the engine's folder; its inputs and outputs are called as the Program calls them."""
+def _blob_names(program: TorchScriptProgram) -> dict[str, str]:
+    """What the Program calls what pnnx calls `in0` and `out0`."""
     names = {f"in{index}": spec.name for index, spec in enumerate(program.inputs)}
-    names |= {f"out{index}": spec.name for index, spec in enumerate(program.outputs)}
-    write_param(folder / PARAM_FILE, renamed(read_param(converted.param), names))
-    shutil.copyfile(converted.weights, folder / WEIGHTS_FILE)
+    return names | {f"out{index}": spec.name for index, spec in enumerate(program.outputs)}
 
 
 def _check_blobs(engine: Engine) -> None:
