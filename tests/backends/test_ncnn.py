@@ -215,8 +215,8 @@ def test_a_converter_that_takes_too_much_memory_fails(pyramid, tmp_path):
     [
         ({"ncnn": ""}, "ncnn is not installed: pip install 'deploy-compiler[ncnn]'"),
         ({"pnnx": ""}, "pnnx is not installed: pip install 'deploy-compiler[ncnn]'"),
-        ({"pnnx": "20220101"}, "pnnx 20220101 is installed, and 20241223 is the oldest that will do"),
-        ({"ncnn": "1.0.20220101"}, "ncnn 1.0.20220101 is installed, and 1.0.20241226 is the oldest that will do"),
+        ({"pnnx": "20220101"}, "pnnx 20220101 is installed, and 20261020 is the oldest that will do"),
+        ({"ncnn": "1.0.20220101"}, "ncnn 1.0.20220101 is installed, and 1.0.20261020 is the oldest that will do"),
         ({}, ""),
     ],
 )

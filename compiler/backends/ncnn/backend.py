@@ -27,8 +27,8 @@ from compiler.errors import CompileError
 
 PARAM_FILE, WEIGHTS_FILE = "end2end.param", "end2end.bin"
 """The names that MMDeploy's SDK and its users know."""
-LIBRARIES = {"ncnn": "1.0.20241226", "pnnx": "20241223"}
-"""What is needed, each with the oldest version that does."""
+LIBRARIES = {"ncnn": "1.0.20261020", "pnnx": "20261020"}
+"""What is needed, each with the oldest version that was measured."""
 BATCH = "batch"
 """What a Program calls the dimension that counts samples."""
 
