@@ -317,7 +317,7 @@ def run_in_batches(
     fixed = engine.inputs[0].shape[0]
     size = fixed if isinstance(fixed, int) else largest
     count = len(next(iter(tensors.values())))
-    if count == 0:
+    if count == 0 or size == 0:
         raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the batch is empty")
     parts = []
     for start in range(0, count, size):

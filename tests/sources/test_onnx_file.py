@@ -468,11 +468,6 @@ def test_scalars_and_integers_go_in_and_out(folder):
     assert predictor.run({"x": np.ones((2, 3), np.uint16), "k": np.array(7)})["y"] == 42
 
 
-def test_the_number_of_axes_may_be_the_users_to_say(folder):
-    save(folder / "x.onnx", model([("Relu", ["x"], ["y"])], [ANY_RANK], [value("y", None)]))
-    assert shapes_of(compiled("model.inputs.x=1x2x3").bundle) == [("batch", 2, 3)] * 2
-
-
 def test_an_output_that_is_empty_is_not_proven_alone_and_proven_beside_another(folder):
     none = helper.make_tensor("none", TensorProto.INT64, [1], [0])
     cut = ("Slice", ["x", "none", "none"], ["empty"])

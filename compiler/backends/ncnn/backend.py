@@ -27,8 +27,8 @@ from compiler.errors import CompileError
 
 PARAM_FILE, WEIGHTS_FILE = "end2end.param", "end2end.bin"
 """The names that MMDeploy's SDK and its users know."""
-LIBRARIES = {"ncnn": "1.0.20241226", "pnnx": "20241223"}
-"""What is needed, each with the oldest version that does."""
+LIBRARIES = {"ncnn": "1.0.20261020", "pnnx": "20261020"}
+"""What is needed, each with the oldest version that was measured."""
 BATCH = "batch"
 """What a Program calls the dimension that counts samples."""
 
@@ -53,7 +53,8 @@ class Ncnn(Backend):
         "int8": "ncnn2table and ncnn2int8, which quantise a network, are in no package that pip installs",
         "bf16": "ncnn stores what is between its layers in bf16 where it is asked to, and no weights",
     }
-    TAIL: ClassVar[str] = "host"
+    TAIL: ClassVar[str] = "raw"
+    """It has no layer that looks for the best."""
     PROFILED: ClassVar[bool] = True
 
     threads: int | None = between(1, 1024, default=None)
@@ -79,8 +80,10 @@ class Ncnn(Backend):
         with TemporaryDirectory(prefix="deploy-compiler-") as folder:
             converted = convert(program, shapes, request.precision == "fp16", limits, Path(folder))
             logger.info("pnnx said\n%s", converted.output.strip())
-            refuse_ignored(converted)
-            _take_over(converted, program, request.folder)
+            layers = read_param(converted.param)
+            refuse_ignored(converted, layers)
+            write_param(request.folder / PARAM_FILE, renamed(layers, _blob_names(program)))
+            shutil.copyfile(converted.weights, request.folder / WEIGHTS_FILE)
         _details(request.precision, program, converted, shapes[0]).save(request.folder)
         files = (PARAM_FILE, WEIGHTS_FILE)
         engine = Engine(request.folder, files, self.node(), program.inputs, program.outputs, self.machine())
@@ -128,12 +131,10 @@ def _details(precision: str, program: TorchScriptProgram, converted: Converted, 
     return Details(precision, batched, sample, installed_version("pnnx"))
 
 
-def _take_over(converted: Converted, program: TorchScriptProgram, folder: Path) -> None:
-    """Put what pnnx wrote into the engine's folder; its inputs and outputs are called as the Program calls them."""
+def _blob_names(program: TorchScriptProgram) -> dict[str, str]:
+    """What the Program calls what pnnx calls `in0` and `out0`."""
     names = {f"in{index}": spec.name for index, spec in enumerate(program.inputs)}
-    names |= {f"out{index}": spec.name for index, spec in enumerate(program.outputs)}
-    write_param(folder / PARAM_FILE, renamed(read_param(converted.param), names))
-    shutil.copyfile(converted.weights, folder / WEIGHTS_FILE)
+    return names | {f"out{index}": spec.name for index, spec in enumerate(program.outputs)}
 
 
 def _check_blobs(engine: Engine) -> None:

@@ -92,10 +92,9 @@ def run_sample(
     import numpy as np
 
     extractor = net.create_extractor()
-    # ncnn reads the arrays themselves: they are kept until it is done.
-    arrays = {name: np.ascontiguousarray(array) for name, array in sample.items()}
-    for name, array in arrays.items():
-        if extractor.input(name, ncnn.Mat(array)):
+    for name, array in sample.items():
+        # A copy: layers write over what they read, and a caller's array is neither theirs nor laid out as theirs are.
+        if extractor.input(name, ncnn.Mat(np.ascontiguousarray(array)).clone()):
             raise NcnnError(f"ncnn knows no input {name}")
     found = {}
     for name in outputs:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from compiler.artifact import TorchScriptProgram
 from compiler.backends import Obstacle
 from compiler.backends.facts import read_facts
 from compiler.backends.ncnn.converter import Converted
+from compiler.backends.ncnn.param_file import Layer
 from compiler.errors import CompileError
 
 LIBRARY = "ncnn"
@@ -32,20 +33,25 @@ def plan(program: TorchScriptProgram) -> tuple[Obstacle, ...]:
     )
 
 
-def refuse_ignored(converted: Converted) -> None:
-    """Refuse what pnnx made of a Program where it left something out of it.
+def refuse_ignored(converted: Converted, layers: Sequence[Layer]) -> None:
+    """Refuse what pnnx made of a Program where ncnn has no layer for something in it.
+
+    Args:
+        converted: What pnnx left out, it says.
+        layers: What it handed on under its own name is of a type that is no word.
 
     Raises:
-        CompileError: It did; the operators are named.
+        CompileError: The operators are named.
     """
-    if not converted.ignored:
+    left_out = [operator for operator, _ in dict.fromkeys(converted.ignored)]
+    operators = Counter([*left_out, *(layer.kind for layer in layers if not layer.kind.isidentifier())])
+    if not operators:
         return
-    operators = Counter(operator for operator, _ in dict.fromkeys(converted.ignored))
     raise CompileError(
         "ncnn cannot take this Program",
         where=", ".join(f"{operator} ({count} times)" for operator, count in operators.items()),
-        why="pnnx has no layer of ncnn's for it, and leaves it out",
-        fix="write a rewriter that removes it; the log of the run says where they are",
+        why="ncnn has no layer for it",
+        fix="write a rewriter that removes it; the log of the run has what pnnx says of each",
     )
 
 
