@@ -190,7 +190,8 @@ VERB = Verb(
     help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [score_threshold=<0 to 1>] "
-        "[arrays=<file>.npz] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] [--trust-changes]"
+        "[arrays=<file>.npz] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] "
+        "[--trust-changes]"
     ),
     takes="a bundle, or two that read text, and an input",
     examples=(

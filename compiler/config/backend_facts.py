@@ -30,8 +30,12 @@ class BackendFacts:
     """Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`."""
     PROFILED: ClassVar[bool] = False
     """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
+    LOCAL: ClassVar[tuple[str, ...]] = ()
+    """Options, None unless given, that are about the machine that compiles: an engine neither keeps nor brings one."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
+    INTERPRETED: ClassVar[bool] = False
+    """Whether an engine that cannot be run here is interpreted for its proof, which then holds for no device."""
 
 
 def backend_facts(node: Mapping[str, Any]) -> type[BackendFacts]:

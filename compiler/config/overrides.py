@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
-_FREE_GROUPS = ("model.inputs.", "model.kwargs.", "model.packages.")
+_FREE_GROUPS = ("model.axes.", "model.inputs.", "model.kwargs.", "model.packages.")
 """Whose keys are the user's own."""
 _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+)*)")
 """Numbers of a box, whether or not they are four: a comma between them makes no sweep."""

@@ -68,7 +68,10 @@ class ModelConfig:
     """The ONNX file that is the network, for `model=onnx`; None where it is none."""
     inputs: dict[str, str] = field(default_factory=dict)
     """The network's inputs and their shapes, such as `1x3x224x224`: the arguments of the target's forward, or those of
-    the file where it leaves a length open."""
+    the file where it leaves a length open. `1x16-4x128` are the smallest and the largest."""
+    axes: dict[str, Any] = field(default_factory=dict)
+    """How long the axes are that those shapes, or the file, name: `64`, `16-128`, or `16-64-128` with the usual length
+    between."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +201,9 @@ class CompileConfig:
         model = self.model
         stands_for_algo = self.algos.get(model.algo) == model.name
         algo = model.algo if stands_for_algo else model.name
-        return DeployName(
-            model.task, algo, str(self.backend["name"]), self.precision, self.resolved_shape, self.variant
-        )
+        # The user's own inputs have any number of sides: what is said of them is in the variant.
+        shape = self._shape if model.inputs else self.resolved_shape
+        return DeployName(model.task, algo, str(self.backend["name"]), self.precision, shape, self.variant)
 
     @property
     def bundle(self) -> Path:

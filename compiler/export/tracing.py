@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def traced_arguments(example: Tensors, options: ExportOptions) -> tuple[Tensor, 
     """An example as the network's arguments, in their order."""
     import torch
 
-    return tuple(torch.from_numpy(np.ascontiguousarray(example[name])) for name in options.inputs)
+    return tuple(torch.from_numpy(np.asarray(example[name], order="C")) for name in options.inputs)
 
 
 def exported(network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions) -> ExportedProgram:
@@ -52,7 +52,7 @@ def _dimension(axis: Axis) -> Dim:
     from torch.export import Dim
 
     if axis.stride == 1:
-        return Dim(axis.name, max=axis.largest)
+        return Dim(axis.name, min=axis.smallest if axis.smallest > 1 else None, max=axis.largest)
     # A network that halves its input several times needs to know that nothing is rounded away, and one that keeps the
     # best of its candidates how many there may be.
     largest = axis.largest and axis.largest // axis.stride
@@ -117,5 +117,12 @@ def _logged(record: logging.LogRecord) -> bool:
     return False
 
 
-def _log_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
-    EXPORTER.warning("%s (%s:%d): %s", category.__name__, filename, line, message)
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    EXPORTER.warning("%s (%s:%d): %s", category.__name__, filename, lineno, message)

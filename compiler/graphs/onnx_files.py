@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.artifact import Dimension, InputFile, OnnxProgram, bytes_digest, digest, read_given, reading, require_file
 from compiler.errors import CompileError, UsageError
 from compiler.graphs.constants import weights_of
+from compiler.graphs.dimensions import shape_of
 from compiler.graphs.external_data import DataLocation, external_tensors, invalid
 from compiler.graphs.node_count import check_node_count
 from compiler.graphs.opsets import runnable
@@ -169,16 +170,19 @@ def _with_input_shapes(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimens
     """Set the shapes of a model's inputs, and return what became of the names of their dimensions."""
     renamed: dict[str, Dimension] = {}
     for value in model.graph.input:
-        for dimension, length in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
-            name = dimension.dim_param
-            if name and renamed.setdefault(name, length) != length:
+        shape, own = value.type.tensor_type.shape, shape_of(value)
+        for name, length in zip(own or (), shapes[value.name], strict=own is not None):
+            if isinstance(name, str) and renamed.setdefault(name, length) != length:
                 raise UsageError(
                     f"the dimension {name} has two lengths",
                     where=f"model.inputs.{value.name}",
                     why=f"it is {renamed[name]} and {length}",
                     fix="give the same length wherever the file has the same name",
                 )
-            _set(dimension, length)
+        del shape.dim[:]
+        shape.SetInParent()
+        for length in shapes[value.name]:
+            _set(shape.dim.add(), length)
     return renamed
 
 
@@ -189,20 +193,26 @@ def _inferred(model: onnx.ModelProto, renamed: Mapping[str, Dimension], varying:
     """
     import onnx
 
-    declared: list[list[Dimension]] = []
+    declared: list[tuple[Dimension | None, ...]] = []
     for value in model.graph.output:
-        dimensions = value.type.tensor_type.shape.dim
-        names = [renamed.get(d.dim_param, "" if d.dim_param in varying else d.dim_param) for d in dimensions]
-        declared.append([name or d.dim_value for name, d in zip(names, dimensions, strict=True)])
-        for dimension in dimensions:
+        declared.append(tuple(_declared(axis, renamed, varying) for axis in shape_of(value) or ()))
+        for dimension in value.type.tensor_type.shape.dim:
             dimension.Clear()
     del model.graph.value_info[:]
     inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for value, before in zip(inferred.graph.output, declared, strict=True):
-        for dimension, length in zip(value.type.tensor_type.shape.dim, before, strict=True):
-            if length and not dimension.HasField("dim_value") and dimension.dim_param not in varying:
+        dimensions = value.type.tensor_type.shape.dim
+        for dimension, length in zip(dimensions, before or (None,) * len(dimensions), strict=True):
+            if length is not None and not dimension.HasField("dim_value") and dimension.dim_param not in varying:
                 _set(dimension, length)
     return inferred
+
+
+def _declared(axis: Dimension | None, renamed: Mapping[str, Dimension], varying: set[str]) -> Dimension | None:
+    """What an output's dimension is called or how long it is, once the inputs' have other names."""
+    if not isinstance(axis, str):
+        return axis
+    return renamed.get(axis, None if axis in varying else axis)
 
 
 def _set(dimension: onnx.TensorShapeProto.Dimension, length: Dimension) -> None:

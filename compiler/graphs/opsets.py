@@ -116,14 +116,17 @@ def with_opset(model: onnx.ModelProto, opset: int, what_for: str) -> onnx.ModelP
 
 def _converted(model: onnx.ModelProto, opset: int, where: str, why: str) -> onnx.ModelProto:
     import onnx
-    from onnx import inliner, version_converter
+    from onnx import inliner
 
     own = default_opset(model)
     try:
-        # The converter forgets functions, and what is in them.
-        whole = inliner.inline_local_functions(model) if model.functions else model
-        converted: onnx.ModelProto = version_converter.convert_version(whole, opset)
-        onnx.checker.check_model(converted)
+        # Functions name an opset of their own. Where the operators in them changed since, the model cannot have both.
+        try:
+            return _with_converted_nodes(model, opset)
+        except onnx.checker.ValidationError:
+            if not model.functions:
+                raise
+            return _with_converted_nodes(inliner.inline_local_functions(model), opset)
     except Exception as error:  # onnx has no base class for what its converter raises
         raise CompileError(
             f"the model cannot be converted from opset {own} to {opset}",
@@ -131,5 +134,15 @@ def _converted(model: onnx.ModelProto, opset: int, where: str, why: str) -> onnx
             why=f"{why}, and onnx.version_converter says: {one_line(error)}",
             fix=f"export it again in opset {opset}, without what cannot be converted",
         ) from error
+
+
+def _with_converted_nodes(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """The model in another opset, but for its functions, which the converter forgets."""
+    import onnx
+    from onnx import version_converter
+
+    converted: onnx.ModelProto = version_converter.convert_version(model, opset)
+    converted.functions.extend(model.functions)
     converted.ir_version = ir_version_for(converted)
+    onnx.checker.check_model(converted)
     return converted

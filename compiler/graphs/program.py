@@ -106,7 +106,7 @@ def _name_dimensions(model: onnx.ModelProto, axes: Mapping[str, Mapping[int, str
         (inputs[argument][position], name) for argument, names in axes.items() for position, name in names.items()
     ]
     # The first dimension of an output counts items, also where their number comes from an input's values.
-    varying += [(value.type.tensor_type.shape.dim[0], "batch") for value in model.graph.output]
+    varying += [(dim, "batch") for value in model.graph.output for dim in value.type.tensor_type.shape.dim[:1]]
     names: dict[str, str] = {}
     for dimension, name in varying:
         if dimension.dim_param:
@@ -121,5 +121,5 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     import onnx
 
     tensor = value.type.tensor_type
-    shape = tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim)
     return TensorSpec(value.name, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name, shape)

@@ -143,11 +143,15 @@ def main() -> None:
     folder = Path(sys.argv[2])
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     _limit(request["seconds"], request["memory"])
+    write_answer(folder, request)
+
+
+def write_answer(folder: Path, request: Mapping[str, Any]) -> None:
+    """Run the file as a request says, and write beside it what comes out, or why nothing does."""
     try:
         answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
-    except _Refused as refused:
-        error = refused.error
-        answer = {"refused": {"what": error.what, "where": error.where, "why": error.why, "fix": error.fix}}
+    except _RefusedError as refused:
+        answer = {"refused": {part: getattr(refused.error, part) for part in ("what", "where", "why", "fix")}}
     except CompileError as error:
         answer = {"error": error.why or error.what}
     except Exception as error:  # whatever a library makes of the file
@@ -205,12 +209,12 @@ def _refusals(what: str = "", where: str = "", fix: str = "") -> Iterator[None]:
     except CompileError as error:
         if is_out_of_memory(error.why):
             raise
-        raise _Refused(
+        raise _RefusedError(
             CompileError(what or error.what, where=where or error.where, why=error.why, fix=fix or error.fix)
         ) from error
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A file is refused, in words that are whole."""
 
     def __init__(self, error: CompileError) -> None:

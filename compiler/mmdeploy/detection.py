@@ -30,9 +30,11 @@ class ObjectDetectionSdk(SdkModel[ObjectDetection]):
     task_name: ClassVar[str] = "Detector"
     model_name: ClassVar[str] = "singlestagedetector"
 
-    def pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any]:
-        """See `SdkModel.pipeline`."""
+    def pipeline(self, batched: bool = True, sizes: SizeRange | None = None) -> dict[str, Any] | None:
+        """See `SdkModel.pipeline`; None where the network has a second input, which the SDK does not feed."""
         task = self.task
+        if task.image_size_input:
+            return None
         padding: dict[str, Any] = {"size_divisor": max([task.pad_divisor, *(sizes.stride if sizes else ())])}
         if task.pad_size or (sizes and sizes.fixed):
             height, width = task.padded_size(0, 0, sizes)

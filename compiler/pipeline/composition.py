@@ -10,10 +10,10 @@ from operator import add
 from compiler.artifact import Tensors
 from compiler.artifact.input_files import changed
 from compiler.artifact.source_code import code_digest
-from compiler.backends import Backend, Profile, measurements_folder
+from compiler.backends import Backend, Probe, Profile, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
-from compiler.config.sizes import Size
+from compiler.config.sizes import Size, SizeRange
 from compiler.events import Listener, StageProgressed
 from compiler.export import Axis
 from compiler.pipeline.job import Job
@@ -126,7 +126,7 @@ def export_stage(job: Job, network: LoadedNetwork, selection: Selection) -> Expo
     rewriters = Rewriters.of_network(selection)
     return Export(
         network=network.under(rewriters.selection),
-        example=Samples.of(_tensors(job, batch, config.sizes.usual)),
+        example=Samples.of(_tensors(job, batch, _traced_size(config.sizes))),
         others=tuple(map(Samples.of, _other_inputs(job))),
         kind=job.backend.PROGRAM.IR,
         exporter=config.exporter,
@@ -198,12 +198,13 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         reduced=steps.reduced,
         precision=config.precision,
         engine=engine,
-        backend=None if job.probe.run_problem else job.backend,
+        backend=job.backend if not job.probe.run_problem or job.backend.INTERPRETED else None,
+        interpreted=bool(job.probe.run_problem) and job.backend.INTERPRETED,
         given=real_input(config, job.proof, job.sample),
         tolerance=tolerance_of(config, job.source.own_precision.name),
         reduced_tolerance=proof_tolerance(config),
         lossy_tolerance=lossy_tolerance(config),
-        pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+        pictures=Pictures(job.source.PICTURE, engine_picture(job.backend, job.probe)),
         measurements=measurements_folder(job.cache),
     )
 
@@ -225,9 +226,9 @@ def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sa
     return (Profile(*shapes),)
 
 
-def engine_picture(backend: str, run_problem: str) -> str:
-    """The file name of the picture of the engine's results; of the Program's, where no engine can be run."""
-    return f"output_{'program' if run_problem else backend}.jpg"
+def engine_picture(backend: Backend, probe: Probe) -> str:
+    """The file name of the picture of the engine's results; of the Program's, where none is run or interpreted."""
+    return f"output_{'program' if probe.run_problem and not backend.INTERPRETED else backend.name}.jpg"
 
 
 def progress_to(listen: Listener) -> Callable[[float, str], None]:
@@ -251,6 +252,11 @@ def _usual(job: Job) -> Samples:
 def _tensors(job: Job, batch: int, size: Size) -> Tensors:
     tensors: Tensors = job.proof.samples(job.sample, batch, size).tensors
     return tensors
+
+
+def _traced_size(sizes: SizeRange) -> Size:
+    """The usual size, in which what varies is above one: exporters freeze a dimension of one."""
+    return tuple(max(side, min(EXPORT_BATCH, most)) for side, most in zip(sizes.usual, sizes.largest, strict=True))
 
 
 def _varying_axes(config: CompileConfig, task: AnyTask) -> Mapping[str, tuple[Axis, ...]]:
@@ -277,7 +283,7 @@ def _other_inputs(job: Job) -> Iterator[Tensors]:
     if config.resolved_shape.dynamic:
         steps = [(2 + index) * stride for index, stride in enumerate(sizes.stride)]
         between = map(min, map(add, sizes.smallest, steps), sizes.largest)
-        for batch, size in ((1, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
+        for batch, size in ((config.batch.smallest, sizes.smallest), (EXPORT_BATCH + 1, tuple(between))):
             yield _tensors(job, batch, size)
     else:
         yield job.proof.other_samples(job.sample, config.batch.usual, sizes.usual)

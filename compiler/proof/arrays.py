@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact import Tensors
 from compiler.numerics import absolute_errors
 from compiler.proof.task_proof import TaskProof
 from compiler.tasks import Sample
 from compiler.tasks.arrays.files import Arrays
-from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks.arrays.spec import BATCH, InputSpec
 from compiler.tasks.arrays.task import NamedArray, PreparedArrays, RawTensors
 
 if TYPE_CHECKING:
@@ -35,14 +36,20 @@ class RawTensorsProof(TaskProof[Arrays, PreparedArrays, NamedArray]):
 
     def samples(self, sample: Sample[Arrays], count: int, size: Size) -> PreparedArrays:
         """Items that are given, and variations of them; or noise."""
-        given = sample.source
-        specs = self.task.specs
+        given, lengths = sample.source, dict(zip(self.task.sides, size, strict=True))
         return PreparedArrays(
             {
-                spec.name: repeated(given[spec.name], spec, count) if given else spec.random_items(count)
-                for spec in specs
+                spec.name: repeated(given[spec.name], spec, count, lengths)
+                if given
+                else spec.random_items(count, lengths)
+                for spec in self.task.specs
             }
         )
+
+    def other_samples(self, sample: Sample[Arrays], count: int, size: Size) -> Tensors:
+        """See `TaskProof`: items may be counted by any axis."""
+        more = self.samples(sample, count + 1, size).tensors
+        return {spec.name: _others(more[spec.name], spec, count) for spec in self.task.specs}
 
     def caution(self, sample: Sample[Arrays]) -> str:
         """Noise is no real input, and how large numbers become in it says nothing of what the network will be given."""
@@ -74,16 +81,36 @@ def named(specs: Sequence[InputSpec]) -> str:
     return " and ".join(spec.name for spec in specs)
 
 
-def repeated(array: NDArray[Any], spec: InputSpec, count: int) -> NDArray[Any]:
-    """`count` items out of those given: first as they are, then with a little noise, or rolled if whole."""
-    if not spec.batched:
+def repeated(
+    array: NDArray[Any], spec: InputSpec, count: int, lengths: Mapping[str, int] | None = None
+) -> NDArray[Any]:
+    """`count` items out of those given: first as they are, then with a little noise, or rolled if whole.
+
+    Along an axis of another length than it is to have, what is given is cut, or begins again.
+    """
+    place = spec.items_axis
+    for position, length in enumerate(spec.sizes(count, lengths or {})):
+        if position != place and length != array.shape[position]:
+            array = np.take(array, np.arange(length) % array.shape[position], axis=position)
+    if place is None:
         return array
-    items = [array[index % len(array)] for index in range(count)]
-    return np.stack([item if index < len(array) else _varied(item, spec, index) for index, item in enumerate(items)])
+    given = np.moveaxis(array, place, 0)
+    items = [given[index % len(given)] for index in range(count)]
+    varied = [item if index < len(given) else _varied(item, spec, index) for index, item in enumerate(items)]
+    return np.stack(varied, axis=place)
+
+
+def _others(array: NDArray[Any], spec: InputSpec, count: int) -> NDArray[Any]:
+    """All items but the first; an input in which several axes count them is cut to `count`."""
+    if spec.items_axis is not None:
+        return np.take(array, np.arange(1, count + 1), axis=spec.items_axis)
+    return array[tuple(slice(1, None) if axis == BATCH else slice(None) for axis in spec.shape)]
 
 
 def _varied(item: NDArray[Any], spec: InputSpec, index: int) -> NDArray[Any]:
     if item.dtype.kind != "f":
         return np.roll(item, index)
     noise = np.random.default_rng([zlib.crc32(spec.name.encode()), index]).standard_normal(item.shape)
-    return np.asarray(item + JITTER * (float(item.std()) or 1.0) * noise, item.dtype)
+    finite = item[np.isfinite(item)]  # a mask may hold infinities, which stay what they are
+    deviation = float(finite.std()) if finite.size else 0.0
+    return np.asarray(item + JITTER * (deviation or 1.0) * noise, item.dtype)

@@ -21,8 +21,8 @@ from compiler.selection.outputs import JOINED
 Array = NDArray[Any]
 
 BOX = Yardstick("box", 1.0)
-"""The sides of the box that a coordinate belongs to: sizes are exponentials, and so is what rounding does to them.
-Where a side is shorter than the boxes' deviation within reach, that is the measure."""
+"""The sides of the box that a coordinate belongs to, see `box_scale`; where a side is shorter than the boxes' deviation
+within reach, that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,26 +96,37 @@ def compare_candidates(reference: Tensors, pool: Tensors, reach: float, size: st
         size: Of the input.
     """
     found = found_among(pool, reference)
-    (form,) = [form for form in forms_of(reference) if found.keys() <= form.keys()][:1]
-    return [_compared(name, tensor, found.get(name), reach, size) for name, tensor in form.items()]
+    form = next(form for form in forms_of(reference) if found.keys() <= form.keys())
+    several = len({name.partition("/")[0] for name in form}) > 1
+    compared = []
+    for name, tensor in form.items():
+        level, _, what = name.partition("/")
+        shown = f"{what} of candidates" + (f", level {level}" if several else "")
+        scale = box_scale(tensor, reach) if what == "boxes" else None
+        compared.append(_compared(shown, tensor, found.get(name), scale, size))
+    return compared
 
 
-def _compared(name: str, reference: Array, found: Array | None, reach: float, size: str) -> Comparison:
-    level, _, what = name.partition("/")
-    shown = f"{what} of candidates" + ("" if f"{level}/" == JOINED else f", level {level}")
-    if what != "boxes" or found is None:
+def _compared(shown: str, reference: Array, found: Array | None, scale: Array | None, size: str) -> Comparison:
+    if scale is None or found is None:
         return compare_arrays(shown, reference, found, size)
-    scale = box_scale(reference, reach)
     return compare_arrays(shown, reference / scale, found / scale, size, BOX)
 
 
 def box_scale(boxes: Array, reach: float) -> Array:
-    """What an error of each coordinate of boxes `[..., 4]` is measured in."""
+    """What an error of each coordinate of boxes `[..., 4]` is measured in.
+
+    A side is the exponential of what a network says, and its share that rounding moves is what rounding does to that:
+    it is held against the deviation of the logarithms where that is above 1.
+    """
     within = np.clip(np.nan_to_num(boxes, nan=0.0), -reach, 2 * reach)
     with np.errstate(invalid="ignore", over="ignore"):
         sides = np.abs(boxes[..., 2:].astype(np.float64) - boxes[..., :2])
+    is_finite = np.isfinite(sides)
+    logarithms = np.log(sides[is_finite & (sides > 0)])
+    spread = max(float(logarithms.std()), 1.0) if logarithms.size else 1.0
     # An infinite side is compared as what it is.
-    sides = np.where(np.isfinite(sides), sides, 1.0)
+    sides = np.where(is_finite, sides * spread, 1.0)
     return np.tile(np.maximum(sides, max(float(within.std()), 1.0)), 2)
 
 

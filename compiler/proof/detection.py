@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.proof.candidates import compare_candidates
 from compiler.proof.comparisons import Comparison
-from compiler.proof.pairing import UNDECIDED_SHARE, Detected, pair
+from compiler.proof.pairing import Detected, are_tied, pair
 from compiler.proof.ties import Judgement, Selecting, judge
 from compiler.proof.whole_image import WholeImageProof
 from compiler.selection.nms import overlaps
@@ -22,9 +22,6 @@ from compiler.tasks.detection.task import Detection, ObjectDetection
 from compiler.tasks.whole_image import PreparedImages
 
 Array = NDArray[Any]
-
-TIE = 1e-5
-"""Scores that are this near to each other are in the order that rounding gives them."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,8 @@ class DetectorProof(WholeImageProof[FoundT]):
     def is_tied(self, outputs: Tensors) -> bool:
         """Whether many of the detections score what others do; see `TaskProof.is_tied`."""
         found = self.task.selected(outputs)
-        tied = rows = 0
-        for dets, labels in zip(found["dets"], found["labels"], strict=True):
-            apart = np.abs(np.diff(np.sort(dets[labels >= 0, 4].astype(np.float64)))) <= TIE
-            tied, rows = tied + int(apart.sum()), rows + len(apart)
-        return tied > UNDECIDED_SHARE * rows
+        images = zip(found["dets"], found["labels"], strict=True)
+        return are_tied(dets[labels >= 0, 4] for dets, labels in images)
 
     def compare_candidates(self, reference: Tensors, pool: Tensors, size: str = "") -> list[Comparison]:
         """See `TaskProof`."""

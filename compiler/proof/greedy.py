@@ -114,6 +114,8 @@ def _faults(
         place = _origin(det, int(label), own, pairs, extras, scale, margins)
         if place is None:
             yield f"detection {row} of class {label}, which scores {det[4]:.6g}, is none of the candidates"
+        elif (place, int(label)) in origins and not _has_twins(pairs, place, int(label)):
+            yield f"detection {row} of class {label}, which scores {det[4]:.6g}, is there twice"
         else:
             origins.add((place, int(label)))
     if config.iou_threshold is not None:
@@ -122,6 +124,11 @@ def _faults(
         if (ratio > config.iou_threshold + margins.overlap).any():
             yield f"two detections of a class overlap by {ratio.max():.3g}, and {config.iou_threshold:g} is allowed"
     yield from _missing(dets, labels, origins, pairs, config, margins)
+
+
+def _has_twins(pairs: _Pairs, place: int, label: int) -> bool:
+    """Whether another candidate of the class has the same box."""
+    return int((pairs.may[:, label] & (pairs.boxes == pairs.boxes[place]).all(axis=1)).sum()) > 1
 
 
 def _origin(

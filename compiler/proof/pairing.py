@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,18 @@ USUAL_SHARE = 0.9
 """How many of the pairs differ by no more than a precision usually makes them differ."""
 UNDECIDED_SHARE = 0.05
 """Rounding decides about little: where detections that score more in all differ, it is something else."""
+
+TIE = 1e-5
+"""Scores that are this near to each other are in the order that rounding gives them."""
+
+
+def are_tied(scores: Iterable[Array]) -> bool:
+    """Whether many scores are what others of the same list are, so that rounding ranks them."""
+    tied = pairs = 0
+    for values in scores:
+        apart = np.diff(np.sort(values.astype(np.float64)))
+        tied, pairs = tied + int((apart <= TIE).sum()), pairs + len(apart)
+    return tied > UNDECIDED_SHARE * pairs
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from compiler.selection.outputs import JOINED
 if TYPE_CHECKING:
     from compiler.proof.detection import DetectorProof
     from compiler.tasks.whole_image import PreparedImages
+
+FEW = 0.25
+"""The share of the detections that the order among equals may add or take away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +67,11 @@ def judge(
     not, its detections are held to the network's candidates.
     """
     selected = proof.task.selected(stage.outputs)
+    counted = tuple(_count_faults(selected, proof.task.selected(stage.expected)))
     by_level = {name: tensor for name, tensor in reference.items() if not name.startswith(JOINED)}
     if stage.pool is None:
         margins = Margins(margin, max(OVERLAP_MARGIN, 2 * margin), margin)
-        faults = _selection_faults(proof, selected, by_level, margins)
+        faults = counted + _selection_faults(proof, selected, by_level, margins)
         scores = [one for one in compare(stage.expected, stage.outputs, proof, stage.size) if one.output == "scores"]
         return Judgement(tuple(scores), 0.0, faults, proof.count(stage.outputs))
     comparisons = proof.compare_candidates(reference, stage.pool, stage.size)
@@ -76,7 +81,15 @@ def judge(
     like = {name: reference[name] for name in own}
     decoded = _decoded_difference(proof, like, own, prepared)
     numbers = sum(tensor.size for tensor in own.values())
-    return Judgement(tuple(comparisons), decoded, _selection_faults(proof, selected, own, OWN), numbers)
+    return Judgement(tuple(comparisons), decoded, counted + _selection_faults(proof, selected, own, OWN), numbers)
+
+
+def _count_faults(selected: Tensors, expected: Tensors) -> Iterator[str]:
+    """Yield for which images there are many more or fewer detections than the network's: a few, the order decides."""
+    counts = [(side["labels"] >= 0).sum(axis=1).tolist() for side in (selected, expected)]
+    for item, (count, wanted) in enumerate(zip(*counts, strict=True)):
+        if abs(count - wanted) > FEW * max(count, wanted):
+            yield f"image {item}: there are {count} detections, and {wanted} of the network's"
 
 
 def _selection_faults(
@@ -93,7 +106,8 @@ def _decoded_difference(
 ) -> float:
     """How far what the best candidates of the reference are decoded to is from what the same ones are here."""
     selected = _best(proof, reference, reference), _best(proof, reference, found)
-    native = replace(proof, task=replace(proof.task, tail="native"))
+    task: Any = proof.task  # a dataclass, whichever it is
+    native = replace(proof, task=replace(task, tail="native"))
     return native.decoded_difference(*selected, prepared)
 
 

@@ -37,6 +37,6 @@ class WholeImageProof(TaskProof[Image, PreparedImages, ResultT]):
             part = image[top : top + extent[0], left : left + extent[1]]
             part = np.ascontiguousarray(part[:, ::-1] if index % 2 else part)
             prepared.append(self.task.preprocess(Sample(part), exactly))
-        tensor = np.concatenate([one.tensors["input"] for one in prepared])
+        tensors = {name: np.concatenate([one.tensors[name] for one in prepared]) for name in prepared[0].tensors}
         placements = tuple(one.placements[0] for one in prepared)
-        return PreparedImages({"input": tensor}, placements, tuple(one.sizes[0] for one in prepared))
+        return PreparedImages(tensors, placements, tuple(one.sizes[0] for one in prepared))

@@ -45,13 +45,21 @@ class DetectionTail(nn.Module):
         kind: `native`, `host` or `raw`.
         test_cfg: What `SelectionConfig` takes.
         clip: Clip the boxes of detections to the image, where the network has not clipped its candidates.
+        image_size_input: Take the size of each image within the padded input too, and clip candidates to it before any
+            is selected.
 
     Raises:
         ValueError: There is no such kind.
     """
 
     def __init__(
-        self, network: DetectingNetwork, kind: str, test_cfg: Mapping[str, Any], *, clip: bool = False
+        self,
+        network: DetectingNetwork,
+        kind: str,
+        test_cfg: Mapping[str, Any],
+        *,
+        clip: bool = False,
+        image_size_input: bool = False,
     ) -> None:
         super().__init__()
         output_names(kind)  # which refuses another kind
@@ -59,11 +67,17 @@ class DetectionTail(nn.Module):
         self.kind = kind
         self.config = SelectionConfig(**test_cfg)
         self.clip = clip
+        self.image_size_input = image_size_input
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The detections, or the selected candidates, of normalised images `[b, 3, h, w]`."""
+    def forward(self, images: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The detections, or the selected candidates, of normalised images.
+
+        Args:
+            images: `[b, 3, h, w]`.
+            image_size: `[b, 2]`, height and width of each without its padding; where `image_size_input` is set.
+        """
         height, width = images.shape[-2:]
-        found = self.select(self.network.decode(self.network(images), height, width))
+        found = self.select(self.decode(images, image_size))
         if self.clip and self.kind == "native":
             dets = found["dets"]
             found["dets"] = torch.cat([clip_boxes(dets[..., :4], height, width), dets[..., 4:]], dim=-1)
@@ -83,13 +97,21 @@ class DetectionTail(nn.Module):
             found = {"dets": dets, "labels": labels, **selected}
         return {name: found[name] for name in output_names(self.kind, extras)}
 
-    def candidates(self, images: Tensor) -> dict[str, Tensor]:
-        """What is selected from for normalised images, `[b, 3, h, w]`: each level as it is, and all that score as one.
+    def decode(self, images: Tensor, image_size: Tensor | None = None) -> tuple[Candidates, ...]:
+        """All candidates, within the images where their sizes are given; see `forward`."""
+        height, width = images.shape[-2:]
+        groups = self.network.decode(self.network(images), height, width)
+        if image_size is None:
+            return groups
+        edges = image_size[:, None].flip(-1).repeat(1, 1, 2)
+        return tuple(replace(group, boxes=group.boxes.clamp(min=0).minimum(edges)) for group in groups)
+
+    def candidates(self, images: Tensor, image_size: Tensor | None = None) -> dict[str, Tensor]:
+        """What is selected from, see `forward`: each level as it is, and all that score as one.
 
         A graph holds either: where no level has too many, their best are not looked for. No score is too low in it.
         """
-        height, width = images.shape[-2:]
-        groups = self.network.decode(self.network(images), height, width)
+        groups = self.decode(images, image_size)
         named = {
             candidate_name(level, name): tensor
             for level, group in enumerate(groups)

@@ -12,6 +12,7 @@ from compiler.artifact import Dimension, OnnxProgram, Tensors, reading
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
 from compiler.config.schema import ExportConfig
+from compiler.config.sizes import InputSize
 from compiler.errors import CompileError, UsageError
 from compiler.export import Comparable, ExportOptions
 from compiler.graphs import (
@@ -28,18 +29,20 @@ from compiler.graphs import (
 from compiler.graphs.onnx_files import EXPORT_AGAIN
 from compiler.precision.own import OwnPrecision, own_precision
 from compiler.proof import Run, proof_of
-from compiler.sources.onnx_inputs import check_outputs, input_texts
+from compiler.sources.axes import with_axes
+from compiler.sources.onnx_axes import input_settings
+from compiler.sources.onnx_inputs import check_outputs
 from compiler.sources.onnx_precision import SMALLEST_OPSETS, in_own_precision, opset_caution, precision_caution
 from compiler.sources.source import (
     Network,
     Rewriting,
     Source,
     Weights,
-    refuse_single_number,
     with_processing,
 )
-from compiler.tasks import AnySample, AnyTask
-from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks import AnySample, AnyTask, build_task
+from compiler.tasks.arrays.spec import BATCH, InputSpec
+from compiler.tasks.arrays.task import RawTensors
 from rewriters import Entry, Selection
 from rewriters.ledger import skipped_entry
 
@@ -58,7 +61,7 @@ class OnnxFile(Source):
     """
 
     PICTURE: ClassVar[str] = "output_file.jpg"
-    TOOLS: ClassVar[tuple[str, ...]] = ("onnx",)
+    TOOLS: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
 
     digest: str
     file: OnnxModelFile = field(compare=False)
@@ -108,10 +111,13 @@ class OnnxFile(Source):
         with reading(self.file.path, f"{self.file.path.name} is not a valid ONNX file", fix=EXPORT_AGAIN):
             config = in_own_precision(config, self.own_precision, self.file)
             check_outputs(self.file)
-            inputs = input_texts(self.file, config)
-        model = replace(config.model, inputs=inputs)
+            settings = input_settings(self.file, config)
+        shapes, lengths = dict(settings.shapes), dict(settings.axis_lengths)
+        model = replace(config.model, inputs=shapes, axes=lengths)
         export = replace(config.export, opset=self._opset(config.precision))
-        return with_processing(replace(config, model=model, export=export), shapes=inputs)
+        config = with_processing(replace(config, model=model, export=export), shapes=shapes, axis_lengths=lengths)
+        task = build_task(config.model.processing)
+        return with_axes(config, task) if isinstance(task, RawTensors) else config
 
     def _opset(self, precision: str) -> int:
         """What the Program is in: the file's own, or what its precision is to be written with."""
@@ -120,16 +126,17 @@ class OnnxFile(Source):
 
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, OnnxFile]:
         """Run the file in a process of its own, and fill in its outputs and whether they count items."""
-        batches = (config.fixed_batch,) if config.fixed_batch else (1, 2, *(size.batch for size in config.proof_inputs))
-        counts = tuple(dict.fromkeys(batches))
+        usual, fewest = config.sizes.usual, config.batch.smallest
+        trials = () if config.fixed_batch else (InputSize(fewest, usual), InputSize(fewest + 1, usual))
+        sizes = tuple(dict.fromkeys((*trials, *config.proof_inputs)))
         proof = proof_of(task)
-        inputs = [proof.samples(sample, count, ()).tensors for count in counts]
+        inputs = [proof.samples(sample, one.batch, one.size).tensors for one in sizes]
         with self.file.unchanged():
             self._check_operators()
             found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs, config.limits).run()
-        for name, shape in found[0].items():
-            refuse_single_number(name, len(shape), str(self.file.path))
-        counted = all(shape[:1] == (count,) for run, count in zip(found, counts, strict=True) for shape in run.values())
+        counted = all(
+            shape[:1] == (one.batch,) for run, one in zip(found, sizes, strict=True) for shape in run.values()
+        )
         return with_processing(config, outputs=list(found[0]), counted=counted), self
 
     def _check_operators(self) -> None:
@@ -164,9 +171,9 @@ class OnnxFile(Source):
 
 def _input_shapes(task: AnyTask, batch: int | None) -> dict[str, tuple[Dimension, ...]]:
     """The shapes of the inputs, by name; None for a batch that varies."""
-    items: Dimension = batch or "batch"
+    items: Dimension = batch or BATCH
     specs: tuple[InputSpec, ...] = task.specs  # type: ignore[attr-defined]
-    return {spec.name: (items, *spec.shape) if spec.batched else spec.shape for spec in specs}
+    return {spec.name: tuple(items if axis == BATCH else axis for axis in spec.shape) for spec in specs}
 
 
 @dataclass(frozen=True, eq=False)

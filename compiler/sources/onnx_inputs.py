@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compiler.artifact import Dimension
-from compiler.config import CompileConfig
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxModelFile
-from compiler.tasks.arrays.spec import TYPES, InputSpec
+from compiler.graphs.dimensions import shape_of
+from compiler.tasks.arrays.spec import SCALAR, TYPES, InputSpec
 
 if TYPE_CHECKING:
     import onnx
@@ -22,26 +23,68 @@ _LIKELY_SIDE = {4: 224}
 """Where an example is given, images are this large, and all else is 16 long."""
 
 
-def input_texts(file: OnnxModelFile, config: CompileConfig) -> dict[str, str]:
-    """A file's inputs as `InputSpec.parse` reads them; the first axis is `n` where it counts items.
+@dataclass(frozen=True)
+class FileInput:
+    """An input as a file has it, and what the user says of it.
+
+    Attributes:
+        name: Of the input.
+        dtype: One of `TYPES`.
+        shape: A number where a length is fixed, else the name of an axis: one without a name has one made for it.
+        unnamed: The names that were made.
+        given: What the user says; None where nothing.
+        numbers: The type, and what numbers it holds, as the user wrote them.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...]
+    unnamed: frozenset[str]
+    given: InputSpec | None
+    numbers: str
+
+    @property
+    def described(self) -> str:
+        """The type and the shape, as the file has them."""
+        return f"{self.dtype}[{', '.join('?' if axis in self.unnamed else str(axis) for axis in self.shape)}]"
+
+    @property
+    def example(self) -> str:
+        """What to type for it, with likely lengths where they are open."""
+        shape = self.shape
+        side = _LIKELY_SIDE.get(len(shape), 16)
+        first = [1 if isinstance(length, str) else length for length in shape[:1]]
+        rest = [side if isinstance(length, str) else length for length in shape[1:]]
+        text = "x".join(map(str, first + rest)) or SCALAR
+        return f"{KEY}.{self.name}={text}" if _PLAIN_NAME.fullmatch(self.name) else f"'++{KEY}={{{self.name}: {text}}}'"
+
+    def refuse(self, given: str) -> UsageError:
+        """The error of saying something else of it than the file does."""
+        return UsageError(
+            f"the input '{self.name}' of the file is another one",
+            where=f"{KEY}.{self.name}={given}",
+            why=f"it is {self.described}",
+            fix=f"for example {self.example}",
+        )
+
+
+def read_inputs(file: OnnxModelFile, given: dict[str, str]) -> list[FileInput]:
+    """A file's inputs, with what the user says of them.
 
     Raises:
-        UsageError: A length is left open or is another than the file's, or the file takes another batch.
+        UsageError: What the user says cannot be read.
         CompileError: An input is no tensor, or of a type that NumPy does not have.
     """
-    given = config.model.inputs
-    values = {value.name: value for value in file.inputs}
-    for name in given:
-        if name not in values:
-            raise UsageError(f"the file has no input '{name}'", where=f"{KEY}.{name}", fix=nearest(name, values))
-    texts = {name: _text(value, given.get(name), file) for name, value in values.items()}
-    lengths = {name: _shape(value)[:1] for name, value in values.items()}
-    fixed = {name: first[0] for name, first in lengths.items() if first and isinstance(first[0], int)}
-    if config.resolved_shape.dynamic:
-        _check_dynamic(texts, fixed)
-    else:
-        _check_static(fixed, config.batch.usual)
-    return texts
+    names = {str(axis) for value in file.inputs for axis in shape_of(value) or ()}
+    inputs = []
+    for value in file.inputs:
+        shape, unnamed = _named(value, names, file)
+        dtype = _dtype(value, "input", file)
+        text = given.get(value.name)
+        spec = None if text is None else _parsed(value.name, text, dtype)
+        numbers = (text or "").partition(":")[2] or dtype
+        inputs.append(FileInput(value.name, dtype, shape, unnamed, spec, numbers))
+    return inputs
 
 
 def check_outputs(file: OnnxModelFile) -> None:
@@ -62,78 +105,35 @@ def check_outputs(file: OnnxModelFile) -> None:
             )
 
 
-def _text(value: onnx.ValueInfoProto, given: str | None, file: OnnxModelFile) -> str:
-    dtype = _dtype(value, "input", file)
-    if dtype not in TYPES:
+def _named(
+    value: onnx.ValueInfoProto, taken: set[str], file: OnnxModelFile
+) -> tuple[tuple[Dimension, ...], frozenset[str]]:
+    """The shape of an input, with a name of its own for each axis that has none, and those names."""
+    shape = shape_of(value)
+    if shape is None:
         raise CompileError(
-            f"the input {value.name} is of type {dtype}",
+            f"the file does not say how many axes the input {value.name} has",
             where=f"{file.path}, {value.name}",
-            why=f"inputs are of type {', '.join(TYPES)}",
-            fix="export the network with a Cast of its input",
+            why="ONNX asks for the shape of every input, of which lengths may be left open",
+            fix="export it again with the shapes of its inputs",
         )
-    shape = _shape(value)
-    if given is None:
-        _check_known(value.name, dtype, shape)
-        first, *rest = shape
-        items = ["n"] if isinstance(first, str) or first == 1 else [str(first)]
-        return f"{'x'.join([*items, *map(str, rest)])}:{dtype}"
-    text = given if ":" in given else f"{given}:{dtype}"
+    made: dict[int, str] = {}
+    for position, axis in enumerate(shape):
+        if axis is None:
+            name = f"{value.name}_{position}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            made[position] = name
+    axes = tuple(made[position] if axis is None else axis for position, axis in enumerate(shape))
+    return axes, frozenset(made.values())
+
+
+def _parsed(name: str, text: str, dtype: str) -> InputSpec:
     try:
-        spec = InputSpec.parse(value.name, text)
+        return InputSpec.parse(name, text if ":" in text else f"{text}:{dtype}")
     except ValueError as error:
-        raise UsageError("the input cannot be read", where=f"{KEY}.{value.name}={given}", why=str(error)) from error
-    asked = (1, *spec.shape) if spec.batched else spec.shape
-    fits = len(asked) == len(shape) and all(
-        not isinstance(own, int) or own == length for own, length in zip(shape, asked, strict=True)
-    )
-    if not fits or spec.dtype != dtype:
-        raise UsageError(
-            f"the input '{value.name}' of the file is another one",
-            where=f"{KEY}.{value.name}={given}",
-            why=f"it is {_described(dtype, shape)}",
-            fix=f"for example {_example(value.name, shape)}",
-        )
-    return text
-
-
-def _check_known(name: str, dtype: str, shape: tuple[Dimension, ...]) -> None:
-    """Refuse an input that has no first axis, or another one without a length."""
-    if not shape:
-        raise CompileError(
-            f"the input {name} has no axes", where=name, why="the first axis counts items", fix="export it with one"
-        )
-    if any(isinstance(length, str) for length in shape[1:]):
-        raise UsageError(
-            f"the file leaves lengths of the input '{name}' open",
-            where=f"{KEY}.{name}",
-            why=f"it is {_described(dtype, shape)}, and only the first axis, the batch, varies in an engine",
-            fix=f"say how long they are, for example {_example(name, shape)}",
-        )
-
-
-def _check_dynamic(texts: dict[str, str], fixed: dict[str, int]) -> None:
-    counting = [name for name, text in texts.items() if InputSpec.parse(name, text).batched]
-    varying = [name for name in counting if name not in fixed]
-    for name, length in fixed.items():
-        if not varying or length == 1:
-            others = f", and that of {varying[0]} varies" if varying else ""
-            raise UsageError(
-                f"the file takes a batch of {length} only",
-                where="shape=dynamic",
-                why=f"the first axis of the input {name} is {length} long{others}",
-                fix="use shape=static, or export it with a first axis that varies",
-            )
-
-
-def _check_static(fixed: dict[str, int], batch: int) -> None:
-    for name, length in fixed.items():
-        if length == 1 and batch != 1:
-            raise UsageError(
-                "the file takes a batch of 1 only",
-                where=f"batch.usual={batch}",
-                why=f"the first axis of the input {name} is 1 long",
-                fix="use batch.usual=1, or export it with a first axis that varies",
-            )
+        raise UsageError("the input cannot be read", where=f"{KEY}.{name}={text}", why=str(error)) from error
 
 
 def _dtype(value: onnx.ValueInfoProto, what: str, file: OnnxModelFile) -> str:
@@ -142,32 +142,13 @@ def _dtype(value: onnx.ValueInfoProto, what: str, file: OnnxModelFile) -> str:
     kind = value.type.WhichOneof("value")
     found = kind.removesuffix("_type").replace("_", " ") if kind else "nothing"
     if kind == "tensor_type" and value.type.tensor_type.elem_type:
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
-        if dtype.kind in "fiub":
-            return dtype.name
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)).name
+        if dtype in TYPES:
+            return dtype
         found = f"a tensor of {onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()}"
     raise CompileError(
-        f"the {what} {value.name} is no tensor of numbers",
+        f"the {what} {value.name} is no tensor of numbers that NumPy has",
         where=f"{file.path}, {value.name}",
-        why=f"it is {found}",
-        fix="export the network without it",
+        why=f"it is {found}; arrays are of type {', '.join(TYPES)}",
+        fix=f"export the network without it, or with a Cast of its {what}",
     )
-
-
-def _shape(value: onnx.ValueInfoProto) -> tuple[Dimension, ...]:
-    """The lengths of a value's axes: a name where the file leaves one open."""
-    dimensions = value.type.tensor_type.shape.dim
-    return tuple(d.dim_value if d.dim_value > 0 else d.dim_param or "?" for d in dimensions)
-
-
-def _described(dtype: str, shape: tuple[Dimension, ...]) -> str:
-    return f"{dtype}[{', '.join(map(str, shape))}]"
-
-
-def _example(name: str, shape: tuple[Dimension, ...]) -> str:
-    """What to type for an input, with likely lengths where they are open."""
-    side = _LIKELY_SIDE.get(len(shape), 16)
-    first = [1 if isinstance(length, str) else length for length in shape[:1]]
-    rest = [side if isinstance(length, str) else length for length in shape[1:]]
-    text = "x".join(map(str, first + rest))
-    return f"{KEY}.{name}={text}" if _PLAIN_NAME.fullmatch(name) else f"'++{KEY}={{{name}: {text}}}'"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from compiler.artifact import InputFile, Tensors
 from compiler.config import CompileConfig
-from compiler.errors import CompileError
 from compiler.precision.own import IN_FP32, OwnPrecision
 from compiler.proof import Run
 from compiler.sources.samples import Samples
@@ -179,21 +178,6 @@ def with_processing(config: CompileConfig, **values: Any) -> CompileConfig:
     """The config with other settings of its task."""
     processing = {**config.model.processing, **values}
     return replace(config, model=replace(config.model, processing=processing))
-
-
-def refuse_single_number(output: str, dimensions: int, where: str) -> None:
-    """Check that an output of the user's own network has a first axis.
-
-    Raises:
-        CompileError: It has no axis at all.
-    """
-    if dimensions == 0:
-        raise CompileError(
-            f"the output {output} is a single number",
-            where=f"{where}, output {output}",
-            why="the first axis of an output counts items",
-            fix="let the network give one number for each item, or leave the output out",
-        )
 
 
 def first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from compiler.checkpoint import read_checkpoint
 from compiler.errors import CompileError
 from compiler.export import Comparable, ExportOptions, export_onnx, export_traced, run_network
 from compiler.export.frozen import run_for_candidates
+from compiler.export.options import RewritingContext
 from compiler.networks import with_tail
 from compiler.proof import NETWORK, REWRITTEN, Run
 from compiler.sources.source import Checkpoint, Network, Rewriting, Weights
@@ -130,6 +131,7 @@ class TorchNetwork(Network):
         """See `Network`."""
         from compiler.selection.tail import DetectionTail
 
+        contexts: dict[str, tuple[nn.Module, RewritingContext]]
         contexts = {NETWORK: (self.original, nullcontext), REWRITTEN: (self.rewritten.network, self.rewriting)}
         return {
             name: partial(run_for_candidates, network, rewriting)

@@ -15,10 +15,12 @@ from compiler.config import CompileConfig
 from compiler.errors import CompileError, UsageError
 from compiler.networks.trained_counts import shapes_of, trained_count
 from compiler.proof import proof_of
-from compiler.sources.source import Rewriting, Source, Weights, first_line, refuse_single_number, with_processing
+from compiler.sources.axes import with_axes
+from compiler.sources.source import Rewriting, Source, Weights, first_line, with_processing
 from compiler.sources.torch_network import TorchNetwork, save_weights
 from compiler.sources.user_code import UserCode, observe
-from compiler.tasks import AnySample, AnyTask
+from compiler.tasks import AnySample, AnyTask, build_task
+from compiler.tasks.arrays.task import RawTensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,13 +76,19 @@ class UserModule(Source):
             self.user_code.check(network, self._where)
         return network
 
+    def with_inputs(self, config: CompileConfig) -> CompileConfig:
+        """Fill in how long the axes of the inputs may be."""
+        task = build_task(config.model.processing)
+        return with_axes(config, task) if isinstance(task, RawTensors) else config
+
     def with_outputs(self, config: CompileConfig, task: AnyTask, sample: AnySample) -> tuple[CompileConfig, UserModule]:
         """Make the network, run it, and fill in what its outputs are called and whether they count items."""
         from compiler.networks.targets import module_of
 
-        counts = (config.fixed_batch,) if config.fixed_batch else (1, 2)
+        fewest = config.batch.smallest
+        counts = (config.fixed_batch,) if config.fixed_batch else (fewest, fewest + 1)
         proof = proof_of(task)
-        inputs = [proof.samples(sample, count, ()).tensors for count in counts]
+        inputs = [proof.samples(sample, count, config.sizes.usual).tensors for count in counts]
 
         def run(network: TorchModule) -> list[Outputs]:
             return [self._outputs(network, tensors) for tensors in inputs]
@@ -89,7 +97,9 @@ class UserModule(Source):
             [module_of(self.target)], self.build, run, self._where, has_weights=config.checkpoint is None
         )
         names = _names(found, set(task.inputs))
-        counted = all(tensor.shape[0] == count for run, count in zip(found, counts, strict=True) for _, tensor in run)
+        counted = all(
+            tensor.shape[:1] == (count,) for run, count in zip(found, counts, strict=True) for _, tensor in run
+        )
         described = with_processing(config, outputs=names, counted=counted)
         return described, replace(self, user_code=user_code)
 
@@ -174,8 +184,7 @@ def _names(found: Sequence[Outputs], inputs: set[str]) -> list[str]:
     if not first:
         raise CompileError("the network returns nothing", where="output", fix="return at least one tensor")
     names = [f"output_{name}" if name in inputs else name for name in first]
-    for name, (_, tensor) in zip(names, found[0], strict=True):
+    for name in names:
         if names.count(name) > 1:
             raise CompileError(f"two outputs are called {name}", where=f"output {name}", fix="give them other keys")
-        refuse_single_number(name, tensor.ndim, "model.target")
     return names

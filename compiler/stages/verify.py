@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Tensors
-from compiler.backends import Backend
+from compiler.backends import Backend, Session
 from compiler.config.sizes import InputSize, SizeRange
 from compiler.errors import Caution, CompileError
 from compiler.export import open_program
@@ -95,7 +95,8 @@ class Verify(Stage):
         reduced: In a lower precision; None where it stays in the one it comes in.
         precision: That precision.
         engine: What was built.
-        backend: Opens it; None where it cannot be run here.
+        backend: Opens it; None where it cannot be run here, nor interpreted.
+        interpreted: Whether it is interpreted in place of being run.
         given: What the proof is made on.
         tolerance: What the steps in the network's own precision are held to.
         reduced_tolerance: What those in a lower precision are held to.
@@ -116,6 +117,7 @@ class Verify(Stage):
     precision: str
     engine: Artifact
     backend: Backend | None
+    interpreted: bool
     given: RealInput
     tolerance: Tolerance
     reduced_tolerance: Tolerance
@@ -184,14 +186,17 @@ class Verify(Stage):
         return self.rewriters.selection.graphs
 
     def _behind_the_rewriters(self) -> list[tuple[str, Run]]:
-        """Open the Program in its lower precision, and the engine where it can be run here."""
+        """Open the Program in its lower precision, and the engine where it can be run or interpreted here."""
         stages: list[tuple[str, Run]] = []
         if self.reduced:
             stages.append((self.precision, _once(OnnxRuntimeSession.as_written(self.reduced.path).run)))
         if self.backend:
-            session = self.backend.open_cached(Engine.load(self.engine.folder), self.measurements)
-            stages.append((engine_stage(self.backend.name), session.run))
+            session = self._open(self.backend, Engine.load(self.engine.folder))
+            stages.append((engine_stage(self.backend.name, self.interpreted), session.run))
         return stages
+
+    def _open(self, backend: Backend, engine: Engine) -> Session:
+        return backend.interpret(engine) if self.interpreted else backend.open_cached(engine, self.measurements)
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
         """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
@@ -253,9 +258,9 @@ class VerifyEngine(Stage):
         return _summed_up(proof, PROGRAM)
 
 
-def engine_stage(backend: str) -> str:
+def engine_stage(backend: str, interpreted: bool = False) -> str:
     """The engine, as a step of the proof."""
-    return f"{ENGINE} ({backend})"
+    return f"{ENGINE} ({backend}{', interpreted' if interpreted else ''})"
 
 
 def _summed_up(proof: StageProof, reference: str) -> str:

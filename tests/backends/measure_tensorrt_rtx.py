@@ -89,7 +89,7 @@ def single_operators() -> Iterator[Case]:
         values = case.data_sets[0][0] if case.data_sets else []
         if all(isinstance(value, np.ndarray) for value in values):
             model = _for_engines(case.model)
-            constant = _others_constant(model, values)
+            constant = others_constant(model, values)
             variants = (model, constant, _first_output_only(constant))
             named = dict(zip([port.name for port in model.graph.input], values, strict=False))
             yield Case(case.name, model.graph.node[0].op_type, variants, named)
@@ -126,7 +126,8 @@ def _first_output_only(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _others_constant(model: onnx.ModelProto, values: Sequence[np.ndarray]) -> onnx.ModelProto:
+def others_constant(model: onnx.ModelProto, values: Sequence[np.ndarray]) -> onnx.ModelProto:
+    """Return a copy in which all inputs but the first are constant."""
     constant = _copied(model)
     names = [port.name for port in constant.graph.input][1:]
     del constant.graph.input[1:]

@@ -99,7 +99,7 @@ def test_an_installed_backend_compiles_predicts_and_is_listed_like_ours(command_
     assert run.returncode == 0, run.stdout + run.stderr
     assert "engine (reference)" in run.stdout
 
-    bundle = next(path for path in tmp_path.glob("outputs/*/*_reference_*") if path.is_dir())
+    bundle = next(path for path in tmp_path.glob("outputs/**/*_reference_*") if path.is_dir())
     np.savez(tmp_path / "x.npz", x=np.zeros((1, 3), np.float32))
     predicted = command_line("predict", str(bundle), "x.npz", **site)
     assert predicted.returncode == 0, predicted.stdout + predicted.stderr

@@ -75,7 +75,7 @@ def test_a_second_run_does_nothing_and_says_so(copied):
         ["backend=onnxruntime", "model=rtmpose"],
         ["model=rtmpose"],
         [f"+deploy={NAME}"],
-        ["deploy=pose-detection_onnxruntime_dynamic-256x192"],
+        ["deploy=pose-detection_simcc_onnxruntime_dynamic-256x192"],
         ["model=rtmpose-m", "shape=dynamic_256x192"],
     ],
 )

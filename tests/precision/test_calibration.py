@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -244,3 +245,11 @@ def test_zeros_do_not_move_the_entropy_threshold():
     values = np.random.default_rng(0).laplace(size=100_000).astype(np.float32)
     padded = np.concatenate([values, np.zeros(1_000_000, np.float32)])
     assert entropy_threshold(histogram_of(padded)) == entropy_threshold(histogram_of(values))
+
+
+def test_an_input_that_is_one_number_is_one_item():
+    graph = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 18]> g (float x, float[n, 3] z) => (float[n, 3] y) { y = Mul (z, x) }'
+    )
+    table = calibrate(graph, [{"x": np.array(2, np.float32), "z": np.ones((4, 3), np.float32)}])
+    assert table.items == 1

@@ -381,3 +381,13 @@ def test_an_opset_without_scales_for_each_channel_is_refused():
 def test_a_scheme_that_makes_no_sense_is_refused(activations, symmetric):
     with pytest.raises(UsageError):
         QuantizationScheme(activations, symmetric)
+
+
+def test_a_product_of_whole_numbers_stays_beside_layers_that_are_quantised():
+    body = f"{CHAIN}  i = Cast <to = 7> (c1)  product = MatMul (i, k)  n = Cast <to = 1> (product)  z = Identity (n)"
+    graph = onnx.shape_inference.infer_shapes(model(body, "y z", k=np.ones((8, 8), np.int64)))
+    result = quantized(graph, ONNX_RUNTIME_VNNI)
+    assert result.layers == ("c1", "y")
+    assert [(one.node, one.why) for one in result.excluded if one.operator == "MatMul"] == [
+        ("product", "it does not compute in fp32")
+    ]

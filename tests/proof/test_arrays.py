@@ -22,6 +22,15 @@ def test_items_that_are_given_come_first_and_the_rest_vary():
     assert np.abs(tensors["x"][2] - given["x"][0]).max() < 2
 
 
+def test_what_is_given_is_cut_or_begins_again_where_lengths_vary():
+    sentence = RawTensors({"ids": "seqxn:int64"}, ("y",), axis_lengths={"seq": "2-3-7"})
+    proof, sample = proof_of(sentence), sentence.read({"ids": np.array([[1], [2], [3]])})
+    assert proof.samples(sample, 1, (2,)).tensors["ids"].T.tolist() == [[1, 2]]
+    assert proof.samples(sample, 1, (7,)).tensors["ids"].T.tolist() == [[1, 2, 3, 1, 2, 3, 1]]
+    assert proof.samples(sample, 3, (3,)).tensors["ids"].shape == (3, 3)
+    assert proof.other_samples(sample, 2, (3,))["ids"].shape == (3, 2)
+
+
 def results(**arrays):
     return [NamedArray(name, np.asarray(array, np.float32)) for name, array in arrays.items()]
 

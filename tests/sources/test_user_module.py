@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from compiler import runtime
 from compiler.report import Report
 
 NETS = """
@@ -28,9 +29,9 @@ class Unstable(nn.Module):
     def forward(self, x):
         return [x] * len(x)
 
-class Single(nn.Module):
-    def forward(self, x):
-        return x.sum()
+class Words(nn.Module):
+    def forward(self, ids, mask, k):
+        return ids * mask + k, (ids * mask).sum()
 
 class Stubborn(nn.Module):
     def forward(self, x):
@@ -124,7 +125,6 @@ def test_a_checkpoint_is_loaded_whole_or_not_at_all(in_folder):
         ((*TWO, "model.inputs.ids=5 numbers"), "a shape is written 1x3x224x224"),
         ((*TWO, "model.inputs.ids=1x5"), "the network fails on its inputs"),
         (("model=torch", "model.target=nets:Unstable", "model.inputs.x=1x3"), "other outputs from one run to the next"),
-        (("model=torch", "model.target=nets:Single", "model.inputs.x=1x3"), "the output output is a single number"),
         (("model=torch", "model.target=nets:Stubborn", "model.inputs.x=1x3x4"), "use shape=static"),
         ((*TWO, IDS, "image=a.jpg"), "nets-two does not look at image"),
         (("model=rtmpose", "arrays=a.npz"), "rtmpose does not look at arrays"),
@@ -135,3 +135,19 @@ def test_what_cannot_be_compiled_is_said(in_folder, arguments, said):
     assert run.returncode in (1, 2)
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_module_with_axes_of_one_name_a_scalar_and_a_batch_behind_them(in_folder):
+    inputs = ("ids=seqxn:int64:0-9", "mask=seqxn:int8:0-1", "k=scalar:int64:1-3")
+    axes = ("model.axes.seq=3-5-8", "model.axes.n=1-2")
+    run = in_folder("model=torch", "model.target=nets:Words", *(f"model.inputs.{one}" for one in inputs), *axes)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (bundle,) = (path for path in in_folder.folder.glob("outputs/tensors_nets-words_*") if path.is_dir())
+    proofs = Report.load(bundle).proofs
+    assert {comparison.input for proof in proofs for comparison in proof.comparisons} == {"1x3", "1x5", "2x8"}
+    predictor = runtime.open(bundle)
+    assert [spec.shape for spec in predictor.engine.inputs] == [("seq", "batch"), ("seq", "batch"), ()]
+    ids = np.arange(8).reshape(4, 2)
+    found = predictor.run({"ids": ids, "mask": np.ones((4, 2), np.int8), "k": np.array(7)})
+    assert found["output_0"].tolist() == (ids + 7).tolist()
+    assert found["output_1"] == 28

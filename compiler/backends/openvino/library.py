@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from compiler.artifact import installed_version
+from compiler.backends.libraries import library_problem
 from compiler.errors import CompileError
 
-OLDEST = (2025, 0)
+OLDEST = "2025.0"
 """The first version that is known to work."""
-INSTALL = "pip install 'deploy-compiler[openvino]'"
+OLDEST_NNCF = "2.16"
+EXTRA = "openvino"
+INSTALL = f"pip install 'deploy-compiler[{EXTRA}]'"
 TELEMETRY = "openvino_telemetry"
 """What sends an event to Google for every import of OpenVINO and of NNCF, wherever it is installed: both do without."""
 NOISE = re.compile(r"^(Exception from |Check '|FrontEnd API failed|Summary:|Model wasn't fully converted)")
@@ -23,13 +25,7 @@ NOISE = re.compile(r"^(Exception from |Check '|FrontEnd API failed|Summary:|Mode
 
 def problem() -> str:
     """Why OpenVINO cannot be used here; empty where it can. It is not imported."""
-    version = installed_version("openvino")
-    if not version:
-        return f"openvino is not installed: {INSTALL}"
-    if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        return f"openvino {version} is too old, {oldest} is the oldest that is known to work: {INSTALL} --upgrade"
-    return ""
+    return library_problem("openvino", EXTRA, OLDEST)
 
 
 def load() -> Any:
@@ -38,18 +34,21 @@ def load() -> Any:
     Raises:
         CompileError: It is not installed, too old, or broken.
     """
-    why = problem()
-    if why:
-        raise CompileError("OpenVINO cannot be used here", where="openvino", why=why, fix=INSTALL)
-    return imported("openvino")
+    return _required("openvino", problem())
 
 
-def imported(name: str) -> Any:
-    """A module of OpenVINO's or NNCF's, which sends nothing anywhere.
+def load_nncf() -> Any:
+    """The library that quantises.
 
     Raises:
-        CompileError: It cannot be imported.
+        CompileError: It is not installed, too old, or broken.
     """
+    return _required("nncf", library_problem("nncf", EXTRA, OLDEST_NNCF))
+
+
+def _required(name: str, why: str) -> Any:
+    if why:
+        raise CompileError(f"{name} cannot be used here", where=name, why=why, fix=INSTALL)
     try:
         with _without_telemetry():
             return importlib.import_module(name)

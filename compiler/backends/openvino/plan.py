@@ -16,8 +16,17 @@ WHY = "OpenVINO has no conversion for it"
 
 def plan(program: OnnxProgram) -> tuple[Obstacle, ...]:
     """What stands in the way of building an engine from a Program."""
+    known = read_facts("openvino")
+    obstacles = facts.plan(program, known, installed_version("openvino"))
     if problem():
-        return facts.plan(program, read_facts("openvino"), "")
+        return obstacles
+    # Whether there is an operator at all, the conversion knows best; what is computed wrong, it does not say.
+    limited = tuple(one for one in obstacles if one.operator in known.supported)
+    return (*_unconverted(program), *limited)
+
+
+def _unconverted(program: OnnxProgram) -> tuple[Obstacle, ...]:
+    """What OpenVINO refuses to convert."""
     openvino = load()
     seen = f"OpenVINO {installed_version('openvino')}"
     try:

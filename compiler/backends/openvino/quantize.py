@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.artifact import OnnxProgram, Tensors
 from compiler.backends import BuildRequest
-from compiler.backends.openvino.library import imported, reason
+from compiler.backends.openvino.library import load_nncf, reason
 from compiler.errors import CompileError
 
 EVERY_BATCH = 2**31 - 1
@@ -51,7 +51,7 @@ def quantized(model: Any, program: OnnxProgram, request: BuildRequest, preset: s
     assert request.calibration is not None
     ignored = _ignored(model, program, request.keep_fp32)
     with _silent():
-        nncf = imported("nncf")
+        nncf = load_nncf()
         full, half = nncf.OverflowFix.DISABLE, nncf.OverflowFix.ENABLE
         parameters = nncf.AdvancedQuantizationParameters(overflow_fix=full if cpu == "vnni" else half)
         try:

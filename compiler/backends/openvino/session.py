@@ -26,7 +26,7 @@ class OpenVINOSession:
     def __init__(self, compiled: Any, engine: Engine) -> None:
         self._compiled = compiled
         self._idle: deque[Any] = deque()
-        _ = [_port(compiled.inputs, spec.name, engine) for spec in engine.inputs]
+        self._inputs = {spec.name: _port(compiled.inputs, spec.name, engine) for spec in engine.inputs}
         self._outputs = {spec.name: _port(compiled.outputs, spec.name, engine) for spec in engine.outputs}
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -39,9 +39,13 @@ class OpenVINOSession:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
-        given = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
         try:
+            given = {self._inputs[name]: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
             found = request.infer(given, share_inputs=True)
+        except KeyError as error:
+            raise CompileError(
+                f"the engine has no input {error}", why=f"it takes {', '.join(self._inputs)}", fix="see engine.json"
+            ) from error
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
             raise CompileError(
                 "the engine does not run on this input",
@@ -53,9 +57,9 @@ class OpenVINOSession:
 
 
 def _port(ports: Any, name: str, engine: Engine) -> int:
-    """Where a tensor is among the inputs or outputs."""
+    """Where a tensor is among the inputs or outputs. One that is both has the name of the output, and its node's."""
     for index, port in enumerate(ports):
-        if name in port.get_names():
+        if name in port.get_names() or name == port.get_node().get_friendly_name():
             return index
     raise CompileError(
         f"the engine has no {name}",

@@ -25,7 +25,7 @@ from compiler.openmmlab.translate.parts import (
     pair,
     refuse,
 )
-from compiler.openmmlab.translate.whole_image import SCORE_THRESHOLD, TAIL, selecting_tail, shapes
+from compiler.openmmlab.translate.whole_image import IMAGE_SIZE_INPUT, SCORE_THRESHOLD, TAIL, selecting_tail, shapes
 
 RESNET = Part(
     "compiler.networks.backbones.resnet.ResNet",
@@ -218,6 +218,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
     selection = _selection(model.get("test_cfg") or {})
     processing = _processing(config, data)
     head, backbone = (needed(network, key, "model") for key in ("bbox_head", "backbone"))
+    clipping = _clipping(head, processing)
     halvings = 6 if backbone.get("arch") == "P6" else 5
     stride = math.lcm(processing.get("pad_divisor", 1), 2**halvings)
     return {
@@ -225,10 +226,10 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
         "task": "detection",
         **shapes(processing.get("pad_size", processing["scale"]), stride),
         "network": network,
-        "tail": selecting_tail(selection),
+        "tail": selecting_tail(selection, **({"image_size_input": IMAGE_SIZE_INPUT} if clipping else {})),
         "processing": {
             **processing,
-            **_clipping(head, processing),
+            **clipping,
             "tail": TAIL,
             "score_threshold": SCORE_THRESHOLD,
             "test_cfg": selection,
@@ -240,7 +241,7 @@ def translate(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
 def _clipping(head: Mapping[str, Any], processing: Mapping[str, Any]) -> dict[str, bool]:
     """Whether a head clips to the image alone: what `Pad` adds is image to it, what the preprocessor adds is not."""
     clips = bool((head.get("bbox_coder") or {}).get("clip_border", "bbox_coder" in head))
-    return {"clip_to_image": True} if clips and "pad_value" not in processing else {}
+    return {"clip_to_image": True, "image_size_input": False} if clips and "pad_value" not in processing else {}
 
 
 def _selection(test_cfg: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from compiler.config.literal import Reference
 
 TAIL = Reference("${tail}")
 """What the command line says that the tail is."""
+IMAGE_SIZE_INPUT = Reference("${..processing.image_size_input}")
+"""Whether the network is given the images' sizes, as the task has it."""
 SCORE_THRESHOLD = 0.3
 """Of what is drawn: no config says it."""
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SCATTERING = {"ScatterElements", "ScatterND"}
 """What ONNX Runtime has no kernel for in 16 bits where it adds up what meets in one place."""
+SCALED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}
+"""Whose fp32 tensors are scales: rounded, they would move every number."""
 DEFINED_IN_FP32 = {"MeanVarianceNormalization"}
 """Whose definition holds constants in fp32: shape inference, which reads it, refuses it in 16 bits."""
 
@@ -130,7 +132,7 @@ def _stays_as_it_is(node: onnx.NodeProto, schema: Any) -> bool:
     """Tell what takes no 16 bits, whatever its schema says of its tensors."""
     is_scattering = node.op_type in SCATTERING and attribute_of(node, "reduction", "none") != "none"
     return (
-        node.op_type in ("BitCast", "Cast", *DEFINED_IN_FP32)
+        node.op_type in ("BitCast", "Cast", *DEFINED_IN_FP32, *SCALED)
         or is_scattering
         or any(bodies(node))
         or any(not any(map(_is_tensor, c.allowed_type_strs)) for c in schema.type_constraints)  # sequences and the like

@@ -41,7 +41,9 @@ def calibrate(model: onnx.ModelProto, batches: Iterable[Tensors], method: str = 
         CompileError: There are no batches, one does not fit the model, or there are values that are not numbers.
     """
     if method not in METHODS:
-        raise UsageError(f"there is no calibration method '{method}'", where="method", fix=nearest(method, METHODS))
+        raise UsageError(
+            f"there is no calibration method '{method}'", where="calibration.method", fix=nearest(method, METHODS)
+        )
     names = _calibrated(model)
     session = OnnxRuntimeSession(model, names, BESIDE_OTHERS)
     observed = {name: _Observed(method != "min_max") for name in names}
@@ -49,7 +51,8 @@ def calibrate(model: onnx.ModelProto, batches: Iterable[Tensors], method: str = 
     for number, batch in enumerate(batches):
         _check(batch, f"batch {number}", "the calibration data holds values that are not numbers")
         _digest(data, batch)
-        items += len(next(iter(batch.values())))
+        first = next(iter(batch.values()))
+        items += len(first) if first.ndim else 1
         for name, tensor in _floats(session.run(batch)):
             if name in observed:
                 observed[name].add(tensor)

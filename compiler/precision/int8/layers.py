@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def choose_layers(
     """
     nodes = model.graph.node
     asked = {index: f"asked for by '{pattern}'" for index, pattern in asked_for(nodes, exclude).items()}
-    choosing = _Choosing(Wiring.of(model.graph), table, scheme)
+    choosing = _Choosing(Wiring.of(model.graph), table, scheme, frozenset(_of_other_types(model.graph)))
     for index in reversed(range(len(nodes))):
         if is_standard(nodes[index].domain):
             choosing.consider(nodes[index], asked.get(index, ""))
@@ -86,8 +86,10 @@ class _Choosing:
     Nodes are known by their first output, which is unique where names need not be.
     """
 
-    def __init__(self, wires: Wiring, table: CalibrationTable, scheme: QuantizationScheme) -> None:
-        self.wires, self.table, self.scheme = wires, table, scheme
+    def __init__(
+        self, wires: Wiring, table: CalibrationTable, scheme: QuantizationScheme, of_other_types: frozenset[str]
+    ) -> None:
+        self.wires, self.table, self.scheme, self.of_other_types = wires, table, scheme, of_other_types
         self.quantized: set[str] = set()
         self.fused: set[str] = set()
         self.excluded: dict[str, Excluded] = {}
@@ -133,6 +135,8 @@ class _Choosing:
         is_weighted = node.op_type in self.scheme.weighted
         unbounded = [tensor for tensor in activations if tensor in self.table.unbounded]
         unknown = [tensor for tensor in activations if tensor not in self.table.ranges and tensor not in unbounded]
+        if is_weighted and not self.of_other_types.isdisjoint(operands):
+            return "it does not compute in fp32"
         if unknown and is_weighted:
             raise _without_range(node, unknown[0])
         obstacles = {
@@ -186,6 +190,16 @@ class _Choosing:
         if maker is not None and maker.op_type in self.scheme.carriers and maker.output[0] in self.quantized:
             return self._range(maker.input[0])
         return self.table.ranges[tensor]
+
+
+def _of_other_types(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield the tensors that a graph says not to be in fp32."""
+    import onnx
+
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        if value.type.tensor_type.elem_type not in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.FLOAT):
+            yield value.name
+    yield from (tensor.name for tensor in graph.initializer if tensor.data_type != onnx.TensorProto.FLOAT)
 
 
 def _without_range(node: onnx.NodeProto, tensor: str) -> CompileError:

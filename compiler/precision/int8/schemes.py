@@ -66,19 +66,19 @@ class QuantizationScheme:
         if self.activations not in ACTIVATIONS:
             raise UsageError(
                 f"activations cannot be held in '{self.activations}'",
-                where="activations",
+                where="QuantizationScheme.activations",
                 fix=nearest(self.activations, ACTIVATIONS),
             )
         if self.weights not in WEIGHT_ZERO_POINTS:
             raise UsageError(
                 f"weights cannot be held in '{self.weights}'",
-                where="weights",
+                where="QuantizationScheme.weights",
                 fix=nearest(self.weights, WEIGHT_ZERO_POINTS),
             )
         if self.symmetric_activations and self.activations != "int8":
             raise UsageError(
                 "symmetric activations have to be int8",
-                where="symmetric_activations",
+                where="QuantizationScheme.symmetric_activations",
                 why=f"a zero point of 0 leaves no room for negative values in {self.activations}",
                 fix="choose int8, or activations that are not symmetric",
             )

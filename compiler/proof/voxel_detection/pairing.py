@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.numerics import absolute_errors
 from compiler.proof.pairing import SCORE_MARGIN, UNDECIDED_SHARE, Pairing, one_to_one
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, box_corners
 from compiler.tasks.voxel_detection.decoder import Decoder
@@ -60,6 +61,29 @@ def corner_distance(a: NDArray[np.float32], b: NDArray[np.float32], bounds: tupl
     beyond = (high - low) / 2
     corners = np.clip(box_corners(np.stack([a, b, turned])), low - beyond, high + beyond)
     return float(np.linalg.norm(corners[0] - corners[1:], axis=-1).max(axis=-1).min())
+
+
+def corner_bounds(a: NDArray[np.float32], b: NDArray[np.float32], bounds: tuple[float, ...]) -> NDArray[np.float64]:
+    """How far corners of boxes `a` `[n, 7]` can be from those of `b` in the same place, `[n]`, in metres.
+
+    Which way a box faces does not matter. Equal infinities are equal, and NaN is equal to nothing.
+
+    Args:
+        a: Boxes.
+        b: Others.
+        bounds: Smallest and then largest x, y, z that were looked at. Where a side is longer than that, its metres are
+            as many times longer, and an angle is held to what is seen of its box.
+    """
+    first, second = a[:, :7].astype(np.float64), b[:, :7].astype(np.float64)
+    low, high = np.array(bounds).reshape(2, 3)
+    extent, sides = high - low, first[:, 3:6]
+    scale = np.maximum(np.where(np.isfinite(sides), sides, 0) / extent, 1)
+    apart = absolute_errors(first, second)
+    apart[:, 2] /= scale[:, 2]  # the height is in it: what is decoded is the middle
+    turn = np.mod(apart[:, 6], np.pi)
+    reach = np.hypot(*np.minimum(sides[:, :2], extent[:2]).T) / 2
+    moved: NDArray[np.float64] = np.linalg.norm(apart[:, :3], axis=1) + np.linalg.norm(apart[:, 3:6] / scale, axis=1)
+    return moved + np.minimum(turn, np.pi - turn) * reach
 
 
 def _pairs(first: Boxes3D, second: Boxes3D) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compiler.artifact import Tensors
+from compiler.proof.comparisons import USUAL_MARGIN
+from compiler.proof.pairing import are_tied
 from compiler.proof.task_proof import TaskProof
-from compiler.proof.voxel_detection.pairing import corner_distance, pair
+from compiler.proof.voxel_detection.pairing import corner_bounds, corner_distance, pair
 from compiler.proof.voxel_detection.variations import exactly, variation
 from compiler.tasks import Sample
 from compiler.tasks.points import Points
@@ -56,6 +59,39 @@ class VoxelDetectionProof(TaskProof[Points, PreparedVoxels, Detection3D]):
     def other_samples(self, sample: Sample[Points], count: int, size: Size) -> Tensors:
         """The inputs of a batch of other clouds; see `TaskProof.other_samples`."""
         return self.samples(Sample(variation(sample.source, count)), count, size).tensors
+
+    def decoded_difference(self, reference: Tensors, found: Tensors, prepared: PreparedVoxels) -> float:
+        """See `TaskProof`. Where rounding ranks what the network finds, all that either looked at is compared."""
+        if not self._is_tied(reference, prepared):
+            return super().decoded_difference(reference, found, prepared)
+        self.decode(found, prepared)  # refuses what does not fit
+        sides = itertools.product(range(prepared.clouds), (reference, found))
+        largest = float(np.max([self._difference_at(reference, found, item, like) for item, like in sides]))
+        return largest if np.isfinite(largest) else float("inf")
+
+    def _is_tied(self, outputs: Tensors, prepared: PreparedVoxels) -> bool:
+        """Whether many of the boxes that are looked at score what others of their class do."""
+        decoder, scores = self.task.decoder, []
+        for item in range(prepared.clouds):
+            boxes = decoder.at(outputs, item, decoder.places(outputs, item))
+            boxes = boxes[boxes.scores > decoder.threshold]
+            scores += [boxes.scores[boxes.labels == label] for label in np.unique(boxes.labels)]
+        return are_tied(scores)
+
+    def _difference_at(self, reference: Tensors, found: Tensors, item: int, like: Tensors) -> float:
+        """How far corners of boxes can be apart, in metres, in all places that are looked at in `like`.
+
+        Infinity where a box scores something else altogether. Which of the boxes are kept is for the decoder to say,
+        and that is the same for both.
+        """
+        decoder = self.task.decoder
+        places = decoder.places(like, item)
+        chosen = decoder.at(like, item, places).scores > decoder.threshold
+        first, second = (decoder.at(side, item, places)[chosen] for side in (reference, found))
+        if not (np.abs(first.scores - second.scores) <= USUAL_MARGIN).all():
+            return float("inf")
+        apart = corner_bounds(first.boxes, second.boxes, self.task.voxelization.point_cloud_range)
+        return float(np.max(apart, initial=0.0))
 
     def difference(self, a: Sequence[Detection3D], b: Sequence[Detection3D]) -> float:
         """How far corners of an object's box in `a` are from the same in `b` at most, in metres.

@@ -13,24 +13,30 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import LARGEST, reading, require_file, written_whole
+from compiler.artifact import LARGEST, Dimension, read_given, reading, require_file, written_whole
 from compiler.artifact.reading import reason
 from compiler.errors import CompileError, nearest
 from compiler.printable import on_one_line
-from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks.arrays.lengths import Lengths
+from compiler.tasks.arrays.spec import BATCH, InputSpec
 
 _SPECIAL = re.compile(r"[\\%]")
 Arrays = Mapping[str, NDArray[Any]]
 """A network's inputs by name; empty where none is given, and noise stands in."""
 
 
-def read_arrays(source: str | os.PathLike[str] | NDArray[Any] | Arrays, specs: Sequence[InputSpec]) -> Arrays:
+def read_arrays(
+    source: str | os.PathLike[str] | NDArray[Any] | Arrays,
+    specs: Sequence[InputSpec],
+    varying: Mapping[str, Lengths] | None = None,
+) -> Arrays:
     """A network's inputs, checked against what it takes, each as `[n, ...]` where its first axis counts items.
 
     Args:
-        source: A .npz with the inputs by name, or a .npy or an array where there is one input. Of one item, the first
-            axis may be left out.
+        source: A .npz with the inputs by name; a .npy, a .pb or an array where there is one input; or a folder of
+            input_0.pb, input_1.pb and so on, as onnx keeps test data. Of one item, the first axis may be left out.
         specs: What the network takes.
+        varying: How long the axes may be that vary, but for the number of items.
 
     Raises:
         CompileError: The file is missing or no such file, an input is missing or unknown, has another shape or type, or
@@ -48,17 +54,35 @@ def read_arrays(source: str | os.PathLike[str] | NDArray[Any] | Arrays, specs: S
             held = ", ".join(given)
             raise CompileError(f"the input '{name}' is missing", where=where, why=f"there is {held}", fix="add it")
     arrays = {name: _checked(given[name], spec, f"{where}, {name}") for name, spec in known.items()}
-    counts = {name: len(arrays[name]) for name, spec in known.items() if spec.batched}
-    if len(set(counts.values())) > 1:
-        listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise CompileError("the inputs have different numbers of items", where=where, why=listed)
+    _check_axes(arrays, specs, varying or {}, where)
     return arrays
+
+
+def _check_axes(arrays: Arrays, specs: Sequence[InputSpec], varying: Mapping[str, Lengths], where: str) -> None:
+    """Refuse axes of one name that are not equally long, or longer or shorter than they may be."""
+    found: dict[str, dict[str, int]] = {}
+    for spec in specs:
+        for position, axis in spec.axes.items():
+            found.setdefault(axis, {})[f"{spec.name}[{position}]"] = arrays[spec.name].shape[position]
+    for axis, lengths in found.items():
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{place} has {length}" for place, length in lengths.items())
+            what = "numbers of items" if axis == BATCH else f"lengths of their axis {axis}"
+            raise CompileError(f"the inputs have different {what}", where=where, why=listed)
+        place, length = next(iter(lengths.items()))
+        if axis in varying and not varying[axis].holds(length):
+            raise CompileError(
+                f"the axis {axis} cannot be that long",
+                where=f"{where}, {place}",
+                why=f"it is {length} long, and the engine takes {varying[axis].smallest} to {varying[axis].largest}",
+                fix="cut or fill it up; or compile for other lengths",
+            )
 
 
 def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDArray[Any]]]:
     if isinstance(source, Mapping):
         return "the arrays", {str(name): np.asarray(array) for name, array in source.items()}
-    loaded = source if isinstance(source, np.ndarray) else _load(Path(source))
+    loaded = source if isinstance(source, np.ndarray) else _load(Path(source), specs)
     where = f"shape {list(loaded.shape)}" if isinstance(source, np.ndarray) else str(source)
     if isinstance(loaded, dict):
         return where, loaded
@@ -68,8 +92,12 @@ def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDAr
     return where, {specs[0].name: loaded}
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, specs: Sequence[InputSpec]) -> Any:
+    if path.is_dir():
+        return _load_folder(path, specs)
     require_file(path, "the file of arrays")
+    if path.suffix == ".pb":
+        return read_tensor(path)
     with reading(path, "the arrays cannot be read", fix="write them with numpy.savez(path, x=x), of numbers only"):
         _check_claims(path)
         loaded = np.load(path, allow_pickle=False)
@@ -80,6 +108,39 @@ def _load(path: Path) -> Any:
             if not isinstance(array, np.ndarray):  # numpy hands on what begins otherwise as bytes
                 raise ValueError(f"the entry {name} is no array")
         return arrays
+
+
+def _load_folder(folder: Path, specs: Sequence[InputSpec]) -> dict[str, NDArray[Any]]:
+    """The arrays of a folder as onnx keeps test data: `input_0.pb` is the first input."""
+    numbered = {index: folder / f"input_{index}.pb" for index in range(len(specs))}
+    there = {specs[index].name: read_tensor(path) for index, path in numbered.items() if path.is_file()}
+    if not there:
+        raise CompileError(
+            "the folder holds no arrays",
+            where=str(folder),
+            why="there is no input_0.pb in it",
+            fix="give a .npz with the inputs by name, or a folder of input_0.pb, input_1.pb and so on",
+        )
+    return there
+
+
+def read_tensor(path: Path) -> NDArray[Any]:
+    """The array in a file of one ONNX tensor.
+
+    Raises:
+        CompileError: It holds no tensor, one whose numbers lie elsewhere, or onnx is not installed.
+    """
+    content = read_given(path, "the file of a tensor")
+    try:
+        import onnx
+    except ImportError as error:
+        fix = "pip install onnx, or give a .npy or .npz"
+        raise CompileError("a .pb is read with onnx, which is not installed", where=str(path), fix=fix) from error
+    with reading(path, "the tensor cannot be read", fix="write it as a TensorProto, or give a .npy or .npz"):
+        tensor = onnx.TensorProto.FromString(content)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise ValueError("its numbers lie in another file")
+        return onnx.numpy_helper.to_array(tensor)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -122,10 +183,9 @@ def _check_claims(path: Path) -> None:
 
 
 def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
-    if spec.batched and array.shape == spec.shape:
+    if spec.batched and array.ndim == len(spec.shape) - 1 and _fits(array.shape, spec.shape[1:]):
         array = array[None]
-    own = array.shape[1:] if spec.batched else array.shape
-    if own != spec.shape or not array.size:
+    if not _fits(array.shape, spec.shape):
         raise CompileError(
             f"the input '{spec.name}' has another shape",
             where=where,
@@ -140,7 +200,15 @@ def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
             fix=f"convert it: array.astype('{spec.dtype}')",
         )
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, spec.dtype)
-    if not np.isfinite(converted).all():
-        raise CompileError(f"the input '{spec.name}' is not finite", where=where, fix="replace infinities and NaN")
+        converted = np.asarray(array, spec.dtype, order="C")
+    if not (np.isfinite(converted) | np.isinf(array)).all():
+        why = "it holds NaN, which no result can be compared by" if np.isnan(array).any() else f"{spec.dtype} has less"
+        raise CompileError(f"the input '{spec.name}' is not finite", where=where, why=why, fix="replace what is not")
     return converted
+
+
+def _fits(shape: tuple[int, ...], own: tuple[Dimension, ...]) -> bool:
+    """Whether an array has the fixed lengths of an input, and at least 1 where it varies."""
+    return len(shape) == len(own) and all(
+        length == axis if isinstance(axis, int) else length > 0 for length, axis in zip(shape, own, strict=True)
+    )

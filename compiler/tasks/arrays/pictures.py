@@ -45,8 +45,8 @@ def _tile(name: str, array: NDArray[Any]) -> Image:
 
 def _as_map(array: NDArray[Any]) -> NDArray[np.float64]:
     """The first item as rows and columns: the mean over what lies before the last two axes."""
-    item = np.asarray(array[0] if array.ndim else array, np.float64)
-    if not item.size:
+    if not array.size:
         return np.zeros((1, 1))
+    item = np.asarray(array[0] if array.ndim else array, np.float64)
     flat = item.reshape(-1, *item.shape[-2:]) if item.ndim >= 2 else item.reshape(1, 1, -1)
     return np.asarray(flat.mean(axis=0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.selection import SelectionConfig
-from compiler.tasks import Sample
+from compiler.tasks import ImageTask, Sample
 from compiler.tasks.classes import Classes, color_of, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
+
+IMAGE_SIZE = "image_size"
+"""The network's second input, where it is given where the images end: `[b, 2]`, height and width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +75,16 @@ class ObjectDetection(Detector[Detection]):
         std: What the channels are then divided by.
         to_rgb: Whether the network sees RGB.
         clip_to_image: Whether MMDetection's head clips candidates to the image without its padding before it selects.
-            The host does so too; a graph, which does not know where the image ends, clips to the whole input, as
-            MMDeploy's do.
+            The host does so too; a graph clips to the whole input, as MMDeploy's do, unless `image_size_input` is set.
+        image_size_input: Whether the network, which selects, is given where each image ends, as a second input:
+            `image_size`, height and width in pixels of the network's input.
         tail: Where candidates are selected: `native` in the network, `host` here.
         score_threshold: Detections that score less are not drawn.
         ignore_orientation: Whether files are not turned upright as their EXIF orientation says.
 
     Raises:
-        ValueError: There is no such tail, or a size, divisor or deviation is not positive.
+        ValueError: There is no such tail, or a size, divisor or deviation is not positive; or a network is given the
+            images' sizes that does not clip to them, or does not select.
     """
 
     name: ClassVar[str] = "detection"
@@ -94,6 +100,7 @@ class ObjectDetection(Detector[Detection]):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     to_rgb: bool = True
     clip_to_image: bool = False
+    image_size_input: bool = False
     tail: str = "native"
     score_threshold: float = 0.3
     ignore_orientation: bool = False
@@ -102,6 +109,22 @@ class ObjectDetection(Detector[Detection]):
         super().__post_init__()
         if min(*self.scale, *(self.pad_size or ()), self.pad_divisor, *self.std) <= 0:
             raise ValueError("scale, pad_size, pad_divisor and std must be positive")
+        if self.image_size_input and not (self.clip_to_image and self.tail == "native"):
+            raise ValueError("image_size_input is for tail=native and clip_to_image: with tail=host the host clips")
+
+    @property
+    def axes(self) -> Mapping[str, Mapping[int, str]]:  # type: ignore[override]
+        """See `Task.axes`."""
+        own = ImageTask.axes
+        return {**own, IMAGE_SIZE: {0: "batch"}} if self.image_size_input else own
+
+    def preprocess(self, sample: Sample[Image], sizes: SizeRange | None = None) -> PreparedImages:
+        """The network's inputs; see `Task.preprocess`."""
+        prepared = super().preprocess(sample, sizes)
+        if not self.image_size_input:
+            return prepared
+        ends = image_ends(prepared)[:, ::-1].astype(np.float32)
+        return replace(prepared, tensors={**prepared.tensors, IMAGE_SIZE: ends})
 
     def place(self, image: Image, sizes: SizeRange | None) -> tuple[Floats, Placement]:
         """Resize as MMDetection does, but never beyond what the engine takes, and pad on the right and below."""
@@ -124,9 +147,7 @@ class ObjectDetection(Detector[Detection]):
         """The outputs; what of the candidates lies in the padding is cut off, or dropped where nothing is left."""
         if self.tail == "native" or not self.clip_to_image:
             return outputs
-        scaled = zip(prepared.placements, prepared.sizes, strict=True)
-        ends = [np.multiply(size, placement.factors) for placement, size in scaled if isinstance(placement, Scaled)]
-        boxes = np.clip(outputs["boxes"], 0, np.tile(np.rint(ends), 2)[:, None]).astype(np.float32)
+        boxes = np.clip(outputs["boxes"], 0, np.tile(image_ends(prepared), 2)[:, None]).astype(np.float32)
         sides = boxes[..., 2:] - boxes[..., :2]
         kept = (sides > max(self.test_cfg.min_bbox_size, 0)).all(axis=-1, keepdims=True)
         # Those of the raw tail are still to be ranked, by scores that know nothing of the padding.
@@ -150,3 +171,10 @@ class ObjectDetection(Detector[Detection]):
     def sample_source(self) -> Path:
         """A photograph of a cup and a spoon on a table."""
         return Path(__file__).parents[1] / "photographs" / "coffee.jpg"
+
+
+def image_ends(prepared: PreparedImages) -> NDArray[np.float64]:
+    """Where scaled images end in the upper left of the network's input, `[n, 2]`: width and height."""
+    scaled = zip(prepared.placements, prepared.sizes, strict=True)
+    ends = [np.multiply(size, placement.factors) for placement, size in scaled if isinstance(placement, Scaled)]
+    return np.asarray(np.rint(ends), np.float64).reshape(-1, 2)

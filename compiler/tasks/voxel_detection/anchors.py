@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.selection.nms import suppress
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, Floats, concatenate
-from compiler.tasks.voxel_detection.decoder import Decoder, best, sigmoid
+from compiler.tasks.voxel_detection.decoder import Decoder, Places, best, sigmoid
 from compiler.tasks.voxel_detection.nms import rotated_nms, rotated_overlaps
 
 Integers = NDArray[np.int64]
@@ -117,19 +117,45 @@ class AnchorDecoder(Decoder):
     def decode(self, outputs: Tensors, item: int, classes: int) -> Boxes3D:
         """The boxes of one item; see `Decoder.decode`."""
         count = self.anchor_generator.anchors_per_place
-        maps = [outputs[name][item] for name in self.outputs]
-        per_anchor = [len(one) // count for one in maps]
-        if per_anchor[0] != classes or per_anchor[1] < _BOX or any(len(one) % count for one in maps):
+        channels = [len(outputs[name][item]) for name in self.outputs]
+        per_anchor = [one // count for one in channels]
+        if per_anchor[0] != classes or per_anchor[1] < _BOX or any(one % count for one in channels):
             shapes = ", ".join(f"{name} {list(outputs[name].shape)}" for name in self.outputs)
             raise ValueError(f"there are {count} anchors in each place and {classes} classes, and the outputs {shapes}")
-        height, width = maps[0].shape[1:]
-        # [places, anchors, numbers]; a view, for of the anchors only few are looked at.
-        logits, deltas, *directions = (one.reshape(count, -1, height * width).transpose(2, 0, 1) for one in maps)
-        chosen = best(logits.max(axis=2).ravel(), self.test_cfg.nms_pre)
-        at = np.divmod(chosen, count)
-        boxes = _moved(self.anchor_generator.anchors(chosen, height, width), deltas[at])
-        facing = [one[at].argmax(axis=1) for one in directions]
-        return self._selected(boxes, sigmoid(logits[at]), facing)
+        (chosen,) = self.places(outputs, item)
+        _, _, *directions = self._by_anchor(outputs, item)
+        facing = [one[np.divmod(chosen, count)].argmax(axis=1) for one in directions]
+        return self._selected(*self._moved_at(outputs, item, chosen), facing)
+
+    def places(self, outputs: Tensors, item: int) -> Places:
+        """The best anchors; see `Decoder.places`."""
+        logits, *_ = self._by_anchor(outputs, item)
+        return [best(logits.max(axis=2).ravel(), self.test_cfg.nms_pre)]
+
+    def at(self, outputs: Tensors, item: int, places: Places) -> Boxes3D:
+        """A box for each anchor and class; see `Decoder.at`."""
+        (chosen,) = places
+        boxes, scores = self._moved_at(outputs, item, chosen)
+        count, classes = scores.shape
+        return Boxes3D(np.repeat(boxes, classes, axis=0), scores.ravel(), np.tile(np.arange(classes), count))
+
+    @property
+    def threshold(self) -> float:
+        """See `Decoder.threshold`."""
+        return self.test_cfg.score_thr
+
+    def _by_anchor(self, outputs: Tensors, item: int) -> list[NDArray[np.floating[Any]]]:
+        """The outputs as `[places, anchors, numbers]`; views, for of the anchors only few are looked at."""
+        count = self.anchor_generator.anchors_per_place
+        maps = [outputs[name][item] for name in self.outputs]
+        return [one.reshape(count, -1, one[0].size).transpose(2, 0, 1) for one in maps]
+
+    def _moved_at(self, outputs: Tensors, item: int, chosen: Integers) -> tuple[Floats, Floats]:
+        """The boxes of some anchors, `[n, 7 or more]`, and their scores `[n, classes]`."""
+        logits, deltas, *_ = self._by_anchor(outputs, item)
+        at = np.divmod(chosen, self.anchor_generator.anchors_per_place)
+        height, width = outputs[self.outputs[0]].shape[2:]
+        return _moved(self.anchor_generator.anchors(chosen, height, width), deltas[at]), sigmoid(logits[at])
 
     def _selected(self, boxes: Floats, scores: Floats, facing: list[Integers]) -> Boxes3D:
         """The boxes of all classes that are kept, given `[n, 7]` candidates and their scores `[n, classes]`."""
@@ -167,7 +193,7 @@ class AnchorDecoder(Decoder):
 
     def lowest(self, boxes: Boxes3D, label: int) -> float:
         """The threshold, or of a full list the lowest score; see `Decoder.lowest`."""
-        return float(boxes.scores.min()) if len(boxes) == self.test_cfg.max_num else self.test_cfg.score_thr
+        return float(boxes.scores.min()) if len(boxes) == self.test_cfg.max_num else self.threshold
 
 
 def _moved(anchors: Floats, deltas: NDArray[np.floating[Any]]) -> Floats:

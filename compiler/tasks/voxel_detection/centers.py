@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, Floats, concatenate
-from compiler.tasks.voxel_detection.decoder import Decoder, best, sigmoid
+from compiler.tasks.voxel_detection.decoder import Decoder, Places, best, sigmoid
 from compiler.tasks.voxel_detection.nms import circle_nms, rotated_nms, rotated_overlaps, squared_distances
 
 Array = NDArray[np.float32]
@@ -129,29 +129,48 @@ class CenterDecoder(Decoder):
 
     def decode(self, outputs: Tensors, item: int, classes: int) -> Boxes3D:
         """The boxes of one item; see `Decoder.decode`."""
-        ends = np.cumsum([len(task.class_names) for task in self.tasks]).tolist()
+        coder, ends = self.bbox_coder, np.cumsum([len(task.class_names) for task in self.tasks]).tolist()
         if ends[-1] != classes:
             raise ValueError(f"there are {classes} classes, and {ends[-1]} in the tasks")
         found = []
         for index, (task, end) in enumerate(zip(self.tasks, ends, strict=True)):
-            names = (*self.maps, "heatmap")
-            maps = {name: outputs[f"{name}_{index}"][item] for name in names}
+            maps = self._maps(outputs, item, index)
             channels = {**_CHANNELS, "heatmap": len(task.class_names)}
-            wrong = [f"{name}_{index}" for name in names if len(maps[name]) != channels[name]]
+            wrong = [f"{name}_{index}" for name, one in maps.items() if len(one) != channels[name]]
             if wrong:
                 raise ValueError(f"{wrong[0]} is {list(outputs[wrong[0]].shape)}, which does not fit its task")
-            boxes = self._boxes(maps)
+            boxes = self._boxes(maps, best(maps["heatmap"].ravel(), coder.max_num))
+            boxes = boxes[(boxes.scores > coder.score_threshold) & _within(boxes.boxes, coder.post_center_range)]
             boxes = boxes[self._surviving(boxes, index)]
             found.append(Boxes3D(boxes.boxes, boxes.scores, boxes.labels + end - len(task.class_names)))
-        together = concatenate(found)
-        # So far z is that of the middle.
-        together.boxes[:, 2] -= together.boxes[:, 5] * np.float32(0.5)
-        return together
+        return _on_the_ground(concatenate(found))
 
-    def _boxes(self, maps: dict[str, Array]) -> Boxes3D:
-        """The boxes around the best peaks of a task, with the z of their middle, and labels within the task."""
+    def places(self, outputs: Tensors, item: int) -> Places:
+        """The best peaks of each task; see `Decoder.places`."""
+        heats = (self._maps(outputs, item, index)["heatmap"] for index in range(len(self.tasks)))
+        return [best(heat.ravel(), self.bbox_coder.max_num) for heat in heats]
+
+    def at(self, outputs: Tensors, item: int, places: Places) -> Boxes3D:
+        """The boxes around peaks; see `Decoder.at`."""
+        found, first = [], 0
+        for index, (task, chosen) in enumerate(zip(self.tasks, places, strict=True)):
+            boxes = self._boxes(self._maps(outputs, item, index), chosen)
+            found.append(Boxes3D(boxes.boxes, boxes.scores, boxes.labels + first))
+            first += len(task.class_names)
+        return _on_the_ground(concatenate(found))
+
+    @property
+    def threshold(self) -> float:
+        """See `Decoder.threshold`."""
+        return self.bbox_coder.score_threshold
+
+    def _maps(self, outputs: Tensors, item: int, task: int) -> dict[str, Array]:
+        """The maps of a task, by what they hold."""
+        return {name: outputs[f"{name}_{task}"][item] for name in (*self.maps, "heatmap")}
+
+    def _boxes(self, maps: dict[str, Array], chosen: NDArray[np.int64]) -> Boxes3D:
+        """The boxes around peaks of a task, with the z of their middle, and labels within the task."""
         coder, heat = self.bbox_coder, maps["heatmap"]
-        chosen = best(heat.ravel(), coder.max_num)
         labels, rows, columns = np.unravel_index(chosen, heat.shape)
         at = {name: maps[name][:, rows, columns].T for name in self.maps}
         ground = (np.stack([columns, rows], axis=1).astype(np.float32) + at["reg"]) * np.float32(coder.out_size_factor)
@@ -159,8 +178,7 @@ class CenterDecoder(Decoder):
         sizes = np.exp(at["dim"]) if self.norm_bbox else at["dim"]
         angles = np.arctan2(at["rot"][:, :1], at["rot"][:, 1:])
         parts = [ground, at["height"], sizes, angles, *([at["vel"]] if "vel" in at else [])]
-        boxes = Boxes3D(np.concatenate(parts, axis=1), sigmoid(heat[labels, rows, columns]), labels)
-        return boxes[(boxes.scores > coder.score_threshold) & _within(boxes.boxes, coder.post_center_range)]
+        return Boxes3D(np.concatenate(parts, axis=1), sigmoid(heat[labels, rows, columns]), labels)
 
     def _surviving(self, boxes: Boxes3D, task: int) -> NDArray[np.int64]:
         """Which boxes of a task nothing suppresses, the best first."""
@@ -190,7 +208,14 @@ class CenterDecoder(Decoder):
         """The threshold, or the lowest score of a task that is full; see `Decoder.lowest`."""
         alike = self._task_of(boxes.labels) == self._task_of(np.array([label]))
         is_full = alike.sum() == self.test_cfg.post_max_size
-        return float(boxes.scores[alike].min()) if is_full else self.bbox_coder.score_threshold
+        return float(boxes.scores[alike].min()) if is_full else self.threshold
+
+
+def _on_the_ground(boxes: Boxes3D) -> Boxes3D:
+    """Boxes whose z is that of the middle, with that of the bottom."""
+    placed = boxes.boxes.copy()
+    placed[:, 2] -= placed[:, 5] * np.float32(0.5)
+    return Boxes3D(placed, boxes.scores, boxes.labels)
 
 
 def _within(boxes: Floats, limits: Range) -> NDArray[np.bool_]:

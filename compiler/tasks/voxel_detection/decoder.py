@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, Floats
+
+
+Places = Sequence[NDArray[np.int64]]
+"""Where boxes are looked for, as a decoder counts them, in the order in which it does."""
 
 
 class Decoder(ABC):
@@ -27,6 +32,19 @@ class Decoder(ABC):
         Raises:
             ValueError: The outputs do not have the shapes that the settings call for.
         """
+
+    @abstractmethod
+    def places(self, outputs: Tensors, item: int) -> Places:
+        """Where `decode` looks for boxes."""
+
+    @abstractmethod
+    def at(self, outputs: Tensors, item: int, places: Places) -> Boxes3D:
+        """The boxes that the outputs have in some places, one for each class there, before any is dropped."""
+
+    @property
+    @abstractmethod
+    def threshold(self) -> float:
+        """What boxes have to score."""
 
     @abstractmethod
     def exclusion(self, a: Boxes3D, b: Boxes3D) -> NDArray[np.float64]:

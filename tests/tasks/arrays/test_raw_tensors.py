@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import Sample, build_task
 from compiler.tasks.arrays.files import read_arrays, write_arrays
+from compiler.tasks.arrays.lengths import Lengths
 from compiler.tasks.arrays.pictures import CAPTION, TILE, tiles
-from compiler.tasks.arrays.spec import InputSpec
+from compiler.tasks.arrays.spec import TYPES, InputSpec, quoted
 from compiler.tasks.arrays.task import NamedArray, RawTensors
 
+ONE_TO_FOUR, SIDES = Lengths(1, 2, 4), Lengths(16, 72, 128)
 NO_SIZE = SizeRange.exactly(())
 
 
@@ -26,13 +29,21 @@ def task(outputs=("output",), **shapes) -> RawTensors:
 @pytest.mark.parametrize(
     ("text", "spec"),
     [
-        ("1x3x224x224", InputSpec("x", (3, 224, 224), True, "float32")),
-        ("nx3", InputSpec("x", (3,), True, "float32")),
-        ("1", InputSpec("x", (), True, "float32")),
-        ("5x2", InputSpec("x", (5, 2), False, "float32")),
-        ("1x77:int64", InputSpec("x", (77,), True, "int64")),
-        ("1x77:int64:0-999", InputSpec("x", (77,), True, "int64", 0, 999)),
-        ("1x2:float16:-1.5--0.5", InputSpec("x", (2,), True, "float16", -1.5, -0.5)),
+        ("1x3x224x224", InputSpec("x", ("batch", 3, 224, 224), "float32")),
+        ("nx3", InputSpec("x", ("batch", 3), "float32")),
+        ("1", InputSpec("x", ("batch",), "float32")),
+        ("5x2", InputSpec("x", (5, 2), "float32")),
+        ("1x77:int64", InputSpec("x", ("batch", 77), "int64")),
+        ("1x77:int64:0-999", InputSpec("x", ("batch", 77), "int64", 0, 999)),
+        ("1x2:float16:-1.5--0.5", InputSpec("x", ("batch", 2), "float16", -1.5, -0.5)),
+        ("scalar:int64", InputSpec("x", (), "int64")),
+        ("5x0", InputSpec("x", (5, 0), "float32")),
+        ("1xnx64", InputSpec("x", (1, "batch", 64), "float32")),
+        ("nxseq:int64", InputSpec("x", ("batch", "seq"), "int64")),
+        ("1x16-4x128", InputSpec("x", ("batch", "x_1"), "float32", ranges={"batch": ONE_TO_FOUR, "x_1": SIDES})),
+        ("1x16-2x72-4x128", InputSpec("x", ("batch", "x_1"), "float32", ranges={"batch": ONE_TO_FOUR, "x_1": SIDES})),
+        ("1x3x16-1x3x128", InputSpec("x", (1, 3, "x_2"), "float32", ranges={"x_2": SIDES})),
+        ("nx16-nx128", InputSpec("x", ("batch", "x_1"), "float32", ranges={"x_1": SIDES})),
     ],
 )
 def test_an_input_is_a_shape_a_type_and_a_range(text, spec):
@@ -49,7 +60,13 @@ def test_an_input_is_a_shape_a_type_and_a_range(text, spec):
         ("1x3:", "a shape is written"),
         ("1x3:int64:5", "a shape is written"),
         ("1x3:float8", "none of float32"),
-        ("1x0x3", "length 0"),
+        ("1x16-4", "different numbers of axes"),
+        ("1x16-4x8", "does not run from small to large"),
+        ("1x0-1x8", "begins at 0"),
+        ("nx16-4x128", "an axis that is n and 4"),
+        ("1x2-1x2-1x2-1x2", "a shape is written"),
+        ("1x3:int8:0-200", "int8 does not hold"),
+        ("nxseq", "how long the axis seq of inputs.x is"),
         ("1x3:int64:9-2", "upside down"),
     ],
 )
@@ -66,7 +83,7 @@ def test_a_network_without_inputs_is_refused():
     assert "model.inputs.x=1x3x224x224" in caught.value.why
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", TYPES)
 def test_an_item_is_random_and_the_same_whatever_the_batch(dtype):
     spec = InputSpec.parse("x", f"1x50:{dtype}")
     three, two = spec.random_items(3), spec.random_items(2)
@@ -84,6 +101,53 @@ def test_an_input_that_does_not_count_items_stays_one_and_differs_with_their_num
     spec = InputSpec.parse("x", "5x2")
     assert spec.random_items(3).shape == spec.random_items(1).shape == (5, 2)
     assert not np.array_equal(spec.random_items(3), spec.random_items(1))
+
+
+def test_items_may_be_counted_by_any_axis():
+    spec = InputSpec.parse("x", "4xnx2")
+    assert spec.random_items(3).shape == (4, 3, 2)
+    assert np.array_equal(spec.random_items(3)[:, :2], spec.random_items(2))
+    assert (spec.items_axis, spec.batched) == (1, False)
+
+
+def test_axes_of_one_name_are_equally_long_and_within_their_lengths():
+    sentence = RawTensors(
+        {"ids": "nxseq:int64", "mask": "nxseq:int64", "k": "scalar:int64"}, ("y",), axis_lengths={"seq": "4-8-16"}
+    )
+    assert (sentence.sides, sentence.axes["mask"]) == (("seq",), {0: "batch", 1: "seq"})
+    given = {"ids": np.ones((2, 5), int), "mask": np.ones((2, 5), int), "k": np.array(3)}
+    assert sentence.read(given).source["k"].shape == ()
+    for wrong, what in (
+        ({"mask": np.ones((2, 6), int)}, "different lengths of their axis seq"),
+        ({"mask": np.ones((3, 5), int)}, "different numbers of items"),
+        (dict.fromkeys(("ids", "mask"), np.ones((2, 17), int)), "the axis seq cannot be that long"),
+        ({"k": np.array([3])}, "the input 'k' has another shape"),
+    ):
+        with pytest.raises(CompileError, match=what):
+            sentence.read({**given, **wrong})
+
+
+@pytest.mark.parametrize("name", ["seq", "max_len", "x", "2h", "a-b", "past + 1", "s.0~1:%", "größe"])
+def test_any_name_of_an_axis_can_be_written(name):
+    assert InputSpec.parse("x", f"n{'x'}{quoted(name)}x3:int64").shape == ("batch", name, 3)
+
+
+def test_a_folder_holds_the_inputs_as_onnx_keeps_test_data(tmp_path):
+    arrays = {"x": np.ones((2, 3), np.float32), "ids": np.array([4, 5])}
+    for index, array in enumerate(arrays.values()):
+        (tmp_path / f"input_{index}.pb").write_bytes(numpy_helper.from_array(array).SerializeToString())
+    both = task(x="nx3", ids="n:int64")
+    assert {name: array.tolist() for name, array in both.read(tmp_path).source.items()} == {
+        name: array.tolist() for name, array in arrays.items()
+    }
+    assert task(x="nx3").read(tmp_path / "input_0.pb").source["x"].shape == (2, 3)
+    with pytest.raises(CompileError, match="the input 'z' is missing"):
+        task(x="nx3", ids="n:int64", z="n").read(tmp_path)
+    (tmp_path / "input_0.pb").write_bytes(b"no tensor")
+    with pytest.raises(CompileError, match="the tensor cannot be read"):
+        both.read(tmp_path)
+    with pytest.raises(CompileError, match="the folder holds no arrays"):
+        both.read(tmp_path.parent)
 
 
 def test_a_file_holds_the_inputs_by_name(tmp_path):
@@ -180,7 +244,7 @@ def test_what_json_cannot_hold_is_left_out_of_the_sum():
     assert results(x=[])[0].to_dict()["mean"] is None
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (2, 10), (3,), (1, 0), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (2, 10), (3,), (), (0, 4), (1, 0), (1, 2, 3, 4, 5)])
 def test_an_output_of_any_shape_has_a_picture(shape):
     assert tiles({"x": np.ones(shape)}).shape == (TILE + CAPTION, TILE, 3)
 

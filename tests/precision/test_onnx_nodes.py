@@ -1,0 +1,66 @@
+"""Models of ONNX's own operator tests in 16 bits: sorted, checked and near, or told why not."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from compiler.errors import CompileError
+from compiler.graphs.opsets import newest_runnable_opset, runnable
+from compiler.precision.half import HalfOptions, to_half
+
+FOLDER = Path(__file__).parents[1] / "data" / "onnx_nodes"
+TOO_NEW = {"swiglu"}
+NOTHING_IN_FP32 = {
+    *("add_int8", "bitcast_float32_to_int32", "cast_DOUBLE_to_FLOAT", "cast_FLOAT16_to_FLOAT", "cast_FLOAT_to_FLOAT16"),
+    *("dequantizelinear", "dynamicquantizelinear", "if", "loop11", "mod_mixed_sign_int32", "mvn"),
+    *("qlinearmatmul_2D_uint8_float32", "quantizelinear", "scatter_elements_with_duplicate_indices", "scatternd_add"),
+}
+NAMES = sorted(path.stem for path in FOLDER.glob("*.onnx"))
+
+
+def example(name):
+    """Return a model in versions that ONNX Runtime reads, and its inputs."""
+    model = runnable(onnx.load(FOLDER / f"{name}.onnx"), name)
+    with np.load(FOLDER / "inputs.npz") as inputs:
+        return model, {value.name: inputs[f"{name}/{value.name}"] for value in model.graph.input}
+
+
+def run(model, tensors):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, tensors)
+
+
+@pytest.mark.parametrize("kind", ["fp16", "bf16"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in TOO_NEW | NOTHING_IN_FP32])
+def test_the_model_is_sorted_checked_and_near(name, kind):
+    model, tensors = example(name)
+    result = to_half(model, [tensors], HalfOptions(kind))
+    onnx.checker.check_model(result.model, full_check=True)
+    if kind == "bf16":
+        return  # ONNX Runtime has hardly a kernel for it on a CPU
+    for expected, found in zip(run(model, tensors), run(result.model, tensors), strict=True):
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        finite = np.isfinite(expected)
+        assert np.array_equal(finite, np.isfinite(found))
+        deviation = float(expected[finite].std()) or 1.0
+        np.testing.assert_allclose(found[finite], expected[finite], atol=0.01 * deviation, rtol=2e-3)
+
+
+@pytest.mark.parametrize("name", sorted(NOTHING_IN_FP32))
+def test_what_computes_nothing_in_fp32_is_told_so(name):
+    model, tensors = example(name)
+    with pytest.raises(CompileError, match="nothing can be written in fp16"):
+        to_half(model, [tensors], HalfOptions("fp16"))
+
+
+@pytest.mark.parametrize("name", sorted(TOO_NEW))
+def test_an_operator_of_a_newer_runtime_is_refused_by_its_name(name):
+    with pytest.raises(CompileError) as caught:
+        example(name)
+    assert f"reads up to opset {newest_runnable_opset()}" in caught.value.why
+    assert caught.value.why.endswith("No Previous Version of SwiGLU exists")

@@ -1,0 +1,64 @@
+"""What a model computes in as it is given."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from compiler.precision.own import IN_FP32, own_precision
+
+
+def model(body, kind="float", opset=18, domains="", **constants):
+    text = f'<ir_version: 8, opset_import: ["": {opset}{domains}]> g ({kind}[n, 3] x) => ({kind}[n, 3] y) {{ {body} }}'
+    parsed = onnx.parser.parse_model(text)
+    parsed.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()
+    )
+    return parsed
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_floats_are_in_fp32_whatever_counts_beside_them(kind):
+    assert own_precision(model("s = Shape (x)  y = Relu (x)", kind)) == IN_FP32
+
+
+@pytest.mark.parametrize(("kind", "name"), [("float16", "fp16"), ("bfloat16", "bf16")])
+def test_16_bits_are_what_nodes_compute_in(kind, name):
+    own = own_precision(model("a = Relu (x)  y = Neg (a)", kind))
+    assert (own.name, own.changed, own.nodes) == (name, 2, 2)
+
+
+def test_what_is_stored_in_16_bits_and_computed_in_32_is_in_fp32():
+    assert own_precision(model("f = Cast <to = 1> (w)  y = Mul (x, f)", w=np.ones(3, np.float16))) == IN_FP32
+
+
+def test_casts_in_and_out_leave_a_network_in_16_bits():
+    own = own_precision(model("h = Cast <to = 10> (x)  a = Relu (h)  y = Cast <to = 1> (a)"))
+    assert (own.name, own.changed, own.nodes) == ("fp16", 1, 3)
+
+
+def test_a_constant_node_and_a_branch_count():
+    body = """c = Constant <value = bool {1}> ()  h = Cast <to = 10> (x)
+        b = If (c) <then_branch = t () => (float16[n, 3] p) { p = Neg (h) },
+                    else_branch = e () => (float16[n, 3] q) { q = Abs (h) }>
+        y = Cast <to = 1> (b)"""
+    own = own_precision(model(body))
+    assert (own.name, own.changed, own.nodes) == ("fp16", 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("body", "domains"),
+    [
+        ("q = QuantizeLinear (x, s)  y = DequantizeLinear (q, s)", ""),
+        ("q, s2, z = DynamicQuantizeLinear (x)  y = DequantizeLinear (q, s2, z)", ""),
+        ("y = com.microsoft.DynamicQuantizeMatMul (x, w, s)", ', "com.microsoft": 1'),
+    ],
+)
+def test_integers_with_scales_are_int8(body, domains):
+    constants = {"s": np.float32(0.1), "w": np.ones((3, 3), np.uint8)}
+    assert own_precision(model(body, domains=domains, **constants)).name == "int8"
+
+
+def test_a_domain_of_somebody_elses_says_nothing():
+    body = "y = own.QLinearThing (x)"
+    assert own_precision(model(body, domains=', "own": 1')) == IN_FP32
