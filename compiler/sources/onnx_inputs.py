@@ -78,8 +78,8 @@ def read_inputs(file: OnnxModelFile, given: dict[str, str]) -> list[FileInput]:
     names = {str(axis) for value in file.inputs for axis in shape_of(value) or ()}
     inputs = []
     for value in file.inputs:
-        shape, unnamed = _named(value, names, file)
         dtype = _dtype(value, "input", file)
+        shape, unnamed = _named(value, names, file)
         text = given.get(value.name)
         spec = None if text is None else _parsed(value.name, text, dtype)
         numbers = (text or "").partition(":")[2] or dtype
