@@ -34,7 +34,7 @@ def main() -> None:
     import torch
 
     take_single_numbers()
-    network = torch.jit.load(options.program, map_location="cpu")
+    network = torch.jit.load(options.program, map_location="cpu")  # type: ignore[no-untyped-call]
     tell(0.2, "Converting")
     package = converted(coremltools, network, settings)
     if settings["precision"] == "int8":

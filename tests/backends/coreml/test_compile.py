@@ -30,7 +30,7 @@ def outcome(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coreml")
     (folder / "network_for_core_ml.py").write_text(NETWORK)
     sys.path.insert(0, str(folder))
-    network = ("model=torch", "model.target=network_for_core_ml:build", "model.inputs.x=1x3x6x6", "shape=static")
+    network = ("model=torch", "model.target=network_for_core_ml:build", "model.inputs.input=1x3x6x6", "shape=static")
     try:
         found, _ = compile_here(folder, folder / "cache", "backend=coreml", *network)
     finally:

@@ -162,7 +162,18 @@ def test_an_operation_equals_torch(everything, first, last):
 
 def test_no_operation_is_known_that_is_not_held_against_anything(everything):
     _, _, met = everything
-    alone = {"batch_norm", "fill", "gather_nd", "inverse", "mod", "range_1d", "reduce_l2_norm", "resize"}
+    alone = {
+        "batch_norm",
+        "fill",
+        "gather_nd",
+        "identity",
+        "inverse",
+        "mod",
+        "prelu",
+        "range_1d",
+        "reduce_l2_norm",
+        "resize",
+    }
     alone |= {"resize_bilinear", "resize_nearest_neighbor", "scatter_nd", "shape", "slice_by_size", "einsum"}
     alone |= {"constexpr_affine_dequantize", "constexpr_blockwise_shift_scale"}
     assert OPERATIONS.keys() - met <= alone
@@ -179,6 +190,10 @@ def test_what_coremltools_folds_away_or_writes_for_lengths_that_vary():
     equal = np.testing.assert_allclose
     equal(run["mod"](x=X, y=0.3), np.mod(x, np.float32(0.3)), atol=1e-6)
     equal(run["inverse"](x=X + 3), 1 / (x + 3 + 1e-4), rtol=1e-6)
+    equal(run["identity"](x=X), x)
+    equal(
+        run["prelu"](x=X, alpha=torch.tensor([0.0, 0.5, 1, 2])), np.where(x > 0, x, x * [[[0]], [[0.5]], [[1]], [[2]]])
+    )
     equal(run["shape"](x=X), x.shape)
     equal(range_1d(start=2, end=9, step=torch.tensor(3)), np.arange(2, 9, 3))
     equal(fill(shape=torch.tensor([2, 3]), value=0.5), np.full((2, 3), 0.5))

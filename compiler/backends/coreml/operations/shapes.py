@@ -62,9 +62,9 @@ def stack(values: list[Tensor], axis: int) -> Tensor:
 def split(x: Tensor, axis: int, num_splits: int | None = None, split_sizes: Whole | None = None) -> tuple[Tensor, ...]:
     """Cut along an axis, into as many equal parts or into parts of these lengths."""
     if split_sizes is not None:
-        return x.split(whole(split_sizes), axis)
+        return torch.split_with_sizes(x, whole(split_sizes), axis)
     assert num_splits is not None
-    return x.split(x.shape[axis] // int(num_splits), axis)
+    return torch.chunk(x, int(num_splits), axis)
 
 
 def slice_by_index(

@@ -33,7 +33,7 @@ def conv(
     steps, spread = _each(strides, rank), _each(dilations, rank)
     reach = [gap * (side - 1) + 1 for gap, side in zip(spread, weight.shape[2:], strict=True)]
     padded = functional.pad(x, _padding(x, reach, steps, pad_type, pad))
-    return CONVOLUTIONS[rank](padded, weight, bias, steps, 0, spread, int(groups))  # type: ignore[operator]
+    return CONVOLUTIONS[rank](padded, weight, bias, steps, 0, spread, int(groups))
 
 
 def conv_transpose(
@@ -52,7 +52,7 @@ def conv_transpose(
     if pad_type not in ("valid", "custom"):
         raise NotImplementedError(f"conv_transpose with the padding {pad_type}")
     steps, spread = _each(strides, rank), _each(dilations, rank)
-    full: Tensor = TRANSPOSED[rank](x, weight, None, steps, 0, 0, int(groups), spread)  # type: ignore[operator]
+    full: Tensor = TRANSPOSED[rank](x, weight, None, steps, 0, 0, int(groups), spread)
     ends = whole(pad) if pad is not None and pad_type == "custom" else [0] * (2 * rank)
     wanted = (
         whole(output_shape)[2:]
@@ -82,7 +82,7 @@ def max_pool(
     if ceil_mode:
         ends = _up_to_whole_windows(x, sides, steps, ends)
     padded = functional.pad(x, ends, value=-torch.inf)
-    return MAX_POOLS[rank](padded, sides, steps)  # type: ignore[operator,no-any-return]
+    return MAX_POOLS[rank](padded, sides, steps)
 
 
 def avg_pool(
