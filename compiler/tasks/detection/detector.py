@@ -49,8 +49,9 @@ _SDK_META_KEYS = (
 class Detector(WholeImageTask[FoundT]):
     """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.
 
-    The network's outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`, or with the `host` tail `boxes` `[n, m, 4]`
-    and `scores` `[n, m, c]`, with the `raw` one `factors` and `levels` `[n, m]` too; and after them the `extras`, `[n, max, ...]` or `[n, m, ...]`, by name.
+    The outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`; or with the `host` tail `boxes` `[n, m, 4]` and
+    `scores` `[n, m, c]`, and with the `raw` one `factors` and `levels` `[n, m]` too. After them come the `extras`,
+    `[n, max, ...]` or `[n, m, ...]`, by name.
     """
 
     extras: ClassVar[tuple[str, ...]] = ()
