@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.proof import proof_of
+from compiler.proof import NETWORK, Tolerance, proof_of, prove
 from compiler.tasks import Sample
 from compiler.tasks.voxel_detection import Detection3D, PreparedVoxels
 from tests.tasks.detectors import detector
@@ -165,3 +165,87 @@ def test_where_many_differ_it_is_not_rounding(pointpillars):
 def test_numbers_that_are_none_differ_infinitely(pointpillars):
     street = cars(*STREET)
     assert proof_of(pointpillars).difference(street, [replace(street[0], yaw=np.nan), *street[1:]]) == np.inf
+
+
+SIZES = {"pointpillars": ("bbox_pred", slice(3, 6)), "centerpoint": ("dim_0", slice(None))}
+"""The output that holds logarithms of sizes, and which of an anchor's numbers they are."""
+
+
+def by_anchor(name, outputs, key):
+    """A view of an output of PointPillars by anchor, of one of CenterPoint as it is: `[n, anchors, numbers, h, w]`."""
+    (batch, channels, *sides), anchors = outputs[key].shape, 6 if name == "pointpillars" else 1
+    return outputs[key].reshape(batch, anchors, channels // anchors, *sides)
+
+
+def of_which_many_score_the_same(name, outputs, logarithm=0.0):
+    """Outputs whose scores are whole numbers before the sigmoid, and whose sizes are of a power of e."""
+    found = {key: np.round(one) if key.startswith(("cls", "heat")) else one.copy() for key, one in outputs.items()}
+    key, numbers = SIZES[name]
+    by_anchor(name, found, key)[:, :, numbers] += np.float32(logarithm)
+    return found
+
+
+def rounded_otherwise(outputs, share=1e-6):
+    """Outputs as another order of sums would have them."""
+    generator = np.random.default_rng(0)
+    return {
+        key: (one + generator.normal(0, share * one.std(), one.shape)).astype(np.float32)
+        for key, one in outputs.items()
+    }
+
+
+def decoded(task, reference, found):
+    return proof_of(task).decoded_difference(reference, found, PreparedVoxels({}, 1))
+
+
+def verdict(task, reference, found):
+    stages = [(NETWORK, lambda _: reference), ("stage", lambda _: found)]
+    (proof,) = prove(stages, {"1x600": PreparedVoxels({}, 1)}, proof_of(task), Tolerance(1e-4))
+    return proof
+
+
+@pytest.mark.parametrize("logarithm", [0, 40, 300], ids=["as they are", "huge", "infinite"])
+def test_where_rounding_ranks_the_boxes_those_in_all_places_are_compared(name, task, outputs, logarithm):
+    reference = of_which_many_score_the_same(name, outputs, logarithm)
+    found = rounded_otherwise(reference)
+    results = (task.decode(side, PreparedVoxels({}, 1)) for side in (reference, found))
+    if not logarithm:  # otherwise one box excludes all others
+        assert proof_of(task).difference(*results) == np.inf
+    proof = verdict(task, reference, found)
+    assert proof.within, proof.faults
+    assert 0 < proof.worst_decoded < 0.1
+
+
+@pytest.mark.parametrize("logarithm", [0, 40], ids=["as they are", "huge"])
+def test_sizes_that_are_a_hundredth_longer_are_not_proven(name, task, outputs, logarithm):
+    reference = of_which_many_score_the_same(name, outputs, logarithm)
+    found = rounded_otherwise(reference)
+    key, numbers = SIZES[name]
+    by_anchor(name, found, key)[:, :, numbers] += np.float32(np.log(1.01))
+    assert not verdict(task, reference, found).within
+    if logarithm:
+        assert decoded(task, reference, found) > 0.2
+
+
+def test_a_size_that_is_infinite_in_one_of_them_is_not_proven(name, task, outputs):
+    reference, finite = (of_which_many_score_the_same(name, outputs, logarithm) for logarithm in (300, 40))
+    assert decoded(task, reference, finite) == decoded(task, finite, reference) == np.inf
+
+
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_boxes_that_score_something_else_are_not_proven(name, task, outputs, direction):
+    reference = of_which_many_score_the_same(name, outputs)
+    found = rounded_otherwise(reference)
+    key = "cls_score" if name == "pointpillars" else "heatmap_0"
+    place = reference[key].argmax() if direction < 0 else reference[key].argmin()
+    found[key].ravel()[place] = direction * 12
+    assert decoded(task, reference, found) == np.inf
+
+
+def test_boxes_elsewhere_are_not_proven(name, task, outputs):
+    reference = of_which_many_score_the_same(name, outputs)
+    found = rounded_otherwise(reference)
+    key = "bbox_pred" if name == "pointpillars" else "reg_0"
+    by_anchor(name, found, key)[:, :, 0] += np.float32(1.5)
+    assert decoded(task, reference, found) > 0.2
+    assert not verdict(task, reference, found).within

@@ -23,6 +23,10 @@ from compiler.tasks.voxel_detection.task import Detection3D, PreparedVoxels, Vox
 if TYPE_CHECKING:
     from compiler.config.sizes import Size
 
+BEYOND = 1e3
+"""A side so many times longer than what was looked at, and rounding moves the middle of its box by more than objects
+are apart."""
+
 
 @dataclass(frozen=True)
 class VoxelDetectionProof(TaskProof[Points, PreparedVoxels, Detection3D]):
@@ -61,22 +65,25 @@ class VoxelDetectionProof(TaskProof[Points, PreparedVoxels, Detection3D]):
         return self.samples(Sample(variation(sample.source, count)), count, size).tensors
 
     def decoded_difference(self, reference: Tensors, found: Tensors, prepared: PreparedVoxels) -> float:
-        """See `TaskProof`. Where rounding ranks what the network finds, all that either looked at is compared."""
-        if not self._is_tied(reference, prepared):
+        """See `TaskProof`. Where boxes cannot be paired, those in all places that either side looks at are compared."""
+        if self._can_be_paired(reference, prepared):
             return super().decoded_difference(reference, found, prepared)
         self.decode(found, prepared)  # refuses what does not fit
         sides = itertools.product(range(prepared.clouds), (reference, found))
         largest = float(np.max([self._difference_at(reference, found, item, like) for item, like in sides]))
         return largest if np.isfinite(largest) else float("inf")
 
-    def _is_tied(self, outputs: Tensors, prepared: PreparedVoxels) -> bool:
-        """Whether many of the boxes that are looked at score what others of their class do."""
+    def _can_be_paired(self, outputs: Tensors, prepared: PreparedVoxels) -> bool:
+        """Whether scores rank the boxes that are looked at, and not rounding; and whether all have a middle."""
         decoder, scores = self.task.decoder, []
+        low, high = np.array(self.task.voxelization.point_cloud_range).reshape(2, 3)
         for item in range(prepared.clouds):
             boxes = decoder.at(outputs, item, decoder.places(outputs, item))
             boxes = boxes[boxes.scores > decoder.threshold]
+            if not (boxes.boxes[:, 3:6] <= BEYOND * (high - low)).all():
+                return False
             scores += [boxes.scores[boxes.labels == label] for label in np.unique(boxes.labels)]
-        return are_tied(scores)
+        return not are_tied(scores)
 
     def _difference_at(self, reference: Tensors, found: Tensors, item: int, like: Tensors) -> float:
         """How far corners of boxes can be apart, in metres, in all places that are looked at in `like`.

@@ -200,7 +200,8 @@ def _moved(anchors: Floats, deltas: NDArray[np.floating[Any]]) -> Floats:
     """The boxes that deviate from anchors `[n, 7]` by `[n, 7 or more]`; what follows is the velocity."""
     place, size, angle = anchors[:, :3], anchors[:, 3:6], anchors[:, 6:]
     diagonal = np.hypot(size[:, :1], size[:, 1:2])
-    sizes = np.exp(deltas[:, 3:6]) * size
+    with np.errstate(over="ignore"):  # what a network says may be endless
+        sizes = np.exp(deltas[:, 3:6]) * size
     ground = deltas[:, :2] * diagonal + place[:, :2]
     middle = deltas[:, 2:3] * size[:, 2:] + place[:, 2:] + size[:, 2:] / 2
     bottom = middle - sizes[:, 2:] / 2

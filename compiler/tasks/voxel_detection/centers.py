@@ -175,7 +175,8 @@ class CenterDecoder(Decoder):
         at = {name: maps[name][:, rows, columns].T for name in self.maps}
         ground = (np.stack([columns, rows], axis=1).astype(np.float32) + at["reg"]) * np.float32(coder.out_size_factor)
         ground = ground * np.array(coder.voxel_size, np.float32) + np.array(coder.pc_range, np.float32)
-        sizes = np.exp(at["dim"]) if self.norm_bbox else at["dim"]
+        with np.errstate(over="ignore"):  # what a network says may be endless
+            sizes = np.exp(at["dim"]) if self.norm_bbox else at["dim"]
         angles = np.arctan2(at["rot"][:, :1], at["rot"][:, 1:])
         parts = [ground, at["height"], sizes, angles, *([at["vel"]] if "vel" in at else [])]
         return Boxes3D(np.concatenate(parts, axis=1), sigmoid(heat[labels, rows, columns]), labels)

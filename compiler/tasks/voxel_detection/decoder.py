@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.tasks.voxel_detection.boxes3d import Boxes3D, Floats
 
-
 Places = Sequence[NDArray[np.int64]]
 """Where boxes are looked for, as a decoder counts them, in the order in which it does."""
 

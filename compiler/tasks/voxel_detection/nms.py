@@ -62,8 +62,9 @@ def rotated_overlaps(a: Array, b: Array) -> Doubles:
     near = squared_distances(a[:, :2], b[:, :2]) < (reach_a[:, None] + reach_b[None]) ** 2
     rows, columns = np.nonzero(near)
     overlaps = np.zeros(near.shape)
-    areas = intersections(a[rows], b[columns])
-    union = a[rows, 2] * a[rows, 3] + b[columns, 2] * b[columns, 3] - areas
+    with np.errstate(invalid="ignore", over="ignore"):  # what is endless shares nothing that could be told
+        areas = intersections(a[rows], b[columns])
+        union = a[rows, 2] * a[rows, 3] + b[columns, 2] * b[columns, 3] - areas
     overlaps[rows, columns] = np.divide(areas, union, out=np.zeros_like(areas), where=union > 0)
     return overlaps
 
