@@ -1,4 +1,4 @@
-"""A user's own backend, by a YAML of theirs: docs/backend-of-your-own.md has one that reads TorchScript; and for torch.export."""
+"""A user's own backend, by a YAML of theirs: the docs have one that reads TorchScript; and one for torch.export."""
 
 import re
 import sys
