@@ -218,12 +218,10 @@ def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sa
     """The shapes of the smallest, the usual and the largest input; none where the backend does not ask for them."""
     if not backend.PROFILED:
         return ()
-    inputs = config.proof_inputs
-    shapes = []
-    for size in (inputs[0], config.usual_input, inputs[-1]):
-        tensors = proof.samples(sample, size.batch, size.size).tensors
-        shapes.append({name: tensor.shape for name, tensor in tensors.items()})
-    return (Profile(*shapes),)
+    sizes = config.proof_inputs[0], config.usual_input, config.proof_inputs[-1]
+    batches = {size: proof.samples(sample, size.batch, size.size).tensors for size in dict.fromkeys(sizes)}
+    shapes = {size: {name: tensor.shape for name, tensor in batch.items()} for size, batch in batches.items()}
+    return (Profile(*(shapes[size] for size in sizes)),)
 
 
 def engine_picture(backend: Backend, probe: Probe) -> str:

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from compiler.backends.nvidia.plan import plan
 from compiler.export import Axis, ExportOptions, run_network
 from compiler.graphs import OnnxRuntimeSession
 from compiler.proof import proof_of
 from compiler.selection.candidates import Candidates
+from compiler.selection.outputs import DETECTIONS
 from compiler.selection.tail import DetectionTail
 from compiler.tasks import Sample
 from tests.exporting import export
@@ -66,13 +68,21 @@ def overlap(a, b):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def tail():
+    return DetectionTail(Network(), "native", SELECTION, image_size_input=True).eval()
+
+
+@pytest.fixture(scope="module")
+def program(tail, tmp_path_factory):
+    inputs = {"input": IMAGES, "image_size": SIZES}
+    options = ExportOptions("dynamo", 18, dict.fromkeys(inputs, (Axis(0, "batch"),)), DETECTIONS)
+    return export(tail, inputs, options, tmp_path_factory.mktemp("sized"))
+
+
+@pytest.fixture(scope="module")
+def runs(tail, program):
     """The tail in torch and in ONNX Runtime."""
-    network = DetectionTail(Network(), "native", SELECTION, image_size_input=True).eval()
-    names, inputs = ("dets", "labels"), {"input": IMAGES, "image_size": SIZES}
-    options = ExportOptions("dynamo", 18, dict.fromkeys(inputs, (Axis(0, "batch"),)), names)
-    path = export(network, inputs, options, tmp_path_factory.mktemp("sized")).path
-    return lambda tensors: run_network(network, tensors, names), OnnxRuntimeSession(path).run
+    return lambda tensors: run_network(tail, tensors, DETECTIONS), OnnxRuntimeSession(program.path).run
 
 
 def test_candidates_are_clipped_to_each_image_before_they_are_selected(runs):
@@ -86,6 +96,11 @@ def test_candidates_are_clipped_to_each_image_before_they_are_selected(runs):
         assert found["dets"][1, 0, 4] == np.float32(0.9)
         assert np.float32(0.7) not in found["dets"][0, :, 4]  # it is the first one, where the image ends
         assert np.float32(0.7) in found["dets"][1, :, 4]
+
+
+@pytest.mark.parametrize(("backend", "refused"), [("tensorrt", []), ("tensorrt_rtx", ["NonMaxSuppression"])])
+def test_no_backend_objects_to_what_clips_in_the_graph(program, backend, refused):
+    assert [obstacle.operator for obstacle in plan(program, backend, "", ("SM86",))] == refused
 
 
 def test_without_the_sizes_what_lies_in_the_padding_takes_a_place():
