@@ -216,7 +216,7 @@ def test_a_mistake_in_a_users_file_is_named(tmp_path, text, overrides, where, sa
         (["deploy=pose-detection_simcc_onnxruntme_static"], "deploy: 'onnxruntme'", "did you mean onnxruntime?"),
         (["deploy=pose-detection_simc_onnxruntime_static"], "deploy=pose-detection_simc", "did you mean simcc?"),
         (["deploy=pose_onnxruntime_static"], "deploy=pose_onnxruntime_static", "no model stands for the task 'pose'"),
-        (["deploy=detection_simcc_onnxruntime_static"], "deploy=detection_simcc", "use deploy=pose-detection_simcc"),
+        (["deploy=detection_simcc_onnxruntime_static"], "deploy=detection_simcc", "use deploy=pose-detection_rtmpose_"),
         ([f"deploy={NAME}", f"+deploy={NAME}"], "deploy", "two deploy names"),
     ],
 )
