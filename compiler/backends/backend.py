@@ -183,13 +183,15 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
-    def interpret(self, engine: Engine) -> Session:
-        """What computes the operations that an engine's files hold, where `INTERPRETED`.
+    def stand_in(self, engine: Engine) -> Session:
+        """What is computed in place of an engine that cannot be run here, where there is a `STAND_IN`.
 
         Raises:
             CompileError: There is no such thing, or an operation is not known.
         """
-        raise CompileError(f"engines of {self.name} are run, and not interpreted", where=f"backend={self.name}")
+        raise CompileError(
+            f"engines of {self.name} are run, and nothing stands in for them", where=f"backend={self.name}"
+        )
 
     def open_cached(self, engine: Engine, cache: Path) -> Session:
         """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.

@@ -164,8 +164,8 @@ class CompileConfig:
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
-    """Where a detector's boxes are selected: `native`, `host` or `raw`; composed from nothing, where its backend selects
-    them best. `plugin` is what `native` was called for TensorRT."""
+    """Where a detector's boxes are selected: `native`, `host` or `raw`; composed from nothing, where its backend
+    selects them best. `plugin` is what `native` was called for TensorRT."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)

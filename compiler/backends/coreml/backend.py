@@ -15,6 +15,7 @@ from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile, S
 from compiler.backends.child import run_script
 from compiler.backends.coreml.session import CoreMLSession
 from compiler.backends.libraries import library_problem
+from compiler.config.backend_facts import StandIn
 from compiler.errors import CompileError, UsageError, nearest
 
 PACKAGE = "end2end.mlpackage"
@@ -47,7 +48,9 @@ class CoreML(Backend):
     TAIL: ClassVar[str] = "host"
     """A traced archive has no operator that suppresses boxes."""
     PROFILED: ClassVar[bool] = True
-    INTERPRETED: ClassVar[bool] = True
+    STAND_IN: ClassVar[StandIn | None] = StandIn(
+        "interpreted", "the operations that its files hold were interpreted, which proves them and no device"
+    )
 
     target: str = "iOS16"
     shapes: str = "range"
@@ -99,7 +102,7 @@ class CoreML(Backend):
             raise CompileError(f"{engine.file} cannot be run here", where=str(engine.path), why=problem)
         return CoreMLSession(engine, self.compute_units)
 
-    def interpret(self, engine: Engine) -> Session:
+    def stand_in(self, engine: Engine) -> Session:
         """What computes the operations that the package holds, one by one."""
         from compiler.backends.coreml.interpreter import InterpretedPackage
 

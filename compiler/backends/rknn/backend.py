@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Pro
 from compiler.backends.child import run_script
 from compiler.backends.environments import Environment
 from compiler.backends.rknn.session import SCRIPT, SimulatedSession
+from compiler.config.backend_facts import StandIn
 from compiler.config.ranges import between
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.graphs.self_contained import require_self_contained
@@ -57,6 +58,9 @@ class RKNN(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     TAIL: ClassVar[str] = "host"
+    STAND_IN: ClassVar[StandIn | None] = StandIn(
+        "simulated", "what it was built from was run by the toolkit's simulator, which proves that and no device"
+    )
     LOCAL: ClassVar[tuple[str, ...]] = ("python",)
     ENVIRONMENT: ClassVar[Environment] = Environment(
         backend="rknn",
@@ -76,6 +80,7 @@ class RKNN(Backend):
             "fast-histogram",
         ),
         alone=("rknn-toolkit2==2.5.0",),
+        newest_python=(3, 12),
     )
 
     python: str | None = None
@@ -95,7 +100,16 @@ class RKNN(Backend):
     def probe(self) -> Probe:
         """Ask the interpreter that has the toolkit for its version."""
         version, problem = self.ENVIRONMENT.version(self.python)
-        return Probe(version, (f"simulator of {self.target}",), problem, machine={"rknn-toolkit2": version})
+        return Probe(version, problem=problem, run_problem=f"there is no {self.target} here", machine=self.machine())
+
+    def machine(self) -> dict[str, str]:
+        """The toolkit, which simulates the engine wherever it is opened."""
+        return {"rknn-toolkit2": self.ENVIRONMENT.version(self.python)[0]}
+
+    @property
+    def engine_holds_code(self) -> bool:
+        """It does: what a simulation in int8 is built from are pickles of the toolkit's."""
+        return True
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Axes that vary; the operators are the toolkit's to refuse."""
@@ -116,19 +130,23 @@ class RKNN(Backend):
         shutil.copyfile(program.path, folder / PROGRAM_FILE)
         measured = MEASURED_FILES if request.precision == "int8" else ()
         files = (ENGINE_FILE, PROGRAM_FILE, *measured)
-        engine = Engine(folder, files, self.node(), program.inputs, program.outputs)
+        engine = Engine(folder, files, self.node(), program.inputs, program.outputs, machine=self.machine())
         with TemporaryDirectory(prefix="deploy-compiler-") as scratch:
             dataset = _written(request, Path(scratch)) if measured else None
             settings = {**self._settings(engine), "dataset": dataset, "calibration": bool(dataset)}
             self._run(settings, folder / LOG_FILE, request)
-        engine = Engine(request.folder, files, self.node(), program.inputs, program.outputs)
+        engine = replace(engine, folder=request.folder)
         engine.save()
         return engine
 
     def open(self, engine: Engine) -> SimulatedSession:
-        """Simulate the engine."""
+        """Simulate what the engine was built from: the file itself is for the chip alone."""
         require_self_contained(engine.folder / PROGRAM_FILE)
         return SimulatedSession(self._interpreter(str(engine.path)), self._settings(engine), engine)
+
+    def stand_in(self, engine: Engine) -> SimulatedSession:
+        """The same: see `open`."""
+        return self.open(engine)
 
     def _settings(self, engine: Engine) -> Mapping[str, Any]:
         """What `toolkit.py` is told."""
