@@ -14,7 +14,7 @@ from compiler.artifact import Engine, Program, TorchScriptProgram, installed_ver
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
 from compiler.backends.libraries import library_problem
-from compiler.backends.ncnn.converter import Converted, Limits, convert
+from compiler.backends.ncnn.converter import ConversionLimits, Converted, convert
 from compiler.backends.ncnn.details import DETAILS_FILE, PRECISIONS, Details
 from compiler.backends.ncnn.network import Options
 from compiler.backends.ncnn.param_file import read_param, renamed, write_param
@@ -75,7 +75,7 @@ class Ncnn(Backend):
     def build(self, request: BuildRequest) -> Engine:
         """Let pnnx convert the Program, and open the result once so that what ncnn refuses is refused here."""
         program = TorchScriptProgram.of(request.program)
-        limits = Limits(self.pnnx_seconds, self.pnnx_memory)
+        limits = ConversionLimits(self.pnnx_seconds, self.pnnx_memory)
         shapes = _shapes(request.profiles[0], program)
         with TemporaryDirectory(prefix="deploy-compiler-") as folder:
             converted = convert(program, shapes, request.precision == "fp16", limits, Path(folder))

@@ -39,7 +39,7 @@ LAST_WORDS = 5
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConversionLimits:
     """What a conversion may take.
 
     Attributes:
@@ -82,7 +82,7 @@ def pnnx_file() -> Path | None:
 
 
 def convert(
-    program: TorchScriptProgram, shapes: Sequence[Mapping[str, Size]], half: bool, limits: Limits, folder: Path
+    program: TorchScriptProgram, shapes: Sequence[Mapping[str, Size]], half: bool, limits: ConversionLimits, folder: Path
 ) -> Converted:
     """Run pnnx on a Program.
 
@@ -117,7 +117,7 @@ def _shapes(inputs: Sequence[TensorSpec], shapes: Mapping[str, Size]) -> str:
     return ",".join(f"[{','.join(map(str, shapes[spec.name]))}]{TYPES[spec.dtype]}" for spec in inputs)
 
 
-def _run(command: Sequence[str], limits: Limits, folder: Path) -> str:
+def _run(command: Sequence[str], limits: ConversionLimits, folder: Path) -> str:
     """The output of pnnx, which ended well."""
     # Windows has no limits of this kind, and its `exec` leaves nothing to wait for.
     limited = [sys.executable, "-I", "-c", LIMITED, str(int(limits.memory * 2**30))]
