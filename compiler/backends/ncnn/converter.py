@@ -15,11 +15,6 @@ from compiler.artifact import TensorSpec, TorchScriptProgram
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
-TYPES = {
-    "float32": "f32", "float64": "f64", "float16": "f16", "bool": "bool",
-    **{f"{sign}int{bits}": f"{sign[:1] or 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}  # fmt: skip
-"""How pnnx calls NumPy's."""
 IGNORED = re.compile(r"^ignore (?P<operator>\S+) (?P<name>\S+)(?P<details>.*)$", re.MULTILINE)
 """What pnnx says of an operator that ncnn has no layer for; it goes on, and ends well."""
 BATCHED = re.compile(r"^ +ex\.input\(\"(\w+)\", ncnn\.Mat\(.*(?:batch_index=0|squeeze\(0\)).*$", re.MULTILINE)
@@ -114,7 +109,7 @@ def convert(
 
 
 def _shapes(inputs: Sequence[TensorSpec], shapes: Mapping[str, Size]) -> str:
-    return ",".join(f"[{','.join(map(str, shapes[spec.name]))}]{TYPES[spec.dtype]}" for spec in inputs)
+    return ",".join(f"[{','.join(map(str, shapes[spec.name]))}]f32" for spec in inputs)
 
 
 def _run(command: Sequence[str], limits: ConversionLimits, folder: Path) -> str:
