@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from filelock import FileLock
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -20,7 +21,8 @@ from compiler.backends import BuildRequest, backend_of, build_backend, libraries
 from compiler.backends.facts import read_facts
 from compiler.backends.openvino import OpenVINO, library
 from compiler.backends.openvino.backend import GRAPH_FILE, WEIGHTS_FILE
-from compiler.backends.openvino.compiled_models import FOLDER
+from compiler.backends.openvino import compiled_models as module
+from compiler.backends.openvino.compiled_models import FOLDER, compiled_models
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxRuntimeSession, describe, sums_saturate
@@ -617,3 +619,35 @@ def test_an_engine_that_moved_is_opened_where_it_lies_now(backend, program, tmp_
     shutil.move(engine.folder, tmp_path / "moved")
     moved = Engine.load(tmp_path / "moved")
     assert backend_of(moved).open(moved).run({"input": VALUES})
+
+
+def opened_once(cache: Path, name: str) -> Path:
+    """The folder of an engine, of which something is kept."""
+    file = cache.parent / name
+    file.write_text(name)
+    with compiled_models(cache, {"file": file}, {}) as folder:
+        (folder / "model.blob").write_text(name)
+    return folder
+
+
+def test_what_was_opened_longest_ago_is_removed_but_not_what_another_process_uses(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 2)
+    oldest, old, new = (opened_once(tmp_path / "mine", name) for name in ("oldest", "old", "new"))
+    assert [folder.exists() for folder in (oldest, old, new)] == [False, True, True]
+    with FileLock(old.with_name(f"{old.name[:2]}.lock")):  # as another process holds it
+        newest = opened_once(tmp_path / "mine", "newest")
+        assert [folder.exists() for folder in (old, new, newest)] == [True, True, True]
+    opened_once(tmp_path / "mine", "newest")
+    assert [folder.exists() for folder in (old, new, newest)] == [False, True, True]
+
+
+def test_what_could_not_be_compiled_is_removed_in_its_turn_and_lock_files_do_not_pile_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 1)
+    with pytest.raises(RuntimeError), compiled_models(tmp_path / "mine", {}, {"device": "GPU"}) as failed:
+        raise RuntimeError
+    assert failed.exists()
+    for index in range(5):
+        os.utime(failed, (0, 0)) if failed.exists() else None
+        opened_once(tmp_path / "mine", f"{index}")
+    assert not failed.exists()
+    assert all(len(file.stem) == 2 for file in (tmp_path / "mine" / FOLDER).glob("*.lock"))
