@@ -30,7 +30,7 @@ class PackageSession:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         _check_package(engine.path)
-        os.environ.setdefault(CHECK_INPUTS, "1")
+        os.environ[CHECK_INPUTS] = "1"
         self._package = _loaded(engine.path)
 
     def run(self, tensors: Tensors) -> Tensors:

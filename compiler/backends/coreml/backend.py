@@ -44,7 +44,6 @@ class CoreML(Backend):
     TITLE: ClassVar[str] = "Core ML"
     PROGRAM: ClassVar[type[Program]] = TorchScriptProgram
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
-    OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     TAIL: ClassVar[str] = "host"
     """A traced archive has no operator that suppresses boxes."""
     PROFILED: ClassVar[bool] = True

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from compiler.artifact import Engine, package_folders
 from compiler.backends.ncnn import network
 from compiler.backends.ncnn.network import Options, Request
-from compiler.config.limits import DEFAULT_LIMITS, Limits
+from compiler.config.limits import Limits
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
@@ -19,7 +19,7 @@ LAST_WORDS = 3
 """Lines of ncnn's that an error repeats."""
 
 
-def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits: Limits = DEFAULT_LIMITS) -> None:
+def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits: Limits) -> None:
     """Open an engine's files and run them once, on zeros, in a process with limits.
 
     Args:

@@ -62,6 +62,7 @@ class OpenVINO(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "bf16")
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ("int8",)
+    INT8_IN_GRAPH: ClassVar[str] = "backend.quantizer=compiler"
 
     device: str = "CPU"
     hint: str = "latency"
@@ -110,8 +111,9 @@ class OpenVINO(Backend):
         program = OnnxProgram.of(request.program)
         computed_in = self._computed_in(request.precision)
         openvino = load()
+        given = self._portable(program) if request.precision == "int8" else None
         try:
-            model = openvino.Core().read_model(program.path)
+            model = openvino.Core().read_model(program.path if given is None else given)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
             raise refused("OpenVINO cannot take this Program", error, str(program.path)) from error
         for port, spec in zip(model.inputs, program.inputs, strict=True):
@@ -161,6 +163,20 @@ class OpenVINO(Backend):
         if self.streams is not None:
             yield "NUM_STREAMS", self.streams
 
+    def _portable(self, program: OnnxProgram) -> bytes | None:
+        """A Program that somebody else quantised, with unsigned weights where only some processors multiply right.
+
+        None where it is read as it is. OpenVINO computes a layer in fp32 whose weights are unsigned.
+        """
+        if self.cpu == "vnni":
+            return None
+        import onnx
+
+        from compiler.graphs import with_unsigned_weights
+
+        portable = with_unsigned_weights(onnx.load(program.path), beside_signed=True)
+        return None if portable is None else portable.SerializeToString()
+
     def _computed_in(self, precision: str) -> str:
         """What an engine of a precision is computed in.
 
@@ -185,7 +201,11 @@ class OpenVINO(Backend):
             CompileError: The device has no such arithmetic.
         """
         wanted = self.inference_precision or F32
-        name = opened.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        try:
+            name = opened.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
+            what = f"OpenVINO does not say what {self.device} computes in"
+            raise refused(what, error, str(engine.path)) from error
         found = ELEMENT_TYPES.get(name, name)
         if found != wanted:
             raise CompileError(
