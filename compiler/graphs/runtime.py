@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Tensors, require_file
-from compiler.errors import CompileError, UsageError, nearest, one_line
+from compiler.config.choices import require_choice
+from compiler.errors import CompileError, one_line
 from compiler.graphs.providers import CPU, PROVIDERS, missing_provider, nodes_on_the_cpu, require_provider
 from compiler.graphs.unsigned_weights import with_unsigned_weights
 
@@ -53,18 +54,8 @@ class RuntimeOptions:
     fallback: bool = True
 
     def __post_init__(self) -> None:
-        if self.optimization not in OPTIMIZATIONS:
-            raise UsageError(
-                f"there is no optimization level '{self.optimization}'",
-                where="backend.optimization",
-                fix=nearest(self.optimization, OPTIMIZATIONS),
-            )
-        if self.provider not in PROVIDERS:
-            raise UsageError(
-                f"there is no execution provider '{self.provider}'",
-                where="backend.provider",
-                fix=nearest(self.provider, PROVIDERS),
-            )
+        require_choice(self.optimization, OPTIMIZATIONS, "backend.optimization")
+        require_choice(self.provider, PROVIDERS, "backend.provider")
 
     @property
     def providers(self) -> list[tuple[str, dict[str, str]]]:

@@ -17,8 +17,9 @@ from compiler.backends import Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.openvino.compiled_models import compiled_models
 from compiler.backends.openvino.library import compiled, load, problem, refused
 from compiler.backends.openvino.session import OpenVINOSession
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError
 from compiler.precision.int8 import ONNX_RUNTIME_AVX2, ONNX_RUNTIME_VNNI, QuantizationScheme
 
 GRAPH_FILE, WEIGHTS_FILE = "end2end.xml", "end2end.bin"
@@ -76,9 +77,8 @@ class OpenVINO(Backend):
     def __post_init__(self) -> None:
         for key, known in CHOICES.items():
             value = getattr(self, key)
-            if value not in (*known, *((None,) if key == "inference_precision" else ())):
-                where = f"backend.{key}"
-                raise UsageError(f"'{value}' is not a choice of {where}", where=where, fix=nearest(value, known))
+            if value is not None:  # as only inference_precision may be
+                require_choice(value, known, f"backend.{key}")
 
     @property
     def quantization(self) -> QuantizationScheme | None:
