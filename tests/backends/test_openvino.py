@@ -505,9 +505,16 @@ def test_engines_that_differ_share_no_compiled_model(backend, program, tmp_path)
     for each in (engine, other):
         backend.open_cached(each, tmp_path / "mine")
     assert len({blob.parent for blob in blobs(tmp_path / "mine")}) == 2
+
+
+def test_a_compile_keeps_nothing_where_it_says_so_and_who_opens_a_bundle_decides(backend, program, tmp_path):
+    engine = built(backend, program(one("Exp")), tmp_path / "exp")
     off = build_backend({**NODE, "model_cache": False})
-    off.open_cached(engine, tmp_path / "none")
-    assert not (tmp_path / "none").exists()
+    off.open_to_prove(engine, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    backend.open_to_prove(engine, tmp_path / "on")
+    off.open_cached(engine, tmp_path / "cache")
+    assert len(blobs(tmp_path / "on")) == len(blobs(tmp_path / "cache")) == 1
 
 
 def test_a_compiled_model_of_a_bundle_is_never_looked_at(backend, program, tmp_path):
