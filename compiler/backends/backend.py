@@ -219,6 +219,23 @@ class Backend(BackendFacts, ABC):
         """
         return self.open(engine) if cache is None else self.open_cached(engine, cache)
 
+    @property
+    def keeps_opened(self) -> bool:
+        """Whether anything of an open engine is kept: where `open_cached` is overridden."""
+        return type(self).open_cached is not Backend.open_cached
+
+    def open_to_prove(self, engine: Engine, cache: Path) -> Session:
+        """Open an engine in the compile that made it, where this backend's own options say whether a cache is used.
+
+        Args:
+            engine: To open.
+            cache: Of the compile.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return self.open_cached(engine, cache)
+
     def machine(self) -> dict[str, str]:
         """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""
         return {}

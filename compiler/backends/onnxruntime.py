@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import UsageError, nearest
 from compiler.graphs import (
     OnnxRuntimeSession,
     RuntimeOptions,
@@ -66,12 +66,7 @@ class OnnxRuntime(Backend):
 
     def __post_init__(self) -> None:
         _ = RuntimeOptions(self.optimization, provider=self.provider, provider_options=self.provider_options)
-        if self.cpu not in (AUTO, *PROCESSORS):
-            raise UsageError(
-                f"int8 cannot be written for the processor '{self.cpu}'",
-                where="backend.cpu",
-                fix=nearest(self.cpu, (AUTO, *PROCESSORS)),
-            )
+        require_choice(self.cpu, (AUTO, *PROCESSORS), "backend.cpu")
 
     def node(self) -> dict[str, Any]:
         """The config node that builds this backend again, on this machine and elsewhere."""

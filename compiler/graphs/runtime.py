@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Tensors, require_file
-from compiler.errors import CompileError, UsageError, nearest, one_line
+from compiler.config.choices import require_choice
+from compiler.errors import CompileError, UsageError, one_line
 from compiler.graphs.providers import (
     CPU,
     PROVIDERS,
@@ -61,18 +62,8 @@ class RuntimeOptions:
     fallback: bool = True
 
     def __post_init__(self) -> None:
-        if self.optimization not in OPTIMIZATIONS:
-            raise UsageError(
-                f"there is no optimization level '{self.optimization}'",
-                where="backend.optimization",
-                fix=nearest(self.optimization, OPTIMIZATIONS),
-            )
-        if self.provider not in PROVIDERS:
-            raise UsageError(
-                f"there is no execution provider '{self.provider}'",
-                where="backend.provider",
-                fix=nearest(self.provider, PROVIDERS),
-            )
+        require_choice(self.optimization, OPTIMIZATIONS, "backend.optimization")
+        require_choice(self.provider, PROVIDERS, "backend.provider")
         for name, value in self.provider_options.items():
             if not isinstance(value, OptionValue):
                 where = f"backend.provider_options.{name}"

@@ -20,8 +20,8 @@ from compiler.artifact.machine import elsewhere
 from compiler.backends import BuildRequest, backend_of, build_backend, libraries
 from compiler.backends.facts import read_facts
 from compiler.backends.openvino import OpenVINO, library
-from compiler.backends.openvino.backend import GRAPH_FILE, WEIGHTS_FILE
 from compiler.backends.openvino import compiled_models as module
+from compiler.backends.openvino.backend import GRAPH_FILE, WEIGHTS_FILE
 from compiler.backends.openvino.compiled_models import FOLDER, compiled_models
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
@@ -307,7 +307,9 @@ def strangers(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     return graph, {"x": np.random.default_rng(0).uniform(0.6, 1, shape).astype(np.float32)}
 
 
-@pytest.mark.parametrize("name", ["MatMul", "Conv", "QLinearConv", "MatMul signed", "Conv signed", "QLinearConv signed"])
+@pytest.mark.parametrize(
+    "name", ["MatMul", "Conv", "QLinearConv", "MatMul signed", "Conv signed", "QLinearConv signed"]
+)
 def test_what_somebody_else_quantised_is_right_on_any_processor(backend, program, tmp_path, name):
     graph, inputs = strangers(name)
     (expected,) = ReferenceEvaluator(graph).run(None, inputs)
@@ -553,9 +555,16 @@ def test_engines_that_differ_share_no_compiled_model(backend, program, tmp_path)
     for each in (engine, other):
         backend.open_cached(each, tmp_path / "mine")
     assert len({blob.parent for blob in blobs(tmp_path / "mine")}) == 2
+
+
+def test_a_compile_keeps_nothing_where_it_says_so_and_who_opens_a_bundle_decides(backend, program, tmp_path):
+    engine = built(backend, program(one("Exp")), tmp_path / "exp")
     off = build_backend({**NODE, "model_cache": False})
-    off.open_cached(engine, tmp_path / "none")
-    assert not (tmp_path / "none").exists()
+    off.open_to_prove(engine, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    backend.open_to_prove(engine, tmp_path / "on")
+    off.open_cached(engine, tmp_path / "cache")
+    assert len(blobs(tmp_path / "on")) == len(blobs(tmp_path / "cache")) == 1
 
 
 def test_a_compiled_model_of_a_bundle_is_never_looked_at(backend, program, tmp_path):

@@ -22,8 +22,9 @@ from compiler.backends.child import run_script
 from compiler.backends.environments import Environment
 from compiler.backends.rknn.session import SCRIPT, SimulatedSession
 from compiler.config.backend_facts import StandIn
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError
 from compiler.graphs.self_contained import require_self_contained
 
 ENGINE_FILE, LOG_FILE = "end2end.rknn", "build.log"
@@ -92,10 +93,7 @@ class RKNN(Backend):
     def __post_init__(self) -> None:
         known = {"target": TARGETS, "quantized_algorithm": ALGORITHMS, "quantized_method": METHODS}
         for key, choices in known.items():
-            if getattr(self, key) not in choices:
-                where = f"backend.{key}"
-                value = getattr(self, key)
-                raise UsageError(f"'{value}' is not a choice of {where}", where=where, fix=nearest(value, choices))
+            require_choice(getattr(self, key), choices, f"backend.{key}")
 
     def probe(self) -> Probe:
         """Ask the interpreter that has the toolkit for its version."""
