@@ -12,6 +12,8 @@ from pathlib import Path
 
 from compiler.artifact import read_given, reading, write_text
 
+PARAM_FILE, WEIGHTS_FILE = "end2end.param", "end2end.bin"
+"""An engine, whatever its sidecar says: the names that MMDeploy's SDK and its users know."""
 MAGIC = "7767517"
 LARGEST_PARAM = 16 * 2**20
 """Bytes; a network of ten thousand layers has one."""

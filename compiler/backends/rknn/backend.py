@@ -139,6 +139,11 @@ class RKNN(Backend):
         engine.save()
         return engine
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """What is simulated, whatever the sidecar calls it; in int8 with what was measured."""
+        measured = MEASURED_FILES if MEASURED_FILES[0] in engine.files else ()
+        return (ENGINE_FILE, PROGRAM_FILE, *measured)
+
     def open(self, engine: Engine) -> SimulatedSession:
         """Simulate what the engine was built from: the file itself is for the chip alone."""
         require_self_contained(engine.folder / PROGRAM_FILE)
