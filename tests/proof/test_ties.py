@@ -218,7 +218,8 @@ def test_detections_that_overlap_are_no_selection(prepared, program):
     assert any("overlap" in fault or "twice" in fault for fault in verdict(prepared, doubled, candidates).faults)
 
 
-HOST = proof_of(replace(TASK, tail="host"))
+HOST = proof_of(replace(TASK, tail="host", test_cfg=replace(CONFIG, max_per_img=5)))
+"""There are more objects that score 1 than it keeps."""
 
 
 @pytest.mark.parametrize(
@@ -232,13 +233,15 @@ HOST = proof_of(replace(TASK, tail="host"))
 )
 def test_an_archive_of_which_only_the_outputs_are_known_is_held_to_the_networks_candidates(prepared, broken, why):
     original, names = network(tail="host"), HOST.task.outputs
-    rounded = {"input": prepared.tensors["input"] * np.float32(1 + 1e-6)}
     pairs = [(prepared.tensors, run_network(original, prepared.tensors, names))]
     options = ExportOptions("dynamo", 18, {"input": ()}, names, HOST)
     ties = ties_of(original, options, torch.no_grad)
-    program = partial(run_network, network(tail="host", **broken), outputs=names)
-    with pytest.raises(CompileError):  # number by number, any order but the network's is wrong
-        check_not_frozen(lambda _: program(rounded), pairs, options, HOST.comparable)
+    program = network(tail="host", **broken)
+
+    def reordered(tensors):
+        return {name: array[:, ::-1] for name, array in run_network(program, tensors, names).items()}
+
+    assert HOST.is_tied(pairs[0][1])
     with pytest.raises(CompileError) if why else nullcontext() as caught:
-        check_not_frozen(lambda _: program(rounded), pairs, options, HOST.comparable, ties)
+        check_not_frozen(reordered, pairs, options, HOST.comparable, ties)
     assert not why or why in caught.value.why
