@@ -93,12 +93,12 @@ def test_the_task_reads_what_the_network_gives(config):
 @pytest.mark.parametrize("name", DETECTORS)
 def test_the_task_of_a_detector_reads_what_its_tails_give(name, tail):
     model = compose([f"model={name}", f"tail={tail}"]).model
-    task, (first, second, *extras) = build_task(model.processing), output_shapes(model)
+    task, (first, second, *others) = build_task(model.processing), output_shapes(model)
     assert task.tail == model.tail["kind"] == tail
-    rows = [1, first[1] if tail == "host" else task.test_cfg.max_per_img]
-    assert first == [*rows, 4 if tail == "host" else 5]
-    assert second == ([*rows, second[-1]] if tail == "host" else rows)
-    assert [extra[:2] for extra in extras] == [rows] * len(task.extras)
+    rows = [1, task.test_cfg.max_per_img if tail == "native" else first[1]]
+    assert first == [*rows, 5 if tail == "native" else 4]
+    assert second == (rows if tail == "native" else [*rows, second[-1]])
+    assert [other[:2] for other in others] == [rows] * len(task.outputs[2:])
 
 
 def test_a_sample_has_the_size_of_the_input(config):

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, OnnxProgram, Program, Tensors, as_fault_of
+from compiler.backends.environments import Environment
 from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
@@ -126,6 +127,9 @@ class Backend(BackendFacts, ABC):
         name: Of its config, as in deploy names.
     """
 
+    ENVIRONMENT: ClassVar[Environment | None] = None
+    """Where its library lives, if that cannot be installed beside the compiler."""
+
     name: str
 
     @property
@@ -151,8 +155,9 @@ class Backend(BackendFacts, ABC):
         return False
 
     def node(self) -> dict[str, Any]:
-        """The config node that builds this backend again."""
-        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}
+        """The config node that builds this backend again, wherever that is."""
+        options = {name: value for name, value in asdict(self).items() if name not in self.LOCAL}
+        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **options}
 
     @abstractmethod
     def probe(self) -> Probe:
@@ -177,6 +182,16 @@ class Backend(BackendFacts, ABC):
         Raises:
             CompileError: It cannot be opened on this machine.
         """
+
+    def stand_in(self, engine: Engine) -> Session:
+        """What is computed in place of an engine that cannot be run here, where there is a `STAND_IN`.
+
+        Raises:
+            CompileError: There is no such thing, or an operation is not known.
+        """
+        raise CompileError(
+            f"engines of {self.name} are run, and nothing stands in for them", where=f"backend={self.name}"
+        )
 
     def open_cached(self, engine: Engine, cache: Path) -> Session:
         """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.
@@ -260,12 +275,21 @@ def backend_of(engine: Engine, modules: Collection[str] = ()) -> Backend:
         modules: The user's own, whose classes it may name.
 
     Raises:
-        CompileError: It names a class that is not known, or describes no backend.
+        CompileError: It names a class that is not known, describes no backend, or has an option of a machine's.
     """
     sidecar = engine.folder / Engine.SIDECAR
     check_classes(engine.backend, (BACKENDS,), sidecar, "backend", modules)
     with as_fault_of(sidecar, f"{sidecar.name} does not describe a backend", fix="compile the bundle again"):
-        return build_backend(present_backend(engine.backend, _options(engine.backend)))
+        backend = build_backend(present_backend(engine.backend, _options(engine.backend)))
+    brought = [name for name in backend.LOCAL if getattr(backend, name) is not None]
+    if brought:
+        raise CompileError(
+            f"the bundle says what is yours to say: backend.{brought[0]}",
+            where=str(sidecar),
+            why="it may come from somebody else, and this names what is run on this machine",
+            fix="compile the bundle again",
+        )
+    return backend
 
 
 def _options(node: Mapping[str, Any]) -> frozenset[str]:
@@ -295,7 +319,7 @@ def run_in_batches(
     fixed = engine.inputs[0].shape[0]
     size = fixed if isinstance(fixed, int) else largest
     count = len(next(iter(tensors.values())))
-    if count == 0:
+    if count == 0 or size == 0:
         raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the batch is empty")
     parts = []
     for start in range(0, count, size):

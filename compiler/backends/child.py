@@ -30,6 +30,7 @@ def run_script(
     log: Path,
     report: Callable[[float, str], None],
     environment: Mapping[str, str] | None = None,
+    python: Path | None = None,
 ) -> None:
     """Run a script that builds to the end, isolated: the folder that it works on may hold what is somebody else's.
 
@@ -40,6 +41,7 @@ def run_script(
         report: Told what share is done, between 0 and 1, and the name of what is going on. What it raises ends the
             process; so does a signal that raises here.
         environment: Variables that it has beside those of this process.
+        python: Another interpreter, with packages of its own: the script takes no `--packages` then.
 
     Raises:
         CompileError: It failed, or crashed. What it or the log said last is in `why`.
@@ -49,7 +51,10 @@ def run_script(
         _alone(script) as file,
         TemporaryFile("w+", errors="replace") as said,
         subprocess.Popen(
-            [sys.executable, "-I", str(file), *_packages(), *arguments],
+            [
+                *([sys.executable, "-I", str(file), *_packages()] if python is None else [python, "-I", file]),
+                *arguments,
+            ],
             cwd=file.parent,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,

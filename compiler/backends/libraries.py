@@ -23,5 +23,5 @@ def library_problem(distribution: str, extra: str, oldest: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The first two numbers of a version."""
-    return tuple(int(part) for part in version.split("+", maxsplit=1)[0].split(".")[:2] if part.isdigit())
+    """The first three numbers of a version: of some libraries, the third is a date and tells alone."""
+    return tuple(int(part) for part in version.split("+", maxsplit=1)[0].split(".")[:3] if part.isdigit())

@@ -1,4 +1,4 @@
-"""The verb `doctor`: what is installed, and what each backend can do here."""
+"""The verb `doctor`: what is installed, what each backend can do here; an environment for one that needs its own."""
 
 from __future__ import annotations
 
@@ -7,22 +7,38 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import add_config_dir
+from compiler.cli.arguments import Parser, add_config_dir
 from compiler.cli.verb import Verb
-from compiler.errors import ExitCode
+from compiler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
 def run(given: Namespace) -> int:
-    """Print the libraries and the backends."""
+    """Print the libraries and the backends, or make an environment."""
     from compiler.report.console import console
 
     screen = console()
+    if given.make:
+        _make(given.make, given.config_dir, screen)
     screen.print(_libraries(), "")
     screen.print(_backends(given.config_dir))
     return ExitCode.PROVEN
+
+
+def _make(name: str, config_dir: Path | None, screen: Console) -> None:
+    """Make the environment that a backend lives in."""
+    from compiler.backends import build_backend
+    from compiler.config import compose
+    from compiler.report.text import shown
+
+    environment = build_backend(compose([f"backend={name}"], config_dir).backend).ENVIRONMENT
+    if environment is None:
+        raise UsageError(f"{name} needs no environment of its own", where="--make", fix="see python -m compiler doctor")
+    python = environment.make(lambda step: screen.print(f"  {shown(step)}", overflow="fold"))
+    screen.print(f"made {shown(str(python))}", "", overflow="fold")
 
 
 def _libraries() -> Table:
@@ -57,12 +73,17 @@ def _backends(config_dir: Path | None) -> Table:
     return table
 
 
+def _add_arguments(parser: Parser) -> None:
+    parser.add_argument("--make", metavar="BACKEND", help="install what a backend needs into an environment of its own")
+    add_config_dir(parser)
+
+
 VERB = Verb(
     name="doctor",
     help="what is installed, and what each backend can do here",
-    usage="[--config-dir DIR]",
-    takes="--config-dir and nothing else",
-    examples=("doctor", "doctor --config-dir my_configs"),
-    add_arguments=add_config_dir,
+    usage="[--make BACKEND] [--config-dir DIR]",
+    takes="--make, --config-dir and nothing else",
+    examples=("doctor", "doctor --make rknn", "doctor --config-dir my_configs"),
+    add_arguments=_add_arguments,
     run=run,
 )

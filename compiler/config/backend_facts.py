@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from compiler.artifact import OnnxProgram, Program
 from compiler.config.instantiate import find_class
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """What is computed in place of an engine.
+
+    Attributes:
+        word: For it, as in the name of the stage: the engine was `interpreted`.
+        done: What was done, in words.
+    """
+
+    word: str
+    done: str
 
 
 class BackendFacts:
@@ -22,14 +36,20 @@ class BackendFacts:
     """Those of them that it makes of a Program in fp32 by itself; the others are written into an ONNX Program first."""
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ()
     """Those of its own in which it leaves in fp32 what the config names: a `BuildRequest` has `keep_fp32` then."""
+    REFUSED_PRECISIONS: ClassVar[Mapping[str, str]] = {}
+    """Why it is not built in one that its library knows, by precision."""
     EXPORTER: ClassVar[str] = "auto"
     """The exporter that it needs, where the default one does not do."""
     TAIL: ClassVar[str] = "native"
     """Where a detector's boxes are selected unless the config says otherwise: see `DetectionTail`."""
     PROFILED: ClassVar[bool] = False
     """Whether engines are built for ranges of shapes: a `BuildRequest` has profiles then."""
+    LOCAL: ClassVar[tuple[str, ...]] = ()
+    """Options, None unless given, that are about the machine that compiles: an engine neither keeps nor brings one."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
+    STAND_IN: ClassVar[StandIn | None] = None
+    """What is computed for the proof in place of an engine that cannot be run here; it then holds for no device."""
 
 
 def backend_facts(node: Mapping[str, Any]) -> type[BackendFacts]:

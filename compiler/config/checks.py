@@ -53,7 +53,7 @@ def _check_precision(config: CompileConfig) -> None:
         raise UsageError(
             f"{config.backend['name']} cannot be built in {config.precision}",
             where=f"backend={config.backend['name']} precision={config.precision}",
-            why=f"this backend takes {', '.join(able)}",
+            why=config.backend_facts.REFUSED_PRECISIONS.get(config.precision, f"this backend takes {', '.join(able)}"),
             fix=f"use precision={able[0]}",
         )
     if config.precision == "fp32" and config.keep_fp32:

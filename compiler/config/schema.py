@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from compiler.config.backend_facts import BackendFacts
 
 EXPORTERS = ("auto", "dynamo", "torchscript")
-TAILS = ("native", "host")
+TAILS = ("native", "host", "raw")
 CALIBRATION_METHODS = ("min_max", "percentile", "entropy")
 LARGEST_BATCH = 4096
 
@@ -164,8 +164,8 @@ class CompileConfig:
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
-    """Where a detector's boxes are selected: `native` or `host`; composed from nothing, where its backend selects them
-    best. `plugin` is what `native` was called for TensorRT."""
+    """Where a detector's boxes are selected: `native`, `host` or `raw`; composed from nothing, where its backend
+    selects them best. `plugin` is what `native` was called for TensorRT."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)

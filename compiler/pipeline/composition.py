@@ -10,7 +10,7 @@ from operator import add
 from compiler.artifact import Tensors
 from compiler.artifact.input_files import changed
 from compiler.artifact.source_code import code_digest
-from compiler.backends import Backend, Profile, measurements_folder
+from compiler.backends import Backend, Probe, Profile, measurements_folder
 from compiler.config import CompileConfig
 from compiler.config.known_classes import modules_named
 from compiler.config.sizes import Size, SizeRange
@@ -198,12 +198,13 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         reduced=steps.reduced,
         precision=config.precision,
         engine=engine,
-        backend=None if job.probe.run_problem else job.backend,
+        backend=job.backend if not job.probe.run_problem or job.backend.STAND_IN else None,
+        stands_in=bool(job.probe.run_problem and job.backend.STAND_IN),
         given=real_input(config, job.proof, job.sample),
         tolerance=tolerance_of(config, job.source.own_precision.name),
         reduced_tolerance=proof_tolerance(config),
         lossy_tolerance=lossy_tolerance(config),
-        pictures=Pictures(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+        pictures=Pictures(job.source.PICTURE, engine_picture(job.backend, job.probe)),
         measurements=measurements_folder(job.cache),
     )
 
@@ -223,9 +224,9 @@ def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sa
     return (Profile(*(shapes[size] for size in sizes)),)
 
 
-def engine_picture(backend: str, run_problem: str) -> str:
-    """The file name of the picture of the engine's results; of the Program's, where no engine can be run."""
-    return f"output_{'program' if run_problem else backend}.jpg"
+def engine_picture(backend: Backend, probe: Probe) -> str:
+    """The file name of the picture of the engine's results; of the Program's, where nothing is computed in its place."""
+    return f"output_{'program' if probe.run_problem and not backend.STAND_IN else backend.name}.jpg"
 
 
 def progress_to(listen: Listener) -> Callable[[float, str], None]:

@@ -118,7 +118,10 @@ def why_unproven(backend: Backend, probe: Probe, bundle: Path) -> str:
             f"no engine was built: {probe.build_problem}. On the machine that is to run it: "
             f"{backend.deferred_build_advice(bundle)}"
         )
-    return f"the engine was built and not run: {probe.run_problem}" if probe.run_problem else ""
+    if not probe.run_problem:
+        return ""
+    instead = f"; instead {backend.STAND_IN.done}" if backend.STAND_IN else ""
+    return f"the engine was built and not run: {probe.run_problem}{instead}"
 
 
 def _build(
@@ -187,7 +190,7 @@ def _with_engine(report: Report, backend: Backend, engine: Engine, probe: Probe,
     """The report of a bundle whose engine is there now."""
     unproven = why_unproven(backend, probe, engine.folder)
     before = tuple(proof for proof in report.proofs if not proof.stage.startswith(ENGINE))
-    picture = engine_picture(backend.name, probe.run_problem)
+    picture = engine_picture(backend, probe)
     built = {stage.stage for stage in line.finished}
     return replace(
         report,

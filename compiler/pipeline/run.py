@@ -161,7 +161,7 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
         config=asdict(job.config),
         versions=versions(),
         engine_bytes=Engine.load(engine.folder).size,
-        pictures=(job.source.PICTURE, engine_picture(job.backend.name, job.probe.run_problem)),
+        pictures=(job.source.PICTURE, engine_picture(job.backend, job.probe)),
         reduced=_reduced(job, steps),
         unproven=why_unproven(job.backend, job.probe, job.bundle),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.selection.config import SelectionConfig
-from compiler.selection.outputs import CANDIDATES, DETECTIONS
+from compiler.selection.outputs import CANDIDATES, DETECTIONS, RAW_CANDIDATES
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -21,16 +21,48 @@ def select(candidates: Tensors, config: SelectionConfig) -> Tensors:
     """What a network would have given that selects detections itself, from what one gives that leaves it to the host.
 
     Args:
-        candidates: `boxes`, `scores`, and what is found beside a box, `[b, n, ...]`, by name.
+        candidates: `boxes`, `scores`, and what is found beside a box, `[b, n, ...]`, by name: of the `host` tail, or of
+            the `raw` one.
         config: Which of them become detections.
 
     Returns:
         `dets`, `labels`, and what was found beside each, `[b, max_per_img, ...]`, with zeros behind the last.
     """
+    if set(RAW_CANDIDATES) <= candidates.keys():
+        candidates = preselect(candidates, config)
     boxes, scores = (candidates[name] for name in CANDIDATES)
     dets, labels, indices = detections(boxes, scores, config.iou_threshold, config.max_per_img)
     extras = {name: _found_rows(tensor, indices) for name, tensor in candidates.items() if name not in CANDIDATES}
     return {**dict(zip(DETECTIONS, (dets, labels), strict=True)), **extras}
+
+
+def preselect(raw: Tensors, config: SelectionConfig) -> Tensors:
+    """What the `host` tail would have given, from what the `raw` one gives; no candidate is left out, but made zero.
+
+    Args:
+        raw: `boxes`, `scores`, `factors`, `levels`, and what is found beside a box, by name.
+        config: Which of them may become detections.
+    """
+    boxes, scores, factors, levels = (raw[name] for name in RAW_CANDIDATES)
+    ranked = np.where(factors[..., None] >= config.conf_thr, scores, 0) if config.conf_thr > 0 else scores
+    is_candidate = (scores > config.score_thr) & _among_best(ranked, np.rint(levels), config.nms_pre)
+    if config.min_bbox_size >= 0:
+        sides = boxes[..., 2:] - boxes[..., :2]
+        is_candidate &= (sides > config.min_bbox_size).all(axis=-1, keepdims=True)
+    kept = np.where(is_candidate, ranked * factors[..., None], 0).astype(scores.dtype)
+    others = {name: tensor for name, tensor in raw.items() if name not in RAW_CANDIDATES}
+    return {"boxes": boxes, "scores": kept, **others}
+
+
+def _among_best(scores: NDArray[np.floating[Any]], levels: NDArray[Any], limit: int) -> NDArray[np.bool_]:
+    """Which pairs of a box and a class, `[b, n, c]`, are as good as the last of the `limit` best of their level."""
+    among = np.ones(scores.shape, np.bool_)
+    for item, level in ((row, level) for row in range(len(levels)) for level in np.unique(levels[row])):
+        at = levels[item] == level
+        pairs = scores[item, at]
+        if 0 < limit < pairs.size:
+            among[item, at] = pairs >= np.partition(pairs, -limit, axis=None)[-limit]
+    return among
 
 
 def _found_rows(tensor: NDArray[Any], indices: Integers) -> NDArray[Any]:

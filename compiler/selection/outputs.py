@@ -12,8 +12,15 @@ detections, rows of zeros follow, and their label is -1."""
 CANDIDATES = ("boxes", "scores")
 """`[b, n, 4]`, x1, y1, x2, y2; and `[b, n, c]`, zero where a pair of a box and a class is not to be selected."""
 
+RAW_CANDIDATES = (*CANDIDATES, "factors", "levels")
+"""All there are, as the head decodes them; and `[b, n]`, what the scores are multiplied by once the best are chosen,
+and which level a box is of: the best of each are chosen together."""
+
 JOINED = "joined/"
 """What the names begin with of candidates that are put together before any of them is looked at."""
+
+OUTPUTS = {"native": DETECTIONS, "host": CANDIDATES, "raw": RAW_CANDIDATES}
+"""Of each tail."""
 
 
 def candidate_name(level: int | None, name: str) -> str:
@@ -25,7 +32,7 @@ def output_names(tail: str, extras: Iterable[str] = ()) -> tuple[str, ...]:
     """The names of a network's outputs, in order.
 
     Args:
-        tail: Where detections are selected: `native` or `host`.
+        tail: Where detections are selected: `native`, `host` or `raw`.
         extras: Names of what is found beside a box; they come last, in alphabetical order.
 
     Raises:
@@ -34,6 +41,6 @@ def output_names(tail: str, extras: Iterable[str] = ()) -> tuple[str, ...]:
     if tail not in TAILS:
         raise ValueError(f"tail is {tail}, and must be {' or '.join(TAILS)}")
     names = sorted(extras)
-    if taken := {*DETECTIONS, *CANDIDATES}.intersection(names):
+    if taken := {*DETECTIONS, *RAW_CANDIDATES}.intersection(names):
         raise ValueError(f"{', '.join(sorted(taken))} cannot be the name of what is found beside a box")
-    return (*(DETECTIONS if tail == "native" else CANDIDATES), *names)
+    return (*OUTPUTS[tail], *names)

@@ -35,12 +35,14 @@ class DetectionTail(nn.Module):
 
     - `native`: in the graph. Gives `dets` `[b, max_per_img, 5]` and `labels` `[b, max_per_img]`.
     - `host`: after the engine, in NumPy. Gives `boxes` `[b, n, 4]` and `scores` `[b, n, c]`, zero where not selected.
+    - `raw`: the same, and nothing is selected in the graph: for engines that cannot look for the best. Gives all
+      candidates, with what is left to do to them: `factors` and `levels`, `[b, n]`.
 
-    What else the network finds about each box follows, by name: `[b, max_per_img, ...]`, or `[b, n, ...]` for `host`.
+    What else the network finds about each box follows, by name: `[b, max_per_img, ...]`, or `[b, n, ...]`.
 
     Args:
         network: A detector: gives raw outputs for images `[b, 3, h, w]`, and decodes them to candidates.
-        kind: `native` or `host`.
+        kind: `native`, `host` or `raw`.
         test_cfg: What `SelectionConfig` takes.
         clip: Clip the boxes of detections to the image, where the network has not clipped its candidates.
         image_size_input: Take the size of each image within the padded input too, and clip candidates to it before any
@@ -83,6 +85,8 @@ class DetectionTail(nn.Module):
 
     def select(self, groups: Sequence[Candidates]) -> dict[str, Tensor]:
         """The detections, or the selected candidates, of all groups together: the network's outputs, in order."""
+        if self.kind == "raw":
+            return _raw(groups)
         candidates = joined([self._best(group) for group in groups])
         scores = self._thresholded(candidates, self.config.score_thr)
         boxes, extras = candidates.boxes, candidates.extras
@@ -146,6 +150,21 @@ class DetectionTail(nn.Module):
         if candidates.factors is not None:
             scores = scores * candidates.factors[..., None]
         return scores.where(is_candidate, 0.0)
+
+
+def _raw(groups: Sequence[Candidates]) -> dict[str, Tensor]:
+    """All candidates, with the factors and the level of each; computed from the scores, whose number may vary."""
+    zeros = [group.scores.amax(dim=2) * 0 for group in groups]
+    factors = [zero + 1 if group.factors is None else group.factors for group, zero in zip(groups, zeros, strict=True)]
+    candidates = joined(groups)
+    found = {
+        "boxes": candidates.boxes,
+        "scores": candidates.scores,
+        "factors": torch.cat(factors, dim=1),
+        "levels": torch.cat([zero + level for level, zero in enumerate(zeros)], dim=1),
+        **candidates.extras,
+    }
+    return {name: found[name] for name in output_names("raw", candidates.extras)}
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def input_settings(file: OnnxModelFile, config: CompileConfig) -> InputSettings:
 def _said_lengths(inputs: Sequence[FileInput], config: CompileConfig) -> dict[str, Lengths]:
     """What the user says of the lengths of axes, by the names that the file has for them; `BATCH` for the items."""
     said: dict[str, Lengths] = {}
-    names = {axis for one in inputs for axis in (*(one.shape or ()), *(one.given.shape if one.given else ()))}
+    names = {axis for one in inputs for axis in (*one.shape, *(one.given.shape if one.given else ()))}
     for axis, text in config.model.axes.items():
         if axis not in names and axis not in ITEMS:
             known = [str(name) for name in names if isinstance(name, str)]
@@ -87,9 +87,8 @@ def _lengths_of(one: FileInput) -> Iterable[tuple[str, Lengths]]:
     given = one.given
     if given is None:
         return
-    own = given.shape if one.shape is None else one.shape
-    fits = given.dtype == one.dtype and len(own) == len(given.shape)
-    for axis, asked in zip(own, given.shape, strict=False):
+    fits = given.dtype == one.dtype and len(one.shape) == len(given.shape)
+    for axis, asked in zip(one.shape, given.shape, strict=False):
         if isinstance(axis, int):
             fits &= asked == axis or (asked == BATCH and axis == 1 and BATCH not in given.ranges)
         elif isinstance(asked, int):
@@ -109,7 +108,7 @@ def _counting(inputs: Sequence[FileInput], said: Mapping[str, Lengths]) -> set[s
     named = {
         axis
         for one in inputs
-        for position, axis in enumerate(one.shape or ())
+        for position, axis in enumerate(one.shape)
         if isinstance(axis, str)
         and axis not in said
         and (axis.lower() in BATCH_NAMES or (one.given is not None and one.given.shape[position] == BATCH))
@@ -117,10 +116,10 @@ def _counting(inputs: Sequence[FileInput], said: Mapping[str, Lengths]) -> set[s
     first = {
         axis
         for one in inputs
-        for axis in (one.shape or ())[:1]
+        for axis in one.shape[:1]
         if isinstance(axis, str)
         and axis not in said
-        and (not named or (axis in one.unnamed and not named & set(one.shape or ())))
+        and (not named or (axis in one.unnamed and not named & set(one.shape)))
         and not _is_renamed(one)
     }
     return named | first
@@ -134,8 +133,6 @@ def _is_renamed(one: FileInput) -> bool:
 def _settled(one: FileInput, said: Mapping[str, Lengths], counting: set[str]) -> tuple[Dimension, ...]:
     """The shape of an input: numbers, and the names of what varies."""
     given = one.given
-    if one.shape is None:
-        return given.shape if given else ()
     axes: list[Dimension] = []
     for position, axis in enumerate(one.shape):
         asked = given.shape[position] if given else None
@@ -153,12 +150,6 @@ def _settled(one: FileInput, said: Mapping[str, Lengths], counting: set[str]) ->
 
 def _check_known(one: FileInput, shape: Sequence[Dimension], said: Mapping[str, Lengths]) -> None:
     """Refuse an input of which a length is open that nobody gives."""
-    if one.shape is None and one.given is None:
-        raise UsageError(
-            f"the file does not say how many axes the input '{one.name}' has",
-            where=f"{KEY}.{one.name}",
-            fix=f"say how long they are, for example {one.example}",
-        )
     unknown = [axis for axis in shape if isinstance(axis, str) and axis != BATCH and axis not in said]
     if unknown:
         by_name = next((axis for axis in unknown if axis not in one.unnamed), None)

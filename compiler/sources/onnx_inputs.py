@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,8 +30,7 @@ class FileInput:
     Attributes:
         name: Of the input.
         dtype: One of `TYPES`.
-        shape: A number where a length is fixed, else the name of an axis: one without a name has one made for it. None
-            where the file does not even say how many axes there are.
+        shape: A number where a length is fixed, else the name of an axis: one without a name has one made for it.
         unnamed: The names that were made.
         given: What the user says; None where nothing.
         numbers: The type, and what numbers it holds, as the user wrote them.
@@ -40,7 +38,7 @@ class FileInput:
 
     name: str
     dtype: str
-    shape: tuple[Dimension, ...] | None
+    shape: tuple[Dimension, ...]
     unnamed: frozenset[str]
     given: InputSpec | None
     numbers: str
@@ -48,14 +46,12 @@ class FileInput:
     @property
     def described(self) -> str:
         """The type and the shape, as the file has them."""
-        if self.shape is None:
-            return f"{self.dtype} of any number of axes"
         return f"{self.dtype}[{', '.join('?' if axis in self.unnamed else str(axis) for axis in self.shape)}]"
 
     @property
     def example(self) -> str:
         """What to type for it, with likely lengths where they are open."""
-        shape: Sequence[Dimension] = ("", 3) if self.shape is None else self.shape
+        shape = self.shape
         side = _LIKELY_SIDE.get(len(shape), 16)
         first = [1 if isinstance(length, str) else length for length in shape[:1]]
         rest = [side if isinstance(length, str) else length for length in shape[1:]]
@@ -82,8 +78,8 @@ def read_inputs(file: OnnxModelFile, given: dict[str, str]) -> list[FileInput]:
     names = {str(axis) for value in file.inputs for axis in shape_of(value) or ()}
     inputs = []
     for value in file.inputs:
-        shape, unnamed = _named(value, names)
         dtype = _dtype(value, "input", file)
+        shape, unnamed = _named(value, names, file)
         text = given.get(value.name)
         spec = None if text is None else _parsed(value.name, text, dtype)
         numbers = (text or "").partition(":")[2] or dtype
@@ -109,11 +105,18 @@ def check_outputs(file: OnnxModelFile) -> None:
             )
 
 
-def _named(value: onnx.ValueInfoProto, taken: set[str]) -> tuple[tuple[Dimension, ...] | None, frozenset[str]]:
+def _named(
+    value: onnx.ValueInfoProto, taken: set[str], file: OnnxModelFile
+) -> tuple[tuple[Dimension, ...], frozenset[str]]:
     """The shape of an input, with a name of its own for each axis that has none, and those names."""
     shape = shape_of(value)
     if shape is None:
-        return None, frozenset()
+        raise CompileError(
+            f"the file does not say how many axes the input {value.name} has",
+            where=f"{file.path}, {value.name}",
+            why="ONNX asks for the shape of every input, of which lengths may be left open",
+            fix="export it again with the shapes of its inputs",
+        )
     made: dict[int, str] = {}
     for position, axis in enumerate(shape):
         if axis is None:

@@ -107,10 +107,7 @@ def test_a_sidecar_of_the_first_layout_still_loads(tmp_path):
         *({"backend": node} for node in ([], "x", None, {}, {"name": "onnxruntime"}, {"_target_": 3})),
         *({"inputs": specs} for specs in ([], {}, "", None, [3], 3)),
         *({"outputs": specs} for specs in ([], {}, "", None, [3], 3)),
-        *(
-            {"inputs": [{"name": "x", "dtype": "float32", "shape": [size, 4]}]}
-            for size in (0, -1, 2.5, True, None, [1])
-        ),
+        *({"inputs": [{"name": "x", "dtype": "float32", "shape": [size, 4]}]} for size in (-1, 2.5, True, None, [1])),
     ],
 )
 def test_a_damaged_sidecar_is_refused(tmp_path, change):

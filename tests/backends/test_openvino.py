@@ -359,8 +359,7 @@ def test_what_would_be_computed_wrong_in_silence_is_an_obstacle_and_really_is_wr
     core = openvino.Core()
     found = core.compile_model(core.read_model(given.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([values])[0]
     expected = ReferenceEvaluator(str(given.path)).run(None, {"x": values})[0]
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() > 0.01
+    assert found.shape != expected.shape or np.abs(found - expected).max() > 0.01
 
 
 def test_without_openvino_it_is_planned_by_what_is_known(backend, program, monkeypatch):

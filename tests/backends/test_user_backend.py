@@ -1,4 +1,4 @@
-"""A user's own backend, by a YAML of theirs: docs/backends.md has one that reads TorchScript; and for torch.export."""
+"""A user's own backend, by a YAML of theirs: the docs have one that reads TorchScript; and one for torch.export."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from compiler.export import ExportOptions, export_traced, run_network
 from tests.backends.pyramid import AXES, EXAMPLE, OUTPUTS, Pyramid
 from tests.exporting import other_inputs
 
-PAGE = Path(__file__).parents[2] / "docs/backends.md"
+PAGE = Path(__file__).parents[2] / "docs/backend-of-your-own.md"
 
 TORCH_EXPORT = """
 import shutil

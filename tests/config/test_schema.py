@@ -201,7 +201,7 @@ def test_what_goes_with_a_lower_precision_is_accepted(config):
         ({"model": replace(PICTURE, input_shape=())}, "model.input_shape", "0 numbers are no input shape"),
         ({"model": replace(PICTURE, input_shape=(256,))}, "model.input_shape", "its input has 2"),
         ({"model": replace(DETECTOR.model, input_shape=())}, "model.input_shape", "0 numbers are no input shape"),
-        ({"model": tails("host", "native")}, "model.tail.kind, model.processing.tail", "tail=host sets both"),
+        ({"model": tails("host", "native")}, "model.tail.kind, model.processing.tail", "tail=raw sets both"),
         ({"model": tails("native", "host")}, "model.tail.kind, model.processing.tail", "tail=native or"),
         ({"keep_fp32": ("/head/*", "Conv")}, "keep_fp32=[/head/*, Conv]", "everything is in fp32 already"),
         ({"calibration": CalibrationConfig(data="images")}, "calibration", "fp32 needs no calibration"),

@@ -66,7 +66,7 @@ def test_key_points_stay_with_their_boxes(kind, model, references, raw_outputs):
     )
     selected = DetectionTail(nn.Identity(), kind, vars(config)).select(groups)
     found = {name: tensor.numpy() for name, tensor in selected.items()}
-    found = select(found, config) if kind == "host" else found
+    found = found if kind == "native" else select(found, config)
     dets, labels, keypoints = found["dets"], found["labels"], found["keypoints"]
     count = len(expected["decoded.noflip.scores"])
     assert labels[0].tolist() == [0] * count + [-1] * (config.max_per_img - count)

@@ -15,7 +15,7 @@ def finished(outputs, config, extras=()):
     """What each tail of a network found, by name; what the host's leaves to do is done."""
     remaining = iter(outputs)
     found = {kind: {name: np.asarray(next(remaining)) for name in output_names(kind, extras)} for kind in TAILS}
-    return {**found, "host": select(found["host"], config)}
+    return {**found, **{kind: select(found[kind], config) for kind in ("host", "raw")}}
 
 
 def to_engine(network, tensors, axes, folder):

@@ -30,7 +30,7 @@ SELECTIONS = {
 
 
 class Selecting(nn.Module):
-    """Both tails by themselves: they are given what a head would have decoded on two levels."""
+    """The tails by themselves: they are given what a head would have decoded on two levels."""
 
     def __init__(self, test_cfg):
         super().__init__()

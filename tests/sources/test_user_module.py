@@ -142,7 +142,7 @@ def test_a_module_with_axes_of_one_name_a_scalar_and_a_batch_behind_them(in_fold
     axes = ("model.axes.seq=3-5-8", "model.axes.n=1-2")
     run = in_folder("model=torch", "model.target=nets:Words", *(f"model.inputs.{one}" for one in inputs), *axes)
     assert run.returncode == 0, run.stdout + run.stderr
-    (bundle,) = (path for path in in_folder.folder.glob("outputs/nets-words/tensors_*") if path.is_dir())
+    (bundle,) = (path for path in in_folder.folder.glob("outputs/tensors_nets-words_*") if path.is_dir())
     proofs = Report.load(bundle).proofs
     assert {comparison.input for proof in proofs for comparison in proof.comparisons} == {"1x3", "1x5", "2x8"}
     predictor = runtime.open(bundle)

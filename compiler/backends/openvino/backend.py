@@ -114,6 +114,8 @@ class OpenVINO(Backend):
             model = openvino.Core().read_model(program.path)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
             raise refused("OpenVINO cannot take this Program", error, str(program.path)) from error
+        for port, spec in zip(model.inputs, program.inputs, strict=True):
+            port.get_node().set_friendly_name(spec.name)  # the tensor's name is the output's where it is one
         if request.calibration is not None:
             from compiler.backends.openvino.quantize import quantized
 

@@ -14,7 +14,7 @@ from compiler.errors import CompileError
 
 OLDEST = "2025.0"
 """The first version that is known to work."""
-OLDEST_NNCF = "2.16"
+OLDEST_NNCF = "3.4"
 EXTRA = "openvino"
 INSTALL = f"pip install 'deploy-compiler[{EXTRA}]'"
 TELEMETRY = "openvino_telemetry"

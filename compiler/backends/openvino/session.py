@@ -57,7 +57,7 @@ class OpenVINOSession:
 
 
 def _port(ports: Any, name: str, engine: Engine) -> int:
-    """Where a tensor is among the inputs or outputs; an input that is an output too has its name from the latter."""
+    """Where a tensor is among the inputs or outputs. One that is both has the name of the output, and its node's."""
     for index, port in enumerate(ports):
         if name in port.get_names() or name == port.get_node().get_friendly_name():
             return index

@@ -93,7 +93,9 @@ def _given(source: Any, specs: Sequence[InputSpec]) -> tuple[str, dict[str, NDAr
 
 
 def _load(path: Path, specs: Sequence[InputSpec]) -> Any:
-    if path.is_dir():
+    with reading(path, "the arrays cannot be read"):
+        is_folder = path.is_dir()
+    if is_folder:
         return _load_folder(path, specs)
     require_file(path, "the file of arrays")
     if path.suffix == ".pb":

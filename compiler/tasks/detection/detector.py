@@ -49,8 +49,9 @@ _SDK_META_KEYS = (
 class Detector(WholeImageTask[FoundT]):
     """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.
 
-    The network's outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`, or with the `host` tail `boxes` `[n, m, 4]`
-    and `scores` `[n, m, c]`; and after them the `extras`, `[n, max, ...]` or `[n, m, ...]`, by name.
+    The outputs are `dets` `[n, max, 5]` and `labels` `[n, max]`; or with the `host` tail `boxes` `[n, m, 4]` and
+    `scores` `[n, m, c]`, and with the `raw` one `factors` and `levels` `[n, m]` too. After them come the `extras`,
+    `[n, max, ...]` or `[n, m, ...]`, by name.
     """
 
     extras: ClassVar[tuple[str, ...]] = ()
@@ -111,6 +112,6 @@ class Detector(WholeImageTask[FoundT]):
         """The detections, their labels and extras, by name, whichever tail the network has."""
         given = {name: outputs[name] for name in self.outputs}
         first, *_ = given.values()
-        if first.ndim != 3 or first.shape[2] != (4 if self.tail == "host" else 5):
+        if first.ndim != 3 or first.shape[2] != (5 if self.tail == "native" else 4):
             raise ValueError(f"{self.outputs[0]} is {list(first.shape)}, which are no boxes")
-        return select(given, self.test_cfg) if self.tail == "host" else given
+        return given if self.tail == "native" else select(given, self.test_cfg)

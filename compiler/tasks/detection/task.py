@@ -145,12 +145,14 @@ class ObjectDetection(Detector[Detection]):
 
     def within_images(self, outputs: Tensors, prepared: PreparedImages) -> Tensors:
         """The outputs; what of the candidates lies in the padding is cut off, or dropped where nothing is left."""
-        if self.tail != "host" or not self.clip_to_image:
+        if self.tail == "native" or not self.clip_to_image:
             return outputs
         boxes = np.clip(outputs["boxes"], 0, np.tile(image_ends(prepared), 2)[:, None]).astype(np.float32)
         sides = boxes[..., 2:] - boxes[..., :2]
-        kept = (sides > max(self.test_cfg.min_bbox_size, 0)).all(axis=-1, keepdims=True)
-        return {**outputs, "boxes": boxes, "scores": np.where(kept, outputs["scores"], 0).astype(np.float32)}
+        kept = (sides > max(self.test_cfg.min_bbox_size, 0)).all(axis=-1)
+        # Those of the raw tail are still to be ranked, by scores that know nothing of the padding.
+        name, kept = ("factors", kept) if self.tail == "raw" else ("scores", kept[..., None])
+        return {**outputs, "boxes": boxes, name: np.where(kept, outputs[name], 0).astype(np.float32)}
 
     def found(
         self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from compiler.config import compose
+from compiler.config.backend_facts import backend_facts
 from compiler.config.deploy_overrides import check_named, named_run
-from compiler.config.search import config_loader
+from compiler.config.search import config_folder, config_loader
 from compiler.errors import UsageError
 
 FOLDERS = yaml.safe_load(Path(__file__).with_name("deploy_configs.yaml").read_text())
@@ -84,7 +85,8 @@ def composed(name):
     named = named_run([f"deploy={name}"])
     parts = named.name
     chosen = dict(one.split("=") for one in named.implied(config_loader(), ()))
-    model, backend = base(f"model={chosen['model']}"), base(f"backend={chosen['backend']}")
+    model = base(f"model={chosen['model']}")
+    backend = base(f"backend={chosen['backend']}", f"precision={parts.precision}")
     config = replace(model, backend=backend.backend, precision=parts.precision, shape=str(parts.shape))
     config.check()
     check_named(config, named)
@@ -105,7 +107,8 @@ def too_much(name):
 
 
 def precisions(name):
-    return base(f"backend={CONFIGS[name][1]['backend']}").backend_facts.PRECISIONS
+    file = config_folder() / f"backend/{CONFIGS[name][1]['backend']}.yaml"
+    return backend_facts(yaml.safe_load(file.read_text())).PRECISIONS
 
 
 def runs_here(name):

@@ -145,6 +145,18 @@ def test_candidates_in_the_padding_take_no_places_where_the_host_selects(image):
     ]
 
 
+def test_of_all_candidates_those_in_the_padding_take_no_places_either(image):
+    task = detector("retinanet", "raw")
+    prepared = task.preprocess(Sample(image), FIXED)
+    height = round(image.shape[0] * prepared.placements[0].factors[1])
+    boxes = np.array([[[10, 0, 40, height], [5, height + 1, 40, height + 9], [60, 10, 90, 40]]], np.float32)
+    scores = np.zeros((1, 3, 80), np.float32)
+    scores[0, :, 5] = [0.8, 0.9, 0.5]
+    rest = {"factors": np.ones((1, 3), np.float32), "levels": np.zeros((1, 3), np.float32)}
+    kept = task.decode({"boxes": boxes, "scores": scores, **rest}, prepared)
+    assert [one.score for one in kept] == [pytest.approx(0.8), pytest.approx(0.5)]
+
+
 @pytest.mark.parametrize("outputs", [{"dets": np.zeros((1, 4, 4)), "labels": np.zeros((1, 4))}, raw() | {"dets": 0}])
 def test_outputs_of_another_shape_are_refused(task, image, outputs):
     outputs = {name: np.asarray(value) for name, value in outputs.items()}

@@ -1,0 +1,5 @@
+"""Core ML: ML Programs for Apple's devices."""
+
+from compiler.backends.coreml.backend import CoreML
+
+__all__ = ["CoreML"]
