@@ -22,7 +22,13 @@ def answer(line):
     return caught.value
 
 
-@pytest.mark.parametrize("before", ["", "python ", "python3 "])
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("", "python ", "python3 ", "python3.11 ", "/opt/conda/bin/python3.10 "),
+        *("python -u ", "python -W ignore -u ", "python3 -Wignore -X dev "),
+    ],
+)
 def test_deploy_becomes_a_compile(before):
     ours = answer(f"{before}{DEPLOY} --work-dir out --device cuda:0 --show --dump-info")
     assert ours.fix.splitlines()[0] == (
@@ -111,6 +117,10 @@ def test_a_flag_that_mmdeploy_has_not_is_said():
     assert "--shw: is no flag of MMDeploy 1.3.1's" in answer(f"{DEPLOY} --shw").why
 
 
-def test_a_script_of_the_users_is_no_command_of_mmdeploys():
-    with pytest.raises(UsageError, match="there is no verb 'mine.py'"):
-        understood(["mine.py"])
+@pytest.mark.parametrize(
+    "line", ["mine.py", "python3.11 mine.py", "python -u", "pythonic tools/deploy.py", "python -c 1"]
+)
+def test_what_is_no_script_of_mmdeploys_is_no_command_of_its(line):
+    words = shlex.split(line)
+    with pytest.raises(UsageError, match=f"there is no verb '{words[0]}'"):
+        understood(words)

@@ -16,7 +16,8 @@ from compiler.backends.child import run_script
 from compiler.backends.coreml.session import CoreMLSession
 from compiler.backends.libraries import library_problem
 from compiler.config.backend_facts import StandIn
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.config.choices import require_choice
+from compiler.errors import CompileError
 
 PACKAGE = "end2end.mlpackage"
 """The name that MMDeploy's users know. It is a folder."""
@@ -44,7 +45,6 @@ class CoreML(Backend):
     TITLE: ClassVar[str] = "Core ML"
     PROGRAM: ClassVar[type[Program]] = TorchScriptProgram
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
-    OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     TAIL: ClassVar[str] = "host"
     """A traced archive has no operator that suppresses boxes."""
     PROFILED: ClassVar[bool] = True
@@ -58,10 +58,7 @@ class CoreML(Backend):
 
     def __post_init__(self) -> None:
         for key, choices in (("target", TARGETS), ("shapes", SHAPES), ("compute_units", COMPUTE_UNITS)):
-            value = getattr(self, key)
-            if value not in choices:
-                what = f"Core ML has no {key.replace('_', ' ')} '{value}'"
-                raise UsageError(what, where=f"backend.{key}", fix=nearest(value, choices))
+            require_choice(getattr(self, key), choices, f"backend.{key}")
 
     def probe(self) -> Probe:
         """Look for the `coremltools` distribution, and for macOS."""
