@@ -43,7 +43,9 @@ class TorchScript(Backend):
     def probe(self) -> Probe:
         """Look for the `torch` distribution."""
         version = installed_version("torch")
-        return Probe(version, ("CPU",) if version else (), problem=torch_problem(), machine=self.machine() if version else {})
+        if not version:
+            return Probe(version, problem=torch_problem())
+        return Probe(version, ("CPU",), problem=torch_problem(), machine=self.machine())
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Nothing stands in the way of what could be traced."""

@@ -20,8 +20,8 @@ from compiler.artifact.machine import elsewhere
 from compiler.backends import BuildRequest, backend_of, build_backend, libraries
 from compiler.backends.facts import read_facts
 from compiler.backends.openvino import OpenVINO, library
-from compiler.backends.openvino.backend import GRAPH_FILE, WEIGHTS_FILE
 from compiler.backends.openvino import compiled_models as module
+from compiler.backends.openvino.backend import GRAPH_FILE, WEIGHTS_FILE
 from compiler.backends.openvino.compiled_models import FOLDER, compiled_models
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
@@ -307,7 +307,9 @@ def strangers(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     return graph, {"x": np.random.default_rng(0).uniform(0.6, 1, shape).astype(np.float32)}
 
 
-@pytest.mark.parametrize("name", ["MatMul", "Conv", "QLinearConv", "MatMul signed", "Conv signed", "QLinearConv signed"])
+@pytest.mark.parametrize(
+    "name", ["MatMul", "Conv", "QLinearConv", "MatMul signed", "Conv signed", "QLinearConv signed"]
+)
 def test_what_somebody_else_quantised_is_right_on_any_processor(backend, program, tmp_path, name):
     graph, inputs = strangers(name)
     (expected,) = ReferenceEvaluator(graph).run(None, inputs)

@@ -77,7 +77,11 @@ def pnnx_file() -> Path | None:
 
 
 def convert(
-    program: TorchScriptProgram, shapes: Sequence[Mapping[str, Size]], half: bool, limits: ConversionLimits, folder: Path
+    program: TorchScriptProgram,
+    shapes: Sequence[Mapping[str, Size]],
+    half: bool,
+    limits: ConversionLimits,
+    folder: Path,
 ) -> Converted:
     """Run pnnx on a Program.
 
