@@ -184,13 +184,15 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
-    def interpret(self, engine: Engine) -> Session:
-        """What computes the operations that an engine's files hold, where `INTERPRETED`.
+    def stand_in(self, engine: Engine) -> Session:
+        """What is computed in place of an engine that cannot be run here, where there is a `STAND_IN`.
 
         Raises:
             CompileError: There is no such thing, or an operation is not known.
         """
-        raise CompileError(f"engines of {self.name} are run, and not interpreted", where=f"backend={self.name}")
+        raise CompileError(
+            f"engines of {self.name} are run, and nothing stands in for them", where=f"backend={self.name}"
+        )
 
     def open_cached(self, engine: Engine, cache: Path) -> Session:
         """Open an engine, and keep what the library makes of it for the next time; nothing is kept unless overridden.
@@ -216,6 +218,23 @@ class Backend(BackendFacts, ABC):
             CompileError: See `open`.
         """
         return self.open(engine) if cache is None else self.open_cached(engine, cache)
+
+    @property
+    def keeps_opened(self) -> bool:
+        """Whether anything of an open engine is kept: where `open_cached` is overridden."""
+        return type(self).open_cached is not Backend.open_cached
+
+    def open_to_prove(self, engine: Engine, cache: Path) -> Session:
+        """Open an engine in the compile that made it, where this backend's own options say whether a cache is used.
+
+        Args:
+            engine: To open.
+            cache: Of the compile.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return self.open_cached(engine, cache)
 
     def machine(self) -> dict[str, str]:
         """What of this machine a proof holds for, by name; nothing where an engine opens nowhere else."""

@@ -31,13 +31,15 @@ class Environment:
         backend: Its name.
         distribution: That the backend is about.
         requirements: Of pip's, tested together.
-        alone: Requirements that are installed without what they ask for: its pins are wider than they say.
+        alone: Requirements that are installed without what they ask for: they work with more than they say.
+        newest_python: That the requirements have wheels for.
     """
 
     backend: str
     distribution: str
     requirements: tuple[str, ...]
     alone: tuple[str, ...]
+    newest_python: tuple[int, int]
 
     @property
     def variable(self) -> str:
@@ -48,13 +50,13 @@ class Environment:
     def folder(self) -> Path:
         """Where `make` makes it."""
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache) / "deploy-compiler" / "environments" / self.backend
+        return Path(cache).absolute() / "deploy-compiler" / "environments" / self.backend
 
     def interpreter(self, chosen: str | None) -> Path | None:
         """The interpreter that has the library: the one that is chosen, or the first that is there; None for none."""
         for named in (chosen, os.environ.get(self.variable)):
             if named:
-                return Path(named).expanduser()
+                return Path(named).expanduser().absolute()
         if (self.folder / MADE).is_file():
             return _python(self.folder)
         return Path(sys.executable) if installed_version(self.distribution) else None
@@ -73,7 +75,7 @@ class Environment:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return "", f"{python} is no interpreter: {one_line(error)}"
-        if run.returncode:
+        if run.returncode or not run.stdout.strip():
             return "", f"{python} has no {self.distribution}: {make}, or name another"
         return run.stdout.strip(), ""
 
@@ -86,6 +88,14 @@ class Environment:
         Raises:
             CompileError: It cannot be made; what pip said last is in `why`.
         """
+        if sys.version_info[:2] > self.newest_python:
+            newest, here = (".".join(map(str, one)) for one in (self.newest_python, sys.version_info[:2]))
+            raise CompileError(
+                f"the environment for {self.backend} cannot be made",
+                where=sys.executable,
+                why=f"{self.distribution} is for Python {newest} and older, and this is {here}",
+                fix=f"make one by hand with an older Python, and name its interpreter by {self.variable}",
+            )
         shutil.rmtree(self.folder, ignore_errors=True)
         python = _python(self.folder)
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from compiler.artifact import OnnxProgram, Program
 from compiler.config.instantiate import find_class
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """What is computed in place of an engine.
+
+    Attributes:
+        word: For it, as in the name of the stage: the engine was `interpreted`.
+        done: What was done, in words.
+    """
+
+    word: str
+    done: str
 
 
 class BackendFacts:
@@ -36,8 +50,8 @@ class BackendFacts:
     """Options, None unless given, that are about the machine that compiles: an engine neither keeps nor brings one."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
-    INTERPRETED: ClassVar[bool] = False
-    """Whether an engine that cannot be run here is interpreted for its proof, which then holds for no device."""
+    STAND_IN: ClassVar[StandIn | None] = None
+    """What is computed for the proof in place of an engine that cannot be run here; it then holds for no device."""
 
 
 def backend_facts(node: Mapping[str, Any]) -> type[BackendFacts]:

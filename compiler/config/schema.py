@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,8 +164,8 @@ class CompileConfig:
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     tail: str = "native"
-    """Where a detector's boxes are selected: `native`, `host` or `raw`; composed from nothing, where its backend selects
-    them best. `plugin` is what `native` was called for TensorRT."""
+    """Where a detector's boxes are selected: `native`, `host` or `raw`; composed from nothing, where its backend
+    selects them best. `plugin` is what `native` was called for TensorRT."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     rewriters: RewritersConfig = field(default_factory=RewritersConfig)
@@ -254,6 +254,14 @@ class CompileConfig:
         from compiler.config.backend_facts import backend_facts  # it knows Programs, and thereby numpy: --help does not
 
         return backend_facts(self.backend)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All of it as plain values, but what is about this machine alone: see `BackendFacts.LOCAL`."""
+        values = asdict(self)
+        for option in self.backend_facts.LOCAL:
+            values["backend"].pop(option, None)
+        return values
 
     @property
     def exporter(self) -> str:

@@ -48,10 +48,7 @@ SLOTS = {
     "QLinearConv": Slot(3, 5, scale=4, activation=2),
     "QLinearMatMul": Slot(3, 5, scale=4, activation=2),
 }
-"""By operator, of ONNX and of ONNX Runtime.
-
-ONNX Runtime multiplies signed activations by signed weights alone, and rightly.
-"""
+"""By operator, of ONNX and of ONNX Runtime. The latter multiplies signed activations by signed weights only, right."""
 
 
 def with_unsigned_weights(model: onnx.ModelProto, beside_signed: bool = False) -> onnx.ModelProto | None:

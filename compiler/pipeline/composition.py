@@ -198,8 +198,8 @@ def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
         reduced=steps.reduced,
         precision=config.precision,
         engine=engine,
-        backend=job.backend if not job.probe.run_problem or job.backend.INTERPRETED else None,
-        interpreted=bool(job.probe.run_problem) and job.backend.INTERPRETED,
+        backend=job.backend if not job.probe.run_problem or job.backend.STAND_IN else None,
+        stands_in=bool(job.probe.run_problem and job.backend.STAND_IN),
         given=real_input(config, job.proof, job.sample),
         tolerance=tolerance_of(config, job.source.own_precision.name),
         reduced_tolerance=proof_tolerance(config),
@@ -225,8 +225,8 @@ def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sa
 
 
 def engine_picture(backend: Backend, probe: Probe) -> str:
-    """The file name of the picture of the engine's results; of the Program's, where none is run or interpreted."""
-    return f"output_{'program' if probe.run_problem and not backend.INTERPRETED else backend.name}.jpg"
+    """The file name of the picture of the engine's results; of the Program's, where nothing stands in for it."""
+    return f"output_{'program' if probe.run_problem and not backend.STAND_IN else backend.name}.jpg"
 
 
 def progress_to(listen: Listener) -> Callable[[float, str], None]:

@@ -120,8 +120,8 @@ def why_unproven(backend: Backend, probe: Probe, bundle: Path) -> str:
         )
     if not probe.run_problem:
         return ""
-    interpreted = "; instead the operations that its files hold were interpreted, which proves them and no device"
-    return f"the engine was built and not run: {probe.run_problem}{interpreted if backend.INTERPRETED else ''}"
+    instead = f"; instead {backend.STAND_IN.done}" if backend.STAND_IN else ""
+    return f"the engine was built and not run: {probe.run_problem}{instead}"
 
 
 def _build(

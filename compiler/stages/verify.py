@@ -95,8 +95,8 @@ class Verify(Stage):
         reduced: In a lower precision; None where it stays in the one it comes in.
         precision: That precision.
         engine: What was built.
-        backend: Opens it; None where it cannot be run here, nor interpreted.
-        interpreted: Whether it is interpreted in place of being run.
+        backend: Opens it; None where it cannot be run here, and nothing stands in for it.
+        stands_in: Whether what stands in for the engine is computed, and not the engine.
         given: What the proof is made on.
         tolerance: What the steps in the network's own precision are held to.
         reduced_tolerance: What those in a lower precision are held to.
@@ -117,7 +117,7 @@ class Verify(Stage):
     precision: str
     engine: Artifact
     backend: Backend | None
-    interpreted: bool
+    stands_in: bool
     given: RealInput
     tolerance: Tolerance
     reduced_tolerance: Tolerance
@@ -178,7 +178,7 @@ class Verify(Stage):
         graphs = {stage: (path, AS_WRITTEN) for stage, path in files.items()}
         engine = self.backend and self.backend.graph_of(Engine.load(self.engine.folder))
         if self.backend and engine:
-            graphs[engine_stage(self.backend.name)] = engine, self.backend.simulation
+            graphs[engine_stage(self.backend)] = engine, self.backend.simulation
         return OpenSelection(network, graphs, self.given.proof.thresholds)
 
     @property
@@ -186,17 +186,17 @@ class Verify(Stage):
         return self.rewriters.selection.graphs
 
     def _behind_the_rewriters(self) -> list[tuple[str, Run]]:
-        """Open the Program in its lower precision, and the engine where it can be run or interpreted here."""
+        """Open the Program in its lower precision, and the engine, or what stands in for it here."""
         stages: list[tuple[str, Run]] = []
         if self.reduced:
             stages.append((self.precision, _once(OnnxRuntimeSession.as_written(self.reduced.path).run)))
         if self.backend:
             session = self._open(self.backend, Engine.load(self.engine.folder))
-            stages.append((engine_stage(self.backend.name, self.interpreted), session.run))
+            stages.append((engine_stage(self.backend, self.stands_in), session.run))
         return stages
 
     def _open(self, backend: Backend, engine: Engine) -> Session:
-        return backend.interpret(engine) if self.interpreted else backend.open_cached(engine, self.measurements)
+        return backend.stand_in(engine) if self.stands_in else backend.open_to_prove(engine, self.measurements)
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
         """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
@@ -251,16 +251,17 @@ class VerifyEngine(Stage):
             runnable = Path(temporary) / ONNX_FILE
             model = with_definitions(onnx.load(self.program.path))
             runnable.write_bytes(model.SerializeToString())
-            stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (engine_stage(self.backend.name), run)]
+            stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (engine_stage(self.backend), run)]
             (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
         self.given.draw(engine, run, folder / self.picture)
         write_proof(folder, [proof], [])
         return _summed_up(proof, PROGRAM)
 
 
-def engine_stage(backend: str, interpreted: bool = False) -> str:
-    """The engine, as a step of the proof."""
-    return f"{ENGINE} ({backend}{', interpreted' if interpreted else ''})"
+def engine_stage(backend: Backend, stands_in: bool = False) -> str:
+    """The engine, or what stands in for it, as a step of the proof."""
+    instead = f", {backend.STAND_IN.word}" if stands_in and backend.STAND_IN else ""
+    return f"{ENGINE} ({backend.name}{instead})"
 
 
 def _summed_up(proof: StageProof, reference: str) -> str:

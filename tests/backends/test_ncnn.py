@@ -21,7 +21,7 @@ from compiler.backends.ncnn.network import Options
 from compiler.backends.ncnn.param_file import read_param
 from compiler.backends.ncnn.session import NcnnSession
 from compiler.config import compose
-from compiler.config.limits import Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, UsageError
 from compiler.export import Axis, ExportOptions, export_traced, run_network
 from tests.exporting import other_inputs
@@ -323,6 +323,7 @@ def test_a_layer_that_ncnn_does_not_know_is_refused(changed):
         ('"fp32"', '"fp8"'),
         ('"batched": [\n    "input"', '"batched": [\n    "other"'),
         ("3,", "0,"),
+        ("3,", "4,"),
         ("8\n", "8,\n    8\n"),
     ],
 )
@@ -332,6 +333,42 @@ def test_details_that_do_not_fit_the_engine_are_refused(changed, old, new):
     details.write_text(details.read_text().replace(old, new, 1))
     with pytest.raises(CompileError, match=f"{DETAILS_FILE} does not describe an engine"):
         backend().open(changed)
+
+
+def test_a_shape_is_tried_in_a_process_of_its_own_before_it_is_run(changed, monkeypatch):
+    """What a layer reads depends on the shape, and ncnn compares it with nothing."""
+    session, tried, whole = backend().open(changed), [], trial.try_out
+    monkeypatch.setattr(trial, "try_out", lambda *given: tried.append(given[1]) or whole(*given))
+    for size in (8, 16, 16, 8):
+        session.run(images(2, 3, size, 8))
+    assert tried == [{"input": (3, 16, 8)}], "the first shape was tried when it was opened"
+
+    monkeypatch.setattr(trial.network, "__file__", str(changed.folder / "crash.py"))
+    (changed.folder / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    session.run(images(1, 3, 16, 8))
+    for _ in range(2):
+        with pytest.raises(CompileError, match="cannot be run by ncnn"):
+            session.run(images(1, 3, 24, 8))
+
+
+@pytest.mark.parametrize(
+    ("size", "what"), [((3, 300_000, 200_000), "larger than any may be"), ((3, 9_000, 9_000), "cannot be run by ncnn")]
+)
+def test_shapes_that_are_too_large_are_one_line(changed, size, what):
+    with pytest.raises(CompileError, match=what) as caught:
+        trial.try_out(changed, {"input": size}, Options(1, False, False), Limits(memory=0.8))
+    assert "\n" not in caught.value.why
+
+
+def test_names_that_no_command_line_would_hold_are_answered(changed):
+    outputs = tuple(replace(changed.outputs[0], name=f"{number:0200}") for number in range(1000))
+    with pytest.raises(CompileError, match="cannot be run by ncnn") as caught:
+        trial.try_out(replace(changed, outputs=outputs), {"input": (3, 8, 8)}, Options(1, False, False), DEFAULT_LIMITS)
+    assert "fails to compute" in caught.value.why
+
+
+def test_an_engine_is_its_own_files_whatever_the_sidecar_says(changed):
+    assert backend().open(replace(changed, files=("elsewhere.param",))).run(images(1, 3, 8, 8))
 
 
 def test_the_files_that_opening_reads_are_those_that_the_lock_is_asked_about(engine):

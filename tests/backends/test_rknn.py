@@ -13,6 +13,7 @@ import pytest
 from compiler.artifact import Engine, OnnxProgram, TensorSpec
 from compiler.backends import BuildRequest, backend_of, build_backend
 from compiler.backends.rknn import RKNN
+from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxRuntimeSession
 
@@ -27,7 +28,7 @@ GRAPH = """<ir_version: 8, opset_import: ["": 17]>
     <float[4, 3, 3, 3] w> {
         c = Conv <pads = [1, 1, 1, 1]> (x, w)  r = Relu (c)  y = Add (r, z)
         m = ReduceMean <axes = [2, 3], keepdims = 0> (y)  means = Identity (m) }"""
-RNG = np.random.default_rng(0)
+WEIGHTS = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
 
 
 def read(path: Path) -> OnnxProgram:
@@ -48,15 +49,15 @@ def read(path: Path) -> OnnxProgram:
 def program(tmp_path):
     """A convolution of one input, beside a second one."""
     model = onnx.parser.parse_model(GRAPH)
-    weights = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(WEIGHTS, "w"))
     onnx.save(model, tmp_path / "g.onnx")
     return read(tmp_path / "g.onnx")
 
 
-def sample() -> dict[str, np.ndarray]:
+def sample(seed: int = 0) -> dict[str, np.ndarray]:
     shapes = {"x": (1, 3, 8, 8), "z": (1, 4, 8, 8)}
-    return {name: RNG.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    drawn = np.random.default_rng(seed)
+    return {name: drawn.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def rknn(**options) -> RKNN:
@@ -65,7 +66,7 @@ def rknn(**options) -> RKNN:
 
 def built(backend: RKNN, program: OnnxProgram, tmp_path: Path, precision: str = "fp16") -> Engine:
     (tmp_path / "engine").mkdir()
-    calibration = (lambda: iter([sample() for _ in range(4)])) if precision == "int8" else None
+    calibration = (lambda: iter(map(sample, range(4)))) if precision == "int8" else None
     cache, told = tmp_path / "cache", []
     request = BuildRequest(
         program, tmp_path / "engine", precision, (), cache, lambda share, phase: told.append(share), calibration
@@ -77,7 +78,7 @@ def built(backend: RKNN, program: OnnxProgram, tmp_path: Path, precision: str = 
 
 def relative_errors(engine: Engine, program: OnnxProgram) -> list[float]:
     """How far the engine is from ONNX Runtime, as found in its folder alone; two samples."""
-    tensors = [sample(), sample()]
+    tensors = [sample(4), sample(5)]
     both = {name: np.concatenate([one[name] for one in tensors]) for name in tensors[0]}
     session = backend_of(Engine.load(engine.folder)).open(Engine.load(engine.folder))
     found = session.run(both)
@@ -110,8 +111,7 @@ def test_an_engine_in_int8_keeps_what_its_calibration_measured(program, tmp_path
 def test_what_the_toolkit_refuses_is_one_message_and_its_log_is_kept(tmp_path):
     model = onnx.parser.parse_model(GRAPH.replace("Identity (m)", "Cos (m)").replace("<float[4, 3, 3, 3] w>", ""))
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 5  # four weights of three channels each
-    weights = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(WEIGHTS, "w"))
     onnx.save(model, tmp_path / "g.onnx")
     with pytest.raises(CompileError, match="RKNN cannot build this Program: the toolkit refuses this") as caught:
         built(rknn(), read(tmp_path / "g.onnx"), tmp_path)
@@ -131,6 +131,9 @@ def test_a_simulator_that_is_killed_is_one_message(program, tmp_path):
 def test_without_a_toolkit_the_probe_says_how_to_get_one(monkeypatch, tmp_path):
     monkeypatch.delenv("DEPLOY_COMPILER_RKNN_PYTHON", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "relative").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    assert RKNN.ENVIRONMENT.interpreter("relative") == tmp_path / "relative"
     assert "python -m compiler doctor --make rknn" in RKNN(name="rknn").probe().problem
     assert f"{sys.executable} has no rknn-toolkit2" in RKNN(name="rknn", python=sys.executable).probe().problem
     assert "is no interpreter" in RKNN(name="rknn", python=str(tmp_path / "python")).probe().problem
@@ -149,6 +152,15 @@ def test_an_unknown_chip_is_refused_with_the_nearest():
     with pytest.raises(UsageError) as caught:
         RKNN(name="rknn", target="rk3585")
     assert (caught.value.where, "rk3588" in caught.value.fix) == ("backend.target", True)
+
+
+def test_the_interpreter_is_neither_in_the_name_nor_in_the_config_of_a_bundle():
+    named = compose(["backend=rknn", "precision=fp16", "shape=static"])
+    elsewhere = compose(["backend=rknn", "precision=fp16", "shape=static", "backend.python=/opt/rknn/bin/python"])
+    assert elsewhere.bundle == named.bundle
+    assert elsewhere.backend["python"] == "/opt/rknn/bin/python"
+    assert elsewhere.values == named.values
+    assert "python" not in named.values["backend"]
 
 
 def test_a_bundle_neither_keeps_nor_brings_an_interpreter(program, tmp_path):

@@ -16,7 +16,9 @@ from compiler.backends.child import run_script
 from compiler.backends.coreml.narrow import narrowed_type
 from compiler.backends.coreml.session import CoreMLSession
 from compiler.backends.libraries import library_problem
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.config.backend_facts import StandIn
+from compiler.config.choices import require_choice
+from compiler.errors import CompileError
 
 PACKAGE = "end2end.mlpackage"
 """The name that MMDeploy's users know. It is a folder."""
@@ -46,7 +48,9 @@ class CoreML(Backend):
     TAIL: ClassVar[str] = "host"
     """A traced archive has no operator that suppresses boxes."""
     PROFILED: ClassVar[bool] = True
-    INTERPRETED: ClassVar[bool] = True
+    STAND_IN: ClassVar[StandIn | None] = StandIn(
+        "interpreted", "the operations that its files hold were interpreted, which proves them and no device"
+    )
 
     target: str = "iOS16"
     shapes: str = "range"
@@ -54,10 +58,7 @@ class CoreML(Backend):
 
     def __post_init__(self) -> None:
         for key, choices in (("target", TARGETS), ("shapes", SHAPES), ("compute_units", COMPUTE_UNITS)):
-            value = getattr(self, key)
-            if value not in choices:
-                what = f"Core ML has no {key.replace('_', ' ')} '{value}'"
-                raise UsageError(what, where=f"backend.{key}", fix=nearest(value, choices))
+            require_choice(getattr(self, key), choices, f"backend.{key}")
 
     def probe(self) -> Probe:
         """Look for the `coremltools` distribution, and for macOS."""
@@ -98,7 +99,7 @@ class CoreML(Backend):
             raise CompileError(f"{engine.file} cannot be run here", where=str(engine.path), why=problem)
         return CoreMLSession(engine, self.compute_units)
 
-    def interpret(self, engine: Engine) -> Session:
+    def stand_in(self, engine: Engine) -> Session:
         """What computes the operations that the package holds, one by one."""
         from compiler.backends.coreml.interpreter import InterpretedPackage
 

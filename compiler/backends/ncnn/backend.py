@@ -17,17 +17,15 @@ from compiler.backends.libraries import library_problem
 from compiler.backends.ncnn.converter import ConversionLimits, Converted, convert
 from compiler.backends.ncnn.details import DETAILS_FILE, PRECISIONS, Details
 from compiler.backends.ncnn.network import Options
-from compiler.backends.ncnn.param_file import read_param, renamed, write_param
+from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE, read_param, renamed, write_param
 from compiler.backends.ncnn.plan import plan, refuse_ignored, require_float32
 from compiler.backends.ncnn.session import NcnnSession, load_ncnn
-from compiler.backends.ncnn.trial import try_out
+from compiler.backends.ncnn.trial import Trials
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.ranges import between
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
-PARAM_FILE, WEIGHTS_FILE = "end2end.param", "end2end.bin"
-"""The names that MMDeploy's SDK and its users know."""
 LIBRARIES = {"ncnn": "1.0.20261020", "pnnx": "20261020"}
 """What is needed, each with the oldest version that was measured."""
 BATCH = "batch"
@@ -98,22 +96,23 @@ class Ncnn(Backend):
         return {**this_machine("ncnn"), "ncnn": installed_version("ncnn")}
 
     def files(self, engine: Engine) -> tuple[str, ...]:
-        """The engine's, and how it is run."""
-        return (*super().files(engine), DETAILS_FILE)
+        """The layers, their numbers, and how it is run, whatever the sidecar calls them."""
+        return (PARAM_FILE, WEIGHTS_FILE, DETAILS_FILE)
 
     def open(self, engine: Engine) -> NcnnSession:
-        """Open the engine with the configured threads, once that was tried in a process of its own."""
+        """Open the engine with the configured threads, once that was tried in another process; so is each shape."""
         return self.open_within(engine, DEFAULT_LIMITS)
 
     def open_within(self, engine: Engine, limits: Limits, cache: Path | None = None) -> NcnnSession:
-        """The same, and the trial takes no more than the limits."""
+        """The same, and the trials take no more than the limits."""
         load_ncnn()
         require_float32((*engine.inputs, *engine.outputs), str(engine.folder / Engine.SIDECAR))
         details = Details.load(engine)
         _check_blobs(engine)
         options = Options(self.threads, details.precision == "fp16", self.winograd)
-        try_out(engine, details.sample, options, limits)
-        return NcnnSession(engine, frozenset(details.batched), options)
+        trials = Trials(engine, options, limits)
+        trials.require(details.sample)
+        return NcnnSession(engine, frozenset(details.batched), options, trials)
 
 
 def _shapes(profile: Profile, program: TorchScriptProgram) -> tuple[Mapping[str, Size], ...]:
@@ -146,13 +145,13 @@ def _blob_names(program: TorchScriptProgram) -> dict[str, str]:
 
 def _check_blobs(engine: Engine) -> None:
     """Refuse layers that contradict each other, or have other inputs and outputs than the sidecar says."""
-    layers = read_param(engine.path)
+    layers = read_param(engine.folder / PARAM_FILE)
     blobs = {blob for layer in layers for blob in layer.outputs}
     missing = [spec.name for spec in (*engine.inputs, *engine.outputs) if spec.name not in blobs]
     if missing:
         raise CompileError(
-            f"{engine.file} has no {', '.join(missing)}",
-            where=str(engine.path),
+            f"{PARAM_FILE} has no {', '.join(missing)}",
+            where=str(engine.folder / PARAM_FILE),
             why="engine.json names it",
             fix="compile it again",
         )

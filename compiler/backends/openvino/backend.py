@@ -17,8 +17,9 @@ from compiler.backends import Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.openvino.compiled_models import compiled_models
 from compiler.backends.openvino.library import compiled, load, problem, refused
 from compiler.backends.openvino.session import OpenVINOSession
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError
 from compiler.precision.int8 import ONNX_RUNTIME_AVX2, ONNX_RUNTIME_VNNI, QuantizationScheme
 
 GRAPH_FILE, WEIGHTS_FILE = "end2end.xml", "end2end.bin"
@@ -55,7 +56,7 @@ class OpenVINO(Backend):
         quantizer: What makes int8: `nncf`, or `compiler`, which writes pairs into the Program.
         preset: Of NNCF.
         cpu: What int8 is written for: `portable`, or `vnni` for processors whose sums of products never saturate.
-        model_cache: Whether a compiled model is kept between runs, where whoever opens the engine names a cache.
+        model_cache: Whether a compile keeps compiled models for the next; who opens a bundle says it with `cache=`.
     """
 
     TITLE: ClassVar[str] = "OpenVINO"
@@ -77,9 +78,8 @@ class OpenVINO(Backend):
     def __post_init__(self) -> None:
         for key, known in CHOICES.items():
             value = getattr(self, key)
-            if value not in (*known, *((None,) if key == "inference_precision" else ())):
-                where = f"backend.{key}"
-                raise UsageError(f"'{value}' is not a choice of {where}", where=where, fix=nearest(value, known))
+            if value is not None:  # as only inference_precision may be
+                require_choice(value, known, f"backend.{key}")
 
     @property
     def quantization(self) -> QuantizationScheme | None:
@@ -140,12 +140,14 @@ class OpenVINO(Backend):
 
     def open_cached(self, engine: Engine, cache: Path) -> OpenVINOSession:
         """Open the engine, from what an earlier run compiled of the same files where that is there."""
-        if not self.model_cache:
-            return self.open(engine)
         files = {name: engine.folder / name for name in self.files(engine)}
         made_for = {**self.machine(), **{key: str(value) for key, value in self._properties()}, "device": self.device}
         with compiled_models(cache, files, made_for) as folder:
             return self._open(engine, {"CACHE_DIR": str(folder)})
+
+    def open_to_prove(self, engine: Engine, cache: Path) -> OpenVINOSession:
+        """Open the engine, from the cache unless `model_cache` is off."""
+        return self.open_cached(engine, cache) if self.model_cache else self.open(engine)
 
     def _open(self, engine: Engine, properties: Mapping[str, Any]) -> OpenVINOSession:
         openvino = load()

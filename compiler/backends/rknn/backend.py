@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -21,8 +21,10 @@ from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Pro
 from compiler.backends.child import run_script
 from compiler.backends.environments import Environment
 from compiler.backends.rknn.session import SCRIPT, SimulatedSession
+from compiler.config.backend_facts import StandIn
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError
 from compiler.graphs.self_contained import require_self_contained
 
 ENGINE_FILE, LOG_FILE = "end2end.rknn", "build.log"
@@ -57,6 +59,9 @@ class RKNN(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     TAIL: ClassVar[str] = "host"
+    STAND_IN: ClassVar[StandIn | None] = StandIn(
+        "simulated", "what it was built from was run by the toolkit's simulator, which proves that and no device"
+    )
     LOCAL: ClassVar[tuple[str, ...]] = ("python",)
     ENVIRONMENT: ClassVar[Environment] = Environment(
         backend="rknn",
@@ -76,6 +81,7 @@ class RKNN(Backend):
             "fast-histogram",
         ),
         alone=("rknn-toolkit2==2.5.0",),
+        newest_python=(3, 12),
     )
 
     python: str | None = None
@@ -87,15 +93,21 @@ class RKNN(Backend):
     def __post_init__(self) -> None:
         known = {"target": TARGETS, "quantized_algorithm": ALGORITHMS, "quantized_method": METHODS}
         for key, choices in known.items():
-            if getattr(self, key) not in choices:
-                where = f"backend.{key}"
-                value = getattr(self, key)
-                raise UsageError(f"'{value}' is not a choice of {where}", where=where, fix=nearest(value, choices))
+            require_choice(getattr(self, key), choices, f"backend.{key}")
 
     def probe(self) -> Probe:
         """Ask the interpreter that has the toolkit for its version."""
         version, problem = self.ENVIRONMENT.version(self.python)
-        return Probe(version, (f"simulator of {self.target}",), problem, machine={"rknn-toolkit2": version})
+        return Probe(version, problem=problem, run_problem=f"there is no {self.target} here", machine=self.machine())
+
+    def machine(self) -> dict[str, str]:
+        """The toolkit, which simulates the engine wherever it is opened."""
+        return {"rknn-toolkit2": self.ENVIRONMENT.version(self.python)[0]}
+
+    @property
+    def engine_holds_code(self) -> bool:
+        """It does: what a simulation in int8 is built from are pickles of the toolkit's."""
+        return True
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Axes that vary; the operators are the toolkit's to refuse."""
@@ -116,19 +128,27 @@ class RKNN(Backend):
         shutil.copyfile(program.path, folder / PROGRAM_FILE)
         measured = MEASURED_FILES if request.precision == "int8" else ()
         files = (ENGINE_FILE, PROGRAM_FILE, *measured)
-        engine = Engine(folder, files, self.node(), program.inputs, program.outputs)
+        engine = Engine(folder, files, self.node(), program.inputs, program.outputs, machine=self.machine())
         with TemporaryDirectory(prefix="deploy-compiler-") as scratch:
             dataset = _written(request, Path(scratch)) if measured else None
             settings = {**self._settings(engine), "dataset": dataset, "calibration": bool(dataset)}
             self._run(settings, folder / LOG_FILE, request)
-        engine = Engine(request.folder, files, self.node(), program.inputs, program.outputs)
+        engine = replace(engine, folder=request.folder)
         engine.save()
         return engine
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The engine, and what its simulation is built from, whatever the sidecar names."""
+        return (ENGINE_FILE, PROGRAM_FILE, *(MEASURED_FILES if _is_int8(engine) else ()))
+
     def open(self, engine: Engine) -> SimulatedSession:
-        """Simulate the engine."""
+        """Simulate what the engine was built from: the file itself is for the chip alone."""
         require_self_contained(engine.folder / PROGRAM_FILE)
         return SimulatedSession(self._interpreter(str(engine.path)), self._settings(engine), engine)
+
+    def stand_in(self, engine: Engine) -> SimulatedSession:
+        """The same: see `open`."""
+        return self.open(engine)
 
     def _settings(self, engine: Engine) -> Mapping[str, Any]:
         """What `toolkit.py` is told."""
@@ -137,7 +157,7 @@ class RKNN(Backend):
         return {
             "program": str(folder / PROGRAM_FILE),
             "engine": str(folder / ENGINE_FILE),
-            "measured": str(folder / MEASURED) if MEASURED_FILES[0] in engine.files else "",
+            "measured": str(folder / MEASURED) if _is_int8(engine) else "",
             "config": {"target_platform": self.target, **options},
             "inputs": [spec.name for spec in engine.inputs],
             "outputs": [spec.name for spec in engine.outputs],
@@ -172,6 +192,10 @@ class RKNN(Backend):
         return python
 
 
+def _is_int8(engine: Engine) -> bool:
+    return not set(MEASURED_FILES).isdisjoint(engine.files)
+
+
 def _written(request: BuildRequest, folder: Path) -> str:
     """The calibration data as the toolkit reads it: a list of samples, each the files of its inputs."""
     assert request.calibration is not None
@@ -179,10 +203,10 @@ def _written(request: BuildRequest, folder: Path) -> str:
     names = [spec.name for spec in request.program.inputs]
     for batch in request.calibration():
         for index in range(len(batch[names[0]])):
-            files = [folder / f"{len(lines)}_{place}.npy" for place in range(len(names))]
+            files = [f"{len(lines)}_{place}.npy" for place in range(len(names))]
             for file, name in zip(files, names, strict=True):
-                np.save(file, batch[name][index : index + 1])
-            lines.append(" ".join(map(str, files)))
+                np.save(folder / file, batch[name][index : index + 1])
+            lines.append(" ".join(files))
     dataset = folder / "dataset.txt"
     dataset.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return str(dataset)
