@@ -171,7 +171,7 @@ def test_what_is_no_float32_is_an_obstacle_by_name_and_float32_is_none(tmp_path)
 
 
 def test_an_engine_whose_sidecar_says_another_type_is_refused_before_it_is_tried(engine, monkeypatch):
-    monkeypatch.setattr(ncnn_backend, "try_out", lambda *_: pytest.fail("it was tried"))
+    monkeypatch.setattr(trial, "try_out", lambda *_: pytest.fail("it was tried"))
     other = replace(engine, inputs=(replace(engine.inputs[0], dtype="int64"),))
     with pytest.raises(CompileError, match="ncnn has no input int64"):
         backend().open(other)
@@ -296,7 +296,8 @@ def test_a_batch_of_none_is_refused(engine, count, what):
 
 def test_batches_that_differ_are_refused(engine):
     both = {"input": engine.inputs[0], "other": replace(engine.inputs[0], name="other")}
-    session = NcnnSession(replace(engine, inputs=tuple(both.values())), frozenset(both), Options(1, False, True))
+    options, two = Options(1, False, True), replace(engine, inputs=tuple(both.values()))
+    session = NcnnSession(two, frozenset(both), options, trial.Trials(two, options, Limits()))
     with pytest.raises(CompileError, match="count different numbers of samples") as caught:
         session.run({name: np.zeros((count, 3, 8, 8), np.float32) for count, name in enumerate(both, start=1)})
     assert caught.value.why == "input has 1, other has 2"
