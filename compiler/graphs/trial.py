@@ -1,6 +1,7 @@
 """Running a stranger's ONNX file once in a process of its own, with limits: what does not end there runs nowhere else.
 
-The file is read, checked, its shapes are inferred, and it is opened and run as every stage of a compile will do it.
+The types of its tensors are inferred there; and it is read, checked, converted to the opset of the Program, its shapes
+are inferred, and it is opened and run as every stage of a compile will do it.
 """
 
 from __future__ import annotations
@@ -23,14 +24,25 @@ from compiler.artifact import Dimension, Tensors
 from compiler.config.limits import Limits
 from compiler.errors import CompileError
 from compiler.graphs.onnx_files import read_onnx_file, take_over
+from compiler.graphs.opsets import with_opset
 from compiler.graphs.program import ONNX_FILE
 from compiler.graphs.runtime import AS_WRITTEN, FASTEST, OnnxRuntimeSession, RuntimeOptions
+from compiler.graphs.tensor_types import tensor_types
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Of outputs, by name."""
 
-WHAT = "the ONNX file fails on its inputs"
+OUTPUTS, TYPES = "outputs", "types"
+"""What is asked."""
 EXPORT_WITHOUT = "export the network again without what is refused there"
+FAILURES = {
+    OUTPUTS: (
+        "the ONNX file fails on its inputs",
+        "correct model.inputs; or where it takes no batch of another size, use shape=static",
+    ),
+    TYPES: ("the types in the ONNX file cannot be inferred", EXPORT_WITHOUT),
+}
+"""What fails with what is asked, and what to do about it."""
 OUT_OF_MEMORY = (
     *("bad_alloc", "MemoryError", "Failed to allocate", "it asks for more memory than there is"),
     *("Cannot allocate memory", "Resource temporarily unavailable"),
@@ -55,12 +67,25 @@ class Trial:
         shapes: Of its inputs: numbers, and names for what varies.
         inputs: What it is run on, one after the other.
         limits: What a run may cost.
+        opset: What the Program is to be in at least.
+        question: What is asked.
     """
 
     file: Path
     shapes: Mapping[str, tuple[Dimension, ...]]
     inputs: Sequence[Tensors]
     limits: Limits
+    opset: int = 0
+    question: str = OUTPUTS
+
+    def types(self) -> dict[str, int]:
+        """The types of its tensors by name, as `tensor_types` says them; its inputs are not looked at.
+
+        Raises:
+            CompileError: See `run`.
+        """
+        types: dict[str, int] = replace(self, question=TYPES)._answer()
+        return types
 
     def run(self) -> list[Shapes]:
         """The shapes of the outputs for each of the inputs.
@@ -68,6 +93,9 @@ class Trial:
         Raises:
             CompileError: The file fails, or meets a limit, which the error names.
         """
+        return [{output: tuple(shape) for output, shape in one.items()} for one in self._answer()]
+
+    def _answer(self) -> Any:
         with TemporaryDirectory(prefix="deploy-compiler-") as name:
             folder = Path(name)
             self._write(folder)
@@ -80,10 +108,11 @@ class Trial:
             raise CompileError(**said["refused"])
         if "error" in said:
             raise self._failed(said["error"])
-        return [{output: tuple(shape) for output, shape in one.items()} for one in said["outputs"]]
+        return said[self.question]
 
     def _write(self, folder: Path) -> None:
         request = {"file": str(self.file.absolute()), "shapes": self.shapes, "runs": len(self.inputs)}
+        request |= {"question": self.question, "opset": self.opset}
         request |= {"seconds": self.limits.seconds, "memory": self.limits.memory}
         (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         for index, tensors in enumerate(self.inputs):
@@ -123,14 +152,13 @@ class Trial:
 
     def _failed(self, said: str) -> CompileError:
         if not is_out_of_memory(said):
-            fix = "correct model.inputs; or where it takes no batch of another size, use shape=static"
-            return self._error(said, fix)
+            return self._error(said, FAILURES[self.question][1])
         memory = self.limits.memory
         why = f"it needs more memory than limits.memory, which is {memory:g} GiB: {said}"
         return self._error(why, f"where you trust it, give limits.memory={memory * 4:g}")
 
     def _error(self, why: str, fix: str) -> CompileError:
-        return CompileError(WHAT, where=str(self.file), why=why, fix=fix)
+        return CompileError(FAILURES[self.question][0], where=str(self.file), why=why, fix=fix)
 
 
 def is_out_of_memory(said: str) -> bool:
@@ -147,9 +175,12 @@ def main() -> None:
 
 
 def write_answer(folder: Path, request: Mapping[str, Any]) -> None:
-    """Run the file as a request says, and write beside it what comes out, or why nothing does."""
+    """Do with the file what a request says, and write beside it what comes out, or why nothing does."""
     try:
-        answer: dict[str, Any] = {"outputs": _outputs(request, folder)}
+        if request["question"] == TYPES:
+            answer: dict[str, Any] = {TYPES: tensor_types(read_onnx_file(Path(request["file"])).model)}
+        else:
+            answer = {OUTPUTS: _outputs(request, folder)}
     except _RefusedError as refused:
         answer = {"refused": {part: getattr(refused.error, part) for part in ("what", "where", "why", "fix")}}
     except CompileError as error:
@@ -191,7 +222,7 @@ def _outputs(request: Mapping[str, Any], folder: Path) -> list[dict[str, list[in
     found = list(_runs(original, inputs, AS_WRITTEN))
     try:
         shapes = {name: tuple(shape) for name, shape in request["shapes"].items()}
-        program = take_over(model, shapes, folder / ONNX_FILE)
+        program = take_over(with_opset(model, request["opset"], "precision"), shapes, folder / ONNX_FILE)
         for _ in _runs(program.path, inputs, FASTEST):
             pass
     except CompileError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,11 +42,12 @@ class OwnPrecision:
 IN_FP32 = OwnPrecision("fp32", 0, 0)
 
 
-def own_precision(model: onnx.ModelProto) -> OwnPrecision:
+def own_precision(model: onnx.ModelProto, types: Callable[[], Mapping[str, int]]) -> OwnPrecision:
     """What a model computes in: what is stored in 16 bits alone, and cast before anything is done with it, is in fp32.
 
     Args:
         model: Its weights may lie elsewhere.
+        types: Gives those of its tensors, by name; asked where some may be in 16 bits.
     """
     import onnx
 
@@ -54,8 +55,11 @@ def own_precision(model: onnx.ModelProto) -> OwnPrecision:
     quantized = sum(map(_is_quantized, nodes))
     if quantized:
         return OwnPrecision("int8", quantized, len(nodes))
-    kinds = dict(_types(model))
-    for name, kind in (("fp16", onnx.TensorProto.FLOAT16), ("bf16", onnx.TensorProto.BFLOAT16)):
+    halves = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
+    if not any(_may_hold(kind, model) for kind in halves.values()):
+        return IN_FP32
+    kinds = types()
+    for name, kind in halves.items():
         typed = {tensor for tensor, found in kinds.items() if found == kind}
         computing = sum(
             node.op_type not in CASTS and not typed.isdisjoint((*node.input, *node.output)) for node in nodes
@@ -73,25 +77,20 @@ def _is_quantized(node: onnx.NodeProto) -> bool:
     )
 
 
-def _types(model: onnx.ModelProto) -> Iterator[tuple[str, int]]:
-    """Yield what is known of the types of tensors: those that are inferred, and those of weights and casts.
-
-    The names of all graphs are taken together: one that means two things miscounts a node.
-    """
+def _may_hold(kind: int, model: onnx.ModelProto) -> bool:
+    """Whether a type is named anywhere in a model. A number among attributes may be one, whatever it is called: what a
+    function casts to, say, stands in the node that calls it."""
     import onnx
 
-    try:
-        inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model)
-    except onnx.shape_inference.InferenceError:  # the checker names what is wrong
-        inferred = model
-    for part in parts_of(inferred):
+    for part in parts_of(model):
         if isinstance(part, onnx.ValueInfoProto):
-            yield part.name, part.type.tensor_type.elem_type
+            if not part.type.HasField("tensor_type") or part.type.tensor_type.elem_type == kind:
+                return True
         elif isinstance(part, onnx.TensorProto):
-            yield part.name, part.data_type
-        elif isinstance(part, onnx.NodeProto):
-            attributes = {attribute.name: attribute for attribute in part.attribute}
-            if part.op_type == "Cast":
-                yield part.output[0], attributes["to"].i
-            elif part.op_type == "Constant" and "value" in attributes:
-                yield part.output[0], attributes["value"].t.data_type
+            if part.data_type == kind:
+                return True
+        elif isinstance(part, onnx.NodeProto | onnx.FunctionProto):
+            given = part.attribute if isinstance(part, onnx.NodeProto) else part.attribute_proto
+            if any(kind in (attribute.i, attribute.t.data_type) for attribute in given):
+                return True
+    return False

@@ -11,6 +11,7 @@ from typing import ClassVar
 from compiler.artifact import Dimension, OnnxProgram, Tensors, reading
 from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config import CompileConfig
+from compiler.config.limits import Limits
 from compiler.config.schema import ExportConfig
 from compiler.config.sizes import InputSize
 from compiler.errors import CompileError, UsageError
@@ -58,6 +59,7 @@ class OnnxFile(Source):
     Attributes:
         digest: Of its content, wherever it lies.
         file: Read, and whole.
+        limits: What running it may cost.
     """
 
     PICTURE: ClassVar[str] = "output_file.jpg"
@@ -65,16 +67,18 @@ class OnnxFile(Source):
 
     digest: str
     file: OnnxModelFile = field(compare=False)
+    limits: Limits = field(compare=False)
 
     @classmethod
-    def of(cls, file: OnnxModelFile) -> OnnxFile:
+    def of(cls, file: OnnxModelFile, limits: Limits) -> OnnxFile:
         """A file, with its digest."""
-        return cls(file.digest, file)
+        return cls(file.digest, file, limits)
 
     @cached_property
     def own_precision(self) -> OwnPrecision:
         """See `Source`."""
-        return own_precision(self.file.model)
+        with self.file.unchanged():
+            return own_precision(self.file.model, Trial(self.file.path, {}, (), self.limits).types)
 
     @property
     def caution(self) -> str:
@@ -133,7 +137,8 @@ class OnnxFile(Source):
         inputs = [proof.samples(sample, one.batch, one.size).tensors for one in sizes]
         with self.file.unchanged():
             self._check_operators()
-            found = Trial(self.file.path, _input_shapes(task, config.fixed_batch), inputs, config.limits).run()
+            shapes, opset = _input_shapes(task, config.fixed_batch), config.export.opset
+            found = Trial(self.file.path, shapes, inputs, config.limits, opset).run()
         counted = all(
             shape[:1] == (one.batch,) for run, one in zip(found, sizes, strict=True) for shape in run.values()
         )

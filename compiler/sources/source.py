@@ -171,7 +171,7 @@ def find_source(config: CompileConfig) -> Source:
         return ModelNetwork(model.network, is_published=bool(model.official.url))
     if model.file is None:
         return UserModule(model.target, model.inputs, model.kwargs)
-    return OnnxFile.of(read_onnx_file(Path(model.file)))
+    return OnnxFile.of(read_onnx_file(Path(model.file)), config.limits)
 
 
 def with_processing(config: CompileConfig, **values: Any) -> CompileConfig:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from compiler.config.limits import Limits
 from compiler.errors import CompileError
-from compiler.graphs import Trial
-from compiler.graphs.trial import is_out_of_memory
+from compiler.graphs import ONNX_FILE, Trial
+from compiler.graphs.trial import REQUEST, is_out_of_memory, write_answer
 from tests.onnx_files import doubling, model, save, value
 
 SHAPES = {"x": ("batch", 3)}
@@ -90,3 +93,38 @@ def test_an_input_that_the_file_does_not_take_is_named(trial):
 )
 def test_short_of_memory_is_what_a_library_says_and_no_name_of_a_node(said, is_short):
     assert is_out_of_memory(said) is is_short
+
+
+@pytest.mark.parametrize(("question", "what"), [("types", "cannot be inferred"), ("run", "fails on its inputs")])
+def test_what_ends_the_process_while_a_file_is_looked_at_ends_a_child(tmp_path, monkeypatch, question, what):
+    monkeypatch.setattr("compiler.graphs.trial._START", "import os; os.abort()")
+    trial = Trial(save(tmp_path / "x.onnx", doubling()), SHAPES, inputs(1), SMALL)
+    with pytest.raises(CompileError, match=what) as caught:
+        getattr(trial, question)()
+    assert "ended with SIGABRT" in caught.value.why
+
+
+def test_the_types_of_a_file_come_from_the_child(tmp_path, monkeypatch):
+    def here(*_):
+        raise AssertionError("inferred in this process")
+
+    half = model([("Cast", ["x"], ["h"], {"to": TensorProto.FLOAT16}), ("Relu", ["h"], ["r"])], [value("x")], [
+        value("r", kind=TensorProto.FLOAT16)])  # fmt: skip
+    path = save(tmp_path / "x.onnx", half)
+    monkeypatch.setattr("onnx.shape_inference.infer_shapes", here)
+    kinds = Trial(path, {}, (), SMALL).types()
+    assert (kinds["x"], kinds["h"], kinds["r"]) == (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.FLOAT16)
+
+
+def test_a_conversion_is_made_in_the_child_first(tmp_path):
+    path, asked = save(tmp_path / "x.onnx", doubling()), []
+
+    class Here(Trial):
+        def _start(self, folder):
+            write_answer(folder, json.loads((folder / REQUEST).read_text()))
+            asked.append(onnx.load(folder / ONNX_FILE).opset_import[0].version)
+            return 0
+
+    for opset in (0, 20):
+        assert Here(path, SHAPES, inputs(1), SMALL, opset).run() == [{"y": (1, 3)}]
+    assert asked == [18, 20]

@@ -207,3 +207,17 @@ def test_weights_that_are_nodes_count_and_are_quantised():
     assert job.source.file.parameters == 16 * 8 * 9 + 16 + 4 * 16 * 9
     report, _ = compiled(model, "precision=int8")
     assert report.reduced.changed == 2
+
+
+@pytest.mark.parametrize(("damage", "said"), [("attribute", "to"), ("output", "Cast")])
+def test_a_cast_that_is_not_whole_is_one_message_of_the_checker(damage, said):
+    text = (
+        '<ir_version: 8, opset_import: ["": 18]> g (float[n, 8, 8, 8] x) => (float[n, 8, 8, 8] y) {'
+        " h = Cast <to = 10> (x)  r = Relu (h)  y = Cast <to = 1> (r) }"
+    )
+    broken = onnx.parser.parse_model(text)
+    broken.graph.node[0].ClearField(damage)
+    error = refused(broken)
+    assert error.what == "x.onnx is not a valid ONNX file"
+    assert said in error.why
+    assert "Error: " not in error.why.replace("ValidationError: ", "")
