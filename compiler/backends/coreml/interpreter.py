@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Engine, Tensors
+from compiler.backends.coreml.package import require_own_files
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
@@ -27,22 +28,23 @@ class InterpretedPackage:
     """The operations of a package.
 
     Args:
-        engine: Its package.
+        package: Data.
+        engine: Whose package it is.
 
     Raises:
         CompileError: It is no ML Program, or holds an operation that is not known here.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, package: Path, engine: Engine) -> None:
         from compiler.backends.coreml.operations.table import OPERATIONS
 
         self._engine = engine
-        self._function = read_function(engine.path)
+        self._function = read_function(package)
         unknown = sorted({one.op_type for one in self._function.operations} - OPERATIONS.keys() - {"const"})
         if unknown:
             raise CompileError(
                 f"{', '.join(unknown)} cannot be interpreted",
-                where=str(engine.path),
+                where=str(package),
                 why="the proof of an ML Program that is not run computes its operations, and does not know these",
                 fix="compile on macOS, where the engine is run",
             )
@@ -60,16 +62,19 @@ def read_function(package: Path) -> Any:
     """The function of an ML Program, of coremltools' own classes.
 
     Raises:
-        CompileError: The package cannot be read.
+        CompileError: The package cannot be read, or names files outside of it.
     """
     try:
         with quiet():
+            require_own_files(package)
             import coremltools
             from coremltools.converters.mil.frontend.milproto.load import load
 
             model = coremltools.models.MLModel(str(package), skip_model_load=True)
             spec = model.get_spec()
             program = load(spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir)
+    except CompileError:
+        raise
     except Exception as error:  # coremltools has no class of its own for what can be wrong with a package
         why = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CompileError(f"{package.name} is no ML Program", where=str(package), why=why) from error
