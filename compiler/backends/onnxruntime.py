@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
 from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import UsageError, nearest
 from compiler.graphs import (
     OnnxRuntimeSession,
     RuntimeOptions,
@@ -61,17 +61,12 @@ class OnnxRuntime(Backend):
     spinning: bool = True
     cpu: str = "portable"
     provider: str = CPU
-    provider_options: dict[str, str] = field(default_factory=dict)
+    provider_options: dict[str, Any] = field(default_factory=dict)
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        _ = RuntimeOptions(self.optimization, provider=self.provider)
-        if self.cpu not in (AUTO, *PROCESSORS):
-            raise UsageError(
-                f"int8 cannot be written for the processor '{self.cpu}'",
-                where="backend.cpu",
-                fix=nearest(self.cpu, (AUTO, *PROCESSORS)),
-            )
+        _ = RuntimeOptions(self.optimization, provider=self.provider, provider_options=self.provider_options)
+        require_choice(self.cpu, (AUTO, *PROCESSORS), "backend.cpu")
 
     def node(self) -> dict[str, Any]:
         """The config node that builds this backend again, on this machine and elsewhere."""
@@ -88,6 +83,11 @@ class OnnxRuntime(Backend):
     def quantization(self) -> QuantizationScheme:
         """Unsigned activations, and weights as the processor needs them."""
         return PROCESSORS[self.processor]
+
+    @property
+    def engine_holds_code(self) -> bool:
+        """Whether an option of the provider's may name a file, a library or an address."""
+        return not PROVIDERS[self.provider].harmless.issuperset(self.provider_options)
 
     @property
     def simulation(self) -> RuntimeOptions:

@@ -9,7 +9,8 @@ from compiler.backends import BuildRequest
 from compiler.backends.nvidia.backend import NvidiaBackend
 from compiler.backends.nvidia.build_engine import Settings
 from compiler.backends.nvidia.cuda import Gpu, Gpus
-from compiler.errors import UsageError, nearest
+from compiler.config.choices import require_choice
+from compiler.errors import UsageError
 
 CAPABILITIES = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
 AMPERE_AND_LATER = CAPABILITIES[1:]
@@ -40,9 +41,7 @@ class TensorRTRTX(NvidiaBackend):
         if chosen is not None and len(set(chosen)) != max(len(chosen), 1):
             raise UsageError("compute capabilities are named once each, or not at all", where=where, why=str(chosen))
         for capability in chosen or ():
-            if capability not in CAPABILITIES:
-                what = f"TensorRT-RTX does not build for '{capability}'"
-                raise UsageError(what, where=where, fix=nearest(capability, CAPABILITIES))
+            require_choice(capability, CAPABILITIES, where)
 
     def targets(self, gpus: Gpus) -> tuple[str, ...]:
         """The configured capabilities."""

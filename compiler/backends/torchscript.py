@@ -43,7 +43,9 @@ class TorchScript(Backend):
     def probe(self) -> Probe:
         """Look for the `torch` distribution."""
         version = installed_version("torch")
-        return Probe(version, ("CPU",), problem=torch_problem(), machine=self.machine() if version else {})
+        return Probe(
+            version, ("CPU",) if version else (), problem=torch_problem(), machine=self.machine() if version else {}
+        )
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Nothing stands in the way of what could be traced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from shlex import quote
@@ -12,7 +13,9 @@ from compiler.config.mmdeploy.facts import facts
 from compiler.config.mmdeploy.names import PAGE
 from compiler.errors import UsageError
 
-_INTERPRETERS = ("python", "python3")
+_INTERPRETER = re.compile(r"python[\d.]*(\.exe)?")
+_FLAGS_WITH_A_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+"""Of Python's own."""
 
 
 def refuse_command(words: Sequence[str]) -> None:
@@ -21,18 +24,31 @@ def refuse_command(words: Sequence[str]) -> None:
     Raises:
         UsageError: It is one, with the command that does the same here.
     """
-    command, rest = (words[1:2], words[2:]) if words[:1] and words[0] in _INTERPRETERS else (words[:1], words[1:])
-    tool = PurePath(command[0]).name if command else ""
+    command, *rest = _without_interpreter(words) or [""]
+    tool = PurePath(command).name
     known = facts("commands")["commands"].get(tool)
     if known is None:
         return
     written = _written(known, rest)
     raise UsageError(
         f"{tool} is a command of MMDeploy's: it {known['is']}",
-        where=command[0],
+        where=command,
         why="\n".join(filter(None, [known.get("why", ""), *_left_out(known, rest)])),
         fix=f"{' '.join([COMMAND, *filter(None, [known['verb']]), *written])}\n({PAGE})",
     )
+
+
+def _without_interpreter(words: Sequence[str]) -> list[str]:
+    """The words from the script on, where it is given to a Python."""
+    rest = list(words)
+    if not rest or not _INTERPRETER.fullmatch(PurePath(rest[0]).name):
+        return rest
+    rest.pop(0)
+    while rest and rest[0].startswith("-"):
+        flag = rest.pop(0)
+        if flag in _FLAGS_WITH_A_VALUE:
+            del rest[:1]
+    return rest
 
 
 def _written(command: Mapping[str, Any], words: Sequence[str]) -> list[str]:

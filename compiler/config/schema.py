@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,6 +254,14 @@ class CompileConfig:
         from compiler.config.backend_facts import backend_facts  # it knows Programs, and thereby numpy: --help does not
 
         return backend_facts(self.backend)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All of it as plain values, but what is about this machine alone: see `BackendFacts.LOCAL`."""
+        values = asdict(self)
+        for option in self.backend_facts.LOCAL:
+            values["backend"].pop(option, None)
+        return values
 
     @property
     def exporter(self) -> str:

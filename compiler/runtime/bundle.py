@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
 from compiler.artifact.machine import elsewhere
-from compiler.backends import Session, backend_of, measurements_folder, run_in_batches
+from compiler.backends import Backend, Session, backend_of, measurements_folder, run_in_batches
 from compiler.config import CompileConfig
 from compiler.config.checks import check_area
 from compiler.config.instantiate import instantiate
@@ -152,12 +152,20 @@ def open(
     other = elsewhere(engine.machine, backend.machine())
     if other:
         warnings.warn(_unproven_here(other), Caution, stacklevel=2)
-    session = backend.open(engine) if cache is None else backend.open_cached(engine, measurements_folder(Path(cache)))
+    if cache is not None and not backend.keeps_opened:
+        warnings.warn(_kept_nothing(folder, backend), Caution, stacklevel=2)
+    session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
     return Predictor(task, engine, session, config.sizes, config.batch.largest, limits)
 
 
 def _unproven_here(other: str) -> str:
     return f"the bundle was proven on another machine ({other}): results may differ; compile it here to prove it here"
+
+
+def _kept_nothing(bundle: Path, backend: Backend) -> str:
+    return (
+        f"cache= changes nothing for {bundle}: {backend.TITLE or backend.name} keeps nothing of an engine that it opens"
+    )
 
 
 def _engine_with_code(backend: str, engine: Engine) -> CompileError:

@@ -196,7 +196,7 @@ class Verify(Stage):
         return stages
 
     def _open(self, backend: Backend, engine: Engine) -> Session:
-        return backend.stand_in(engine) if self.stands_in else backend.open_cached(engine, self.measurements)
+        return backend.stand_in(engine) if self.stands_in else backend.open_to_prove(engine, self.measurements)
 
     def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
         """Yield the graph rewriters' ledger entries, with the difference that each of them made."""

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from compiler.backends.ncnn import converter, trial
 from compiler.backends.ncnn.details import DETAILS_FILE
 from compiler.backends.ncnn.network import Options
 from compiler.backends.ncnn.param_file import read_param
+from compiler.backends.ncnn.session import NcnnSession
 from compiler.config import compose
-from compiler.config.limits import Limits
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, UsageError
 from compiler.export import Axis, ExportOptions, export_traced, run_network
 from tests.exporting import other_inputs
@@ -151,6 +153,30 @@ def test_an_operator_that_is_known_to_fail_is_found_before_the_build(tmp_path):
     assert obstacle.seen
 
 
+class OfTypes(nn.Module):
+    """Another type goes in, or comes out."""
+
+    def forward(self, image):
+        return image.float() * 2, (image * 3).long().amax((2, 3))
+
+
+def test_what_is_no_float32_is_an_obstacle_by_name_and_float32_is_none(tmp_path):
+    image = {"input": IMAGE.astype(np.float64)}
+    options = ExportOptions("torchscript", 18, AXES, OUTPUTS)
+    program = export_traced(OfTypes(), image, other_inputs(image, options), options, tmp_path)
+    found = backend().plan(program)
+    assert [(one.operator, one.node) for one in found] == [("float64", "input"), ("int64", "means")]
+    with pytest.raises(CompileError, match=r"ncnn has no input float64\[.*\], means int64\["):
+        built(program, tmp_path / "engine")
+
+
+def test_an_engine_whose_sidecar_says_another_type_is_refused_before_it_is_tried(engine, monkeypatch):
+    monkeypatch.setattr(trial, "try_out", lambda *_: pytest.fail("it was tried"))
+    other = replace(engine, inputs=(replace(engine.inputs[0], dtype="int64"),))
+    with pytest.raises(CompileError, match="ncnn has no input int64"):
+        backend().open(other)
+
+
 def test_a_program_that_it_takes_has_no_obstacle(pyramid):
     assert backend().plan(pyramid[1]) == ()
 
@@ -204,9 +230,9 @@ def test_a_converter_that_does_not_end_is_ended(pyramid, tmp_path, monkeypatch):
     assert "backend.pnnx_seconds" in caught.value.fix
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there is no such limit")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing enforces such a limit")
 def test_a_converter_that_takes_too_much_memory_fails(pyramid, tmp_path):
-    with pytest.raises(CompileError, match="pnnx"):
+    with pytest.raises(CompileError, match=r"^pnnx (was ended by SIG[A-Z]+|ended with exit status \d+)"):
         built(pyramid[1], tmp_path / "engine", pnnx_memory=0.01)
 
 
@@ -249,6 +275,31 @@ def test_what_crashes_ncnn_crashes_a_child_alone(engine, tmp_path, monkeypatch):
         backend().open(engine)
     assert caught.value.where == str(engine.path)
     assert "SIGSEGV" in caught.value.why
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing enforces such a limit")
+def test_the_limits_of_whoever_opens_it_count_for_the_trial(engine):
+    with pytest.raises(CompileError, match="cannot be run by ncnn"):
+        backend().open_within(engine, Limits(memory=0.05))
+    with pytest.raises(CompileError, match="cannot be run by ncnn") as caught:
+        backend().open_within(engine, Limits(seconds=0.001))
+    assert caught.value.why == "it runs for longer than 0.001 s"
+    assert backend().open_within(engine, Limits(memory=4)).run(images(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(("count", "what"), [(0, "nothing to run"), (1, None)])
+def test_a_batch_of_none_is_refused(engine, count, what):
+    session = backend().open(engine)
+    with pytest.raises(CompileError, match=what) if what else nullcontext():
+        session.run(images(count, 3, 8, 8))
+
+
+def test_batches_that_differ_are_refused(engine):
+    both = {"input": engine.inputs[0], "other": replace(engine.inputs[0], name="other")}
+    session = NcnnSession(replace(engine, inputs=tuple(both.values())), frozenset(both), Options(1, False, True))
+    with pytest.raises(CompileError, match="count different numbers of samples") as caught:
+        session.run({name: np.zeros((count, 3, 8, 8), np.float32) for count, name in enumerate(both, start=1)})
+    assert caught.value.why == "input has 1, other has 2"
 
 
 def test_weights_that_end_early_are_refused(changed):
@@ -312,7 +363,7 @@ def test_shapes_that_are_too_large_are_one_line(changed, size, what):
 def test_names_that_no_command_line_would_hold_are_answered(changed):
     outputs = tuple(replace(changed.outputs[0], name=f"{number:0200}") for number in range(1000))
     with pytest.raises(CompileError, match="cannot be run by ncnn") as caught:
-        trial.try_out(replace(changed, outputs=outputs), {"input": (3, 8, 8)}, Options(1, False, False))
+        trial.try_out(replace(changed, outputs=outputs), {"input": (3, 8, 8)}, Options(1, False, False), DEFAULT_LIMITS)
     assert "fails to compute" in caught.value.why
 
 

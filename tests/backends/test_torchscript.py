@@ -10,7 +10,7 @@ import torch
 
 from compiler import runtime
 from compiler.artifact import Engine, OnnxProgram
-from compiler.backends import BuildRequest, backend_of, build_backend, libraries
+from compiler.backends import BuildRequest, backend_of, build_backend, libraries, torchscript
 from compiler.backends.torchscript import ARCHIVE
 from compiler.config import compose
 from compiler.errors import Caution, CompileError, UsageError
@@ -94,6 +94,13 @@ def test_without_a_torch_that_will_do_the_extra_is_named(engine, monkeypatch, ve
         backend_of(engine).open(engine)
     assert said in caught.value.why
     assert "deploy-compiler[torch]" in caught.value.why
+
+
+@pytest.mark.parametrize(("version", "devices"), [("", ()), ("2.13.0", ("CPU",))])
+def test_a_device_is_listed_where_there_is_a_torch_alone(monkeypatch, version, devices):
+    for module in (libraries, torchscript):
+        monkeypatch.setattr(module, "installed_version", lambda name: version)
+    assert build_backend(NODE).probe().devices == devices
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])

@@ -10,7 +10,9 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from compiler import runtime
+from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.errors import Caution
+from tests.bundles import small_bundle
 from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
 
@@ -67,10 +69,10 @@ def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch_hydra_omegaconf_
     np.testing.assert_allclose(found["keypoints"], expected.to_dict()["keypoints"])
 
 
-def opened_with_warnings(folder):
+def opened_with_warnings(folder, **options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Caution)
-        runtime.open(folder, trust_changes=True)
+        runtime.open(folder, trust_changes=True, **options)
     return [str(one.message) for one in caught if one.category is Caution]
 
 
@@ -87,6 +89,17 @@ def test_a_bundle_says_where_its_proof_holds_and_that_this_is_elsewhere(bundle, 
     sidecar["machine"] = {}
     (folder / "engine.json").write_text(json.dumps(sidecar))
     assert opened_with_warnings(folder) == [], "a bundle of before says nothing"
+
+
+def test_a_cache_in_which_a_backend_keeps_nothing_is_said(tmp_path, monkeypatch):
+    pose = small_bundle(tmp_path / "pose", "pose")
+    assert opened_with_warnings(pose) == []
+    (message,) = opened_with_warnings(pose, cache=tmp_path / "cache")
+    assert message == f"cache= changes nothing for {pose}: ONNX Runtime keeps nothing of an engine that it opens"
+    kept = []
+    monkeypatch.setattr(OnnxRuntime, "open_cached", lambda self, engine, cache: kept.append(cache))
+    assert opened_with_warnings(pose, cache=tmp_path / "cache") == []
+    assert kept == [tmp_path / "cache/timing"]
 
 
 def test_predict_tells_in_one_line_and_leaves_the_json_alone(bundle, tmp_path, capsys):

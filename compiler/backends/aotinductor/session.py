@@ -33,7 +33,7 @@ class PackageSession:
     def __init__(self, path: Path, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
         self._path, self._inputs, self._outputs = path, inputs, outputs
         _check_package(path)
-        os.environ.setdefault(CHECK_INPUTS, "1")
+        os.environ[CHECK_INPUTS] = "1"
         self._package = _loaded(path)
 
     def run(self, tensors: Tensors) -> Tensors:

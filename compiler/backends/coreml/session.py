@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from compiler.artifact import Engine, Tensors
+from compiler.backends.coreml.narrow import narrowed
 from compiler.backends.coreml.package import require_own_files
 from compiler.errors import CompileError
 
@@ -44,8 +45,7 @@ class CoreMLSession:
 
     def run(self, tensors: Tensors) -> Tensors:
         """The outputs by name, for inputs by name."""
-        given = {spec.name: np.ascontiguousarray(tensors[spec.name]) for spec in self._engine.inputs}
-        given = {name: array.astype(np.int32) if array.dtype == np.int64 else array for name, array in given.items()}
+        given = narrowed({spec.name: np.ascontiguousarray(tensors[spec.name]) for spec in self._engine.inputs})
         try:
             found = self._model.predict(given)
         except Exception as error:

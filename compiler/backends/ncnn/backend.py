@@ -14,13 +14,14 @@ from compiler.artifact import Engine, Program, TorchScriptProgram, installed_ver
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
 from compiler.backends.libraries import library_problem
-from compiler.backends.ncnn.converter import Converted, Limits, convert
+from compiler.backends.ncnn.converter import ConversionLimits, Converted, convert
 from compiler.backends.ncnn.details import DETAILS_FILE, PRECISIONS, Details
 from compiler.backends.ncnn.network import Options
 from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE, read_param, renamed, write_param
-from compiler.backends.ncnn.plan import plan, refuse_ignored
+from compiler.backends.ncnn.plan import plan, refuse_ignored, require_float32
 from compiler.backends.ncnn.session import NcnnSession, load_ncnn
 from compiler.backends.ncnn.trial import Trials
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.ranges import between
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
@@ -73,7 +74,8 @@ class Ncnn(Backend):
     def build(self, request: BuildRequest) -> Engine:
         """Let pnnx convert the Program, and open the result once so that what ncnn refuses is refused here."""
         program = TorchScriptProgram.of(request.program)
-        limits = Limits(self.pnnx_seconds, self.pnnx_memory)
+        require_float32((*program.inputs, *program.outputs), str(program.path))
+        limits = ConversionLimits(self.pnnx_seconds, self.pnnx_memory)
         shapes = _shapes(request.profiles[0], program)
         with TemporaryDirectory(prefix="deploy-compiler-") as folder:
             converted = convert(program, shapes, request.precision == "fp16", limits, Path(folder))
@@ -99,11 +101,16 @@ class Ncnn(Backend):
 
     def open(self, engine: Engine) -> NcnnSession:
         """Open the engine with the configured threads, once that was tried in another process; so is each shape."""
+        return self.open_within(engine, DEFAULT_LIMITS)
+
+    def open_within(self, engine: Engine, limits: Limits, cache: Path | None = None) -> NcnnSession:
+        """The same, and the trials take no more than the limits."""
         load_ncnn()
+        require_float32((*engine.inputs, *engine.outputs), str(engine.folder / Engine.SIDECAR))
         details = Details.load(engine)
         _check_blobs(engine)
         options = Options(self.threads, details.precision == "fp16", self.winograd)
-        trials = Trials(engine, options)
+        trials = Trials(engine, options, limits)
         trials.require(details.sample)
         return NcnnSession(engine, frozenset(details.batched), options, trials)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, TensorSpec
+from compiler.backends.backend import count_samples
 from compiler.backends.ncnn.network import NcnnError, Options, open_network, run_sample
 from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE
 from compiler.backends.ncnn.trial import Trials
@@ -43,7 +44,7 @@ class NcnnSession:
         """The outputs by name, for inputs by name.
 
         Raises:
-            CompileError: ncnn fails on them.
+            CompileError: ncnn fails on them, or they count no sample or different ones.
         """
         found = [self._run(sample) for sample in self._samples(tensors)]
         if not self._batched:
@@ -55,7 +56,7 @@ class NcnnSession:
         if not self._batched:
             yield given
             return
-        for index in range(min(len(given[name]) for name in self._batched)):
+        for index in range(count_samples({name: array for name, array in given.items() if name in self._batched})):
             yield {name: array[index] if name in self._batched else array for name, array in given.items()}
 
     def _run(self, sample: Tensors) -> Tensors:

@@ -15,7 +15,7 @@ from compiler.artifact import Engine, TensorSpec, package_folders
 from compiler.backends.ncnn import network
 from compiler.backends.ncnn.network import Options, Request
 from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE
-from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
+from compiler.config.limits import Limits, check_inputs
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
@@ -32,7 +32,7 @@ class Trials:
         limits: See `try_out`.
     """
 
-    def __init__(self, engine: Engine, options: Options, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, engine: Engine, options: Options, limits: Limits) -> None:
         self._engine, self._options, self._limits = engine, options, limits
         self._passed: set[tuple[tuple[str, Size], ...]] = set()
 
@@ -48,7 +48,7 @@ class Trials:
             self._passed.add(shapes)
 
 
-def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits: Limits = DEFAULT_LIMITS) -> None:
+def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits: Limits) -> None:
     """Open an engine's files and run them once, on zeros, in a process with limits.
 
     Args:

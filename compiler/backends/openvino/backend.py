@@ -17,8 +17,9 @@ from compiler.backends import Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.openvino.compiled_models import compiled_models
 from compiler.backends.openvino.library import compiled, load, problem, refused
 from compiler.backends.openvino.session import OpenVINOSession
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, UsageError
 from compiler.precision.int8 import ONNX_RUNTIME_AVX2, ONNX_RUNTIME_VNNI, QuantizationScheme
 
 GRAPH_FILE, WEIGHTS_FILE = "end2end.xml", "end2end.bin"
@@ -55,13 +56,14 @@ class OpenVINO(Backend):
         quantizer: What makes int8: `nncf`, or `compiler`, which writes pairs into the Program.
         preset: Of NNCF.
         cpu: What int8 is written for: `portable`, or `vnni` for processors whose sums of products never saturate.
-        model_cache: Whether a compiled model is kept between runs, where whoever opens the engine names a cache.
+        model_cache: Whether a compile keeps compiled models for the next; who opens a bundle says it with `cache=`.
     """
 
     TITLE: ClassVar[str] = "OpenVINO"
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "bf16")
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ("int8",)
+    INT8_IN_GRAPH: ClassVar[str] = "backend.quantizer=compiler"
 
     device: str = "CPU"
     hint: str = "latency"
@@ -76,9 +78,8 @@ class OpenVINO(Backend):
     def __post_init__(self) -> None:
         for key, known in CHOICES.items():
             value = getattr(self, key)
-            if value not in (*known, *((None,) if key == "inference_precision" else ())):
-                where = f"backend.{key}"
-                raise UsageError(f"'{value}' is not a choice of {where}", where=where, fix=nearest(value, known))
+            if value is not None:  # as only inference_precision may be
+                require_choice(value, known, f"backend.{key}")
 
     @property
     def quantization(self) -> QuantizationScheme | None:
@@ -110,8 +111,9 @@ class OpenVINO(Backend):
         program = OnnxProgram.of(request.program)
         computed_in = self._computed_in(request.precision)
         openvino = load()
+        given = self._portable(program) if request.precision == "int8" else None
         try:
-            model = openvino.Core().read_model(program.path)
+            model = openvino.Core().read_model(program.path if given is None else given)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
             raise refused("OpenVINO cannot take this Program", error, str(program.path)) from error
         for port, spec in zip(model.inputs, program.inputs, strict=True):
@@ -138,12 +140,14 @@ class OpenVINO(Backend):
 
     def open_cached(self, engine: Engine, cache: Path) -> OpenVINOSession:
         """Open the engine, from what an earlier run compiled of the same files where that is there."""
-        if not self.model_cache:
-            return self.open(engine)
         files = {name: engine.folder / name for name in self.files(engine)}
         made_for = {**self.machine(), **{key: str(value) for key, value in self._properties()}, "device": self.device}
         with compiled_models(cache, files, made_for) as folder:
             return self._open(engine, {"CACHE_DIR": str(folder)})
+
+    def open_to_prove(self, engine: Engine, cache: Path) -> OpenVINOSession:
+        """Open the engine, from the cache unless `model_cache` is off."""
+        return self.open_cached(engine, cache) if self.model_cache else self.open(engine)
 
     def _open(self, engine: Engine, properties: Mapping[str, Any]) -> OpenVINOSession:
         openvino = load()
@@ -160,6 +164,20 @@ class OpenVINO(Backend):
             yield "INFERENCE_NUM_THREADS", self.threads
         if self.streams is not None:
             yield "NUM_STREAMS", self.streams
+
+    def _portable(self, program: OnnxProgram) -> bytes | None:
+        """A Program that somebody else quantised, with unsigned weights where only some processors multiply right.
+
+        None where it is read as it is. OpenVINO computes a layer in fp32 whose weights are unsigned.
+        """
+        if self.cpu == "vnni":
+            return None
+        import onnx
+
+        from compiler.graphs import with_unsigned_weights
+
+        portable = with_unsigned_weights(onnx.load(program.path), beside_signed=True)
+        return None if portable is None else portable.SerializeToString()
 
     def _computed_in(self, precision: str) -> str:
         """What an engine of a precision is computed in.
@@ -185,7 +203,11 @@ class OpenVINO(Backend):
             CompileError: The device has no such arithmetic.
         """
         wanted = self.inference_precision or F32
-        name = opened.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        try:
+            name = opened.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
+            what = f"OpenVINO does not say what {self.device} computes in"
+            raise refused(what, error, str(engine.path)) from error
         found = ELEMENT_TYPES.get(name, name)
         if found != wanted:
             raise CompileError(

@@ -70,14 +70,14 @@ def _without_telemetry() -> Iterator[None]:
 
 
 def require_device(core: Any, device: str) -> None:
-    """Refuse a device that is not here.
+    """Refuse a device that is not here, and what chooses among devices: an engine is proven on one.
 
     Raises:
         CompileError: OpenVINO finds no such device.
     """
     found = list(core.available_devices)
     kinds = {name.partition(".")[0] for name in found}
-    if device not in (*found, *kinds, "AUTO"):
+    if device not in (*found, *kinds):
         raise CompileError(
             f"OpenVINO finds no device {device} here",
             where="backend.device",

@@ -22,8 +22,9 @@ from compiler.backends.child import run_script
 from compiler.backends.environments import Environment
 from compiler.backends.rknn.session import SCRIPT, SimulatedSession
 from compiler.config.backend_facts import StandIn
+from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError
 from compiler.graphs.self_contained import require_self_contained
 
 ENGINE_FILE, LOG_FILE = "end2end.rknn", "build.log"
@@ -92,10 +93,7 @@ class RKNN(Backend):
     def __post_init__(self) -> None:
         known = {"target": TARGETS, "quantized_algorithm": ALGORITHMS, "quantized_method": METHODS}
         for key, choices in known.items():
-            if getattr(self, key) not in choices:
-                where = f"backend.{key}"
-                value = getattr(self, key)
-                raise UsageError(f"'{value}' is not a choice of {where}", where=where, fix=nearest(value, choices))
+            require_choice(getattr(self, key), choices, f"backend.{key}")
 
     def probe(self) -> Probe:
         """Ask the interpreter that has the toolkit for its version."""
@@ -140,9 +138,8 @@ class RKNN(Backend):
         return engine
 
     def files(self, engine: Engine) -> tuple[str, ...]:
-        """What is simulated, whatever the sidecar calls it; in int8 with what was measured."""
-        measured = MEASURED_FILES if MEASURED_FILES[0] in engine.files else ()
-        return (ENGINE_FILE, PROGRAM_FILE, *measured)
+        """The engine, and what its simulation is built from, whatever the sidecar names."""
+        return (ENGINE_FILE, PROGRAM_FILE, *(MEASURED_FILES if _is_int8(engine) else ()))
 
     def open(self, engine: Engine) -> SimulatedSession:
         """Simulate what the engine was built from: the file itself is for the chip alone."""
@@ -160,7 +157,7 @@ class RKNN(Backend):
         return {
             "program": str(folder / PROGRAM_FILE),
             "engine": str(folder / ENGINE_FILE),
-            "measured": str(folder / MEASURED) if MEASURED_FILES[0] in engine.files else "",
+            "measured": str(folder / MEASURED) if _is_int8(engine) else "",
             "config": {"target_platform": self.target, **options},
             "inputs": [spec.name for spec in engine.inputs],
             "outputs": [spec.name for spec in engine.outputs],
@@ -195,6 +192,10 @@ class RKNN(Backend):
         return python
 
 
+def _is_int8(engine: Engine) -> bool:
+    return not set(MEASURED_FILES).isdisjoint(engine.files)
+
+
 def _written(request: BuildRequest, folder: Path) -> str:
     """The calibration data as the toolkit reads it: a list of samples, each the files of its inputs."""
     assert request.calibration is not None
@@ -202,10 +203,10 @@ def _written(request: BuildRequest, folder: Path) -> str:
     names = [spec.name for spec in request.program.inputs]
     for batch in request.calibration():
         for index in range(len(batch[names[0]])):
-            files = [folder / f"{len(lines)}_{place}.npy" for place in range(len(names))]
+            files = [f"{len(lines)}_{place}.npy" for place in range(len(names))]
             for file, name in zip(files, names, strict=True):
-                np.save(file, batch[name][index : index + 1])
-            lines.append(" ".join(map(str, files)))
+                np.save(folder / file, batch[name][index : index + 1])
+            lines.append(" ".join(files))
     dataset = folder / "dataset.txt"
     dataset.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return str(dataset)

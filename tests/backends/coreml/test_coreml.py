@@ -2,7 +2,9 @@
 
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,13 +13,16 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.artifact import Engine, OnnxProgram, TorchScriptProgram
+from compiler.artifact import Engine, OnnxProgram, TensorSpec, TorchScriptProgram
 from compiler.backends import BuildRequest, Profile, backend_of, build_backend, libraries
 from compiler.backends.coreml import backend as module
-from compiler.backends.coreml import interpreter
+from compiler.backends.coreml import interpreter, plan
 from compiler.backends.coreml.backend import PACKAGE
 from compiler.backends.coreml.convert_package import enumerated
 from compiler.backends.coreml.interpreter import quiet
+from compiler.backends.coreml.narrow import narrowed
+from compiler.backends.coreml.operations.spatial import resize
+from compiler.backends.coreml.operations.table import OPERATIONS
 from compiler.backends.coreml.package import require_own_files
 from compiler.backends.coreml.plan import registered_name
 from compiler.config import compose
@@ -108,15 +113,16 @@ def test_int8_stores_weights_in_8_bits_and_computes_in_16(engines, network):
         assert 1e-5 < error < 0.05 * expected[name].std() + 1e-3
 
 
-def test_a_network_without_weights_for_8_bits_is_told(tmp_path, monkeypatch, program):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys\nprint('\\nfailed:', 'cannot convert it', 'no weight', sep='\\n', file=sys.stderr)\nsys.exit(1)"
-    )
-    monkeypatch.setattr(module, "SCRIPT", script)
-    with pytest.raises(CompileError, match="cannot convert it") as caught:
-        build_backend(NODE).build(request(program, tmp_path, "int8"))
-    assert (caught.value.why, caught.value.where) == ("no weight", str(program.path))
+def test_a_network_without_weights_for_8_bits_is_told(tmp_path):
+    pytest.importorskip("coremltools")
+    small = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    torch.jit.trace(small, torch.ones(1, 3, 8, 8)).save(str(tmp_path / "program.pt"))
+    specs = (TensorSpec("input", "float32", (1, 3, 8, 8)),), (TensorSpec("image", "float32", (1, 4, 6, 6)),)
+    given = TorchScriptProgram(tmp_path / "program.pt", *specs)
+    with pytest.raises(CompileError, match="coremltools cannot convert the Program") as caught:
+        build_backend(NODE).build(request(given, tmp_path, "int8"))
+    assert caught.value.why == "no weight of the network is large enough: 2048 numbers at the least"
+    assert caught.value.where == str(given.path)
 
 
 def test_a_converter_that_is_killed_is_one_message(program, tmp_path, monkeypatch):
@@ -263,7 +269,68 @@ def test_an_operation_that_is_not_known_is_named(engines, monkeypatch):
         build_backend(NODE).stand_in(engines["fp32"])
 
 
-@pytest.mark.parametrize(("version", "said"), [("", "is not installed"), ("7.2", "8.3 is the oldest that will do")])
+def test_what_an_operation_is_asked_for_and_is_not_known_is_a_message_of_the_package(engines, monkeypatch):
+    session = build_backend(NODE).interpret(engines["fp32"])
+    nearest = "upsample_nearest_neighbor"
+    assert nearest in {one.op_type for one in session._function.operations}
+    resized = partial(resize, shape=[8, 8], resized_dims=2, sampling_mode="OFFSET_CORNERS")
+    monkeypatch.setitem(OPERATIONS, nearest, lambda x, **_: resized(x))
+    (image, _) = images()
+    with pytest.raises(CompileError, match=r"end2end\.mlpackage cannot be interpreted") as caught:
+        session.run(image)
+    assert "OFFSET_CORNERS" in caught.value.why
+
+
+class Doubled:
+    """A function of an ML Program that doubles whole numbers."""
+
+    def __init__(self):
+        self.inputs, self.outputs = {"x": variable("x")}, [variable("y")]
+        two = SimpleNamespace(name="two", val=np.int32(2))
+        inputs = {"x": self.inputs["x"], "y": two}
+        self.operations = [SimpleNamespace(op_type="mul", inputs=inputs, outputs=self.outputs)]
+
+
+def variable(name):
+    from coremltools.converters.mil.mil.types import int32
+
+    return SimpleNamespace(name=name, dtype=int32, val=None)
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"), [(2**30 - 1, ""), (-(2**30), ""), (2**30, "y does not fit int32"), (2**31, "x does not fit")]
+)
+def test_whole_numbers_are_held_to_the_32_bits_that_a_device_has(tmp_path, monkeypatch, given, refused):
+    pytest.importorskip("coremltools")
+    monkeypatch.setattr(interpreter, "read_function", lambda package: Doubled())
+    specs = (TensorSpec("x", "int64", (1,)),), (TensorSpec("y", "int64", (1,)),)
+    session = build_backend(NODE).interpret(Engine(tmp_path, (PACKAGE,), NODE, *specs))
+    with pytest.raises(CompileError, match=refused) if refused else nullcontext():
+        assert session.run({"x": np.array([given])})["y"] == 2 * given
+
+
+def test_inputs_are_narrowed_to_types_that_core_ml_has_or_refused():
+    given = {"ids": np.array([-(2**31), 2**31 - 1]), "x": np.array([1.5, np.inf]), "image": np.zeros(2, np.float32)}
+    found = narrowed(given)
+    assert [array.dtype.name for array in found.values()] == ["int32", "float32", "float32"]
+    for name, array in given.items():
+        np.testing.assert_array_equal(found[name], array)
+    for name, wrong in (("ids", np.array([2**31])), ("ids", np.array([-(2**31) - 1])), ("x", np.array([1e39]))):
+        with pytest.raises(CompileError, match=f"{name} does not fit"):
+            narrowed({name: wrong})
+
+
+def test_what_another_version_translates_is_not_known_before_it_converts(tmp_path, monkeypatch):
+    torch.jit.trace(Special(), torch.ones(2, 3)).save(str(tmp_path / "program.pt"))
+    monkeypatch.setattr(plan, "installed_version", lambda name: "9.1")
+    (obstacle,) = build_backend(NODE).plan(TorchScriptProgram(tmp_path / "program.pt", (), ()))
+    assert obstacle.operator == "aten::nonzero"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("", "is not installed"), ("8.3", "9.0 is the oldest that will do"), ("10.0", "older than 10")],
+)
 def test_without_coremltools_that_will_do_the_extra_is_named(program, tmp_path, monkeypatch, version, said):
     monkeypatch.setattr(libraries, "installed_version", lambda name: version)
     problem = build_backend(NODE).probe().problem
@@ -321,7 +388,7 @@ def test_every_shape_is_listed_where_there_are_few():
 
 @pytest.mark.parametrize(("key", "value"), [("target", "iOS13"), ("shapes", "any"), ("compute_units", "gpu")])
 def test_an_option_that_does_not_exist_is_refused(key, value):
-    with pytest.raises(UsageError, match="Core ML has no") as caught:
+    with pytest.raises(UsageError, match="is not a choice of") as caught:
         build_backend({**NODE, key: value})
     assert caught.value.where == f"backend.{key}"
 
