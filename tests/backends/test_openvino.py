@@ -438,12 +438,45 @@ def test_what_is_missing_is_said_with_what_to_install(backend, program, tmp_path
     assert said in caught.value.why
 
 
-@pytest.mark.parametrize("device", ["GPU.7", "AUTO"])
-def test_a_device_that_is_not_here_and_none_in_particular_are_refused(program, tmp_path, device):
-    backend = build_backend({**NODE, "device": device})
-    with pytest.raises(CompileError, match=f"OpenVINO finds no device {device} here") as caught:
+def test_a_device_that_is_not_here_is_found_before_anything_is_built(program, tmp_path):
+    backend = build_backend({**NODE, "device": "GPU.7"})
+    assert backend.probe().problem.startswith("OpenVINO finds no device GPU.7 here; there is ")
+    with pytest.raises(CompileError, match=r"OpenVINO finds no device GPU\.7 here") as caught:
         built(backend, program(one("Exp")), tmp_path / "engine")
     assert "CPU" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("cpu", "CPU"), ("GPU.x", "GPU"), ("", "CPU"), ("AUTO", "one"), ("HETERO:GPU,CPU", "one")]
+)
+def test_a_word_that_can_be_no_device_is_a_fault_of_the_command(word, said):
+    with pytest.raises(UsageError, match="is no device") as caught:
+        build_backend({**NODE, "device": word})
+    assert caught.value.where == "backend.device"
+    assert said in str(caught.value)
+
+
+def test_the_only_device_of_a_kind_is_its_first(program, tmp_path):
+    """OpenVINO gives numbers where there are several, and its processor takes none."""
+    backend = build_backend({**NODE, "device": "CPU.0"})
+    assert not backend.probe().problem
+    session = backend.open(built(backend, program(one("Exp")), tmp_path / "engine"))
+    np.testing.assert_allclose(session.run({"input": VALUES})["output"], np.exp(VALUES), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("device", "found", "name"),
+    [
+        ("GPU", ["CPU", "GPU.0", "GPU.1"], "GPU"),
+        ("GPU.1", ["CPU", "GPU.0", "GPU.1"], "GPU.1"),
+        ("GPU.0", ["CPU", "GPU"], "GPU"),
+        ("GPU.1", ["CPU", "GPU"], ""),
+        ("NPU", ["CPU", "GPU"], ""),
+        ("CPU.1", ["CPU"], ""),
+    ],
+)
+def test_devices_are_called_as_openvino_calls_them(device, found, name):
+    assert library.named_here(device, found) == name
 
 
 def test_a_program_of_another_kind_is_refused(backend, tmp_path):
@@ -504,6 +537,7 @@ def test_a_damaged_engine_is_refused_in_one_line(backend, program, tmp_path, dam
     assert caught.value.where == str(engine.folder / GRAPH_FILE)
     assert caught.value.why
     assert "\n" not in caught.value.why
+    assert "get the bundle again" in caught.value.fix
 
 
 def test_an_engine_that_is_onnx_is_not_read_nor_what_it_refers_to(backend, program, tmp_path):
@@ -553,6 +587,35 @@ def test_a_compiled_model_that_was_changed_is_made_again(backend, program, tmp_p
     blob.write_bytes(content)
     np.testing.assert_array_equal(backend.open_cached(engine, tmp_path / "mine").run(images())["y"], expected)
     assert bytes(content) != blobs(tmp_path / "mine")[0].read_bytes()
+
+
+def test_an_engine_that_is_replaced_while_it_is_compiled_leaves_nothing(backend, program, tmp_path, monkeypatch):
+    """What was made of another would be found under the digest of this one."""
+    engine = built(backend, program(one("Exp")), tmp_path / "exp")
+    other = built(backend, program(one("Neg")), tmp_path / "neg")
+    whole = library.compiled
+
+    def swapped(core, model, device, properties, where):
+        shutil.copyfile(other.path, engine.path)
+        return whole(core, model, device, properties, where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("compiler.backends.openvino.backend.compiled", swapped)
+        with pytest.raises(CompileError, match="the engine changed while it was being read"):
+            backend.open_cached(engine, tmp_path / "mine")
+    assert not blobs(tmp_path / "mine")
+    backend.open_cached(engine, tmp_path / "mine")
+    assert blobs(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_cache_that_cannot_be_written_is_named(backend, program, tmp_path, place):
+    engine = built(backend, program(one("Exp")), tmp_path / "engine")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(CompileError, match="the folder for compiled models cannot be written") as caught:
+        backend.open_cached(engine, tmp_path / place)
+    assert caught.value.where == str(tmp_path / place / FOLDER)
+    assert "cache=" in caught.value.fix
 
 
 def test_engines_that_differ_share_no_compiled_model(backend, program, tmp_path):

@@ -93,17 +93,22 @@ class CoreML(Backend):
         system = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else platform.system()
         return {**this_machine("coremltools"), "system": system}
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The package, whatever the sidecar calls it."""
+        return (PACKAGE,)
+
     def open(self, engine: Engine) -> CoreMLSession:
         """Open the package with Core ML, on macOS."""
+        path = engine.folder / PACKAGE
         if problem := library_problem("coremltools", EXTRA, OLDEST, BEFORE) or run_problem():
-            raise CompileError(f"{engine.file} cannot be run here", where=str(engine.path), why=problem)
-        return CoreMLSession(engine, self.compute_units)
+            raise CompileError(f"{PACKAGE} cannot be run here", where=str(path), why=problem)
+        return CoreMLSession(path, engine, self.compute_units)
 
     def stand_in(self, engine: Engine) -> Session:
         """What computes the operations that the package holds, one by one."""
         from compiler.backends.coreml.interpreter import InterpretedPackage
 
-        return InterpretedPackage(engine)
+        return InterpretedPackage(engine.folder / PACKAGE, engine)
 
     def _convert(self, program: TorchScriptProgram, request: BuildRequest) -> None:
         settings = {

@@ -7,10 +7,12 @@ engine has a folder of its own, by the digest of all that it is, and what lies t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from compiler.artifact import digest, file_digest, file_digests, read_json, remove, write_json
+from compiler.artifact.input_files import changed
+from compiler.artifact.reading import reason
 from compiler.errors import CompileError
 
 FOLDER = "openvino"
@@ -27,18 +29,42 @@ def compiled_models(cache: Path, files: Mapping[str, Path], made_for: Mapping[st
         cache: The user's own.
         files: Of the engine, by name.
         made_for: The machine and what else the model is compiled for, by name.
+
+    Raises:
+        CompileError: The cache cannot be written, or the engine is another by the time that it is compiled.
     """
-    digests = {name: file_digest(path) for name, path in files.items()}
+    digests = _digests(files)
     root = cache / FOLDER
     folder = root / digest({"files": digests, "made for": dict(made_for)})[:32]
-    root.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        if not _is_whole(folder):
-            remove(folder)
-            folder.mkdir()
+    with ExitStack() as stack:
+        with _writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(folder))
+            if not _is_whole(folder):
+                remove(folder)
+                folder.mkdir()
         yield folder
-        write_json(folder / DIGESTS, file_digests(folder, exclude=(DIGESTS,)))
+        if _digests(files) != digests:
+            remove(folder)
+            raise changed(str(next(iter(files.values()))), "the engine")
+        with _writing(root):
+            write_json(folder / DIGESTS, file_digests(folder, exclude=(DIGESTS,)))
     _trim(root)
+
+
+def _digests(files: Mapping[str, Path]) -> dict[str, str]:
+    return {name: file_digest(path) for name, path in files.items()}
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    """Around what fails where the folder that the user named is none, or another's."""
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:  # the second where a file system has no locks
+        what = "the folder for compiled models cannot be written"
+        fix = "name a folder of yours with cache=<folder>; a bundle is opened without one, too"
+        raise CompileError(what, where=str(root), why=reason(error), fix=fix) from error
 
 
 @contextmanager

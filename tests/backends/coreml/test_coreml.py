@@ -3,7 +3,9 @@
 import shutil
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +23,7 @@ from compiler.backends.coreml.interpreter import quiet
 from compiler.backends.coreml.narrow import narrowed
 from compiler.backends.coreml.operations.spatial import resize
 from compiler.backends.coreml.operations.table import OPERATIONS
+from compiler.backends.coreml.package import require_own_files
 from compiler.backends.coreml.plan import registered_name
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
@@ -143,8 +146,7 @@ class Model:
     """What Core ML is on macOS."""
 
     def __init__(self, path, compute_units):
-        if not path.endswith(PACKAGE):
-            raise RuntimeError("Error reading protobuf spec\nmore")
+        assert Path(path).name == PACKAGE
         self.units = compute_units
 
     def predict(self, given):
@@ -155,6 +157,7 @@ class Model:
 
 @pytest.fixture
 def macos(monkeypatch):
+    pytest.importorskip("coremltools.proto.Model_pb2")
     units = {name: name for name in ("ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE")}
     monkeypatch.setattr(sys, "platform", "darwin")
     fake = SimpleNamespace(ComputeUnit=units, models=SimpleNamespace(MLModel=Model))
@@ -162,11 +165,10 @@ def macos(monkeypatch):
 
 
 @pytest.mark.usefixtures("macos")
-def test_on_macos_core_ml_runs_it(tmp_path, program):
+def test_on_macos_core_ml_runs_it(engines):
     backend = build_backend({**NODE, "compute_units": "cpu_and_ne"})
     assert not backend.probe().run_problem
-    engine = Engine(tmp_path, (PACKAGE,), NODE, program.inputs, program.outputs)
-    session = backend.open(engine)
+    session = backend.open(engines["fp32"])
     assert session._model.units == "CPU_AND_NE"
     (image, _) = images()
     found = session.run(image)
@@ -178,10 +180,13 @@ def test_on_macos_core_ml_runs_it(tmp_path, program):
 
 
 @pytest.mark.usefixtures("macos")
-def test_what_core_ml_cannot_open_is_one_message(tmp_path, program):
-    engine = Engine(tmp_path, ("other.mlpackage",), NODE, program.inputs, program.outputs)
+def test_what_core_ml_cannot_open_is_one_message(engines, monkeypatch):
+    def refuse(path, compute_units):
+        raise RuntimeError("Error reading protobuf spec\nmore")
+
+    monkeypatch.setattr(sys.modules["coremltools"].models, "MLModel", refuse)
     with pytest.raises(CompileError, match="cannot be opened by Core ML") as caught:
-        build_backend(NODE).open(engine)
+        build_backend(NODE).open(engines["fp32"])
     assert caught.value.why == "Error reading protobuf spec"
 
 
@@ -193,6 +198,68 @@ def test_what_is_no_package_is_one_message_and_nothing_is_shown(tmp_path, progra
     with pytest.raises(CompileError, match=r"end2end\.mlpackage is no ML Program"):
         build_backend(NODE).stand_in(engine)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def package(engines, tmp_path):
+    """The package, to be changed."""
+    return Path(shutil.copytree(engines["fp32"].path, tmp_path / PACKAGE))
+
+
+MODEL, WEIGHTS = "com.apple.CoreML/model.mlmodel", "com.apple.CoreML/weights"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (f'"{MODEL}"', '"../../out/model.mlmodel"', "'../../out/model.mlmodel' is not a file in the folder"),
+        (f'"{MODEL}"', '"/etc/passwd"', "'/etc/passwd' is not a file in the folder"),
+        (f'"{WEIGHTS}"', '"../../out"', "'../../out' is not a file in the folder"),
+        (f'"{WEIGHTS}"', '"com.apple.CoreML/others"', "which are no weights beside its model"),
+        ('"path":', '"path": "com.apple.CoreML/model.mlmodel", "path":', "says something twice"),
+        ('"rootModelIdentifier":', '"other":', "rootModelIdentifier"),
+    ],
+)
+@pytest.mark.usefixtures("macos")
+def test_a_manifest_that_leads_out_of_its_package_is_refused_before_anything_is_loaded(
+    engines, package, monkeypatch, old, new, why
+):
+    shutil.copytree(package / "Data/com.apple.CoreML", package.parent / "out")
+    file = package / "Manifest.json"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    monkeypatch.setattr(sys.modules["coremltools"].models, "MLModel", pytest.fail)
+    for use in (build_backend(NODE).open, build_backend(NODE).stand_in):
+        with pytest.raises(CompileError, match="is no ML Program") as caught:
+            use(replace(engines["fp32"], folder=package.parent))
+        assert why in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "name", ["@model_path/weights/../../s.bin", "@model_path/another/weight.bin", "/tmp/weight.bin"]
+)
+def test_weights_that_lie_elsewhere_are_refused(package, name):
+    require_own_files(package)
+    from coremltools.proto import Model_pb2
+
+    file = package / "Data" / MODEL
+    model = Model_pb2.Model.FromString(file.read_bytes())
+    (block,) = model.mlProgram.functions["main"].block_specializations.values()
+    values = [one.attributes["val"] for one in block.operations if "val" in one.attributes]
+    [one.blobFileValue for one in values if one.HasField("blobFileValue")][-1].fileName = name
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(CompileError, match="is no ML Program") as caught:
+        require_own_files(package)
+    assert name.rpartition("weights/")[2] in caught.value.why
+
+
+@pytest.mark.parametrize("place", [f"Data/{MODEL}", f"Data/{WEIGHTS}/weight.bin", "Manifest.json"])
+def test_a_link_out_of_the_package_is_refused(package, place):
+    outside = package.parent / "outside"
+    (package / place).rename(outside)
+    (package / place).symlink_to(outside)
+    with pytest.raises(CompileError, match="holds files of its own"):
+        require_own_files(package)
 
 
 def test_an_operation_that_is_not_known_is_named(engines, monkeypatch):
