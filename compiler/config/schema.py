@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,8 @@ class CompileConfig:
     """The same of its key points."""
     shape: str = "dynamic"
     precision: str = "fp32"
+    precision_asked: bool = field(default=False, compare=False)
+    """Whether an override, or a deploy name, says the precision; what is kept of a config does not say it."""
     keep_fp32: tuple[str, ...] = ()
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
@@ -182,6 +184,10 @@ class CompileConfig:
     cache_limit: float = field(default=20.0, compare=False)
     """GiB that finished stages may take up; what was used longest ago goes first."""
     limits: Limits = field(default_factory=Limits, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is kept of it: all that it says, and not how that was asked for."""
+        return {name: value for name, value in asdict(self).items() if name != "precision_asked"}
 
     @property
     def resolved_shape(self) -> Shape:

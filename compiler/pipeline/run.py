@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict
 
 from compiler.artifact import (
     LOCK_FILE,
@@ -158,7 +157,7 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
         stages=tuple(line.finished),
         proofs=proofs,
         ledger=ledger,
-        config=asdict(job.config),
+        config=job.config.to_dict(),
         versions=versions(),
         engine_bytes=Engine.load(engine.folder).size,
         pictures=(job.source.PICTURE, engine_picture(job.backend, job.probe)),

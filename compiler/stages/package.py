@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -57,4 +57,4 @@ class Package(Stage):
 
 def config_yaml(config: CompileConfig) -> str:
     """The whole config as YAML, in which every text is itself."""
-    return dump_yaml(asdict(config))
+    return dump_yaml(config.to_dict())
