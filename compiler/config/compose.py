@@ -16,7 +16,7 @@ from compiler.config.overrides import expand
 from compiler.config.plain_names import with_own_name
 from compiler.config.schema import CompileConfig
 from compiler.config.search import CONFIG_NAME, config_loader
-from compiler.config.variant import in_name, variant
+from compiler.config.variant import in_name, override_key, variant
 from compiler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def compose(
     """
     named_by = named_run(overrides, config_dir)
     overrides = named_by.spelt_out(overrides) if named_by else overrides
-    config = to_config(compose_node(overrides, config_dir, model_folder))
+    asked = named_by is not None or "precision" in map(override_key, overrides)
+    config = replace(to_config(compose_node(overrides, config_dir, model_folder)), precision_asked=asked)
     if named_by:
         check_named(config, named_by)
     known = in_name(overrides)

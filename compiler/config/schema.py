@@ -160,6 +160,8 @@ class CompileConfig:
     """The same of its key points."""
     shape: str = "dynamic"
     precision: str = "fp32"
+    precision_asked: bool = field(default=False, compare=False)
+    """Whether an override, or a deploy name, says the precision; what is kept of a config does not say it."""
     keep_fp32: tuple[str, ...] = ()
     """What stays in fp32 whatever the precision: names of nodes, types of operators, or patterns of either."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
@@ -257,8 +259,9 @@ class CompileConfig:
 
     @property
     def values(self) -> dict[str, Any]:
-        """All of it as plain values, but what is about this machine alone: see `BackendFacts.LOCAL`."""
+        """What is kept of it, as plain values: not how it was asked for, nor what is about this machine alone."""
         values = asdict(self)
+        del values["precision_asked"]
         for option in self.backend_facts.LOCAL:
             values["backend"].pop(option, None)
         return values

@@ -25,22 +25,23 @@ IN_WORDS: Mapping[str, str] = {"int8": "quantised", "fp16": "in fp16", "bf16": "
 def in_own_precision(config: CompileConfig, own: OwnPrecision, file: OnnxModelFile) -> CompileConfig:
     """The config of a file in a lower precision: that one, which decides how it is proven and what it is called.
 
-    Nothing brings back what rounding took, so that fp32, which is also what a config says where nobody asks, is taken
-    for the file as it is.
+    Nothing brings back what rounding took; fp32, which is what a config says where nobody asks, is then taken for the
+    file as it is.
 
     Raises:
-        UsageError: Another precision is asked for, or something of how it is lowered; or the backend cannot be built in
-            the file's own.
+        UsageError: Another precision is asked for, fp32 too, or something of how it is lowered; or the backend cannot
+            be built in the file's own.
     """
     if own.name == "fp32":
         return config
     name, what = file.path.name, f"the ONNX file is {IN_WORDS[own.name]} already"
-    if config.precision not in ("fp32", own.name):
+    if config.precision != own.name and (config.precision_asked or config.precision != "fp32"):
         raise UsageError(
             what,
             where=f"precision={config.precision} model.file={file.path}",
             why=f"{own.changed} of the {own.nodes} nodes of {name} compute in {own.name}, and what that rounds is lost",
-            fix=f"leave precision out, or export the network in fp32 and give precision={config.precision}",
+            fix=f"give precision={own.name}, in a deploy name as {config.backend['name']}-{own.name}; or export the "
+            f"network in fp32 and give precision={config.precision}",
         )
     given = {"keep_fp32": bool(config.keep_fp32), "calibration": config.calibration != CalibrationConfig()}
     for key in (key for key, is_given in given.items() if is_given):

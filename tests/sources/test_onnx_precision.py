@@ -150,6 +150,29 @@ def test_fp16_may_be_asked_of_what_is_in_it_and_nothing_else_may():
     assert "3 of the 3 nodes of x.onnx compute in fp16" in error.why
 
 
+@pytest.mark.parametrize("kind", ["precision=fp32", "deploy=tensors_x_onnxruntime_static_8x8x8"])
+def test_fp32_that_was_asked_for_is_not_replaced(kind):
+    error = refused(network("float16"), kind)
+    assert isinstance(error, UsageError)
+    assert error.what == "the ONNX file is in fp16 already"
+    assert error.where.startswith("precision=fp32 ")
+    assert "give precision=fp16, in a deploy name as onnxruntime-fp16" in error.fix
+
+
+@pytest.mark.parametrize("kind", [[], ["deploy=tensors_x_onnxruntime-fp16_static"]])
+def test_a_file_is_in_its_own_precision_where_none_or_that_one_is_asked_for(kind):
+    job = read_job(config(network("float16"), *kind))
+    assert job.config.precision == "fp16"
+    assert "precision_asked" not in job.config.to_dict()
+
+
+def test_fp32_may_be_asked_of_a_file_in_fp32():
+    job = read_job(config(network(), "precision=fp32"))
+    assert job.config.precision == "fp32"
+    assert job.key == read_job(config(network())).key
+    assert job.name == read_job(config(network())).name
+
+
 def test_a_backend_that_has_no_such_precision_is_named():
     text = (
         '<ir_version: 8, opset_import: ["": 22]> g (float[n, 8, 8, 8] x) => (float[n, 8, 8, 8] y) {'
