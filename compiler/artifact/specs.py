@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+TYPES = ("float32", "float64", "float16", *INTEGERS, "bool")
+"""NumPy's names of what arrays are compiled for."""
+COMPLEX = ("complex64", "complex128")
+"""What a network may give beside those."""
+
 Dimension = int | str
 
 Tensors: TypeAlias = "Mapping[str, NDArray[Any]]"  # a text: the help of a verb needs no NumPy
@@ -36,7 +42,12 @@ class TensorSpec:
         Raises:
             KeyError, TypeError, ValueError: It is something else.
         """
-        return cls(values["name"], values["dtype"], tuple(map(_dimension, values["shape"])))
+        name, dtype = values["name"], values["dtype"]
+        if not isinstance(name, str):
+            raise ValueError(f"a tensor's name is a text, not {name!r:.60}")
+        if dtype not in (*TYPES, *COMPLEX):
+            raise ValueError(f"{name:.60} is of type {dtype!r:.60}, which is none of {', '.join(TYPES)}")
+        return cls(name, dtype, tuple(map(_dimension, values["shape"])))
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(map(str, self.shape))}]"

@@ -16,6 +16,7 @@ from compiler.backends.environments import Environment
 from compiler.config.backend_facts import BackendFacts, backend_facts
 from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, check_classes
+from compiler.config.limits import Limits
 from compiler.config.moved import RETIRED_BACKEND_KEYS, present_backend
 from compiler.config.plain_names import require_plain_name
 from compiler.config.sizes import Size
@@ -205,6 +206,19 @@ class Backend(BackendFacts, ABC):
         """
         return self.open(engine)
 
+    def open_within(self, engine: Engine, limits: Limits, cache: Path | None = None) -> Session:
+        """Open a stranger's engine, in a cache where there is one; limits count where opening tries the engine out.
+
+        Args:
+            engine: To open.
+            limits: Of whoever opens it.
+            cache: See `open_cached`.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return self.open(engine) if cache is None else self.open_cached(engine, cache)
+
     @property
     def keeps_opened(self) -> bool:
         """Whether anything of an open engine is kept: where `open_cached` is overridden."""
@@ -335,14 +349,30 @@ def run_in_batches(
     """
     fixed = engine.inputs[0].shape[0]
     size = fixed if isinstance(fixed, int) else largest
-    count = len(next(iter(tensors.values())))
-    if count == 0 or size == 0:
-        raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the batch is empty")
+    count = count_samples(tensors)
+    if size == 0:
+        raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the engine's batch is empty")
     parts = []
     for start in range(0, count, size):
         part = {name: tensor[start : start + size] for name, tensor in tensors.items()}
         parts.append(run({name: _filled(tensor, fixed) for name, tensor in part.items()}))
     return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+
+
+def count_samples(tensors: Tensors) -> int:
+    """How many samples there are in inputs that count them, each [n, ...].
+
+    Raises:
+        CompileError: None, or not as many in each.
+    """
+    counts = {name: len(tensor) for name, tensor in tensors.items()}
+    empty = [name for name, count in counts.items() if count == 0]
+    if empty:
+        raise CompileError("there is nothing to run", where=empty[0], why="the batch is empty")
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise CompileError("the inputs count different numbers of samples", where=", ".join(counts), why=told)
+    return next(iter(counts.values()))
 
 
 def _filled(tensor: NDArray[Any], size: int | str) -> NDArray[Any]:

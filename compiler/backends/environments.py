@@ -75,7 +75,7 @@ class Environment:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return "", f"{python} is no interpreter: {one_line(error)}"
-        if run.returncode:
+        if run.returncode or not run.stdout.strip():
             return "", f"{python} has no {self.distribution}: {make}, or name another"
         return run.stdout.strip(), ""
 

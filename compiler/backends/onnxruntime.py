@@ -61,11 +61,11 @@ class OnnxRuntime(Backend):
     spinning: bool = True
     cpu: str = "portable"
     provider: str = CPU
-    provider_options: dict[str, str] = field(default_factory=dict)
+    provider_options: dict[str, Any] = field(default_factory=dict)
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        _ = RuntimeOptions(self.optimization, provider=self.provider)
+        _ = RuntimeOptions(self.optimization, provider=self.provider, provider_options=self.provider_options)
         require_choice(self.cpu, (AUTO, *PROCESSORS), "backend.cpu")
 
     def node(self) -> dict[str, Any]:
@@ -83,6 +83,11 @@ class OnnxRuntime(Backend):
     def quantization(self) -> QuantizationScheme:
         """Unsigned activations, and weights as the processor needs them."""
         return PROCESSORS[self.processor]
+
+    @property
+    def engine_holds_code(self) -> bool:
+        """Whether an option of the provider's may name a file, a library or an address."""
+        return not PROVIDERS[self.provider].harmless.issuperset(self.provider_options)
 
     @property
     def simulation(self) -> RuntimeOptions:

@@ -43,7 +43,9 @@ class TorchScript(Backend):
     def probe(self) -> Probe:
         """Look for the `torch` distribution."""
         version = installed_version("torch")
-        return Probe(version, ("CPU",), problem=torch_problem(), machine=self.machine() if version else {})
+        return Probe(
+            version, ("CPU",) if version else (), problem=torch_problem(), machine=self.machine() if version else {}
+        )
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
         """Nothing stands in the way of what could be traced."""
@@ -64,11 +66,14 @@ class TorchScript(Backend):
         """The processor, whose features decide which kernels run, and the library."""
         return this_machine("torch")
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The archive, whatever the sidecar calls it."""
+        return (ARCHIVE,)
+
     def open(self, engine: Engine) -> ThreadedSession:
         """Open the archive with the configured threads."""
-        require_torch(engine.path)
+        path = engine.folder / ARCHIVE
+        require_torch(path)
         from compiler.export import TracedSession
 
-        return ThreadedSession(
-            TracedSession(TorchScriptProgram(engine.path, engine.inputs, engine.outputs)), self.threads
-        )
+        return ThreadedSession(TracedSession(TorchScriptProgram(path, engine.inputs, engine.outputs)), self.threads)

@@ -122,28 +122,33 @@ def add_trust_changes(parser: Parser) -> None:
     parser.add_argument("--trust-changes", action="store_true", help=text)
 
 
-LIMITS: Mapping[str, str] = {
+INPUT_LIMITS: Mapping[str, str] = {
     "megapixels": f"how large an image may be, by its header before it is decoded; {Limits.megapixels:g} without it",
     "points": f"how many points a cloud may have; {Limits.points} without it",
 }
 """What an input may cost, by the names in `Limits`."""
+TRIAL_LIMITS: Mapping[str, str] = {
+    "seconds": f"that an engine may take where it is tried out before it is opened; {Limits.seconds:g} without it",
+    "memory": f"GiB of address space that it may take meanwhile; {Limits.memory:g} without it",
+}
+"""What trying an engine out may cost, likewise."""
 
 
-def add_limits(parser: Parser) -> None:
-    """Add `limits.megapixels=` and `limits.points=`, to verbs that read an input for a bundle."""
-    for limit, text in LIMITS.items():
+def add_limits(parser: Parser, limits: Mapping[str, str] = INPUT_LIMITS) -> None:
+    """Add `limits.megapixels=` and the like, to verbs that read an input for a bundle."""
+    for limit, text in limits.items():
         parser.add_option(f"limits.{limit}", spelling=f"limits.{limit}=<number>", text=text)
 
 
 def limits_of(options: Mapping[str, str]) -> Limits:
-    """What an input may cost, by the options that are given.
+    """What an input or an engine may cost, by the options that are given.
 
     Raises:
         UsageError: A limit is no number, or out of its range.
     """
     from compiler.config.instantiate import instantiate
 
-    given = {name: options[f"limits.{name}"] for name in LIMITS if f"limits.{name}" in options}
+    given = {name: options[f"limits.{name}"] for name in (*INPUT_LIMITS, *TRIAL_LIMITS) if f"limits.{name}" in options}
     return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
 
 

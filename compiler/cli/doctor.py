@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from compiler.backends import Backend
+
 
 def run(given: Namespace) -> int:
     """Print the libraries and the backends, or make an environment."""
@@ -30,15 +32,21 @@ def run(given: Namespace) -> int:
 
 def _make(name: str, config_dir: Path | None, screen: Console) -> None:
     """Make the environment that a backend lives in."""
-    from compiler.backends import build_backend
-    from compiler.config import compose
     from compiler.report.text import shown
 
-    environment = build_backend(compose([f"backend={name}"], config_dir).backend).ENVIRONMENT
+    environment = _backend(name, config_dir).ENVIRONMENT
     if environment is None:
         raise UsageError(f"{name} needs no environment of its own", where="--make", fix="see python -m compiler doctor")
     python = environment.make(lambda step: screen.print(f"  {shown(step)}", overflow="fold"))
     screen.print(f"made {shown(str(python))}", "", overflow="fold")
+
+
+def _backend(name: str, config_dir: Path | None) -> Backend:
+    """A backend with the options of its config, whatever it is asked to build by the others."""
+    from compiler.backends import build_backend
+    from compiler.config.compose import compose_node, to_config
+
+    return build_backend(to_config(compose_node([f"backend={name}"], config_dir), check=False).backend)
 
 
 def _libraries() -> Table:
@@ -57,14 +65,12 @@ def _libraries() -> Table:
 def _backends(config_dir: Path | None) -> Table:
     from rich.table import Table
 
-    from compiler.backends import build_backend
-    from compiler.config import compose
     from compiler.config.search import config_loader
     from compiler.report.text import shown
 
     table = Table("backend", "version", "runs on", "precisions", "problem", box=None, pad_edge=False)
     for name in config_loader(config_dir).get_group_options("backend"):
-        backend = build_backend(compose([f"backend={name}"], config_dir).backend)
+        backend = _backend(name, config_dir)
         probe = backend.probe()
         devices, precisions = ", ".join(probe.devices), ", ".join(backend.PRECISIONS)
         problem = probe.problem or probe.build_problem or probe.run_problem

@@ -11,7 +11,15 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
+from compiler.cli.arguments import (
+    INPUT_LIMITS,
+    TRIAL_LIMITS,
+    Parser,
+    add_config_dir,
+    add_limits,
+    add_trust_changes,
+    limits_of,
+)
 from compiler.cli.json_text import json_text
 from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
@@ -34,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option(
         "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
     )
-    add_limits(parser)
+    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
     parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
     spelling = "score_threshold=<0 to 1>"
     parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")

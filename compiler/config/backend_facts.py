@@ -36,6 +36,8 @@ class BackendFacts:
     """Those of them that it makes of a Program in fp32 by itself; the others are written into an ONNX Program first."""
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ()
     """Those of its own in which it leaves in fp32 what the config names: a `BuildRequest` has `keep_fp32` then."""
+    INT8_IN_GRAPH: ClassVar[str] = ""
+    """The override with which int8 is written into the graph, of a backend that quantises by itself unless told."""
     REFUSED_PRECISIONS: ClassVar[Mapping[str, str]] = {}
     """Why it is not built in one that its library knows, by precision."""
     EXPORTER: ClassVar[str] = "auto"

@@ -28,7 +28,9 @@ class Limits:
     points: int = between(1, 2**31, default=10_000_000)
     """Of a point cloud."""
     seconds: float = between(1e-3, 10**9, default=600.0)
-    """That a file of `model=onnx` may run for, on all inputs of the proof together, before anything else runs it."""
+    """That a file of `model=onnx` may run for, on all inputs of the proof together, before anything else runs it.
+
+    An engine of ncnn's is tried out as long, whenever it is opened."""
     memory: float = between(1e-3, 2**20, default=16.0)
     """GiB of address space that it may take up meanwhile."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 _KEYS = frozenset(field.name for field in fields(CompileConfig))
-_FREE_GROUPS = ("model.axes.", "model.inputs.", "model.kwargs.", "model.packages.")
+_FREE_GROUPS = ("backend.provider_options", "model.axes", "model.inputs", "model.kwargs", "model.packages")
 """Whose keys are the user's own."""
 _BOX = re.compile(r"box=(-?[\d.]+(?:,-?[\d.]+)*)")
 """Numbers of a box, whether or not they are four: a comma between them makes no sweep."""
@@ -84,7 +84,7 @@ def _choices(override: Override) -> list[str]:
 
 def _without_plus(override: str) -> str:
     key = override.lstrip("+").partition("=")[0]
-    if key.startswith(_FREE_GROUPS) or key in INPUT_ALIASES:
+    if key in _FREE_GROUPS or key.startswith(tuple(f"{group}." for group in _FREE_GROUPS)) or key in INPUT_ALIASES:
         return f"++{override.lstrip('+')}"
     if key in NAME_KEYS:
         return f"{NAME_KEYS[key]}={override.partition('=')[2]}"

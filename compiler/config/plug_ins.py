@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, distributions
+from importlib.util import find_spec
 from pathlib import Path
 
 from compiler.artifact import package_folders
@@ -35,15 +36,16 @@ def installed_points(group: str) -> list[tuple[EntryPoint, str]]:
 
 def _folder(point: EntryPoint, distribution: str) -> Path:
     """Where the package lies that an entry point names: importing it would run it, also for `--help`."""
-    path = package_folders()
-    for depth, part in enumerate(parts := point.value.split(".")):
-        spec = PathFinder.find_spec(part, path)
-        if spec is None or spec.submodule_search_locations is None:
-            raise CompileError(
-                f"the plug-in {distribution} brings no configs",
-                where=f"its entry point {ENTRY_POINT_GROUP}: {point.name} = {point.value}",
-                why=f"there is no package {'.'.join(parts[: depth + 1])}",
-                fix=f"repair or uninstall {distribution}",
-            )
-        path = list(spec.submodule_search_locations)
-    return Path(path[0])
+    first, *rest = point.value.split(".")
+    # The second finds editable installations too: by finders of their own, or where the current folder is one.
+    spec = PathFinder.find_spec(first, package_folders()) or find_spec(first)
+    for part in rest:
+        spec = spec and PathFinder.find_spec(part, spec.submodule_search_locations)
+    if spec is None or not spec.submodule_search_locations:
+        raise CompileError(
+            f"the plug-in {distribution} brings no configs",
+            where=f"its entry point {ENTRY_POINT_GROUP}: {point.name} = {point.value}",
+            why=f"there is no package {point.value}",
+            fix=f"repair or uninstall {distribution}",
+        )
+    return Path(next(iter(spec.submodule_search_locations)))

@@ -185,10 +185,6 @@ class CompileConfig:
     """GiB that finished stages may take up; what was used longest ago goes first."""
     limits: Limits = field(default_factory=Limits, compare=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What is kept of it: all that it says, and not how that was asked for."""
-        return {name: value for name, value in asdict(self).items() if name != "precision_asked"}
-
     @property
     def resolved_shape(self) -> Shape:
         """The shape, with the model's own size filled in."""
@@ -260,6 +256,15 @@ class CompileConfig:
         from compiler.config.backend_facts import backend_facts  # it knows Programs, and thereby numpy: --help does not
 
         return backend_facts(self.backend)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All of it as plain values, but how it was asked for, and what is about this machine alone (`BackendFacts.LOCAL`)."""
+        values = asdict(self)
+        del values["precision_asked"]
+        for option in self.backend_facts.LOCAL:
+            values["backend"].pop(option, None)
+        return values
 
     @property
     def exporter(self) -> str:

@@ -20,7 +20,7 @@ IN_NAME = (
 GIVEN = ("checkpoint", "input", *INPUT_ALIASES, "input_kind", "box")
 """What is put in. A bundle of other weights, or one that was proven on another photograph, takes the place of the one
 before; within a sweep, each has its own."""
-PLACES = ("output", "cache", "cache_limit", "model.packages", "hydra")
+PLACES = ("output", "cache", "cache_limit", "model.packages", "backend.python", "hydra")
 """Overrides, or groups of them, that say where things lie."""
 
 _LETTER, _DIGITS = "v", 7

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from compiler.config.sizes import size_text
 from compiler.errors import CompileError
 from compiler.export.options import Comparable, ExportOptions, RewritingContext
 from compiler.proof import AnyProof, Comparison, Run, compare_arrays
+from compiler.proof.ties import Selecting
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,16 +60,34 @@ class Ties:
     Attributes:
         proof: Tells where.
         network: What the network selects from.
-        program: All that the Program computes before it selects.
+        program: All that the Program computes before it selects; None where only its outputs are known.
     """
 
     proof: AnyProof
     network: Run
-    program: Run
+    program: Run | None
 
-    def comparisons(self, tensors: Tensors) -> list[Comparison]:
-        """Every candidate for one input, compared."""
-        return self.proof.compare_candidates(self.network(tensors), self.program(tensors))
+    def faults(self, tensors: Tensors, expected: Tensors, found: Tensors) -> Iterator[str]:
+        """Yield what is wrong for one input: of every candidate, or of what was selected."""
+        candidates = self.network(tensors)
+        if self.program:
+            yield from _faults(self.proof.compare_candidates(candidates, self.program(tensors)))
+            return
+        shape = size_text(next(iter(tensors.values())).shape)
+        yield from self.proof.judge_outputs(
+            candidates, Selecting(shape, found, expected, pool=None), SAME_SHAPE_TOLERANCE
+        ).faults
+
+
+def ties_of(
+    network: nn.Module, options: ExportOptions, rewriting: RewritingContext, program: Run | None = None
+) -> Ties | None:
+    """What is compared where rounding ranks what a network selects; None where it selects nothing."""
+    from compiler.selection.tail import DetectionTail
+
+    if options.ties is None or not isinstance(network, DetectionTail):
+        return None
+    return Ties(options.ties, partial(run_for_candidates, network, rewriting), program)
 
 
 def run_for_candidates(network: DetectionTail, rewriting: RewritingContext, tensors: Tensors) -> Tensors:
@@ -106,26 +126,29 @@ def _check(
     comparable: Comparable,
     ties: Ties | None,
 ) -> None:
-    outputs, shape = expected, size_text(next(iter(tensors.values())).shape)
+    shape = size_text(next(iter(tensors.values())).shape)
     try:
         found = run(tensors)
     except CompileError as error:
         raise _frozen(options, shape, error.why) from error
     except Exception as error:  # torch has no base class for its own exceptions
         raise _frozen(options, shape, str(error).strip().partition("\n")[0]) from error
-    found, expected = comparable(found, expected), comparable(expected, expected)
-    for name, reference in expected.items():
-        if found[name].shape != reference.shape:
-            raise _frozen(options, shape, f"{name} is {found[name].shape}, not {reference.shape}")
-    is_tied = ties is not None and ties.proof.is_tied(outputs)
-    compared = ties.comparisons(tensors) if ties and is_tied else _compared(expected, found)
+    outputs, wanted = comparable(found, expected), comparable(expected, expected)
+    for name, reference in wanted.items():
+        if outputs[name].shape != reference.shape:
+            raise _frozen(options, shape, f"{name} is {outputs[name].shape}, not {reference.shape}")
+    if ties and ties.proof.is_tied(expected):
+        faults = ties.faults(tensors, expected, found)
+    else:
+        faults = _faults(compare_arrays(name, reference, outputs[name]) for name, reference in wanted.items())
+    for fault in faults:
+        raise _frozen(options, shape, fault)
+
+
+def _faults(compared: Iterable[Comparison]) -> Iterator[str]:
     for one in compared:
         if not one.relative_error <= SAME_SHAPE_TOLERANCE:
-            raise _frozen(options, shape, f"{one.output} differs by {one.max_absolute_error:.3g} from the network's")
-
-
-def _compared(expected: Tensors, found: Tensors) -> list[Comparison]:
-    return [compare_arrays(name, reference, found[name]) for name, reference in expected.items()]
+            yield f"{one.output} differs by {one.max_absolute_error:.3g} from the network's"
 
 
 def _frozen(options: ExportOptions, shape: str, why: str) -> CompileError:

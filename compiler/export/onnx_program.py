@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.artifact import OnnxProgram, Tensors
 from compiler.errors import CompileError
-from compiler.export.frozen import Ties, check_not_frozen, expected_outputs, run_for_candidates
+from compiler.export.frozen import check_not_frozen, expected_outputs, ties_of
 from compiler.export.options import Comparable, ExportOptions, RewritingContext, as_they_are
 from compiler.export.tracing import exported, exporting, traced_arguments
 from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession, portable, run_until_selection, save_model
@@ -56,23 +55,15 @@ def export_onnx(
             fix=f"use export.opset={program.opset}, or another export.exporter",
         )
     run = OnnxRuntimeSession.as_written(program.path).run
+
+    def selects_from(tensors: Tensors) -> Tensors:
+        thresholds = options.ties.thresholds if options.ties else ()
+        return run_until_selection(program.path, thresholds, AS_WRITTEN)(tensors)
+
     pairs = expected_outputs(network, others, options, rewriting)
-    check_not_frozen(run, pairs, options, comparable, _ties(network, program, options, rewriting))
+    check_not_frozen(run, pairs, options, comparable, ties_of(network, options, rewriting, selects_from))
     program.save()
     return program
-
-
-def _ties(network: nn.Module, program: OnnxProgram, options: ExportOptions, rewriting: RewritingContext) -> Ties | None:
-    from compiler.selection.tail import DetectionTail
-
-    proof = options.ties
-    if proof is None or not isinstance(network, DetectionTail):
-        return None
-
-    def run_program(tensors: Tensors) -> Tensors:
-        return run_until_selection(program.path, proof.thresholds, AS_WRITTEN)(tensors)
-
-    return Ties(proof, partial(run_for_candidates, network, rewriting), run_program)
 
 
 def to_onnx(

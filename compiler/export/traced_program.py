@@ -18,7 +18,7 @@ from compiler.artifact import (
     written_whole,
 )
 from compiler.errors import CompileError
-from compiler.export.frozen import Pair, check_not_frozen, expected_outputs
+from compiler.export.frozen import Pair, check_not_frozen, expected_outputs, ties_of
 from compiler.export.options import Comparable, ExportOptions, RewritingContext, as_they_are
 from compiler.export.sessions import TracedSession
 from compiler.export.tracing import exported, exporting, traced_arguments
@@ -64,7 +64,7 @@ def export_traced(
     ordered = {name: example[name] for name in options.inputs}
     pairs = list(expected_outputs(network, [ordered, *others], options, rewriting))
     program = kind(path, _input_specs(ordered, options), _output_specs(pairs, options))
-    check_not_frozen(TracedSession(program).run, pairs, options, comparable)
+    check_not_frozen(TracedSession(program).run, pairs, options, comparable, ties_of(network, options, rewriting))
     program.save()
     return program
 

@@ -9,6 +9,8 @@ from typing import Any
 from compiler.errors import CompileError
 
 CPU, OPENVINO = "cpu", "openvino"
+OptionValue = str | int | float | bool
+"""Of a provider's option: a config may write numbers as such."""
 
 
 @dataclass(frozen=True)
@@ -19,24 +21,52 @@ class Provider:
         name: Of ONNX Runtime's own.
         wheel: What is installed for it.
         options: Of its own, unless others are given: those that compute as the graph says.
+        harmless: The names of those that anybody may choose: they name no file, no library and no address.
     """
 
     name: str
     wheel: str
     options: Mapping[str, str] = field(default_factory=dict)
+    harmless: frozenset[str] = frozenset()
 
 
 PROVIDERS: Mapping[str, Provider] = {
     CPU: Provider("CPUExecutionProvider", "onnxruntime"),
-    "cuda": Provider("CUDAExecutionProvider", "onnxruntime-gpu", {"use_tf32": "0"}),
-    "tensorrt": Provider("TensorrtExecutionProvider", "onnxruntime-gpu"),
-    OPENVINO: Provider(
-        "OpenVINOExecutionProvider", "onnxruntime-openvino", {"device_type": "CPU", "precision": "ACCURACY"}
+    "cuda": Provider(
+        "CUDAExecutionProvider",
+        "onnxruntime-gpu",
+        {"use_tf32": "0"},
+        frozenset({"device_id", "use_tf32", "gpu_mem_limit", "cudnn_conv_algo_search", "prefer_nhwc"}),
     ),
-    "coreml": Provider("CoreMLExecutionProvider", "onnxruntime, on macOS", {"ModelFormat": "MLProgram"}),
-    "directml": Provider("DmlExecutionProvider", "onnxruntime-directml, on Windows"),
+    "tensorrt": Provider(
+        "TensorrtExecutionProvider",
+        "onnxruntime-gpu",
+        harmless=frozenset({"device_id", "trt_max_workspace_size", "trt_fp16_enable", "trt_int8_enable"}),
+    ),
+    OPENVINO: Provider(
+        "OpenVINOExecutionProvider",
+        "onnxruntime-openvino",
+        {"device_type": "CPU", "precision": "ACCURACY"},
+        frozenset({"device_type", "precision", "num_of_threads", "num_streams"}),
+    ),
+    "coreml": Provider(
+        "CoreMLExecutionProvider",
+        "onnxruntime, on macOS",
+        {"ModelFormat": "MLProgram"},
+        frozenset({"ModelFormat", "MLComputeUnits", "RequireStaticInputShapes", "EnableOnSubgraphs"}),
+    ),
+    "directml": Provider(
+        "DmlExecutionProvider",
+        "onnxruntime-directml, on Windows",
+        harmless=frozenset({"device_id", "performance_preference", "device_filter"}),
+    ),
 }
 """By the name that a config has for them."""
+
+
+def as_text(value: OptionValue) -> str:
+    """The value of an option, as ONNX Runtime takes it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def available_providers() -> tuple[str, ...]:

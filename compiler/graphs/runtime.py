@@ -12,8 +12,16 @@ import numpy as np
 
 from compiler.artifact import Tensors, require_file
 from compiler.config.choices import require_choice
-from compiler.errors import CompileError, one_line
-from compiler.graphs.providers import CPU, PROVIDERS, missing_provider, nodes_on_the_cpu, require_provider
+from compiler.errors import CompileError, UsageError, one_line
+from compiler.graphs.providers import (
+    CPU,
+    PROVIDERS,
+    OptionValue,
+    as_text,
+    missing_provider,
+    nodes_on_the_cpu,
+    require_provider,
+)
 from compiler.graphs.unsigned_weights import with_unsigned_weights
 
 if TYPE_CHECKING:
@@ -50,18 +58,31 @@ class RuntimeOptions:
     unsigned_weights: bool = False
     packing: bool = True
     provider: str = CPU
-    provider_options: Mapping[str, str] = field(default_factory=dict)
+    provider_options: Mapping[str, OptionValue] = field(default_factory=dict)
     fallback: bool = True
 
     def __post_init__(self) -> None:
         require_choice(self.optimization, OPTIMIZATIONS, "backend.optimization")
         require_choice(self.provider, PROVIDERS, "backend.provider")
+        for name, value in self.provider_options.items():
+            if not isinstance(value, OptionValue):
+                where = f"backend.provider_options.{name}"
+                raise UsageError(f"'{where}' must be a text or a number", where=where, why=f"it is {value!r:.80}")
+        if self.provider == CPU and self.provider_options:
+            raise UsageError(
+                f"the provider {CPU} takes no options",
+                where="backend.provider_options",
+                fix="choose another by backend.provider, or leave them out",
+            )
 
     @property
     def providers(self) -> list[tuple[str, dict[str, str]]]:
         """What ONNX Runtime is to try, in this order, with its options."""
         chosen = PROVIDERS[self.provider]
-        first = (chosen.name, {**chosen.options, **self.provider_options})
+        first = (
+            chosen.name,
+            {**chosen.options, **{key: as_text(value) for key, value in self.provider_options.items()}},
+        )
         return [first] if self.provider == CPU or not self.fallback else [first, (PROVIDERS[CPU].name, {})]
 
 
@@ -188,7 +209,9 @@ def _created(model: Path | onnx.ModelProto, options: RuntimeOptions) -> Any:
     import onnxruntime
 
     source = model if isinstance(model, Path) else model.SerializeToString()
-    return onnxruntime.InferenceSession(source, _session_options(options), providers=options.providers)
+    # Of its own it would try again without the provider, and print that.
+    given = {"providers": options.providers, "enable_fallback": 0}
+    return onnxruntime.InferenceSession(source, _session_options(options), **given)
 
 
 def _refused(model: Path | onnx.ModelProto, options: RuntimeOptions, error: Exception) -> CompileError:

@@ -1,6 +1,7 @@
-"""ONNX files that hold all of their own numbers, as those in bundles do. Told without onnx, which opening needs not.
+"""ONNX files that hold all that they compute, as those in bundles do. Told without onnx, which opening needs not.
 
-Not every version of ONNX Runtime refuses a file whose numbers are said to lie in `../../secret`.
+Not every version of ONNX Runtime refuses a file whose numbers are said to lie in `../../secret`, and some of its
+execution providers take a node for a compiled engine, in the file or in another, and run what is in it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,25 @@ PARTS: Mapping[str, Mapping[int, str]] = {
     "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "function": {7: "node", 11: "attribute"},
-    "node": {5: "attribute"},
+    "node": {4: "operator", 5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external"},
 }
 """Where tensors are in the messages of onnx.proto: by the kind of message, the kind of part in each of its fields."""
+COMPILED = b"EPContext"
+"""The operator that stands for what an execution provider has compiled."""
+FOREIGN = {
+    "external": (
+        "keeps numbers in other files",
+        "an ONNX file in a bundle holds all of its own, and would be given what another file holds",
+    ),
+    "operator": (
+        "brings an engine that was compiled already",
+        f"{COMPILED.decode()} hands what it holds or names to an execution provider, unseen",
+    ),
+}
+"""What is none of a file's own, by the kind of part, with why it is refused."""
 VARINT, LENGTH_DELIMITED = 0, 2
 """How protobuf writes a field: as a number of any length, or with its length before it."""
 LARGEST_SHIFT = 63
@@ -33,7 +47,7 @@ SIZES = {1: 8, 5: 4}
 
 
 def require_self_contained(path: Path) -> None:
-    """Refuse an ONNX file that keeps numbers in other files.
+    """Refuse an ONNX file that keeps numbers in other files, or brings what was compiled already.
 
     Raises:
         CompileError: It does, or is no ONNX file.
@@ -43,26 +57,28 @@ def require_self_contained(path: Path) -> None:
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        external = _has_external(content)
-    if external:
+        foreign = _foreign(content)
+    if foreign:
+        what, why = FOREIGN[foreign]
         raise CompileError(
-            f"{path.name} keeps numbers in other files",
+            f"{path.name} {what}",
             where=str(path),
-            why="an ONNX file in a bundle holds all of its own, and would be given what another file holds",
+            why=why,
             fix="do not trust what you were given; where it is yours, compile the bundle again",
         )
 
 
-def _has_external(content: mmap.mmap) -> bool:
+def _foreign(content: mmap.mmap) -> str:
+    """The kind of the first part that is none of the file's own, as in `FOREIGN`; empty where there is none."""
     parts = [("model", 0, len(content))]
     while parts:
         kind, begin, end = parts.pop()
-        if kind == "external":
-            return True
-        inner = PARTS[kind]
-        found = _fields(content, begin, end)
-        parts += [(inner[field], start, stop) for field, start, stop in found if field in inner]
-    return False
+        if kind == "external" or (kind == "operator" and content[begin:end] == COMPILED):
+            return kind
+        if kind in PARTS:
+            inner, found = PARTS[kind], _fields(content, begin, end)
+            parts += [(inner[field], start, stop) for field, start, stop in found if field in inner]
+    return ""
 
 
 def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:

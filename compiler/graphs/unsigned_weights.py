@@ -48,13 +48,17 @@ SLOTS = {
     "QLinearConv": Slot(3, 5, scale=4, activation=2),
     "QLinearMatMul": Slot(3, 5, scale=4, activation=2),
 }
-"""By operator, of ONNX and of ONNX Runtime. Signed activations are multiplied by signed weights alone, and rightly."""
+"""By operator, of ONNX and of ONNX Runtime. The latter multiplies signed activations by signed weights only, right."""
 
 
-def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto | None:
+def with_unsigned_weights(model: onnx.ModelProto, beside_signed: bool = False) -> onnx.ModelProto | None:
     """A copy of a model whose 8-bit weights any processor multiplies right; None where there is nothing to change.
 
     Every number is what it was. Weights that are small enough stay, and so does what is no constant of the main graph.
+
+    Args:
+        model: Quantised already.
+        beside_signed: Whether signed activations are multiplied wrong by signed weights too, as OpenVINO does it.
     """
     import onnx
 
@@ -62,7 +66,7 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto | None:
         return None
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
-    shifting = _Shifting(copied.graph)
+    shifting = _Shifting(copied.graph, beside_signed)
     for node in copied.graph.node:
         shifting.shift(node)
     copied.graph.initializer.extend(shifting.added)
@@ -72,7 +76,8 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto | None:
 class _Shifting:
     """Adds the unsigned weights of a graph, each once."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, beside_signed: bool) -> None:
+        self._beside_signed = beside_signed
         self.added: list[onnx.TensorProto] = []
         self._names: set[str] = set()
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -92,7 +97,7 @@ class _Shifting:
         if slot is None or slot.weight >= len(node.input):
             return
         weight, zero_point = node.input[slot.weight], self._zero_point(node, slot)
-        if zero_point is None or not self._is_multiplied_by_unsigned(node, slot):
+        if zero_point is None or not (self._beside_signed or self._is_multiplied_by_unsigned(node, slot)):
             return
         if weight in self._large:
             node.input[slot.weight] = self._stored(weight, self._large[weight])

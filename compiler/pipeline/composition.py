@@ -225,7 +225,7 @@ def engine_profiles(config: CompileConfig, backend: Backend, proof: AnyProof, sa
 
 
 def engine_picture(backend: Backend, probe: Probe) -> str:
-    """The file of the picture of the engine's results; of the Program's, where nothing is computed in its place."""
+    """The file name of the picture of the engine's results; of the Program's, where nothing stands in for it."""
     return f"output_{'program' if probe.run_problem and not backend.STAND_IN else backend.name}.jpg"
 
 

@@ -186,12 +186,14 @@ def _check_precision_options(config: CompileConfig, backend: Backend) -> None:
         "calibration.auto": config.calibration.auto,
         "calibration.method": config.calibration.method != usual.method,
     }
+    override = backend.INT8_IN_GRAPH if config.precision == "int8" else ""
+    written = f"; or let int8 be written into the graph: {override}" if override else ""
     for key in (key for key, is_given in given.items() if is_given):
         raise UsageError(
             f"{backend.name} chooses by itself what it computes in {config.precision}",
             where=key,
             why="the precision is not written into a graph that it reads",
-            fix=f"leave {key} out",
+            fix=f"leave {key} out{written}",
         )
 
 

@@ -157,7 +157,7 @@ def _report(job: Job, steps: Steps, engine: Artifact, proof: Artifact, line: Lin
         stages=tuple(line.finished),
         proofs=proofs,
         ledger=ledger,
-        config=job.config.to_dict(),
+        config=job.config.values,
         versions=versions(),
         engine_bytes=Engine.load(engine.folder).size,
         pictures=(job.source.PICTURE, engine_picture(job.backend, job.probe)),

@@ -14,7 +14,7 @@ from compiler.artifact import Tensors
 from compiler.proof.candidates import compare_candidates
 from compiler.proof.comparisons import Comparison
 from compiler.proof.pairing import Detected, are_tied, pair
-from compiler.proof.ties import Judgement, Selecting, judge
+from compiler.proof.ties import Judgement, Selecting, judge, judge_outputs
 from compiler.proof.whole_image import WholeImageProof
 from compiler.selection.nms import overlaps
 from compiler.tasks.detection.detector import Detector, Found, FoundT
@@ -74,6 +74,10 @@ class DetectorProof(WholeImageProof[FoundT]):
     ) -> Judgement:
         """See `TaskProof`."""
         return judge(self, reference, stage, prepared, margin)
+
+    def judge_outputs(self, reference: Tensors, stage: Selecting, margin: float) -> Judgement:
+        """See `TaskProof`."""
+        return judge_outputs(self, reference, stage, margin)
 
     def decoded_difference(self, reference: Tensors, found: Tensors, prepared: PreparedImages) -> float:
         """See `TaskProof`. What decoding drops, such as boxes in the padding, had taken its place in the selection."""

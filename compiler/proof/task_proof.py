@@ -97,6 +97,16 @@ class TaskProof(ABC, Generic[SourceT, PreparedT, ResultT]):
         """
         raise NotImplementedError
 
+    def judge_outputs(self, reference: Tensors, stage: Selecting, margin: float) -> Judgement:
+        """Whether what a stage has selected is rightly selected from what the network selects from; see `is_tied`.
+
+        Args:
+            reference: What the network selects from, by name.
+            stage: What the stage does; nothing is known of it but its outputs.
+            margin: What rounding may do to scores.
+        """
+        raise NotImplementedError
+
     @property
     def thresholds(self) -> tuple[float, ...]:
         """The scores below which the network itself drops what it finds; it selects nothing where there are none."""

@@ -66,14 +66,10 @@ def judge(
     Where a stage's candidates are known, they are held to the network's, and its detections to them. Where they are
     not, its detections are held to the network's candidates.
     """
+    if stage.pool is None:
+        return judge_outputs(proof, reference, stage, margin)
     selected = proof.task.selected(stage.outputs)
     counted = tuple(_count_faults(selected, proof.task.selected(stage.expected)))
-    by_level = {name: tensor for name, tensor in reference.items() if not name.startswith(JOINED)}
-    if stage.pool is None:
-        margins = Margins(margin, max(OVERLAP_MARGIN, 2 * margin), margin)
-        faults = counted + _selection_faults(proof, selected, by_level, margins)
-        scores = [one for one in compare(stage.expected, stage.outputs, proof, stage.size) if one.output == "scores"]
-        return Judgement(tuple(scores), 0.0, faults, proof.count(stage.outputs))
     comparisons = proof.compare_candidates(reference, stage.pool, stage.size)
     if any(one.max_absolute_error == np.inf and one.cosine_similarity == 0 for one in comparisons):
         return Judgement(tuple(comparisons), np.inf, (), 0)  # some are missing
@@ -82,6 +78,17 @@ def judge(
     decoded = _decoded_difference(proof, like, own, prepared)
     numbers = sum(tensor.size for tensor in own.values())
     return Judgement(tuple(comparisons), decoded, counted + _selection_faults(proof, selected, own, OWN), numbers)
+
+
+def judge_outputs(proof: DetectorProof[Any], reference: Tensors, stage: Selecting, margin: float) -> Judgement:
+    """See `TaskProof.judge_outputs`."""
+    selected = proof.task.selected(stage.outputs)
+    by_level = {name: tensor for name, tensor in reference.items() if not name.startswith(JOINED)}
+    margins = Margins(margin, max(OVERLAP_MARGIN, 2 * margin), margin)
+    faults = tuple(_count_faults(selected, proof.task.selected(stage.expected)))
+    faults += _selection_faults(proof, selected, by_level, margins)
+    scores = [one for one in compare(stage.expected, stage.outputs, proof, stage.size) if one.output == "scores"]
+    return Judgement(tuple(scores), 0.0, faults, proof.count(stage.outputs))
 
 
 def _count_faults(selected: Tensors, expected: Tensors) -> Iterator[str]:

@@ -154,7 +154,7 @@ def open(
         warnings.warn(_unproven_here(other), Caution, stacklevel=2)
     if cache is not None and not backend.keeps_opened:
         warnings.warn(_kept_nothing(folder, backend), Caution, stacklevel=2)
-    session = backend.open(engine) if cache is None else backend.open_cached(engine, measurements_folder(Path(cache)))
+    session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
     return Predictor(task, engine, session, config.sizes, config.batch.largest, limits)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compiler.artifact import Dimension
+from compiler.artifact.specs import TYPES
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxModelFile
 from compiler.graphs.dimensions import shape_of
-from compiler.tasks.arrays.spec import SCALAR, TYPES, InputSpec
+from compiler.tasks.arrays.spec import SCALAR, InputSpec
 
 if TYPE_CHECKING:
     import onnx

@@ -57,4 +57,4 @@ class Package(Stage):
 
 def config_yaml(config: CompileConfig) -> str:
     """The whole config as YAML, in which every text is itself."""
-    return dump_yaml(config.to_dict())
+    return dump_yaml(config.values)

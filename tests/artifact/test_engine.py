@@ -13,7 +13,7 @@ dimensions = st.integers(1, 999) | st.sampled_from(["batch", "height"])
 specs = st.builds(
     TensorSpec,
     name=st.text(max_size=10),
-    dtype=st.sampled_from(["float32", "int64"]),
+    dtype=st.sampled_from(["float32", "int64", "bool", "float16", "uint8", "complex64"]),
     shape=st.lists(dimensions, max_size=4).map(tuple),
 )
 
@@ -108,6 +108,8 @@ def test_a_sidecar_of_the_first_layout_still_loads(tmp_path):
         *({"inputs": specs} for specs in ([], {}, "", None, [3], 3)),
         *({"outputs": specs} for specs in ([], {}, "", None, [3], 3)),
         *({"inputs": [{"name": "x", "dtype": "float32", "shape": [size, 4]}]} for size in (-1, 2.5, True, None, [1])),
+        *({"inputs": [{"name": name, "dtype": "float32", "shape": [4]}]} for name in (["a"], {}, 3, None)),
+        *({"outputs": [{"name": "x", "dtype": dtype, "shape": [4]}]} for dtype in (["a"], {}, 3, "float99", "O", "V8")),
     ],
 )
 def test_a_damaged_sidecar_is_refused(tmp_path, change):

@@ -1,6 +1,7 @@
 """AOTInductor: native code, compiled in a process of its own, for a kind of processor that it is opened on alone."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from compiler.backends import BuildRequest, backend_of, build_backend, libraries
 from compiler.backends.aotinductor import backend as module
 from compiler.backends.aotinductor.backend import PACKAGE
 from compiler.backends.aotinductor.compiler_of_cpp import compiler_problem, cpp_compiler
+from compiler.backends.aotinductor.session import CHECK_INPUTS
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.export import ExportOptions, export_traced, run_network
@@ -76,8 +78,10 @@ def test_an_engine_equals_the_network_at_every_batch_and_size(engine, network):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
 
-def test_a_size_that_it_was_not_compiled_for_is_refused_and_not_read_beyond(engine):
+def test_a_size_that_it_was_not_compiled_for_is_refused_and_not_read_beyond(engine, monkeypatch):
+    monkeypatch.setenv(CHECK_INPUTS, "0")  # a user's own does not switch the look at inputs off
     session = backend_of(engine).open(engine)
+    assert os.environ[CHECK_INPUTS] == "1"
     with pytest.raises(CompileError, match=r"end2end\.pt2 does not take this input") as caught:
         session.run({"input": np.zeros((1, 3, 8, 128), np.float32)})
     assert "64" in caught.value.why

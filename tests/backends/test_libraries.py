@@ -25,6 +25,16 @@ def test_an_older_one_is_named_with_what_renews_it(installed, version):
     assert "'deploy-compiler[torch]'" in problem
 
 
+@pytest.mark.parametrize(
+    ("version", "said"), [("9.9", ""), ("10.0b1", "coremltools 10.0b1 is installed, and it has to be")]
+)
+def test_a_version_that_is_too_new_is_named_where_that_is_known(installed, version, said):
+    installed(version)
+    problem = library_problem("coremltools", "coreml", "9.0", "10")
+    assert problem.startswith(said)
+    assert bool(problem) == bool(said)
+
+
 def test_one_that_is_not_there_is_named_with_its_extra(installed):
     installed("")
     assert library_problem("coremltools", "coreml", "9.0") == (

@@ -3,6 +3,8 @@
 import os
 import stat
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,11 @@ from compiler.backends import BuildRequest, Profile, backend_of, build_backend, 
 from compiler.backends.ncnn import backend as ncnn_backend
 from compiler.backends.ncnn import converter, trial
 from compiler.backends.ncnn.details import DETAILS_FILE
+from compiler.backends.ncnn.network import Options
 from compiler.backends.ncnn.param_file import read_param
+from compiler.backends.ncnn.session import NcnnSession
 from compiler.config import compose
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, UsageError
 from compiler.export import Axis, ExportOptions, export_traced, run_network
 from tests.exporting import other_inputs
@@ -148,6 +153,30 @@ def test_an_operator_that_is_known_to_fail_is_found_before_the_build(tmp_path):
     assert obstacle.seen
 
 
+class OfTypes(nn.Module):
+    """Another type goes in, or comes out."""
+
+    def forward(self, image):
+        return image.float() * 2, (image * 3).long().amax((2, 3))
+
+
+def test_what_is_no_float32_is_an_obstacle_by_name_and_float32_is_none(tmp_path):
+    image = {"input": IMAGE.astype(np.float64)}
+    options = ExportOptions("torchscript", 18, AXES, OUTPUTS)
+    program = export_traced(OfTypes(), image, other_inputs(image, options), options, tmp_path)
+    found = backend().plan(program)
+    assert [(one.operator, one.node) for one in found] == [("float64", "input"), ("int64", "means")]
+    with pytest.raises(CompileError, match=r"ncnn has no input float64\[.*\], means int64\["):
+        built(program, tmp_path / "engine")
+
+
+def test_an_engine_whose_sidecar_says_another_type_is_refused_before_it_is_tried(engine, monkeypatch):
+    monkeypatch.setattr(trial, "try_out", lambda *_: pytest.fail("it was tried"))
+    other = replace(engine, inputs=(replace(engine.inputs[0], dtype="int64"),))
+    with pytest.raises(CompileError, match="ncnn has no input int64"):
+        backend().open(other)
+
+
 def test_a_program_that_it_takes_has_no_obstacle(pyramid):
     assert backend().plan(pyramid[1]) == ()
 
@@ -201,9 +230,9 @@ def test_a_converter_that_does_not_end_is_ended(pyramid, tmp_path, monkeypatch):
     assert "backend.pnnx_seconds" in caught.value.fix
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there is no such limit")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing enforces such a limit")
 def test_a_converter_that_takes_too_much_memory_fails(pyramid, tmp_path):
-    with pytest.raises(CompileError, match="pnnx"):
+    with pytest.raises(CompileError, match=r"^pnnx (was ended by SIG[A-Z]+|ended with exit status \d+)"):
         built(pyramid[1], tmp_path / "engine", pnnx_memory=0.01)
 
 
@@ -248,6 +277,32 @@ def test_what_crashes_ncnn_crashes_a_child_alone(engine, tmp_path, monkeypatch):
     assert "SIGSEGV" in caught.value.why
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing enforces such a limit")
+def test_the_limits_of_whoever_opens_it_count_for_the_trial(engine):
+    with pytest.raises(CompileError, match="cannot be run by ncnn"):
+        backend().open_within(engine, Limits(memory=0.05))
+    with pytest.raises(CompileError, match="cannot be run by ncnn") as caught:
+        backend().open_within(engine, Limits(seconds=0.001))
+    assert caught.value.why == "it runs for longer than 0.001 s"
+    assert backend().open_within(engine, Limits(memory=4)).run(images(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(("count", "what"), [(0, "nothing to run"), (1, None)])
+def test_a_batch_of_none_is_refused(engine, count, what):
+    session = backend().open(engine)
+    with pytest.raises(CompileError, match=what) if what else nullcontext():
+        session.run(images(count, 3, 8, 8))
+
+
+def test_batches_that_differ_are_refused(engine):
+    both = {"input": engine.inputs[0], "other": replace(engine.inputs[0], name="other")}
+    options, two = Options(1, False, True), replace(engine, inputs=tuple(both.values()))
+    session = NcnnSession(two, frozenset(both), options, trial.Trials(two, options, Limits()))
+    with pytest.raises(CompileError, match="count different numbers of samples") as caught:
+        session.run({name: np.zeros((count, 3, 8, 8), np.float32) for count, name in enumerate(both, start=1)})
+    assert caught.value.why == "input has 1, other has 2"
+
+
 def test_weights_that_end_early_are_refused(changed):
     weights = changed.folder / "end2end.bin"
     weights.write_bytes(weights.read_bytes()[:100])
@@ -269,6 +324,7 @@ def test_a_layer_that_ncnn_does_not_know_is_refused(changed):
         ('"fp32"', '"fp8"'),
         ('"batched": [\n    "input"', '"batched": [\n    "other"'),
         ("3,", "0,"),
+        ("3,", "4,"),
         ("8\n", "8,\n    8\n"),
     ],
 )
@@ -278,6 +334,42 @@ def test_details_that_do_not_fit_the_engine_are_refused(changed, old, new):
     details.write_text(details.read_text().replace(old, new, 1))
     with pytest.raises(CompileError, match=f"{DETAILS_FILE} does not describe an engine"):
         backend().open(changed)
+
+
+def test_a_shape_is_tried_in_a_process_of_its_own_before_it_is_run(changed, monkeypatch):
+    """What a layer reads depends on the shape, and ncnn compares it with nothing."""
+    session, tried, whole = backend().open(changed), [], trial.try_out
+    monkeypatch.setattr(trial, "try_out", lambda *given: tried.append(given[1]) or whole(*given))
+    for size in (8, 16, 16, 8):
+        session.run(images(2, 3, size, 8))
+    assert tried == [{"input": (3, 16, 8)}], "the first shape was tried when it was opened"
+
+    monkeypatch.setattr(trial.network, "__file__", str(changed.folder / "crash.py"))
+    (changed.folder / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    session.run(images(1, 3, 16, 8))
+    for _ in range(2):
+        with pytest.raises(CompileError, match="cannot be run by ncnn"):
+            session.run(images(1, 3, 24, 8))
+
+
+@pytest.mark.parametrize(
+    ("size", "what"), [((3, 300_000, 200_000), "larger than any may be"), ((3, 9_000, 9_000), "cannot be run by ncnn")]
+)
+def test_shapes_that_are_too_large_are_one_line(changed, size, what):
+    with pytest.raises(CompileError, match=what) as caught:
+        trial.try_out(changed, {"input": size}, Options(1, False, False), Limits(memory=0.8))
+    assert "\n" not in caught.value.why
+
+
+def test_names_that_no_command_line_would_hold_are_answered(changed):
+    outputs = tuple(replace(changed.outputs[0], name=f"{number:0200}") for number in range(1000))
+    with pytest.raises(CompileError, match="cannot be run by ncnn") as caught:
+        trial.try_out(replace(changed, outputs=outputs), {"input": (3, 8, 8)}, Options(1, False, False), DEFAULT_LIMITS)
+    assert "fails to compute" in caught.value.why
+
+
+def test_an_engine_is_its_own_files_whatever_the_sidecar_says(changed):
+    assert backend().open(replace(changed, files=("elsewhere.param",))).run(images(1, 3, 8, 8))
 
 
 def test_the_files_that_opening_reads_are_those_that_the_lock_is_asked_about(engine):

@@ -45,6 +45,14 @@ def test_blobs_are_renamed_wherever_they_are_read_or_written():
         ("2 1 1 2 out0", "2 1 1 2 in0", "writes in0, which is there already"),
         ("0=0", "x", "x in add is no parameter of a layer"),
         ("Split", "Split\x00é", ""),
+        ("0=0", "0=0\x1cx", r"it holds '\x1c'"),
+        ("0=0", "0=0\u2003x", ""),
+        ("0=0", "0=0\tx", r"it holds '\t'"),
+        ("0=0", "0=0\rSplit 7 0 1 y", r"it holds '\r'"),
+        ("0=0", "0=0\n7=1 Split 0 1 y", "7=1 is no type of a layer"),
+        ("0=0", "0=1234567890123456", "0=1234567890123456 in add is no parameter"),
+        ("0=0", "-5=0", "-5=0 in add is no parameter"),
+        (" add ", f" {'a' * 256} ", "is longer than 255 characters"),
     ],
 )
 def test_what_contradicts_itself_is_refused(file, old, new, why):
@@ -54,6 +62,12 @@ def test_what_contradicts_itself_is_refused(file, old, new, why):
     with pytest.raises(CompileError, match=r"end2end\.param is no network of ncnn's") as caught:
         read_param(file)
     assert why in caught.value.why
+
+
+def test_ends_of_lines_of_windows_and_the_longest_name_are_read(file):
+    text = file.read_text().replace(" add ", f" {'a' * 255} ")
+    file.write_bytes(text.replace("\n", "\r\n").encode())
+    assert read_param(file)[2].name == "a" * 255
 
 
 def test_a_file_that_is_missing_is_named(tmp_path):

@@ -293,6 +293,13 @@ def test_a_fixed_engine_really_takes_any_number_of_samples(backend, program, tmp
     np.testing.assert_allclose(found["output"], np.exp(values), rtol=1e-6)
 
 
+def test_inputs_that_count_different_numbers_of_samples_are_refused():
+    run = Doubler("batch")
+    with pytest.raises(CompileError, match="count different numbers of samples") as caught:
+        run_in_batches(run, run.engine, {"input": np.eye(2), "other": np.eye(3)}, 4)
+    assert caught.value.why == "input has 2, other has 3"
+
+
 def test_an_empty_batch_is_refused():
     run = Doubler("batch")
     with pytest.raises(CompileError, match="nothing to run") as caught:

@@ -10,6 +10,7 @@ import pytest
 
 from compiler.backends import build_backend
 from compiler.backends.onnxruntime import OnnxRuntime
+from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxRuntimeSession, RuntimeOptions
 from compiler.graphs.providers import PROVIDERS, available_providers, require_provider
@@ -107,3 +108,34 @@ def test_an_unknown_provider_is_refused_with_the_nearest():
     with pytest.raises(UsageError) as caught:
         OnnxRuntime(name="onnxruntime", provider="cdua")
     assert (caught.value.where, caught.value.fix) == ("backend.provider", "did you mean cuda?")
+
+
+@pytest.mark.parametrize(
+    "options", [{"device_type": "GPU"}, {"num_of_threads": 2}, {"precision": "FP32", "num_streams": 1}]
+)
+def test_options_that_name_nothing_are_anybodys(options):
+    assert not OnnxRuntime(name="onnxruntime", provider="openvino", provider_options=options).engine_holds_code
+
+
+@pytest.mark.parametrize(
+    ("provider", "option"),
+    [
+        ("openvino", "cache_dir"),
+        ("openvino", "load_config"),
+        ("tensorrt", "trt_extra_plugin_lib_paths"),
+        ("cuda", "user_compute_stream"),
+    ],
+)
+def test_one_that_may_name_a_file_or_an_address_asks_for_trust(provider, option):
+    assert OnnxRuntime(name="onnxruntime", provider=provider, provider_options={option: "/tmp/x"}).engine_holds_code
+
+
+def test_options_are_written_as_one_expects():
+    for override in ("backend.provider_options={num_of_threads: 2}", "backend.provider_options.num_of_threads=2"):
+        config = compose(["backend.provider=openvino", override])
+        assert build_backend(config.backend).simulation.providers[0][1]["num_of_threads"] == "2"
+
+
+def test_options_of_the_cpu_are_refused_and_not_ignored():
+    with pytest.raises(UsageError, match="the provider cpu takes no options"):
+        OnnxRuntime(name="onnxruntime", provider_options={"device_id": 0})

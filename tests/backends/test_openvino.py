@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from filelock import FileLock
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -19,11 +20,12 @@ from compiler.artifact.machine import elsewhere
 from compiler.backends import BuildRequest, backend_of, build_backend, libraries
 from compiler.backends.facts import read_facts
 from compiler.backends.openvino import OpenVINO, library
+from compiler.backends.openvino import compiled_models as module
 from compiler.backends.openvino.backend import GRAPH_FILE, WEIGHTS_FILE
-from compiler.backends.openvino.compiled_models import FOLDER
+from compiler.backends.openvino.compiled_models import FOLDER, compiled_models
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
-from compiler.graphs import OnnxRuntimeSession, describe
+from compiler.graphs import OnnxRuntimeSession, describe, sums_saturate
 from compiler.stages.fingerprint import fingerprint
 from tests.precision.quantizing import images, model
 
@@ -278,6 +280,53 @@ def test_products_of_weights_of_seven_bits_never_saturate(backend, program, tmp_
     np.testing.assert_array_equal(found, 64 * 255 * 64)
 
 
+def strangers(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """A graph that somebody else quantised, with the largest weights of 8 bits, and an input that fills 8 bits."""
+    pairs = "d = DequantizeLinear (q, s, z)  w = DequantizeLinear (wq, ws, wz)"
+    body = {
+        "MatMul": f"{pairs}  y = MatMul (d, w)",
+        "Conv": f"{pairs}  y = Conv (d, w)",
+        "QLinearConv": "c = QLinearConv (q, s, z, wq, ws, wz, ys, yz)  y = DequantizeLinear (c, ys, yz)",
+    }
+    operator, _, signed = name.partition(" ")
+    image = "" if operator == "MatMul" else ", 3, 3"
+    text = f"""<ir_version: 10, opset_import: ["": 21]> g (float[2, 64{image}] x) => (float[2, 8{image}] y) {{
+        q = QuantizeLinear (x, s, z)  {body[operator]} }}"""
+    weight = np.full((64, 8) if operator == "MatMul" else (8, 64, 1, 1), 127, np.int8)
+    weight[..., ::2] = 100
+    weight[::3] = 90
+    kind, scale = (np.int8, 1 / 127) if signed else (np.uint8, 1 / 255)
+    values = {"s": np.float32(scale), "z": kind(0), "wq": weight, "ws": np.float32(1 / 127), "wz": np.int8(0)}
+    values |= {"ys": np.float32(1), "yz": kind(0)}
+    graph = onnx.parser.parse_model(text)
+    used = {read for node in graph.graph.node for read in node.input}
+    graph.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in values.items() if name in used
+    )
+    shape = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim]
+    return graph, {"x": np.random.default_rng(0).uniform(0.6, 1, shape).astype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    "name", ["MatMul", "Conv", "QLinearConv", "MatMul signed", "Conv signed", "QLinearConv signed"]
+)
+def test_what_somebody_else_quantised_is_right_on_any_processor(backend, program, tmp_path, name):
+    graph, inputs = strangers(name)
+    (expected,) = ReferenceEvaluator(graph).run(None, inputs)
+    found = backend.open(built(backend, program(graph), tmp_path / "engine", "int8")).run(inputs)["y"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_for_vnni_what_somebody_else_quantised_stays_and_is_wrong_where_sums_saturate(program, tmp_path):
+    graph, inputs = strangers("MatMul")
+    (expected,) = ReferenceEvaluator(graph).run(None, inputs)
+    backend = build_backend({**NODE, "cpu": "vnni"})
+    engine = built(backend, program(graph), tmp_path / "engine", "int8")
+    assert largest_weight(engine) == 127
+    is_right = np.allclose(backend.open(engine).run(inputs)["y"], expected, rtol=1e-5)
+    assert is_right != sums_saturate()
+
+
 def test_nncf_leaves_weights_seven_bits_for_any_processor_and_eight_for_vnni(program, tmp_path):
     """Where the levels of a weight end is in the graph: half of the range for any processor."""
     ranges = {}
@@ -337,26 +386,32 @@ def test_operators_that_onnx_has_no_fitting_case_of_are_right(backend, program, 
     np.testing.assert_array_equal(found, OnnxRuntimeSession.as_written(given.path).run(values)["y"])
 
 
-def test_what_would_be_computed_wrong_in_silence_is_an_obstacle_and_really_is_wrong(backend, program, tmp_path):
-    """OpenVINO converts an LSTM whose batch comes first, and computes something else."""
+def recurrent(layout: int) -> onnx.ModelProto:
     generator = np.random.default_rng(0)
     weights = {"w": generator.normal(size=(1, 16, 3)), "r": generator.normal(size=(1, 16, 4))}
+    body = f"y, h = LSTM <hidden_size = 4, layout = {layout}> (x, w, r)"
+    text = f'<ir_version: 8, opset_import: ["": 18]> g (float[2, 5, 3] x) => (float[a, b, c, d] y) {{ {body} }}'
+    graph = onnx.parser.parse_model(text)
+    values = ((name, value.astype(np.float32)) for name, value in weights.items())
+    graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values)
+    return graph
 
-    def recurrent(layout: int) -> onnx.ModelProto:
-        body = f"y, h = LSTM <hidden_size = 4, layout = {layout}> (x, w, r)"
-        text = f'<ir_version: 8, opset_import: ["": 18]> g (float[2, 5, 3] x) => (float[a, b, c, d] y) {{ {body} }}'
-        graph = onnx.parser.parse_model(text)
-        values = ((name, value.astype(np.float32)) for name, value in weights.items())
-        graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values)
-        return graph
 
+def test_what_would_be_computed_wrong_in_silence_is_an_obstacle(backend, program):
     assert backend.plan(program(recurrent(layout=0))) == ()
+    (obstacle,) = backend.plan(program(recurrent(layout=1)))
+    assert (obstacle.operator, obstacle.seen) == ("LSTM", read_facts("openvino").seen)
+
+
+@pytest.mark.skipif(
+    not libraries.installed_version("openvino").startswith(read_facts("openvino").version),
+    reason="what is known was measured of another version",
+)
+def test_what_is_known_to_be_computed_wrong_really_is(program):
+    """OpenVINO converts an LSTM whose batch comes first, and computes something else."""
     given = program(recurrent(layout=1))
-    (obstacle,) = backend.plan(given)
-    assert (obstacle.operator, obstacle.seen) == ("LSTM", "OpenVINO 2026.4.1, run 2026-11")
-    openvino = library.load()
-    values = generator.normal(size=(2, 5, 3)).astype(np.float32)
-    core = openvino.Core()
+    values = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    core = library.load().Core()
     found = core.compile_model(core.read_model(given.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([values])[0]
     expected = ReferenceEvaluator(str(given.path)).run(None, {"x": values})[0]
     assert found.shape != expected.shape or np.abs(found - expected).max() > 0.01
@@ -383,11 +438,45 @@ def test_what_is_missing_is_said_with_what_to_install(backend, program, tmp_path
     assert said in caught.value.why
 
 
-def test_a_device_that_is_not_here_is_refused(program, tmp_path):
+def test_a_device_that_is_not_here_is_found_before_anything_is_built(program, tmp_path):
     backend = build_backend({**NODE, "device": "GPU.7"})
+    assert backend.probe().problem.startswith("OpenVINO finds no device GPU.7 here; there is ")
     with pytest.raises(CompileError, match=r"OpenVINO finds no device GPU\.7 here") as caught:
         built(backend, program(one("Exp")), tmp_path / "engine")
     assert "CPU" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("cpu", "CPU"), ("GPU.x", "GPU"), ("", "CPU"), ("AUTO", "one"), ("HETERO:GPU,CPU", "one")]
+)
+def test_a_word_that_can_be_no_device_is_a_fault_of_the_command(word, said):
+    with pytest.raises(UsageError, match="is no device") as caught:
+        build_backend({**NODE, "device": word})
+    assert caught.value.where == "backend.device"
+    assert said in str(caught.value)
+
+
+def test_the_only_device_of_a_kind_is_its_first(program, tmp_path):
+    """OpenVINO gives numbers where there are several, and its processor takes none."""
+    backend = build_backend({**NODE, "device": "CPU.0"})
+    assert not backend.probe().problem
+    session = backend.open(built(backend, program(one("Exp")), tmp_path / "engine"))
+    np.testing.assert_allclose(session.run({"input": VALUES})["output"], np.exp(VALUES), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("device", "found", "name"),
+    [
+        ("GPU", ["CPU", "GPU.0", "GPU.1"], "GPU"),
+        ("GPU.1", ["CPU", "GPU.0", "GPU.1"], "GPU.1"),
+        ("GPU.0", ["CPU", "GPU"], "GPU"),
+        ("GPU.1", ["CPU", "GPU"], ""),
+        ("NPU", ["CPU", "GPU"], ""),
+        ("CPU.1", ["CPU"], ""),
+    ],
+)
+def test_devices_are_called_as_openvino_calls_them(device, found, name):
+    assert library.named_here(device, found) == name
 
 
 def test_a_program_of_another_kind_is_refused(backend, tmp_path):
@@ -448,6 +537,7 @@ def test_a_damaged_engine_is_refused_in_one_line(backend, program, tmp_path, dam
     assert caught.value.where == str(engine.folder / GRAPH_FILE)
     assert caught.value.why
     assert "\n" not in caught.value.why
+    assert "get the bundle again" in caught.value.fix
 
 
 def test_an_engine_that_is_onnx_is_not_read_nor_what_it_refers_to(backend, program, tmp_path):
@@ -497,6 +587,35 @@ def test_a_compiled_model_that_was_changed_is_made_again(backend, program, tmp_p
     blob.write_bytes(content)
     np.testing.assert_array_equal(backend.open_cached(engine, tmp_path / "mine").run(images())["y"], expected)
     assert bytes(content) != blobs(tmp_path / "mine")[0].read_bytes()
+
+
+def test_an_engine_that_is_replaced_while_it_is_compiled_leaves_nothing(backend, program, tmp_path, monkeypatch):
+    """What was made of another would be found under the digest of this one."""
+    engine = built(backend, program(one("Exp")), tmp_path / "exp")
+    other = built(backend, program(one("Neg")), tmp_path / "neg")
+    whole = library.compiled
+
+    def swapped(core, model, device, properties, where):
+        shutil.copyfile(other.path, engine.path)
+        return whole(core, model, device, properties, where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("compiler.backends.openvino.backend.compiled", swapped)
+        with pytest.raises(CompileError, match="the engine changed while it was being read"):
+            backend.open_cached(engine, tmp_path / "mine")
+    assert not blobs(tmp_path / "mine")
+    backend.open_cached(engine, tmp_path / "mine")
+    assert blobs(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_cache_that_cannot_be_written_is_named(backend, program, tmp_path, place):
+    engine = built(backend, program(one("Exp")), tmp_path / "engine")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(CompileError, match="the folder for compiled models cannot be written") as caught:
+        backend.open_cached(engine, tmp_path / place)
+    assert caught.value.where == str(tmp_path / place / FOLDER)
+    assert "cache=" in caught.value.fix
 
 
 def test_engines_that_differ_share_no_compiled_model(backend, program, tmp_path):
@@ -578,3 +697,35 @@ def test_an_engine_that_moved_is_opened_where_it_lies_now(backend, program, tmp_
     shutil.move(engine.folder, tmp_path / "moved")
     moved = Engine.load(tmp_path / "moved")
     assert backend_of(moved).open(moved).run({"input": VALUES})
+
+
+def opened_once(cache: Path, name: str) -> Path:
+    """The folder of an engine, of which something is kept."""
+    file = cache.parent / name
+    file.write_text(name)
+    with compiled_models(cache, {"file": file}, {}) as folder:
+        (folder / "model.blob").write_text(name)
+    return folder
+
+
+def test_what_was_opened_longest_ago_is_removed_but_not_what_another_process_uses(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 2)
+    oldest, old, new = (opened_once(tmp_path / "mine", name) for name in ("oldest", "old", "new"))
+    assert [folder.exists() for folder in (oldest, old, new)] == [False, True, True]
+    with FileLock(old.with_name(f"{old.name[:2]}.lock")):  # as another process holds it
+        newest = opened_once(tmp_path / "mine", "newest")
+        assert [folder.exists() for folder in (old, new, newest)] == [True, True, True]
+    opened_once(tmp_path / "mine", "newest")
+    assert [folder.exists() for folder in (old, new, newest)] == [False, True, True]
+
+
+def test_what_could_not_be_compiled_is_removed_in_its_turn_and_lock_files_do_not_pile_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 1)
+    with pytest.raises(RuntimeError), compiled_models(tmp_path / "mine", {}, {"device": "GPU"}) as failed:
+        raise RuntimeError
+    assert failed.exists()
+    for index in range(5):
+        os.utime(failed, (0, 0)) if failed.exists() else None
+        opened_once(tmp_path / "mine", f"{index}")
+    assert not failed.exists()
+    assert all(len(file.stem) == 2 for file in (tmp_path / "mine" / FOLDER).glob("*.lock"))

@@ -13,6 +13,7 @@ import pytest
 from compiler.artifact import Engine, OnnxProgram, TensorSpec
 from compiler.backends import BuildRequest, backend_of, build_backend
 from compiler.backends.rknn import RKNN
+from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxRuntimeSession
 
@@ -151,6 +152,15 @@ def test_an_unknown_chip_is_refused_with_the_nearest():
     with pytest.raises(UsageError) as caught:
         RKNN(name="rknn", target="rk3585")
     assert (caught.value.where, "rk3588" in caught.value.fix) == ("backend.target", True)
+
+
+def test_the_interpreter_is_neither_in_the_name_nor_in_the_config_of_a_bundle():
+    named = compose(["backend=rknn", "precision=fp16", "shape=static"])
+    elsewhere = compose(["backend=rknn", "precision=fp16", "shape=static", "backend.python=/opt/rknn/bin/python"])
+    assert elsewhere.bundle == named.bundle
+    assert elsewhere.backend["python"] == "/opt/rknn/bin/python"
+    assert elsewhere.values == named.values
+    assert "python" not in named.values["backend"]
 
 
 def test_a_bundle_neither_keeps_nor_brings_an_interpreter(program, tmp_path):

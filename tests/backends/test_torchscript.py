@@ -10,11 +10,12 @@ import torch
 
 from compiler import runtime
 from compiler.artifact import Engine, OnnxProgram
-from compiler.backends import BuildRequest, backend_of, build_backend, libraries
+from compiler.backends import BuildRequest, backend_of, build_backend, libraries, torchscript
 from compiler.backends.torchscript import ARCHIVE
 from compiler.config import compose
 from compiler.errors import Caution, CompileError, UsageError
 from compiler.export import ExportOptions, export_traced, run_network
+from compiler.selection.operators import nms
 from tests.backends.pyramid import AXES, EXAMPLE, OUTPUTS, Pyramid
 from tests.compiling import compile_here
 from tests.exporting import other_inputs
@@ -96,19 +97,42 @@ def test_without_a_torch_that_will_do_the_extra_is_named(engine, monkeypatch, ve
     assert "deploy-compiler[torch]" in caught.value.why
 
 
+@pytest.mark.parametrize(("version", "devices"), [("", ()), ("2.13.0", ("CPU",))])
+def test_a_device_is_listed_where_there_is_a_torch_alone(monkeypatch, version, devices):
+    for module in (libraries, torchscript):
+        monkeypatch.setattr(module, "installed_version", lambda name: version)
+    assert build_backend(NODE).probe().devices == devices
+
+
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
 def test_a_precision_that_it_has_not_is_refused(precision):
     with pytest.raises(UsageError, match="torchscript"):
         compose(["backend=torchscript", "model=rtmdet-tiny", f"precision={precision}"])
 
 
-def test_the_selection_of_a_detector_is_the_hosts_and_is_refused_in_the_archive(tmp_path):
+class Selecting(torch.nn.Module):
+    """What a detector ends in with `tail=native`."""
+
+    def forward(self, image):
+        return nms(image[:, 0, :, :4], image[:, 1].sigmoid(), 0.5, 2)[:2]
+
+
+def test_a_detector_ends_before_its_selection():
     assert compose(["backend=torchscript", "model=rtmdet-tiny"]).tail == "host"
+
+
+def test_a_selection_in_the_archive_is_refused(tmp_path):
+    config = compose(["backend=torchscript", "model=rtmdet-tiny", "tail=native"])
+    options = ExportOptions(config.exporter, config.export.opset, {"input": ()}, ("dets", "labels"))
+    with pytest.raises(CompileError, match="a traced Program can hold torch's own operators alone") as caught:
+        export_traced(Selecting(), EXAMPLE, [], options, tmp_path)
+    assert "deploy_compiler::nms is known to the compiler" in caught.value.why
+    assert "tail=host" in caught.value.fix
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory, shared_cache):
-    """A detector of few pixels, proven."""
+    """The smallest RTMPose at one size, proven."""
     folder = tmp_path_factory.mktemp("torchscript")
     overrides = ("backend=torchscript", "model=rtmpose-t", "shape=static_256x192")
     outcome, _ = compile_here(folder, shared_cache, *overrides)

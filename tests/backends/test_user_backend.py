@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import torch
 
 from compiler.artifact import Engine, Program, TorchExportProgram, TorchScriptProgram
-from compiler.backends import BuildRequest, backend_of, build_backend
+from compiler.backends import Backend, BuildRequest, backend_of, build_backend
 from compiler.config import compose
+from compiler.config.backend_facts import BackendFacts
 from compiler.errors import CompileError, UsageError
 from compiler.export import ExportOptions, export_traced, run_network
 from tests.backends.pyramid import AXES, EXAMPLE, OUTPUTS, Pyramid
@@ -93,6 +95,13 @@ def built(config, program, folder) -> Engine:
 def opened(engine):
     """Open an engine of a backend whose module the user names."""
     return backend_of(engine, ["traced_backend", "torch_export_backend"]).open(engine)
+
+
+def test_the_page_has_every_attribute_of_the_class():
+    (table,) = re.findall(r"\| Attribute of the class \|.*?\n\n", PAGE.read_text(), flags=re.DOTALL)
+    attributes = {*BackendFacts.__annotations__, *Backend.__annotations__} - {field.name for field in fields(Backend)}
+    assert "ENVIRONMENT" in attributes
+    assert attributes == set(re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE))
 
 
 def test_the_class_says_what_is_made_for_it(config):

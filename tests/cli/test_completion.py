@@ -16,7 +16,7 @@ from compiler.cli.completion import completions, print_completions
         ("predict --h", ["--help"]),
         ("compile --m", ["--multirun"]),
         ("precision=fp", ["precision=fp32", "precision=fp16"]),
-        ("plan model=rtmpose +tail=", ["+tail=native", "+tail=host"]),
+        ("plan model=rtmpose +tail=", ["+tail=native", "+tail=host", "+tail=raw"]),
         ("calibration.method=p", ["calibration.method=percentile"]),
         ("plan model=panet-", ["model=panet-r18", "model=panet-r18-ctw1500"]),
         ("-m +model=simcc-mobilenetv2 backend.thr", ["backend.threads="]),

@@ -2,10 +2,16 @@
 
 import shlex
 
+import onnx
 import pytest
 
 from compiler.cli.verbs import understood
+from compiler.config import compose
+from compiler.config.mmdeploy.facts import facts
 from compiler.errors import UsageError
+from compiler.openmmlab.translated_model import translated_model
+from compiler.sources import find_source
+from tests.openmmlab.user_config import CONFIG
 
 DEPLOY = "tools/deploy.py configs/mmdet/detection/detection_onnxruntime_dynamic.py mine.py mine.pth street.jpg"
 
@@ -41,6 +47,39 @@ def test_what_it_answers_is_a_command_line_of_ours():
     assert "calibration.data=data.py" in words
     assert "a.jpg" not in words
     assert "b.jpg" not in words
+
+
+GIVEN = {
+    "DEPLOY_CFG": "configs/mmpose/pose-detection_simcc_onnxruntime_dynamic.py",
+    "ONNX_PATH": "net.onnx",
+    "--work-dir": "out",
+    "--shape": "256x192",
+    "--batch-size": "2",
+    "--device-id": "0",
+}
+"""What a user of MMDeploy's types, where it is not all the same."""
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The files of the user's that are read before a network is made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.py").write_text("default_scope = 'mmpose'\n")
+    (tmp_path / "mine.py").write_text(CONFIG)
+    text = '<ir_version: 8, opset_import: ["": 18]> g (float[n, 3] x) => (float[n, 3] y) { y = Relu (x) }'
+    onnx.save(onnx.parser.parse_model(text), "net.onnx")
+
+
+@pytest.mark.parametrize("tool", [tool for tool, one in facts("commands")["commands"].items() if not one["verb"]])
+def test_every_compile_that_is_answered_is_composed_and_its_backend_takes_its_source(files, tool):
+    known = facts("commands")["commands"][tool]
+    flags = ([flag, *([GIVEN.get(flag, "x")] * (flag not in known["alone"]))] for flag in known["flags"])
+    words = [tool, *(GIVEN.get(place, place) for place in known["places"]), *(word for flag in flags for word in flag)]
+    fix = answer(shlex.join(words)).fix.splitlines()[0]
+    overrides = shlex.split(fix.replace("MODEL_CFG", "mine.py"))[3:]
+    with translated_model(overrides) as folder:
+        config = compose(overrides, model_folder=folder)
+    find_source(config).with_inputs(config)  # which refuses a backend that reads something else
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_the_limits_of_an_input_are_given_on_the_command_line(bundle, capsys):
         run_verb("predict", str(bundle), str(PHOTOGRAPH), "limits.megapixels=0.3")
     assert caught.value.why == "it is 512 x 600 pixels, 0.3 megapixels, and limits.megapixels is 0.3"
     assert run_verb("predict", str(bundle), str(PHOTOGRAPH), "limits.megapixels=1") == 0
-    for wrong in ("limits.megapixels=many", "limits.points=1.5", "limits.points=0"):
+    assert run_verb("predict", str(bundle), str(PHOTOGRAPH), "limits.memory=4", "limits.seconds=60") == 0
+    for wrong in ("limits.megapixels=many", "limits.points=1.5", "limits.points=0", "limits.memory=0"):
         with pytest.raises(UsageError) as caught:
             run_verb("predict", str(bundle), str(PHOTOGRAPH), wrong)
         assert caught.value.where == wrong.partition("=")[0]

@@ -82,7 +82,7 @@ def test_a_key_that_is_spelt_as_a_flag_is_told_how_it_is_written(words, fix):
         (["predict", "a", "b", "c", "d"], "predict takes a bundle"),
         (["import"], "import takes one config"),
         (["import", "a.py", "b.py"], "import takes one config"),
-        (["doctor", "x"], "doctor takes --config-dir"),
+        (["doctor", "x"], "doctor takes --make, --config-dir"),
         (["help", "plan", "build"], "help takes a verb"),
         (["plan", "--config-dir"], "plan takes overrides"),
     ],

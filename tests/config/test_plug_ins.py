@@ -1,6 +1,7 @@
 """A backend from another distribution: installed with pip, chosen by its name."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -115,6 +116,17 @@ def test_its_classes_are_known_without_importing_it(tmp_path, monkeypatch):
     assert "reference_plug_in.backend" in registered_modules()
     assert "reference" in config_loader().get_group_options("backend")
     assert "reference_plug_in" not in sys.modules
+
+
+def test_an_editable_installation_of_the_current_folder_counts(tmp_path, monkeypatch):
+    site, project = tmp_path / "metadata", tmp_path / "project"
+    shutil.copytree(install(tmp_path), project)
+    site.mkdir()
+    shutil.move(project / "reference_plug_in-1.0.dist-info", site)
+    monkeypatch.chdir(project)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.syspath_prepend(str(project))
+    assert plug_in_folders() == {"reference-plug-in": project / "reference_plug_in/conf"}
 
 
 def test_a_plug_in_without_its_configs_is_named(tmp_path, monkeypatch):

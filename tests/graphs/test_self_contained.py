@@ -103,6 +103,8 @@ def test_every_place_of_a_tensor_is_known_that_onnx_has():
     for name, kind in kinds.items():
         inner = {field.number: field.message_type for field in kind.DESCRIPTOR.fields if field.message_type}
         known = {number: names[message.name] for number, message in inner.items() if message.name in names}
+        if name == "node":
+            known[onnx.NodeProto.OP_TYPE_FIELD_NUMBER] = "operator"
         if name == "tensor":
             known[onnx.TensorProto.EXTERNAL_DATA_FIELD_NUMBER] = "external"
         assert PARTS[name] == known
@@ -138,3 +140,23 @@ def test_what_only_onnx_finds_wrong_with_a_file_of_a_bundle_is_one_error_too(tmp
     path.write_bytes(b"\x12\x03\xff\xfe\xfd" + b"\x3a\x02\x0a\x00" + b"\x3a\x04\x5a\x02\x0a\x05")
     with pytest.raises(CompileError, match="is not a valid ONNX file"):
         ProgramArtifact.from_file(path)
+
+
+@pytest.mark.parametrize("place", ["graph", "function", "branch"])
+def test_an_engine_that_stands_in_for_a_graph_is_refused_wherever_it_stands(tmp_path, place):
+    def saved(operator):
+        node = helper.make_node(operator, [], ["c"], domain="com.microsoft", ep_cache_context="/etc/passwd")
+        nodes, functions = [node], []
+        if place == "function":
+            opset = [helper.make_opsetid("com.microsoft", 1)]
+            nodes, functions = [], [helper.make_function("own", "F", [], ["c"], [node], opset)]
+        if place == "branch":
+            branch = helper.make_graph([node], "branch", [], [])
+            nodes = [helper.make_node("If", ["a"], ["c"], then_branch=branch, else_branch=branch)]
+        path = tmp_path / f"{operator}.onnx"
+        path.write_bytes(helper.make_model(graph(nodes), functions=functions).SerializeToString())
+        return path
+
+    require_self_contained(saved("EPContextual"))
+    with pytest.raises(CompileError, match="brings an engine that was compiled already"):
+        require_self_contained(saved("EPContext"))

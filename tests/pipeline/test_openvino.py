@@ -73,6 +73,7 @@ def test_what_only_a_graph_can_be_told_is_refused_for_nncf_and_taken_for_ours(tm
     with pytest.raises(UsageError, match="openvino chooses by itself what it computes in int8") as caught:
         compile_here(tmp_path, shared_cache, *POSE, "precision=int8", override)
     assert caught.value.where == override.partition("=")[0]
+    assert caught.value.fix.endswith("backend.quantizer=compiler")
     config = compose([*POSE, "precision=int8", override, "backend.quantizer=compiler"])
     assert config.backend["quantizer"] == "compiler"
 

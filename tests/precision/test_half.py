@@ -217,6 +217,15 @@ class TestGraph:
             before = made.get(node.input[0])
             assert before is None or not {node.attribute[0].i, before.attribute[0].i} <= floating
 
+    def test_a_cast_that_changed_nothing_casts_nothing_in_16_bits(self):
+        result = half(model(graph("a = Relu(x)  b = Cast <to = 1> (a)  y = Neg(b)")), samples())
+        assert operators(result.model) == ["Cast", "Relu", "Identity", "Neg", "Cast"]
+
+    def test_a_cast_to_what_is_16_bits_wide_already_casts_nothing(self):
+        body = graph("h = Cast <to = 10> (x)  s = Sign(h)  b = Cast <to = 1> (s)  y = Neg(b)")
+        result = half(model(body), samples())
+        assert operators(result.model) == ["Cast", "Sign", "Identity", "Neg", "Cast"]
+
     def test_an_output_that_is_read_again_is_both(self):
         body = "g (float[n, 64] x) => (float[n, 64] y, float[n, 64] z) { y = Relu(x)  z = Neg(y) }"
         result = half(model(body), samples())

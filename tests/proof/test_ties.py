@@ -1,5 +1,6 @@
 """Where the best candidates score the same, rounding ranks them: what is selected from is compared, and how."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -10,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from compiler.errors import CompileError
 from compiler.export import ExportOptions, run_network
-from compiler.export.frozen import run_for_candidates
+from compiler.export.frozen import check_not_frozen, run_for_candidates, ties_of
 from compiler.graphs import AS_WRITTEN, OnnxRuntimeSession, run_until_selection
 from compiler.networks.detection import SingleStageDetector
 from compiler.networks.heads.yolov3 import YOLOV3Head
@@ -41,7 +43,7 @@ class Maps(nn.Module):
         return [conv(images) for conv in self.convs]
 
 
-def network(anchors=ANCHORS, strides=(32, 16, 8), levels=slice(None), decode=None):
+def network(anchors=ANCHORS, strides=(32, 16, 8), levels=slice(None), decode=None, tail="native"):
     """A YOLOv3 that shouts: its scores are 1 or 0, and its boxes exponentials of large numbers."""
     torch.manual_seed(0)
     head = YOLOV3Head(2, [4] * 3, YOLOAnchorGenerator((32, 16, 8), ANCHORS), out_channels=[4] * 3)
@@ -51,7 +53,7 @@ def network(anchors=ANCHORS, strides=(32, 16, 8), levels=slice(None), decode=Non
     detector = SingleStageDetector(Maps(), head)
     plain = detector.decode
     detector.decode = lambda outputs, height, width: (decode or plain)(outputs[levels], height, width)
-    return DetectionTail(detector, "native", vars(CONFIG)).eval().requires_grad_(False)
+    return DetectionTail(detector, tail, vars(CONFIG)).eval().requires_grad_(False)
 
 
 def swapped(outputs, height, width):
@@ -214,3 +216,32 @@ def test_detections_that_overlap_are_no_selection(prepared, program):
         }
 
     assert any("overlap" in fault or "twice" in fault for fault in verdict(prepared, doubled, candidates).faults)
+
+
+HOST = proof_of(replace(TASK, tail="host", test_cfg=replace(CONFIG, max_per_img=5)))
+"""There are more objects that score 1 than it keeps."""
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({}, ""),
+        ({"strides": (32, 16, 4)}, "is none of the candidates"),
+        ({"decode": swapped}, "none of the candidates"),
+    ],
+    ids=["none", "stride", "x and y"],
+)
+def test_an_archive_of_which_only_the_outputs_are_known_is_held_to_the_networks_candidates(prepared, broken, why):
+    original, names = network(tail="host"), HOST.task.outputs
+    pairs = [(prepared.tensors, run_network(original, prepared.tensors, names))]
+    options = ExportOptions("dynamo", 18, {"input": ()}, names, HOST)
+    ties = ties_of(original, options, torch.no_grad)
+    program = network(tail="host", **broken)
+
+    def reordered(tensors):
+        return {name: array[:, ::-1] for name, array in run_network(program, tensors, names).items()}
+
+    assert HOST.is_tied(pairs[0][1])
+    with pytest.raises(CompileError) if why else nullcontext() as caught:
+        check_not_frozen(reordered, pairs, options, HOST.comparable, ties)
+    assert not why or why in caught.value.why

@@ -45,6 +45,17 @@ def test_every_file_and_its_test_are_where_the_table_says():
         assert (PAGE.parents[1] / table[folder]).is_dir()
 
 
+def test_every_rewriter_of_one_network_has_its_test_where_the_table_says():
+    row = r"^\| of one network \| `compiler/networks/<part>/<file>(_rewriters\.py)` \| `(.+)` \|$"
+    ((ending, place),) = re.findall(row, PAGE.read_text(), re.M)
+    files = sorted((PAGE.parents[1] / "compiler/networks").rglob(f"*{ending}"))
+    assert files
+    for file in files:
+        name = file.name.removesuffix(ending)
+        test = place.replace("<part>", file.parent.name).replace("<file>", name)
+        assert (PAGE.parents[1] / test).is_file()
+
+
 def test_rewriters_in_their_places_are_found(checkout):
     found = {rewriter.name for rewriter in discover()}
     assert found >= set(NAMES)

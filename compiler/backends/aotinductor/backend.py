@@ -69,11 +69,16 @@ class AOTInductor(Backend):
         """The processor that it is compiled for, and the library that it calls."""
         return this_machine("torch")
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The package, whatever the sidecar calls it."""
+        return (PACKAGE,)
+
     def open(self, engine: Engine) -> ThreadedSession:
         """Load the package with the configured threads, where the processor is one that it is compiled for."""
         _check_processor(engine, self.machine())
-        require_torch(engine.path)
-        return ThreadedSession(PackageSession(engine), self.threads)
+        path = engine.folder / PACKAGE
+        require_torch(path)
+        return ThreadedSession(PackageSession(path, engine.inputs, engine.outputs), self.threads)
 
     def _compile(self, program: Path, request: BuildRequest) -> None:
         cache = request.cache.absolute() / "aotinductor"
@@ -104,8 +109,8 @@ def _check_processor(engine: Engine, here: Mapping[str, str]) -> None:
         return
     lacks = f"lacks {', '.join(missing)}" if kind == own_kind else f"is {own_kind}, not {kind}"
     raise CompileError(
-        f"{engine.file} was compiled for another processor, and is not opened",
-        where=str(engine.path),
+        f"{PACKAGE} was compiled for another processor, and is not opened",
+        where=str(engine.folder / PACKAGE),
         why=f"this one {lacks}",
         fix="compile it again on this machine",
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from compiler.artifact import Engine, Tensors
+from compiler.artifact import Tensors, TensorSpec
 from compiler.errors import CompileError
 
 CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
@@ -21,34 +22,35 @@ class PackageSession:
     """An open package: native code, which runs in this process.
 
     Args:
-        engine: Of somebody who is trusted.
+        path: Of the package, of somebody who is trusted.
+        inputs: What goes in, in order.
+        outputs: What comes out, in order.
 
     Raises:
         CompileError: It is no package of AOTInductor, or one that PyTorch cannot load here.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        _check_package(engine.path)
-        os.environ.setdefault(CHECK_INPUTS, "1")
-        self._package = _loaded(engine.path)
+    def __init__(self, path: Path, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
+        self._path, self._inputs, self._outputs = path, inputs, outputs
+        _check_package(path)
+        os.environ[CHECK_INPUTS] = "1"
+        self._package = _loaded(path)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The outputs by name, for inputs by name."""
         import torch
 
-        arguments = [torch.from_numpy(np.array(tensors[spec.name], spec.dtype)) for spec in self._engine.inputs]
+        arguments = [torch.from_numpy(np.array(tensors[spec.name], spec.dtype)) for spec in self._inputs]
         try:
             results = self._package(*arguments)
         except RuntimeError as error:
             raise CompileError(
-                f"{self._engine.file} does not take this input",
+                f"{self._path.name} does not take this input",
                 where=", ".join(f"{name} {list(array.shape)}" for name, array in tensors.items()),
                 why=_last_line(error),
-                fix=f"it takes {', '.join(map(str, self._engine.inputs))}",
+                fix=f"it takes {', '.join(map(str, self._inputs))}",
             ) from error
-        specs = self._engine.outputs
-        return {spec.name: result.numpy() for spec, result in zip(specs, results, strict=True)}
+        return {spec.name: result.numpy() for spec, result in zip(self._outputs, results, strict=True)}
 
 
 def _loaded(path: Path) -> Any:

@@ -13,6 +13,7 @@ from compiler.artifact import Engine, Program, TensorSpec, TorchScriptProgram, i
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile, Session
 from compiler.backends.child import run_script
+from compiler.backends.coreml.narrow import narrowed_type
 from compiler.backends.coreml.session import CoreMLSession
 from compiler.backends.libraries import library_problem
 from compiler.config.backend_facts import StandIn
@@ -24,12 +25,11 @@ PACKAGE = "end2end.mlpackage"
 SCRIPT = Path(__file__).with_name("convert_package.py")
 SETTINGS_FILE = "convert.json"
 EXTRA = "coreml"
-OLDEST = "8.3"
+OLDEST, BEFORE = "9.0", "10"
+"""The versions that were measured: the conversion mends functions inside them."""
 TARGETS = ("iOS16", "iOS17", "iOS18", "macOS13", "macOS14", "macOS15")
 SHAPES = ("range", "enumerated")
 COMPUTE_UNITS = ("all", "cpu_only", "cpu_and_gpu", "cpu_and_ne")
-NARROWED = {"int64": "int32", "float64": "float32"}
-"""Types that Core ML has not, and what stands for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,6 @@ class CoreML(Backend):
     TITLE: ClassVar[str] = "Core ML"
     PROGRAM: ClassVar[type[Program]] = TorchScriptProgram
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
-    OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     TAIL: ClassVar[str] = "host"
     """A traced archive has no operator that suppresses boxes."""
     PROFILED: ClassVar[bool] = True
@@ -63,7 +62,7 @@ class CoreML(Backend):
 
     def probe(self) -> Probe:
         """Look for the `coremltools` distribution, and for macOS."""
-        problem = library_problem("coremltools", EXTRA, OLDEST)
+        problem = library_problem("coremltools", EXTRA, OLDEST, BEFORE)
         return Probe(
             installed_version("coremltools"),
             devices=() if problem or run_problem() else (self.compute_units,),
@@ -80,7 +79,7 @@ class CoreML(Backend):
 
     def build(self, request: BuildRequest) -> Engine:
         """Convert the archive in a process of its own."""
-        if problem := library_problem("coremltools", EXTRA, OLDEST):
+        if problem := library_problem("coremltools", EXTRA, OLDEST, BEFORE):
             raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem)
         program = TorchScriptProgram.of(request.program)
         self._convert(program, request)
@@ -94,17 +93,22 @@ class CoreML(Backend):
         system = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else platform.system()
         return {**this_machine("coremltools"), "system": system}
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The package, whatever the sidecar calls it."""
+        return (PACKAGE,)
+
     def open(self, engine: Engine) -> CoreMLSession:
         """Open the package with Core ML, on macOS."""
-        if problem := library_problem("coremltools", EXTRA, OLDEST) or run_problem():
-            raise CompileError(f"{engine.file} cannot be run here", where=str(engine.path), why=problem)
-        return CoreMLSession(engine, self.compute_units)
+        path = engine.folder / PACKAGE
+        if problem := library_problem("coremltools", EXTRA, OLDEST, BEFORE) or run_problem():
+            raise CompileError(f"{PACKAGE} cannot be run here", where=str(path), why=problem)
+        return CoreMLSession(path, engine, self.compute_units)
 
     def stand_in(self, engine: Engine) -> Session:
         """What computes the operations that the package holds, one by one."""
         from compiler.backends.coreml.interpreter import InterpretedPackage
 
-        return InterpretedPackage(engine)
+        return InterpretedPackage(engine.folder / PACKAGE, engine)
 
     def _convert(self, program: TorchScriptProgram, request: BuildRequest) -> None:
         settings = {
@@ -112,7 +116,7 @@ class CoreML(Backend):
             "target": self.target,
             "shapes": self.shapes,
             "inputs": [_input(spec, request.profiles) for spec in program.inputs],
-            "outputs": [{"name": spec.name, "dtype": _narrowed(spec.dtype)} for spec in program.outputs],
+            "outputs": [{"name": spec.name, "dtype": narrowed_type(spec.dtype)} for spec in program.outputs],
         }
         folder = request.folder.absolute()
         write_json(folder / SETTINGS_FILE, settings)
@@ -139,9 +143,4 @@ def _input(spec: TensorSpec, profiles: Sequence[Profile]) -> Mapping[str, Any]:
     (profile,) = profiles
     bounds = zip(*(shapes[spec.name] for shapes in (profile.smallest, profile.usual, profile.largest)), strict=True)
     sides = [side if isinstance(side, int) else list(lengths) for side, lengths in zip(spec.shape, bounds, strict=True)]
-    return {"name": spec.name, "dtype": _narrowed(spec.dtype), "shape": sides}
-
-
-def _narrowed(dtype: str) -> str:
-    """A type that Core ML has."""
-    return NARROWED.get(dtype, dtype)
+    return {"name": spec.name, "dtype": narrowed_type(spec.dtype), "shape": sides}

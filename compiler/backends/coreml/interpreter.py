@@ -17,42 +17,60 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.artifact import Engine, Tensors
+from compiler.backends.coreml.narrow import narrowed, require_range
+from compiler.backends.coreml.package import require_own_files
 from compiler.errors import CompileError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+RUN_IT = "compile on macOS, where the engine is run"
 
 
 class InterpretedPackage:
     """The operations of a package.
 
     Args:
-        engine: Its package.
+        package: Data.
+        engine: Whose package it is.
 
     Raises:
         CompileError: It is no ML Program, or holds an operation that is not known here.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, package: Path, engine: Engine) -> None:
         from compiler.backends.coreml.operations.table import OPERATIONS
 
-        self._engine = engine
-        self._function = read_function(engine.path)
+        self._package, self._engine = package, engine
+        self._function = read_function(package)
         unknown = sorted({one.op_type for one in self._function.operations} - OPERATIONS.keys() - {"const"})
         if unknown:
             raise CompileError(
                 f"{', '.join(unknown)} cannot be interpreted",
-                where=str(engine.path),
+                where=str(package),
                 why="the proof of an ML Program that is not run computes its operations, and does not know these",
-                fix="compile on macOS, where the engine is run",
+                fix=RUN_IT,
             )
 
     def run(self, tensors: Tensors) -> Tensors:
-        """The outputs by name, for inputs by name."""
+        """The outputs by name, for inputs by name.
+
+        Raises:
+            CompileError: An operation is asked for something that is not known here, or a number does not fit its type.
+        """
         import torch
 
-        with torch.no_grad():
-            found = interpreted(self._function, {name: _as_tensor(array) for name, array in tensors.items()})
+        inputs = {name: _as_tensor(array) for name, array in narrowed(tensors).items()}
+        try:
+            with torch.no_grad():
+                found = interpreted(self._function, inputs)
+        except NotImplementedError as error:
+            raise CompileError(
+                f"{self._package.name} cannot be interpreted",
+                where=str(self._package),
+                why=f"this is not known here: {error}",
+                fix=RUN_IT,
+            ) from error
         return {spec.name: found[spec.name].numpy().astype(spec.dtype) for spec in self._engine.outputs}
 
 
@@ -60,16 +78,19 @@ def read_function(package: Path) -> Any:
     """The function of an ML Program, of coremltools' own classes.
 
     Raises:
-        CompileError: The package cannot be read.
+        CompileError: The package cannot be read, or names files outside of it.
     """
     try:
         with quiet():
+            require_own_files(package)
             import coremltools
             from coremltools.converters.mil.frontend.milproto.load import load
 
             model = coremltools.models.MLModel(str(package), skip_model_load=True)
             spec = model.get_spec()
             program = load(spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir)
+    except CompileError:
+        raise
     except Exception as error:  # coremltools has no class of its own for what can be wrong with a package
         why = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CompileError(f"{package.name} is no ML Program", where=str(package), why=why) from error
@@ -121,10 +142,17 @@ def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _stored(result: Tensor, variable: Any) -> Tensor:
-    """A result as a variable holds it."""
+    """A result as a variable holds it.
+
+    Raises:
+        CompileError: It is of whole numbers that the variable's type does not hold.
+    """
     from coremltools.converters.mil.mil.types import builtin_to_string
 
-    return result.half().float() if builtin_to_string(variable.dtype) == "fp16" else result
+    dtype = builtin_to_string(variable.dtype)
+    if dtype.startswith(("int", "uint")) and result.numel():
+        require_range(variable.name, dtype, int(result.min()), int(result.max()))
+    return result.half().float() if dtype == "fp16" else result
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from compiler.artifact import TorchScriptProgram
+from packaging.version import Version
+
+from compiler.artifact import TorchScriptProgram, installed_version
 from compiler.backends.backend import Obstacle
 from compiler.backends.facts import read_facts
 
@@ -14,15 +16,21 @@ INLINED = frozenset({"prim::GetAttr", "prim::CallMethod", "prim::CallFunction"})
 
 
 def plan(program: TorchScriptProgram) -> tuple[Obstacle, ...]:
-    """The operators of an archive that nothing is translated from, one obstacle for each."""
+    """The operators of an archive that nothing is translated from, one obstacle for each.
+
+    Of another version than the facts are about, what it translates is not known: it says so when it converts.
+    """
     facts = read_facts("coreml")
-    limits = {operator: limit for limit in facts.limits for operator in limit.operators}
+    version = installed_version("coremltools") or facts.version
+    is_known = Version(version).release[:2] == Version(facts.version).release[:2]
+    here = [limit for limit in facts.limits if limit.when.holds_for(version, ())]
+    limits = {operator: limit for limit in here for operator in limit.operators}
     obstacles = {}
     for kind in _operators(program):
         name = registered_name(kind)
         if name in limits:
             obstacles[kind] = Obstacle(kind, program.path.name, limits[name].why, limits[name].seen, limits[name].fix)
-        elif name not in facts.supported:
+        elif is_known and name not in facts.supported:
             obstacles[kind] = Obstacle(kind, program.path.name, f"{facts.library} has no translation of it", facts.seen)
     return tuple(obstacles.values())
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compiler.artifact import Engine, Tensors
+from compiler.backends.coreml.narrow import narrowed
+from compiler.backends.coreml.package import require_own_files
 from compiler.errors import CompileError
 
 
@@ -14,37 +17,40 @@ class CoreMLSession:
     """An open package.
 
     Args:
-        engine: Its package is data: Core ML compiles it for this machine.
+        package: Data, which Core ML compiles for this machine.
+        engine: Whose package it is.
         compute_units: What runs it, such as `cpu_only`.
 
     Raises:
-        CompileError: Core ML cannot open it.
+        CompileError: It names files outside of it, or Core ML cannot open it.
     """
 
-    def __init__(self, engine: Engine, compute_units: str) -> None:
-        self._engine = engine
+    def __init__(self, package: Path, engine: Engine, compute_units: str) -> None:
+        self._package, self._engine = package, engine
         try:
+            require_own_files(package)
             import coremltools
 
             units = coremltools.ComputeUnit[compute_units.upper()]
-            self._model: Any = coremltools.models.MLModel(str(engine.path), compute_units=units)
+            self._model: Any = coremltools.models.MLModel(str(package), compute_units=units)
+        except CompileError:
+            raise
         except Exception as error:  # Core ML's errors come as they are
             raise CompileError(
-                f"{engine.file} cannot be opened by Core ML",
-                where=str(engine.path),
+                f"{package.name} cannot be opened by Core ML",
+                where=str(package),
                 why=_first_line(error),
                 fix="backend.target names the oldest system that opens it",
             ) from error
 
     def run(self, tensors: Tensors) -> Tensors:
         """The outputs by name, for inputs by name."""
-        given = {spec.name: np.ascontiguousarray(tensors[spec.name]) for spec in self._engine.inputs}
-        given = {name: array.astype(np.int32) if array.dtype == np.int64 else array for name, array in given.items()}
+        given = narrowed({spec.name: np.ascontiguousarray(tensors[spec.name]) for spec in self._engine.inputs})
         try:
             found = self._model.predict(given)
         except Exception as error:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in given.items())
-            what = f"{self._engine.file} does not take this input"
+            what = f"{self._package.name} does not take this input"
             raise CompileError(what, where=shapes, why=_first_line(error)) from error
         return {spec.name: np.asarray(found[spec.name], spec.dtype) for spec in self._engine.outputs}
 

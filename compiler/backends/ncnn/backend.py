@@ -14,19 +14,18 @@ from compiler.artifact import Engine, Program, TorchScriptProgram, installed_ver
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe, Profile
 from compiler.backends.libraries import library_problem
-from compiler.backends.ncnn.converter import Converted, Limits, convert
+from compiler.backends.ncnn.converter import ConversionLimits, Converted, convert
 from compiler.backends.ncnn.details import DETAILS_FILE, PRECISIONS, Details
 from compiler.backends.ncnn.network import Options
-from compiler.backends.ncnn.param_file import read_param, renamed, write_param
-from compiler.backends.ncnn.plan import plan, refuse_ignored
+from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE, read_param, renamed, write_param
+from compiler.backends.ncnn.plan import plan, refuse_ignored, require_float32
 from compiler.backends.ncnn.session import NcnnSession, load_ncnn
-from compiler.backends.ncnn.trial import try_out
+from compiler.backends.ncnn.trial import Trials
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.ranges import between
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
-PARAM_FILE, WEIGHTS_FILE = "end2end.param", "end2end.bin"
-"""The names that MMDeploy's SDK and its users know."""
 LIBRARIES = {"ncnn": "1.0.20261020", "pnnx": "20261020"}
 """What is needed, each with the oldest version that was measured."""
 BATCH = "batch"
@@ -75,7 +74,8 @@ class Ncnn(Backend):
     def build(self, request: BuildRequest) -> Engine:
         """Let pnnx convert the Program, and open the result once so that what ncnn refuses is refused here."""
         program = TorchScriptProgram.of(request.program)
-        limits = Limits(self.pnnx_seconds, self.pnnx_memory)
+        require_float32((*program.inputs, *program.outputs), str(program.path))
+        limits = ConversionLimits(self.pnnx_seconds, self.pnnx_memory)
         shapes = _shapes(request.profiles[0], program)
         with TemporaryDirectory(prefix="deploy-compiler-") as folder:
             converted = convert(program, shapes, request.precision == "fp16", limits, Path(folder))
@@ -96,17 +96,23 @@ class Ncnn(Backend):
         return {**this_machine("ncnn"), "ncnn": installed_version("ncnn")}
 
     def files(self, engine: Engine) -> tuple[str, ...]:
-        """The engine's, and how it is run."""
-        return (*super().files(engine), DETAILS_FILE)
+        """The layers, their numbers, and how it is run, whatever the sidecar calls them."""
+        return (PARAM_FILE, WEIGHTS_FILE, DETAILS_FILE)
 
     def open(self, engine: Engine) -> NcnnSession:
-        """Open the engine with the configured threads, once that was tried in a process of its own."""
+        """Open the engine with the configured threads, once that was tried in another process; so is each shape."""
+        return self.open_within(engine, DEFAULT_LIMITS)
+
+    def open_within(self, engine: Engine, limits: Limits, cache: Path | None = None) -> NcnnSession:
+        """The same, and the trials take no more than the limits."""
         load_ncnn()
+        require_float32((*engine.inputs, *engine.outputs), str(engine.folder / Engine.SIDECAR))
         details = Details.load(engine)
         _check_blobs(engine)
         options = Options(self.threads, details.precision == "fp16", self.winograd)
-        try_out(engine, details.sample, options)
-        return NcnnSession(engine, frozenset(details.batched), options)
+        trials = Trials(engine, options, limits)
+        trials.require(details.sample)
+        return NcnnSession(engine, frozenset(details.batched), options, trials)
 
 
 def _shapes(profile: Profile, program: TorchScriptProgram) -> tuple[Mapping[str, Size], ...]:
@@ -139,13 +145,13 @@ def _blob_names(program: TorchScriptProgram) -> dict[str, str]:
 
 def _check_blobs(engine: Engine) -> None:
     """Refuse layers that contradict each other, or have other inputs and outputs than the sidecar says."""
-    layers = read_param(engine.path)
+    layers = read_param(engine.folder / PARAM_FILE)
     blobs = {blob for layer in layers for blob in layer.outputs}
     missing = [spec.name for spec in (*engine.inputs, *engine.outputs) if spec.name not in blobs]
     if missing:
         raise CompileError(
-            f"{engine.file} has no {', '.join(missing)}",
-            where=str(engine.path),
+            f"{PARAM_FILE} has no {', '.join(missing)}",
+            where=str(engine.folder / PARAM_FILE),
             why="engine.json names it",
             fix="compile it again",
         )

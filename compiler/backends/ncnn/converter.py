@@ -15,11 +15,6 @@ from compiler.artifact import TensorSpec, TorchScriptProgram
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
-TYPES = {
-    "float32": "f32", "float64": "f64", "float16": "f16", "bool": "bool",
-    **{f"{sign}int{bits}": f"{sign[:1] or 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}  # fmt: skip
-"""How pnnx calls NumPy's."""
 IGNORED = re.compile(r"^ignore (?P<operator>\S+) (?P<name>\S+)(?P<details>.*)$", re.MULTILINE)
 """What pnnx says of an operator that ncnn has no layer for; it goes on, and ends well."""
 BATCHED = re.compile(r"^ +ex\.input\(\"(\w+)\", ncnn\.Mat\(.*(?:batch_index=0|squeeze\(0\)).*$", re.MULTILINE)
@@ -39,7 +34,7 @@ LAST_WORDS = 5
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConversionLimits:
     """What a conversion may take.
 
     Attributes:
@@ -82,7 +77,11 @@ def pnnx_file() -> Path | None:
 
 
 def convert(
-    program: TorchScriptProgram, shapes: Sequence[Mapping[str, Size]], half: bool, limits: Limits, folder: Path
+    program: TorchScriptProgram,
+    shapes: Sequence[Mapping[str, Size]],
+    half: bool,
+    limits: ConversionLimits,
+    folder: Path,
 ) -> Converted:
     """Run pnnx on a Program.
 
@@ -114,10 +113,10 @@ def convert(
 
 
 def _shapes(inputs: Sequence[TensorSpec], shapes: Mapping[str, Size]) -> str:
-    return ",".join(f"[{','.join(map(str, shapes[spec.name]))}]{TYPES[spec.dtype]}" for spec in inputs)
+    return ",".join(f"[{','.join(map(str, shapes[spec.name]))}]f32" for spec in inputs)
 
 
-def _run(command: Sequence[str], limits: Limits, folder: Path) -> str:
+def _run(command: Sequence[str], limits: ConversionLimits, folder: Path) -> str:
     """The output of pnnx, which ended well."""
     # Windows has no limits of this kind, and its `exec` leaves nothing to wait for.
     limited = [sys.executable, "-I", "-c", LIMITED, str(int(limits.memory * 2**30))]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from compiler.artifact import Engine, read_json, reading, write_json
+from compiler.artifact import Dimension, Engine, read_json, reading, write_json
 from compiler.config.sizes import Size
 
 DETAILS_FILE = "engine_details.json"
@@ -51,8 +51,18 @@ class Details:
     def _check(self, engine: Engine) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"there is no precision {self.precision:.20}")
-        inputs = {spec.name: len(spec.shape) - (spec.name in self.batched) for spec in engine.inputs}
-        if not inputs.keys() >= set(self.batched) or inputs != {name: len(size) for name, size in self.sample.items()}:
+        inputs = {spec.name: spec.shape[spec.name in self.batched :] for spec in engine.inputs}
+        if not inputs.keys() >= set(self.batched) or inputs.keys() != self.sample.keys():
             raise ValueError("its inputs are not those of the engine")
+        for name, size in self.sample.items():
+            if not _is_one_of(size, inputs[name]):
+                raise ValueError(f"{name} is {list(size)} here, and {list(inputs[name])} in {engine.SIDECAR}")
         if any(side < 1 for size in self.sample.values() for side in size):
             raise ValueError("an input has elements")
+
+
+def _is_one_of(size: Size, shape: Sequence[Dimension]) -> bool:
+    """Whether a shape of numbers has the rank and the fixed sides of one in which some vary."""
+    return len(size) == len(shape) and all(
+        isinstance(wanted, str) or side == wanted for side, wanted in zip(size, shape, strict=True)
+    )

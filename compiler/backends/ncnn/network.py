@@ -58,7 +58,7 @@ class Request:
     memory: float
 
     def to_json(self) -> str:
-        """What the script is given."""
+        """What the script reads on standard input, where it may be longer than a command line."""
         return json.dumps(asdict(self))
 
 
@@ -106,8 +106,8 @@ def run_sample(
 
 
 def main() -> None:
-    """Do what the request in the arguments says; what is wrong is said on standard output, with exit status 1."""
-    request = Request(**json.loads(sys.argv[1]))
+    """Do what the request on standard input says; what is wrong is said in one line, with exit status 1."""
+    request = Request(**json.load(sys.stdin))
     sys.path[:] = request.packages
     _limit(request.memory)
     import ncnn
@@ -119,6 +119,10 @@ def main() -> None:
         run_sample(ncnn, net, sample, request.outputs)
     except NcnnError as error:
         sys.exit(f"{error}")
+    except MemoryError:
+        sys.exit(f"it takes more than {request.memory:g} GiB of memory")
+    except Exception as error:  # of ncnn's binding and of NumPy's, as they come
+        sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def _limit(memory: float) -> None:

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from compiler.artifact import TorchScriptProgram
+from compiler.artifact import TensorSpec, TorchScriptProgram
 from compiler.backends import Obstacle
 from compiler.backends.facts import read_facts
 from compiler.backends.ncnn.converter import Converted
@@ -14,10 +14,13 @@ from compiler.backends.ncnn.param_file import Layer
 from compiler.errors import CompileError
 
 LIBRARY = "ncnn"
+NUMBERS = "float32"
+"""What goes into a network and comes out of it."""
+WHY_NUMBERS = f"ncnn's networks take and give {NUMBERS} alone, and would read anything else as that"
 
 
 def plan(program: TorchScriptProgram) -> tuple[Obstacle, ...]:
-    """The operators of a Program that are known to fail, one obstacle for each reason.
+    """The inputs and outputs that are no float32, and the operators that are known to fail, one for each reason.
 
     What nothing is known of is no obstacle: pnnx will say.
     """
@@ -27,10 +30,31 @@ def plan(program: TorchScriptProgram) -> tuple[Obstacle, ...]:
     for operator, place in _operators(program):
         if operator in limits:
             places.setdefault(operator, []).append(place)
-    return tuple(
+    seen = "pnnx 20261020 and ncnn 1.0.20261020: int64 and float64 end in a segmentation fault, int32 is misread"
+    fix = f"let the network take and give {NUMBERS}"
+    ports = (*program.inputs, *program.outputs)
+    of_other_types = (Obstacle(spec.dtype, spec.name, WHY_NUMBERS, seen, fix) for spec in _of_other_types(ports))
+    operators_that_fail = (
         Obstacle(name, ", ".join(dict.fromkeys(found)), limits[name].why, limits[name].seen, limits[name].fix)
         for name, found in places.items()
     )
+    return (*of_other_types, *operators_that_fail)
+
+
+def require_float32(specs: Sequence[TensorSpec], where: str) -> None:
+    """Refuse inputs and outputs that ncnn would misread, or crash on.
+
+    Raises:
+        CompileError: One is no float32.
+    """
+    found = _of_other_types(specs)
+    if found:
+        what = f"ncnn has no {', '.join(map(str, found))}"
+        raise CompileError(what, where=where, why=WHY_NUMBERS, fix=f"let the network take and give {NUMBERS}")
+
+
+def _of_other_types(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    return [spec for spec in specs if spec.dtype != NUMBERS]
 
 
 def refuse_ignored(converted: Converted, layers: Sequence[Layer]) -> None:

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, TensorSpec
+from compiler.backends.backend import count_samples
 from compiler.backends.ncnn.network import NcnnError, Options, open_network, run_sample
+from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE
+from compiler.backends.ncnn.trial import Trials
 from compiler.errors import CompileError
 
 INSTALL = "pip install 'deploy-compiler[ncnn]'"
@@ -23,17 +26,17 @@ class NcnnSession:
         engine: Its blobs are called what its specs call its inputs and outputs.
         batched: The inputs that count samples; none where the network takes all there is at once.
         options: How it is run.
+        trials: The shapes that it may be run at: ncnn would end the process where a layer does not fit one.
 
     Raises:
         CompileError: ncnn is not installed, or refuses the files.
     """
 
-    def __init__(self, engine: Engine, batched: frozenset[str], options: Options) -> None:
+    def __init__(self, engine: Engine, batched: frozenset[str], options: Options, trials: Trials) -> None:
         self._ncnn = load_ncnn()
-        self._engine, self._batched = engine, batched
+        self._engine, self._batched, self._trials = engine, batched, trials
         try:
-            param, weights = (engine.folder / name for name in engine.files)
-            self._net = open_network(self._ncnn, param, weights, options)
+            self._net = open_network(self._ncnn, engine.folder / PARAM_FILE, engine.folder / WEIGHTS_FILE, options)
         except NcnnError as error:
             raise self._failed(str(error)) from error
 
@@ -41,7 +44,7 @@ class NcnnSession:
         """The outputs by name, for inputs by name.
 
         Raises:
-            CompileError: ncnn fails on them.
+            CompileError: ncnn fails on them, or they count no sample or different ones.
         """
         found = [self._run(sample) for sample in self._samples(tensors)]
         if not self._batched:
@@ -49,14 +52,15 @@ class NcnnSession:
         return {spec.name: np.stack([one[spec.name] for one in found]) for spec in self._engine.outputs}
 
     def _samples(self, tensors: Tensors) -> Iterator[Tensors]:
-        given = {spec.name: tensors[spec.name] for spec in self._engine.inputs}
+        given = {spec.name: np.asarray(tensors[spec.name], spec.dtype) for spec in self._engine.inputs}
         if not self._batched:
             yield given
             return
-        for index in range(min(len(given[name]) for name in self._batched)):
+        for index in range(count_samples({name: array for name, array in given.items() if name in self._batched})):
             yield {name: array[index] if name in self._batched else array for name, array in given.items()}
 
     def _run(self, sample: Tensors) -> Tensors:
+        self._trials.require({name: array.shape for name, array in sample.items()})
         outputs = {spec.name: spec for spec in self._engine.outputs}
         try:
             found = run_sample(self._ncnn, self._net, sample, list(outputs))
@@ -74,7 +78,9 @@ class NcnnSession:
         return array.astype(spec.dtype, copy=False)
 
     def _failed(self, why: str) -> CompileError:
-        return CompileError("the engine fails in ncnn", where=str(self._engine.path), why=why, fix="compile it again")
+        return CompileError(
+            "the engine fails in ncnn", where=str(self._engine.folder / PARAM_FILE), why=why, fix="compile it again"
+        )
 
 
 def load_ncnn() -> Any:

@@ -1,4 +1,7 @@
-"""Opening a bundle's files once in a process of its own: ncnn believes what they say, and crashes where it is wrong."""
+"""Running a bundle's files in a process of its own: ncnn believes what they say, and crashes where it is wrong.
+
+What a layer reads depends on the shape that it is given, so each shape is tried before it is run.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from compiler.artifact import Engine, package_folders
+from compiler.artifact import Engine, TensorSpec, package_folders
 from compiler.backends.ncnn import network
 from compiler.backends.ncnn.network import Options, Request
-from compiler.config.limits import DEFAULT_LIMITS, Limits
+from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE
+from compiler.config.limits import Limits, check_inputs
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
 
@@ -19,7 +23,32 @@ LAST_WORDS = 3
 """Lines of ncnn's that an error repeats."""
 
 
-def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits: Limits = DEFAULT_LIMITS) -> None:
+class Trials:
+    """The shapes that an engine was run at in a process of its own: what it does depends on them.
+
+    Args:
+        engine: See `try_out`.
+        options: See `try_out`.
+        limits: See `try_out`.
+    """
+
+    def __init__(self, engine: Engine, options: Options, limits: Limits) -> None:
+        self._engine, self._options, self._limits = engine, options, limits
+        self._passed: set[tuple[tuple[str, Size], ...]] = set()
+
+    def require(self, sample: Mapping[str, Size]) -> None:
+        """Try the engine out at these shapes, where that was not done before.
+
+        Raises:
+            CompileError: See `try_out`.
+        """
+        shapes = tuple(sorted(sample.items()))
+        if shapes not in self._passed:
+            try_out(self._engine, sample, self._options, self._limits)
+            self._passed.add(shapes)
+
+
+def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits: Limits) -> None:
     """Open an engine's files and run them once, on zeros, in a process with limits.
 
     Args:
@@ -31,22 +60,23 @@ def try_out(engine: Engine, sample: Mapping[str, Size], options: Options, limits
     Raises:
         CompileError: That fails, crashes, or meets a limit.
     """
-    param, weights = (str((engine.folder / name).absolute()) for name in engine.files)
+    inputs = [TensorSpec(spec.name, spec.dtype, sample[spec.name]) for spec in engine.inputs]
+    check_inputs(inputs, str(engine.folder / PARAM_FILE), limits)
     request = Request(
         packages=package_folders(),
-        param=param,
-        weights=weights,
+        param=str((engine.folder / PARAM_FILE).absolute()),
+        weights=str((engine.folder / WEIGHTS_FILE).absolute()),
         options=asdict(options),
-        inputs={spec.name: (list(sample[spec.name]), spec.dtype) for spec in engine.inputs},
+        inputs={spec.name: (list(sample[spec.name]), spec.dtype) for spec in inputs},
         outputs=[spec.name for spec in engine.outputs],
         memory=limits.memory,
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-I", network.__file__, request.to_json()],
+            [sys.executable, "-I", network.__file__],
+            input=request.to_json(),
             timeout=limits.seconds,
             check=False,
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -66,8 +96,8 @@ def _ended(status: int) -> str:
 
 def _refusal(engine: Engine, why: str) -> CompileError:
     return CompileError(
-        f"{engine.file} cannot be run by ncnn",
-        where=str(engine.path),
+        f"{PARAM_FILE} cannot be run by ncnn",
+        where=str(engine.folder / PARAM_FILE),
         why=why.strip(),
         fix="get the bundle again from where it came from, or compile it again with the ncnn that is installed here",
     )

@@ -6,20 +6,22 @@ says neither. So every engine says what it is computed in, and is not opened whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Program, installed_version
+from compiler.artifact.lock import GET_AGAIN
 from compiler.artifact.machine import this_machine
 from compiler.backends import Backend, BuildRequest, Obstacle, Probe
 from compiler.backends.openvino.compiled_models import compiled_models
-from compiler.backends.openvino.library import compiled, load, problem, refused
+from compiler.backends.openvino.library import compiled, device_problem, load, problem, refused
 from compiler.backends.openvino.session import OpenVINOSession
 from compiler.config.choices import require_choice
 from compiler.config.ranges import between
-from compiler.errors import CompileError, UsageError
+from compiler.errors import CompileError, UsageError, nearest
 from compiler.precision.int8 import ONNX_RUNTIME_AVX2, ONNX_RUNTIME_VNNI, QuantizationScheme
 
 GRAPH_FILE, WEIGHTS_FILE = "end2end.xml", "end2end.bin"
@@ -34,6 +36,11 @@ COMPUTED_IN: Mapping[str, tuple[str, ...]] = {
     "int8": (F32, BF16, F16),
 }
 """What an engine can be computed in, by its precision; in int8 it is what is not quantised. The first unless told."""
+DEVICES = ("CPU", "GPU", "NPU")
+DEVICE = re.compile(r"[A-Z]+(\.\d+){0,2}")
+"""What a device may be called: a kind, and a number where there are several; those of plug-ins too."""
+CHOOSERS = ("AUTO", "BATCH", "HETERO", "MULTI")
+PLAN = "python -m compiler plan, with the same overrides, says what stands in the way"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "hint": ("latency", "throughput"),
     "inference_precision": (F32, BF16, F16),
@@ -63,6 +70,7 @@ class OpenVINO(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "bf16")
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ("int8",)
+    INT8_IN_GRAPH: ClassVar[str] = "backend.quantizer=compiler"
 
     device: str = "CPU"
     hint: str = "latency"
@@ -79,6 +87,7 @@ class OpenVINO(Backend):
             value = getattr(self, key)
             if value is not None:  # as only inference_precision may be
                 require_choice(value, known, f"backend.{key}")
+        _require_device_word(self.device)
 
     @property
     def quantization(self) -> QuantizationScheme | None:
@@ -88,8 +97,8 @@ class OpenVINO(Backend):
         return ONNX_RUNTIME_VNNI if self.cpu == "vnni" else ONNX_RUNTIME_AVX2
 
     def probe(self) -> Probe:
-        """Look for the `openvino` distribution, without importing it."""
-        why = problem()
+        """Look for the `openvino` distribution; it is imported where another device than the processor is meant."""
+        why = problem() or device_problem(self.device)
         if why:
             return Probe(installed_version("openvino"), problem=why)
         made_by = {**self.machine(), "nncf": installed_version("nncf")}
@@ -110,10 +119,11 @@ class OpenVINO(Backend):
         program = OnnxProgram.of(request.program)
         computed_in = self._computed_in(request.precision)
         openvino = load()
+        given = self._portable(program) if request.precision == "int8" else None
         try:
-            model = openvino.Core().read_model(program.path)
+            model = openvino.Core().read_model(program.path if given is None else given)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
-            raise refused("OpenVINO cannot take this Program", error, str(program.path)) from error
+            raise refused("OpenVINO cannot take this Program", error, str(program.path), PLAN) from error
         for port, spec in zip(model.inputs, program.inputs, strict=True):
             port.get_node().set_friendly_name(spec.name)  # the tensor's name is the output's where it is one
         if request.calibration is not None:
@@ -163,6 +173,20 @@ class OpenVINO(Backend):
         if self.streams is not None:
             yield "NUM_STREAMS", self.streams
 
+    def _portable(self, program: OnnxProgram) -> bytes | None:
+        """A Program that somebody else quantised, with unsigned weights where only some processors multiply right.
+
+        None where it is read as it is. OpenVINO computes a layer in fp32 whose weights are unsigned.
+        """
+        if self.cpu == "vnni":
+            return None
+        import onnx
+
+        from compiler.graphs import with_unsigned_weights
+
+        portable = with_unsigned_weights(onnx.load(program.path), beside_signed=True)
+        return None if portable is None else portable.SerializeToString()
+
     def _computed_in(self, precision: str) -> str:
         """What an engine of a precision is computed in.
 
@@ -187,7 +211,11 @@ class OpenVINO(Backend):
             CompileError: The device has no such arithmetic.
         """
         wanted = self.inference_precision or F32
-        name = opened.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        try:
+            name = opened.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
+            what = f"OpenVINO does not say what {self.device} computes in"
+            raise refused(what, error, str(engine.path), "compile it for another backend.device") from error
         found = ELEMENT_TYPES.get(name, name)
         if found != wanted:
             raise CompileError(
@@ -196,6 +224,20 @@ class OpenVINO(Backend):
                 why=f"OpenVINO would compute in {found} here, and say nothing",
                 fix=f"compile for what it has: precision=fp32; or where there is a {self.device} that has {wanted}",
             )
+
+
+def _require_device_word(device: str) -> None:
+    """Refuse what no device is called, and what chooses among devices.
+
+    Raises:
+        UsageError: It is such a word.
+    """
+    where = "backend.device"
+    if device.partition(":")[0] in CHOOSERS:
+        why = "OpenVINO chooses the devices then, and an engine is proven on one"
+        raise UsageError(f"{device} is no device", where=where, why=why, fix=f"name one, such as {DEVICES[0]}")
+    if not DEVICE.fullmatch(device):
+        raise UsageError(f"'{device}' is no device of OpenVINO's", where=where, fix=nearest(device, DEVICES))
 
 
 def read_ir(openvino: Any, path: Path) -> Any:
@@ -208,4 +250,4 @@ def read_ir(openvino: Any, path: Path) -> Any:
     try:
         return reader.convert(reader.load(str(path)))
     except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
-        raise refused(f"OpenVINO refuses {path.name}", error, str(path)) from error
+        raise refused(f"OpenVINO refuses {path.name}", error, str(path), f"{GET_AGAIN}, or compile it again") from error

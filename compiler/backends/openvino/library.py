@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,21 +69,49 @@ def _without_telemetry() -> Iterator[None]:
             sys.modules[TELEMETRY] = before
 
 
-def require_device(core: Any, device: str) -> None:
-    """Refuse a device that is not here.
+def device_problem(device: str) -> str:
+    """Why an engine cannot be run on a device here; empty where it can.
+
+    OpenVINO is asked where it is not the processor, which is everywhere.
+    """
+    if device in ("CPU", "CPU.0"):
+        return ""
+    try:
+        found = list(load().Core().available_devices)
+    except CompileError as error:
+        return error.why or error.what
+    return "" if named_here(device, found) else f"OpenVINO finds no device {device} here; {_told(found)}"
+
+
+def named_here(device: str, found: Sequence[str]) -> str:
+    """What OpenVINO calls a device, of those that it found; empty where it is none of them."""
+    kind, _, number = device.partition(".")
+    if number == "0" and kind in found:  # one that has no number, since it is the only one
+        return kind
+    is_here = device in found or (not number and any(one.startswith(f"{kind}.") for one in found))
+    return device if is_here else ""
+
+
+def required_device(core: Any, device: str) -> str:
+    """What OpenVINO calls a device that is here.
 
     Raises:
         CompileError: OpenVINO finds no such device.
     """
     found = list(core.available_devices)
-    kinds = {name.partition(".")[0] for name in found}
-    if device not in (*found, *kinds, "AUTO"):
+    name = named_here(device, found)
+    if not name:
         raise CompileError(
             f"OpenVINO finds no device {device} here",
             where="backend.device",
-            why=f"there is {', '.join(found) or 'none'}",
+            why=_told(found),
             fix=f"backend.device={found[0]}" if found else "",
         )
+    return name
+
+
+def _told(devices: Sequence[str]) -> str:
+    return f"there is {', '.join(devices) or 'none'}"
 
 
 def compiled(core: Any, model: Any, device: str, properties: Mapping[str, Any], where: str) -> Any:
@@ -92,16 +120,16 @@ def compiled(core: Any, model: Any, device: str, properties: Mapping[str, Any], 
     Raises:
         CompileError: OpenVINO refuses it, or the device is not here.
     """
-    require_device(core, device)
+    name = required_device(core, device)
     try:
-        return core.compile_model(model, device, dict(properties))
+        return core.compile_model(model, name, dict(properties))
     except Exception as error:  # OpenVINO raises RuntimeError and classes of its own, without a base class
-        raise refused("OpenVINO cannot run this on this device", error, where) from error
+        fix = "compile it again, with the OpenVINO that is installed here or for another backend.device"
+        raise refused("OpenVINO cannot run this on this device", error, where, fix) from error
 
 
-def refused(what: str, error: Exception, where: str) -> CompileError:
+def refused(what: str, error: Exception, where: str, fix: str) -> CompileError:
     """An error of OpenVINO's, in one line."""
-    fix = "python -m compiler plan, with the same overrides, says what stands in the way"
     return CompileError(what, where=where, why=reason(error), fix=fix)
 
 

@@ -137,6 +137,10 @@ class RKNN(Backend):
         engine.save()
         return engine
 
+    def files(self, engine: Engine) -> tuple[str, ...]:
+        """The engine, and what its simulation is built from, whatever the sidecar names."""
+        return (ENGINE_FILE, PROGRAM_FILE, *(MEASURED_FILES if _is_int8(engine) else ()))
+
     def open(self, engine: Engine) -> SimulatedSession:
         """Simulate what the engine was built from: the file itself is for the chip alone."""
         require_self_contained(engine.folder / PROGRAM_FILE)
@@ -153,7 +157,7 @@ class RKNN(Backend):
         return {
             "program": str(folder / PROGRAM_FILE),
             "engine": str(folder / ENGINE_FILE),
-            "measured": str(folder / MEASURED) if MEASURED_FILES[0] in engine.files else "",
+            "measured": str(folder / MEASURED) if _is_int8(engine) else "",
             "config": {"target_platform": self.target, **options},
             "inputs": [spec.name for spec in engine.inputs],
             "outputs": [spec.name for spec in engine.outputs],
@@ -188,6 +192,10 @@ class RKNN(Backend):
         return python
 
 
+def _is_int8(engine: Engine) -> bool:
+    return not set(MEASURED_FILES).isdisjoint(engine.files)
+
+
 def _written(request: BuildRequest, folder: Path) -> str:
     """The calibration data as the toolkit reads it: a list of samples, each the files of its inputs."""
     assert request.calibration is not None
@@ -195,10 +203,10 @@ def _written(request: BuildRequest, folder: Path) -> str:
     names = [spec.name for spec in request.program.inputs]
     for batch in request.calibration():
         for index in range(len(batch[names[0]])):
-            files = [folder / f"{len(lines)}_{place}.npy" for place in range(len(names))]
+            files = [f"{len(lines)}_{place}.npy" for place in range(len(names))]
             for file, name in zip(files, names, strict=True):
-                np.save(file, batch[name][index : index + 1])
-            lines.append(" ".join(map(str, files)))
+                np.save(folder / file, batch[name][index : index + 1])
+            lines.append(" ".join(files))
     dataset = folder / "dataset.txt"
     dataset.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return str(dataset)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from compiler.artifact import Engine, Tensors
+from compiler.artifact import Engine, Tensors, reading
 from compiler.backends.backend import run_in_batches
 from compiler.errors import CompileError
 
@@ -43,7 +43,8 @@ class SimulatedSession:
         self._log = Path(self._folder.name) / "simulator.log"
         command = [str(python), "-I", str(SCRIPT), "simulate", json.dumps({**settings, "log": str(self._log)})]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, cwd=self._folder.name, stdin=pipe, stdout=pipe, stderr=pipe)
+        with reading(python, f"{python} cannot be run"):
+            self._process = subprocess.Popen(command, cwd=self._folder.name, stdin=pipe, stdout=pipe, stderr=pipe)
         weakref.finalize(self, _end, self._process)
         self._answer()
 

@@ -80,12 +80,13 @@ def simulate(settings: Settings, answers: IO[bytes]) -> None:
 
 def measure(settings: Settings) -> None:
     """Take the ranges of int8 from the calibration data."""
-    rknn = loaded(settings)
-    folder = Path(settings["dataset"]).parent
-    os.chdir(folder)  # where the toolkit writes, whatever it is told
-    checked(rknn.hybrid_quantization_step1(dataset=settings["dataset"], proposal=False), "hybrid_quantization_step1")
+    dataset, program = Path(settings["dataset"]), Path(settings["program"])
+    os.chdir(dataset.parent)  # where the toolkit writes, whatever it is told; the paths that it is told, it keeps
+    shutil.copyfile(program, program.name)
+    rknn = loaded({**settings, "program": program.name})
+    checked(rknn.hybrid_quantization_step1(dataset=dataset.name, proposal=False), "hybrid_quantization_step1")
     for end in MEASURED:
-        shutil.move(folder / (Path(settings["program"]).stem + end), settings["measured"] + end)
+        shutil.move(program.stem + end, settings["measured"] + end)
 
 
 def built(settings: Settings) -> Any:

@@ -84,7 +84,7 @@ def wire(model: onnx.ModelProto, number_format: Format) -> HalfWiring:
     for node in model.graph.node:
         node.name = name_of(node)
     model = onnx.shape_inference.infer_shapes(model)
-    floats = frozenset(name for name, kind in _element_types(model.graph) if kind == onnx.TensorProto.FLOAT)
+    floats = frozenset(name for name, kind in element_types(model.graph) if kind == onnx.TensorProto.FLOAT)
     opsets = {schema_domain(entry.domain): entry.version for entry in model.opset_import}
     inputs = {value.name for value in model.graph.input}
     return HalfWiring(
@@ -98,7 +98,8 @@ def wire(model: onnx.ModelProto, number_format: Format) -> HalfWiring:
     )
 
 
-def _element_types(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
+def element_types(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
+    """The names of a graph's tensors, each with the type of its elements."""
     for value in (*graph.input, *graph.output, *graph.value_info):
         yield value.name, value.type.tensor_type.elem_type
     for tensor in graph.initializer:

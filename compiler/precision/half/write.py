@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compiler.errors import CompileError, one_line
 from compiler.graphs import without_unused
 from compiler.precision.half.formats import Format
-from compiler.precision.half.wiring import HalfWiring
+from compiler.precision.half.wiring import HalfWiring, element_types
 
 if TYPE_CHECKING:
     import onnx
@@ -60,6 +60,8 @@ class _Writer:
         self._born_half = {
             wiring.nodes[index].output[position] for index in half for position in wiring.slots[index].outputs
         }
+        self._in_format = {self._short(name) for name in self._born_half}
+        self._in_format.update(n for n, kind in element_types(wiring.model.graph) if kind == number_format.onnx_type)
         self._cast: set[str] = set()
 
     def nodes(self) -> Iterator[onnx.NodeProto]:
@@ -115,9 +117,13 @@ class _Writer:
         if exists or is_half == (name in self._born_half) or result in self._cast:
             return
         self._cast.add(result)
-        source = name if is_half else self._short(name)
+        source = self._before_casts(name if is_half else self._short(name))
+        if is_half and source in self._in_format:
+            # Not a cast that changes nothing: with its optimiser off ONNX Runtime 1.23 refuses a file that has one.
+            yield onnx.helper.make_node("Identity", [source], [result], f"{result}__same")
+            return
         kind = self._format.onnx_type if is_half else onnx.TensorProto.FLOAT
-        yield onnx.helper.make_node("Cast", [self._before_casts(source)], [result], f"{result}__cast", to=kind)
+        yield onnx.helper.make_node("Cast", [source], [result], f"{result}__cast", to=kind)
 
     def _before_casts(self, name: str) -> str:
         """What a tensor was cast from, as it is there, so that no cast follows another."""

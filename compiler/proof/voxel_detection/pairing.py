@@ -82,8 +82,8 @@ def corner_bounds(a: NDArray[np.float32], b: NDArray[np.float32], bounds: tuple[
     apart[:, 2] /= scale[:, 2]  # the height is in it: what is decoded is the middle
     turn = np.mod(apart[:, 6], np.pi)
     reach = np.hypot(*np.minimum(sides[:, :2], extent[:2]).T) / 2
-    moved: NDArray[np.float64] = np.linalg.norm(apart[:, :3], axis=1) + np.linalg.norm(apart[:, 3:6] / scale, axis=1)
-    return moved + np.minimum(turn, np.pi - turn) * reach
+    moved = np.linalg.norm(apart[:, :3], axis=1) + np.linalg.norm(apart[:, 3:6] / scale, axis=1)
+    return np.asarray(moved + np.minimum(turn, np.pi - turn) * reach)
 
 
 def _pairs(first: Boxes3D, second: Boxes3D) -> list[tuple[int, int]]:

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact import Dimension
+from compiler.artifact.specs import INTEGERS, TYPES
 from compiler.tasks.arrays.lengths import Lengths
 
-INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-TYPES = ("float32", "float64", "float16", *INTEGERS, "bool")
 LARGEST = 2**28
 """Numbers of one item."""
 BATCH = "batch"

@@ -39,12 +39,6 @@ class Found(Result, Protocol):
 
 FoundT = TypeVar("FoundT", bound=Found)
 
-# What the SDK's decoder is handed beside the network's outputs, as MMDeploy lists it for detectors.
-_SDK_META_KEYS = (
-    "ori_shape", "scale_factor", "img_norm_cfg", "pad_param", "img_shape", "ori_filename", "img_id", "filename",
-    "flip", "flip_direction", "pad_shape", "valid_ratio", "img_path",
-)  # fmt: skip
-
 
 class Detector(WholeImageTask[FoundT]):
     """What tasks that look at whole images have in common; its fields are those of the dataclasses that derive from it.

@@ -149,7 +149,7 @@ class ObjectDetection(Detector[Detection]):
             return outputs
         boxes = np.clip(outputs["boxes"], 0, np.tile(image_ends(prepared), 2)[:, None]).astype(np.float32)
         sides = boxes[..., 2:] - boxes[..., :2]
-        kept = (sides > max(self.test_cfg.min_bbox_size, 0)).all(axis=-1)
+        kept = np.asarray((sides > max(self.test_cfg.min_bbox_size, 0)).all(axis=-1))
         # Those of the raw tail are still to be ranked, by scores that know nothing of the padding.
         name, kept = ("factors", kept) if self.tail == "raw" else ("scores", kept[..., None])
         return {**outputs, "boxes": boxes, name: np.where(kept, outputs[name], 0).astype(np.float32)}

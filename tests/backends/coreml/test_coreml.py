@@ -2,6 +2,10 @@
 
 import shutil
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,13 +13,17 @@ import pytest
 import torch
 from torch import nn
 
-from compiler.artifact import Engine, OnnxProgram, TorchScriptProgram
+from compiler.artifact import Engine, OnnxProgram, TensorSpec, TorchScriptProgram
 from compiler.backends import BuildRequest, Profile, backend_of, build_backend, libraries
 from compiler.backends.coreml import backend as module
-from compiler.backends.coreml import interpreter
+from compiler.backends.coreml import interpreter, plan
 from compiler.backends.coreml.backend import PACKAGE
 from compiler.backends.coreml.convert_package import enumerated
 from compiler.backends.coreml.interpreter import quiet
+from compiler.backends.coreml.narrow import narrowed
+from compiler.backends.coreml.operations.spatial import resize
+from compiler.backends.coreml.operations.table import OPERATIONS
+from compiler.backends.coreml.package import require_own_files
 from compiler.backends.coreml.plan import registered_name
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
@@ -105,15 +113,16 @@ def test_int8_stores_weights_in_8_bits_and_computes_in_16(engines, network):
         assert 1e-5 < error < 0.05 * expected[name].std() + 1e-3
 
 
-def test_a_network_without_weights_for_8_bits_is_told(tmp_path, monkeypatch, program):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys\nprint('\\nfailed:', 'cannot convert it', 'no weight', sep='\\n', file=sys.stderr)\nsys.exit(1)"
-    )
-    monkeypatch.setattr(module, "SCRIPT", script)
-    with pytest.raises(CompileError, match="cannot convert it") as caught:
-        build_backend(NODE).build(request(program, tmp_path, "int8"))
-    assert (caught.value.why, caught.value.where) == ("no weight", str(program.path))
+def test_a_network_without_weights_for_8_bits_is_told(tmp_path):
+    pytest.importorskip("coremltools")
+    small = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    torch.jit.trace(small, torch.ones(1, 3, 8, 8)).save(str(tmp_path / "program.pt"))
+    specs = (TensorSpec("input", "float32", (1, 3, 8, 8)),), (TensorSpec("image", "float32", (1, 4, 6, 6)),)
+    given = TorchScriptProgram(tmp_path / "program.pt", *specs)
+    with pytest.raises(CompileError, match="coremltools cannot convert the Program") as caught:
+        build_backend(NODE).build(request(given, tmp_path, "int8"))
+    assert caught.value.why == "no weight of the network is large enough: 2048 numbers at the least"
+    assert caught.value.where == str(given.path)
 
 
 def test_a_converter_that_is_killed_is_one_message(program, tmp_path, monkeypatch):
@@ -137,8 +146,7 @@ class Model:
     """What Core ML is on macOS."""
 
     def __init__(self, path, compute_units):
-        if not path.endswith(PACKAGE):
-            raise RuntimeError("Error reading protobuf spec\nmore")
+        assert Path(path).name == PACKAGE
         self.units = compute_units
 
     def predict(self, given):
@@ -149,6 +157,7 @@ class Model:
 
 @pytest.fixture
 def macos(monkeypatch):
+    pytest.importorskip("coremltools.proto.Model_pb2")
     units = {name: name for name in ("ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE")}
     monkeypatch.setattr(sys, "platform", "darwin")
     fake = SimpleNamespace(ComputeUnit=units, models=SimpleNamespace(MLModel=Model))
@@ -156,11 +165,10 @@ def macos(monkeypatch):
 
 
 @pytest.mark.usefixtures("macos")
-def test_on_macos_core_ml_runs_it(tmp_path, program):
+def test_on_macos_core_ml_runs_it(engines):
     backend = build_backend({**NODE, "compute_units": "cpu_and_ne"})
     assert not backend.probe().run_problem
-    engine = Engine(tmp_path, (PACKAGE,), NODE, program.inputs, program.outputs)
-    session = backend.open(engine)
+    session = backend.open(engines["fp32"])
     assert session._model.units == "CPU_AND_NE"
     (image, _) = images()
     found = session.run(image)
@@ -172,10 +180,13 @@ def test_on_macos_core_ml_runs_it(tmp_path, program):
 
 
 @pytest.mark.usefixtures("macos")
-def test_what_core_ml_cannot_open_is_one_message(tmp_path, program):
-    engine = Engine(tmp_path, ("other.mlpackage",), NODE, program.inputs, program.outputs)
+def test_what_core_ml_cannot_open_is_one_message(engines, monkeypatch):
+    def refuse(path, compute_units):
+        raise RuntimeError("Error reading protobuf spec\nmore")
+
+    monkeypatch.setattr(sys.modules["coremltools"].models, "MLModel", refuse)
     with pytest.raises(CompileError, match="cannot be opened by Core ML") as caught:
-        build_backend(NODE).open(engine)
+        build_backend(NODE).open(engines["fp32"])
     assert caught.value.why == "Error reading protobuf spec"
 
 
@@ -189,6 +200,68 @@ def test_what_is_no_package_is_one_message_and_nothing_is_shown(tmp_path, progra
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.fixture
+def package(engines, tmp_path):
+    """The package, to be changed."""
+    return Path(shutil.copytree(engines["fp32"].path, tmp_path / PACKAGE))
+
+
+MODEL, WEIGHTS = "com.apple.CoreML/model.mlmodel", "com.apple.CoreML/weights"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (f'"{MODEL}"', '"../../out/model.mlmodel"', "'../../out/model.mlmodel' is not a file in the folder"),
+        (f'"{MODEL}"', '"/etc/passwd"', "'/etc/passwd' is not a file in the folder"),
+        (f'"{WEIGHTS}"', '"../../out"', "'../../out' is not a file in the folder"),
+        (f'"{WEIGHTS}"', '"com.apple.CoreML/others"', "which are no weights beside its model"),
+        ('"path":', '"path": "com.apple.CoreML/model.mlmodel", "path":', "says something twice"),
+        ('"rootModelIdentifier":', '"other":', "rootModelIdentifier"),
+    ],
+)
+@pytest.mark.usefixtures("macos")
+def test_a_manifest_that_leads_out_of_its_package_is_refused_before_anything_is_loaded(
+    engines, package, monkeypatch, old, new, why
+):
+    shutil.copytree(package / "Data/com.apple.CoreML", package.parent / "out")
+    file = package / "Manifest.json"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    monkeypatch.setattr(sys.modules["coremltools"].models, "MLModel", pytest.fail)
+    for use in (build_backend(NODE).open, build_backend(NODE).stand_in):
+        with pytest.raises(CompileError, match="is no ML Program") as caught:
+            use(replace(engines["fp32"], folder=package.parent))
+        assert why in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "name", ["@model_path/weights/../../s.bin", "@model_path/another/weight.bin", "/tmp/weight.bin"]
+)
+def test_weights_that_lie_elsewhere_are_refused(package, name):
+    require_own_files(package)
+    from coremltools.proto import Model_pb2
+
+    file = package / "Data" / MODEL
+    model = Model_pb2.Model.FromString(file.read_bytes())
+    (block,) = model.mlProgram.functions["main"].block_specializations.values()
+    values = [one.attributes["val"] for one in block.operations if "val" in one.attributes]
+    [one.blobFileValue for one in values if one.HasField("blobFileValue")][-1].fileName = name
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(CompileError, match="is no ML Program") as caught:
+        require_own_files(package)
+    assert name.rpartition("weights/")[2] in caught.value.why
+
+
+@pytest.mark.parametrize("place", [f"Data/{MODEL}", f"Data/{WEIGHTS}/weight.bin", "Manifest.json"])
+def test_a_link_out_of_the_package_is_refused(package, place):
+    outside = package.parent / "outside"
+    (package / place).rename(outside)
+    (package / place).symlink_to(outside)
+    with pytest.raises(CompileError, match="holds files of its own"):
+        require_own_files(package)
+
+
 def test_an_operation_that_is_not_known_is_named(engines, monkeypatch):
     unknown = SimpleNamespace(operations=[SimpleNamespace(op_type="non_maximum_suppression")], inputs={}, outputs=[])
     monkeypatch.setattr(interpreter, "read_function", lambda package: unknown)
@@ -196,7 +269,68 @@ def test_an_operation_that_is_not_known_is_named(engines, monkeypatch):
         build_backend(NODE).stand_in(engines["fp32"])
 
 
-@pytest.mark.parametrize(("version", "said"), [("", "is not installed"), ("7.2", "8.3 is the oldest that will do")])
+def test_what_an_operation_is_asked_for_and_is_not_known_is_a_message_of_the_package(engines, monkeypatch):
+    session = build_backend(NODE).interpret(engines["fp32"])
+    nearest = "upsample_nearest_neighbor"
+    assert nearest in {one.op_type for one in session._function.operations}
+    resized = partial(resize, shape=[8, 8], resized_dims=2, sampling_mode="OFFSET_CORNERS")
+    monkeypatch.setitem(OPERATIONS, nearest, lambda x, **_: resized(x))
+    (image, _) = images()
+    with pytest.raises(CompileError, match=r"end2end\.mlpackage cannot be interpreted") as caught:
+        session.run(image)
+    assert "OFFSET_CORNERS" in caught.value.why
+
+
+class Doubled:
+    """A function of an ML Program that doubles whole numbers."""
+
+    def __init__(self):
+        self.inputs, self.outputs = {"x": variable("x")}, [variable("y")]
+        two = SimpleNamespace(name="two", val=np.int32(2))
+        inputs = {"x": self.inputs["x"], "y": two}
+        self.operations = [SimpleNamespace(op_type="mul", inputs=inputs, outputs=self.outputs)]
+
+
+def variable(name):
+    from coremltools.converters.mil.mil.types import int32
+
+    return SimpleNamespace(name=name, dtype=int32, val=None)
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"), [(2**30 - 1, ""), (-(2**30), ""), (2**30, "y does not fit int32"), (2**31, "x does not fit")]
+)
+def test_whole_numbers_are_held_to_the_32_bits_that_a_device_has(tmp_path, monkeypatch, given, refused):
+    pytest.importorskip("coremltools")
+    monkeypatch.setattr(interpreter, "read_function", lambda package: Doubled())
+    specs = (TensorSpec("x", "int64", (1,)),), (TensorSpec("y", "int64", (1,)),)
+    session = build_backend(NODE).interpret(Engine(tmp_path, (PACKAGE,), NODE, *specs))
+    with pytest.raises(CompileError, match=refused) if refused else nullcontext():
+        assert session.run({"x": np.array([given])})["y"] == 2 * given
+
+
+def test_inputs_are_narrowed_to_types_that_core_ml_has_or_refused():
+    given = {"ids": np.array([-(2**31), 2**31 - 1]), "x": np.array([1.5, np.inf]), "image": np.zeros(2, np.float32)}
+    found = narrowed(given)
+    assert [array.dtype.name for array in found.values()] == ["int32", "float32", "float32"]
+    for name, array in given.items():
+        np.testing.assert_array_equal(found[name], array)
+    for name, wrong in (("ids", np.array([2**31])), ("ids", np.array([-(2**31) - 1])), ("x", np.array([1e39]))):
+        with pytest.raises(CompileError, match=f"{name} does not fit"):
+            narrowed({name: wrong})
+
+
+def test_what_another_version_translates_is_not_known_before_it_converts(tmp_path, monkeypatch):
+    torch.jit.trace(Special(), torch.ones(2, 3)).save(str(tmp_path / "program.pt"))
+    monkeypatch.setattr(plan, "installed_version", lambda name: "9.1")
+    (obstacle,) = build_backend(NODE).plan(TorchScriptProgram(tmp_path / "program.pt", (), ()))
+    assert obstacle.operator == "aten::nonzero"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("", "is not installed"), ("8.3", "9.0 is the oldest that will do"), ("10.0", "older than 10")],
+)
 def test_without_coremltools_that_will_do_the_extra_is_named(program, tmp_path, monkeypatch, version, said):
     monkeypatch.setattr(libraries, "installed_version", lambda name: version)
     problem = build_backend(NODE).probe().problem

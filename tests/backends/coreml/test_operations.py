@@ -232,6 +232,9 @@ def test_resized_by_the_nearest():
 def test_a_way_to_resize_that_is_not_known_is_told():
     with pytest.raises(NotImplementedError, match="OFFSET_CORNERS"):
         resize_bilinear(X, 7, 4, "OFFSET_CORNERS")
+    for sampling in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "OFFSET_CORNERS", "UNALIGN_CORNERS"):
+        with pytest.raises(NotImplementedError, match=f"NEAREST_NEIGHBOR with the sampling {sampling}"):
+            resize(X, [10, 3], 2, "NEAREST_NEIGHBOR", sampling)
 
 
 @pytest.mark.parametrize(("pad_type", "ends"), [("same", (0, 1, 1, 1)), ("same_lower", (1, 0, 1, 1))])

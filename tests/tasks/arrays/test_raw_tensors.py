@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from compiler.artifact.specs import TYPES
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import Sample, build_task
 from compiler.tasks.arrays.files import read_arrays, write_arrays
 from compiler.tasks.arrays.lengths import Lengths
 from compiler.tasks.arrays.pictures import CAPTION, TILE, tiles
-from compiler.tasks.arrays.spec import TYPES, InputSpec, quoted
+from compiler.tasks.arrays.spec import InputSpec, quoted
 from compiler.tasks.arrays.task import NamedArray, RawTensors
 
 ONE_TO_FOUR, SIDES = Lengths(1, 2, 4), Lengths(16, 72, 128)

@@ -152,10 +152,10 @@ def resize(
 
 
 def _resized(x: Tensor, size: tuple[int, ...], interpolation: str, sampling: str) -> Tensor:
-    if interpolation == "NEAREST_NEIGHBOR":
+    if interpolation == "NEAREST_NEIGHBOR" and sampling == "DEFAULT":
         return functional.interpolate(x, size)
-    if sampling not in (*ALIGNED, "UNALIGN_CORNERS"):
-        raise NotImplementedError(f"resize with the sampling {sampling}")
+    if interpolation != "LINEAR" or sampling not in (*ALIGNED, "UNALIGN_CORNERS"):
+        raise NotImplementedError(f"resize by {interpolation} with the sampling {sampling}")
     return functional.interpolate(x, size, mode="bilinear", align_corners=sampling in ALIGNED)
 
 
