@@ -259,7 +259,7 @@ class CompileConfig:
 
     @property
     def values(self) -> dict[str, Any]:
-        """All of it as plain values, but how it was asked for and what is of this machine alone: `BackendFacts.LOCAL`."""
+        """All of it as plain values, but how it was asked for and what is this machine's: see `BackendFacts.LOCAL`."""
         values = asdict(self)
         del values["precision_asked"]
         for option in self.backend_facts.LOCAL:
