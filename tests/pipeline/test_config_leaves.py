@@ -236,4 +236,4 @@ def test_a_bundle_counts_every_leaf_but_those_that_say_where_or_what_it_may_cost
     key = job_of(walk.values).key
     changed = {".".join(leaf): with_leaf(walk.values, leaf) for leaf in walk.same if leaf != (INPUT,)}
     free = {leaf for leaf, values in changed.items() if job_of(values).key == key}
-    assert free - limits == {"output", "cache", "cache_limit", "variant"}
+    assert free - limits == {"output", "cache", "cache_limit", "variant", "precision_asked"}

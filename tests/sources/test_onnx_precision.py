@@ -163,7 +163,7 @@ def test_fp32_that_was_asked_for_is_not_replaced(kind):
 def test_a_file_is_in_its_own_precision_where_none_or_that_one_is_asked_for(kind):
     job = read_job(config(network("float16"), *kind))
     assert job.config.precision == "fp16"
-    assert "precision_asked" not in job.config.to_dict()
+    assert "precision_asked" not in job.config.values
 
 
 def test_fp32_may_be_asked_of_a_file_in_fp32():
