@@ -270,7 +270,7 @@ def test_an_operation_that_is_not_known_is_named(engines, monkeypatch):
 
 
 def test_what_an_operation_is_asked_for_and_is_not_known_is_a_message_of_the_package(engines, monkeypatch):
-    session = build_backend(NODE).interpret(engines["fp32"])
+    session = build_backend(NODE).stand_in(engines["fp32"])
     nearest = "upsample_nearest_neighbor"
     assert nearest in {one.op_type for one in session._function.operations}
     resized = partial(resize, shape=[8, 8], resized_dims=2, sampling_mode="OFFSET_CORNERS")
@@ -304,7 +304,7 @@ def test_whole_numbers_are_held_to_the_32_bits_that_a_device_has(tmp_path, monke
     pytest.importorskip("coremltools")
     monkeypatch.setattr(interpreter, "read_function", lambda package: Doubled())
     specs = (TensorSpec("x", "int64", (1,)),), (TensorSpec("y", "int64", (1,)),)
-    session = build_backend(NODE).interpret(Engine(tmp_path, (PACKAGE,), NODE, *specs))
+    session = build_backend(NODE).stand_in(Engine(tmp_path, (PACKAGE,), NODE, *specs))
     with pytest.raises(CompileError, match=refused) if refused else nullcontext():
         assert session.run({"x": np.array([given])})["y"] == 2 * given
 
