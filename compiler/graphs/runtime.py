@@ -58,8 +58,8 @@ class RuntimeOptions:
     unsigned_weights: bool = False
     packing: bool = True
     provider: str = CPU
-    provider_options: Mapping[str, OptionValue] = field(default_factory=dict)
-    fallback: bool = True
+    provider_options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
+    fallback: bool = False
 
     def __post_init__(self) -> None:
         require_choice(self.optimization, OPTIMIZATIONS, "backend.optimization")

@@ -94,7 +94,7 @@ def _shapes(name: str) -> tuple[str, str]:
 def _compile_cold(folder: Path, name: str, shape: str) -> Compiled:
     folder.mkdir()
     compiled = timed_compile(CommandLine(folder), f"model={name}", f"shape={shape}")
-    shutil.rmtree(compiled.bundle.parents[1] / ".cache")
+    shutil.rmtree(folder / "outputs/.cache")
     return compiled
 
 

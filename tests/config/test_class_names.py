@@ -84,7 +84,7 @@ def test_a_file_that_is_no_list_of_names_is_refused(tmp_path, content, message):
         (["model=rtmdet", "keypoints=[a]"], "rtmdet has no keypoints to name"),
         (["model=rtmdet", "classes=[a,a]"], "each name is there once"),
         (["model=rtmdet", "classes=[]"], "each name is there once"),
-        (["model=rtmdet", "classes=7"], "no list of names"),
+        (["model=rtmdet", "classes=1.5"], "no list of names"),
         (["model=rtmdet", "classes=data/none.txt"], "does not exist"),
     ],
 )

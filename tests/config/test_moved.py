@@ -54,8 +54,9 @@ def test_a_rewriter_that_is_required_already_is_required_once():
 
 @pytest.mark.parametrize("backend", WITHOUT_PLUGIN)
 def test_elsewhere_it_is_the_native_tail_and_the_hint_says_that_there_is_no_such_plugin(backend):
-    named = compose([DETECTOR, f"backend={backend}", PLUGIN])
-    native = compose([DETECTOR, f"backend={backend}", "tail=native"])
+    common = (DETECTOR, f"backend={backend}", "precision=fp16" if backend == "rknn" else "precision=fp32")
+    named = compose([*common, PLUGIN])
+    native = compose([*common, "tail=native"])
     assert (named.model, named.rewriters) == (native.model, native.rewriters)
     (hint,) = hints(named)
     assert f"only backend={PLUGIN_BACKEND} makes it the one node EfficientNMS_TRT" in hint

@@ -67,7 +67,7 @@ def test_it_says_that_nothing_is_proven_and_both_ways_to_go_on(postponed):
 
 
 def test_a_bundle_without_an_engine_is_up_to_date_and_still_unproven(postponed, shared_cache):
-    again, _ = compile_here(postponed.bundle.parents[1], shared_cache, *TENSORRT)
+    again, _ = compile_here(postponed.bundle.parent, shared_cache, *TENSORRT)
     assert again.up_to_date
     assert again.exit_code == ExitCode.NOT_PROVEN
 
@@ -178,7 +178,7 @@ def test_a_second_build_replaces_the_engine_alone_and_the_bundle_stays_up_to_dat
     # The library does not give the same bytes each time; what was built is told in the other five.
     told = {"end2end.engine", "engine_details.json", "build.log", "report.json", "report.html", "lock.json"}
     assert {name for name in after if after[name] != before[name]} <= told
-    compiled, _ = compile_here(outcome.bundle.parents[1], shared_cache, *RTX)
+    compiled, _ = compile_here(outcome.bundle.parent, shared_cache, *RTX)
     assert compiled.up_to_date
 
 

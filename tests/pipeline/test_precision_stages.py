@@ -106,7 +106,7 @@ def test_the_name_carries_the_precision_and_rebuilds_the_config(made, request, s
     assert plain == f"pose-detection_simcc-mobilenetv2_onnxruntime-{made}_dynamic_256x192"
     assert bool(variant) == (made == "int8")  # what it was calibrated on is in no name
     calibration = [f"calibration.data={photographs}"] if made == "int8" else []
-    output = outcome.bundle.parents[1]
+    output = outcome.bundle.parent
     again, heard = compile_here(output, shared_cache, f"deploy={plain}", *calibration)
     assert again.up_to_date
     assert stages(heard) == {}

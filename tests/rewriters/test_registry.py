@@ -121,7 +121,7 @@ def test_the_built_in_rewriters_are_found_and_select_without_a_tie():
 
 def test_those_of_one_network_are_found_beside_it():
     beside = {rewriter.name for rewriter in discover("compiler.networks")} - {rewriter.name for rewriter in discover()}
-    assert beside == {"spp_to_cascaded_pooling", "fix_number_of_items"}
+    assert beside == {"spp_to_cascaded_pooling", "focus_to_pixel_unshuffle", "fix_number_of_items"}
 
 
 PLUG_IN = '''
