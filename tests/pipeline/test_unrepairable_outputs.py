@@ -168,5 +168,5 @@ def test_an_output_below_a_file_is_one_message(folder):
     (folder / "outputs").write_text("a file")
     with pytest.raises(CompileError, match="the output cannot be written") as caught:
         compiled(folder)
-    assert caught.value.why == "Not a directory"
+    assert caught.value.why == "File exists"
     assert "cache=<folder>" in caught.value.fix

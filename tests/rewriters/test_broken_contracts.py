@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from compiler.networks.backbones.csp_darknet import Focus
 from compiler.networks.layers.csp import SPPBottleneck
 from compiler.networks.layers.pillars import PointPillarsScatter
 from rewriters import Contract, Target, discover, select, with_measurement
@@ -74,6 +76,18 @@ def with_a_smaller_last_window(call, module):
     return rewritten_module
 
 
+def with_weights_off(name):
+    """Return a body that does what the rewriter does, and then changes the first of the weights."""
+
+    def body(call, module):
+        changed = deepcopy(REWRITERS[name].body(call, module))
+        with torch.no_grad():
+            next(changed.parameters()).mul_(1.01)
+        return changed
+
+    return body
+
+
 def with_outputs_off(call, *args):
     output, *states = REWRITERS["lstm_to_nodes"].body(call, *args)
     return (output + 1e-4, *states)
@@ -115,6 +129,8 @@ def with_an_output_off(name):
         ),
         (Scattered(), (3, 4), "fix_number_of_items", {}),  # the data has 3 items, the target 2
         (SPPBottleneck(4, 4), (1, 4, 16, 16), "spp_to_cascaded_pooling", {"body": with_a_smaller_last_window}),
+        (nn.LSTM(3, 4), (5, 2, 3), "lstm_batch_first", {"body": with_weights_off("lstm_batch_first")}),
+        (Focus(3, 4), (2, 3, 8, 8), "focus_to_pixel_unshuffle", {"body": with_weights_off("focus_to_pixel_unshuffle")}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -122,7 +138,8 @@ def test_on_a_network(network, input, name, changes):
     torch.manual_seed(0)
     broken = replace(REWRITERS[name], **changes)
     example = torch.randn(input)
-    applied = rewritten(network.eval(), select([broken], Target("tensorrt", algo="dbnet", batch=2)), [example])
+    target = Target(min(broken.conditions.given.get("backends", {"tensorrt"})), algo="dbnet", batch=2)
+    applied = rewritten(network.eval(), select([broken], target), [example])
     with torch.no_grad(), rewriting(applied, measure=True) as ledger:
         applied.network(example)
     (entry,) = ledger.entries()
