@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from rewriters import Target, select
 from rewriters.apply import rewriting, rewritten
+from rewriters.errors import RewriterCodeError
 from rewriters.functions.lstm_to_nodes import lstm_to_nodes
 
 SEQUENCE = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
@@ -59,5 +60,5 @@ def test_what_is_left_alone_has_a_reason(network, input, target, reason):
 
 
 def test_projections_are_refused():
-    with pytest.raises(NotImplementedError, match="projections"):
+    with pytest.raises(RewriterCodeError, match="lstm_to_nodes at the network .*: an LSTM with projections cannot"):
         run(nn.LSTM(3, 4, proj_size=2), SEQUENCE)
