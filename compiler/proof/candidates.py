@@ -58,8 +58,17 @@ def found_among(pool: Tensors, reference: Tensors) -> Tensors:
         pool: All that the stage computes before it selects.
         reference: The candidates of the network, by level and joined: what is selected from is either.
     """
-    forms = [_nearest(pool, form) for form in forms_of(reference)]
+    forms = [_nearest({**pool, **_taken_apart(pool, form)}, form) for form in forms_of(reference)]
     return min(forms, key=lambda form: form[0])[1]
+
+
+def _taken_apart(pool: Tensors, form: Tensors) -> Tensors:
+    """What a stage computes of all levels at once, by level: it may score each alone, and decode the boxes of all."""
+    sizes = [tensor.shape[1] for name, tensor in form.items() if name.endswith("/boxes")]
+    ends = np.cumsum(sizes)
+    whole = {name: one for name, one in pool.items() if one.ndim > 1 and one.shape[1] == ends[-1]} if sizes[1:] else {}
+    parts = {name: np.split(one, ends[:-1], axis=1) for name, one in whole.items()}
+    return {f"{name}, level {level}": part for name, split in parts.items() for level, part in enumerate(split)}
 
 
 def forms_of(reference: Tensors) -> list[Tensors]:
