@@ -70,7 +70,7 @@ def test_own_models_and_backends_compile_like_ours(command_line, shared_cache):
     assert "up to date" in by_name.stdout
 
     listed = command_line("--config-dir", "conf", "--help")
-    assert "backend: noisy, onnxruntime" in listed.stdout
+    assert "ncnn, noisy, onnxruntime" in listed.stdout
     assert "small" in listed.stdout
     assert "noisy" in command_line("doctor", "--config-dir", "conf", **path).stdout
 
