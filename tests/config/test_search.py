@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import hydra
+import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from compiler.config import compose, config_folder
 from compiler.config.search import config_loader
+from compiler.errors import UsageError
 
 COMPILER = Path(__file__).parents[2] / "compiler"
 
@@ -34,10 +36,11 @@ def test_a_folder_is_searched_only_by_the_loader_it_was_given_to(tmp_path):
     assert "mine" not in config_loader().get_group_options("model")
 
 
-def test_a_translated_model_takes_the_place_of_ours_and_a_users_folder_does_not(tmp_path):
+def test_a_translated_model_takes_the_place_of_ours_and_a_users_folder_may_not(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/rtmpose.yaml").write_text("name: another\n")
-    assert compose([], config_dir=tmp_path).model.name == "rtmpose"
+    with pytest.raises(UsageError, match="has the name of one of ours"):
+        compose([], config_dir=tmp_path)
     searched = config_loader(model_folder=tmp_path).get_sources()
     assert [source.provider for source in searched] == ["hydra", "translated-model", "main", "schema"]
     assert searched[2].path == str(config_folder())
