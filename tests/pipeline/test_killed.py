@@ -23,7 +23,7 @@ def test_twenty_kills_leave_a_whole_bundle_and_a_rerun_succeeds(command_line):
     cv2.imwrite(str(command_line.folder / "mirrored.png"), cv2.imread(str(PHOTOGRAPH))[:, ::-1])
     assert command_line(MODEL, OLD).returncode == 0
     folder = command_line.folder / "outputs"
-    bundle = folder / "rtmpose-t" / NAME.replace("simcc", "rtmpose-t")
+    bundle = folder / NAME.replace("simcc", "rtmpose-t")
     old = json.loads((bundle / "lock.json").read_text())["key"]
     shutil.rmtree(folder / ".cache")
 
