@@ -23,25 +23,12 @@ from compiler.backends.ncnn.session import NcnnSession
 from compiler.config import compose
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, UsageError
-from compiler.export import Axis, ExportOptions, export_traced, run_network
+from compiler.export import ExportOptions, export_traced, run_network
+from tests.backends.pyramid import AXES, EXAMPLE, OUTPUTS, Pyramid
 from tests.exporting import other_inputs
 
-AXES = {"input": (Axis(0, "batch"), Axis(2, "height", 4, 8, 64), Axis(3, "width", 4, 8, 64))}
-OUTPUTS = ("image", "means")
-IMAGE = np.random.default_rng(0).normal(size=(2, 3, 16, 24)).astype(np.float32)
+IMAGE = EXAMPLE["input"]
 PROFILE = Profile({"input": (1, 3, 8, 8)}, {"input": (1, 3, 16, 24)}, {"input": (4, 3, 64, 64)})
-
-
-class Pyramid(nn.Module):
-    """Halves its input twice and brings it back to its size: any multiple of 4 will do."""
-
-    def __init__(self):
-        super().__init__()
-        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.SiLU(), nn.Conv2d(4, 3, 3, 2, 1))
-
-    def forward(self, image):
-        small = self.down(image)
-        return image + nn.functional.interpolate(small, scale_factor=4.0, mode="nearest"), small.mean((2, 3))
 
 
 class Hardswish(nn.Module):
