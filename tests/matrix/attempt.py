@@ -1,6 +1,6 @@
 """One cell, compiled and timed, in a process of its own, which a library may crash.
 
-python -m tests.matrix.attempt <GiB of address space> <output> <cache> <reference> <answer> <override ...>
+python -m tests.matrix.attempt <GiB of address space> <output> <cache> <reference or ''> <answer> <override ...>
 """
 
 from __future__ import annotations
@@ -140,11 +140,11 @@ def _finite(number: float) -> float | None:
 def main() -> None:
     """Write the attempt as JSON, and again with the milliseconds: a crash while they are taken loses only those."""
     resource.setrlimit(resource.RLIMIT_AS, (int(float(sys.argv[1]) * GIB),) * 2)
-    output, cache, reference, answer = map(Path, sys.argv[2:6])
+    output, cache, answer = Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[5])
     found, bundle = attempt(sys.argv[6:], output, cache)
     answer.write_text(json.dumps(asdict(found)), encoding="utf-8")
-    if bundle:
-        own, others = milliseconds(bundle, next(reference.rglob(Engine.SIDECAR)).parent)
+    if bundle and sys.argv[4]:
+        own, others = milliseconds(bundle, next(Path(sys.argv[4]).rglob(Engine.SIDECAR)).parent)
         timed = replace(found, milliseconds=round(own, 3), reference=round(others, 3))
         answer.write_text(json.dumps(asdict(timed)), encoding="utf-8")
 

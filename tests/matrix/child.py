@@ -35,26 +35,31 @@ class Limits:
     memory: float = 24
 
 
-def run_cell(cell: Cell, folder: Path, limits: Limits = Limits()) -> Result:
-    """Compile and time a cell.
+def run_cell(cell: Cell, folder: Path, limits: Limits) -> Result:
+    """Compile and time a cell; see `compile_cell`."""
+    start = time.perf_counter()
+    attempt = compile_cell(cell, folder, limits, bundle_folder(cell.reference, folder))
+    return Result(cell, attempt, time.perf_counter() - start)
+
+
+def compile_cell(cell: Cell, folder: Path, limits: Limits, reference: Path | None = None) -> Attempt:
+    """Compile a cell.
 
     Args:
         cell: Which.
         folder: Holds the bundles and the stages of all cells.
         limits: What it may take.
+        reference: The bundle that it is timed beside; None to time nothing.
     """
-    output, reference = bundle_folder(cell, folder), bundle_folder(cell.reference, folder)
-    arguments = (output, folder / "cache", reference)
-    start = time.perf_counter()
+    arguments = (bundle_folder(cell, folder), folder / "cache", reference or "")
     with TemporaryDirectory() as temporary:
         answer = Path(temporary) / "attempt.json"
         module = (sys.executable, "-m", "tests.matrix.attempt")
         ended = run_limited((*module, *map(str, (limits.memory, *arguments, answer)), *cell.overrides), limits.seconds)
-        attempt = Attempt(NONE, reason=ended)
-        if answer.is_file():
-            attempt = Attempt(**json.loads(answer.read_text("utf-8")))
-            attempt = replace(attempt, reason=attempt.reason or (ended and f"not timed: {ended}"))
-    return Result(cell, attempt, time.perf_counter() - start)
+        if not answer.is_file():
+            return Attempt(NONE, reason=ended)
+        attempt = Attempt(**json.loads(answer.read_text("utf-8")))
+        return replace(attempt, reason=attempt.reason or (ended and f"not timed: {ended}"))
 
 
 def bundle_folder(cell: Cell, folder: Path) -> Path:

@@ -52,6 +52,11 @@ class Attempt:
         if self.outcome not in OUTCOMES:
             raise ValueError(f"an outcome is one of {', '.join(OUTCOMES)}, not {self.outcome!r}")
 
+    @property
+    def compared_engine(self) -> bool:
+        """Whether the engine, or what stands in for it here, was the last thing that was compared."""
+        return self.stage.startswith("engine ")
+
 
 @dataclass(frozen=True)
 class Result:
