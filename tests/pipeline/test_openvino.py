@@ -17,6 +17,7 @@ from tests.bundles import change_json, lock_again
 from tests.cli.running import run_verb
 from tests.compiling import compile_here
 from tests.conftest import PHOTOGRAPH
+from tests.without_torch import PREDICT, without_torch
 
 POSE = ("model=simcc-mobilenetv2", "backend=openvino")
 DETECTOR = ("model=rtmdet-tiny", "shape=static_320x320", "backend=openvino")
@@ -39,6 +40,13 @@ def test_a_pose_is_proven_at_every_batch_and_predicts(pose, shared_cache):
     assert found.keypoints.shape == (17, 2)
     (again,) = runtime.open(outcome.bundle, cache=shared_cache)(PHOTOGRAPH)
     np.testing.assert_array_equal(again.keypoints, found.keypoints)
+
+
+def test_its_bundle_opens_and_predicts_without_torch(pose):
+    run = without_torch(PREDICT, pose[0].bundle, PHOTOGRAPH)
+    assert run.returncode == 0, run.stderr
+    (found,), (expected,) = json.loads(run.stdout), runtime.open(pose[0].bundle)(PHOTOGRAPH)
+    np.testing.assert_allclose(found["keypoints"], expected.keypoints, atol=1e-3)
 
 
 def test_mmdeploys_files_name_the_graph_and_its_weights(pose):
