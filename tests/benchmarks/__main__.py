@@ -1,8 +1,7 @@
 """Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
 Any of `rtmpose`, `models`, `post`, `precision` and `sharing` after it names the tables to print. `python -m
-tests.benchmarks
-models rtmdet-tiny hrnet-w32` measures those two models only.
+tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
 MMDeploy's figures are from another run, on a like machine.

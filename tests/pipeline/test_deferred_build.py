@@ -92,7 +92,15 @@ def test_where_the_library_is_the_engine_is_built_and_proven(postponed, with_ten
     assert outcome.places["picture"].name == "output_tensorrt.jpg"
     assert outcome.places["picture"].is_file()
     report = Report.load(postponed.bundle)
-    assert [stage.stage for stage in report.stages] == ["load", "export", "rewrite", "precision", "verify", "build"]
+    assert [stage.stage for stage in report.stages] == [
+        "load",
+        "export",
+        "rewrite",
+        "precision",
+        "compare",
+        "verify",
+        "build",
+    ]
     assert not report.unproven
     assert [event.stage for event in heard if isinstance(event, StageFinished)] == ["build"]
 

@@ -12,6 +12,7 @@ from compiler import runtime
 from compiler.artifact import Engine
 from compiler.config import compose
 from compiler.errors import Caution, CompileError, ExitCode, UsageError
+from compiler.events import StageFinished
 from compiler.report import Report
 from tests.bundles import change_json, lock_again
 from tests.cli.running import run_verb
@@ -111,3 +112,14 @@ def test_it_is_planned_and_mmdeploys_names_compose(tmp_path, shared_cache, capsy
     assert "nothing stands in the way of an engine for openvino" in capsys.readouterr().out
     config = compose(["deploy=pose-detection_openvino_static-256x192"])
     assert (config.backend["name"], config.resolved_shape.dynamic) == ("openvino", False)
+
+
+def test_a_second_backend_shares_all_that_comes_before_its_engine(pose, tmp_path, shared_cache):
+    """Both read the same Program: it is exported once, and compared with the network once."""
+    first, _ = pose
+    second, heard = compile_here(tmp_path, shared_cache, "model=simcc-mobilenetv2", "backend=onnxruntime")
+    made = {event.stage for event in heard if isinstance(event, StageFinished) and not event.cached}
+    assert made <= {"build", "verify"}
+    assert second.exit_code == ExitCode.PROVEN, second.problem
+    assert second.proofs[:-1] == first.proofs[:-1]
+    assert [proof.reference for proof in second.proofs] == ["network"] * len(second.proofs)

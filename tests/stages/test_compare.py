@@ -1,8 +1,8 @@
-"""The proof's own means."""
+"""The means of the comparison of all that comes before the engine."""
 
 import numpy as np
 
-from compiler.stages.verify import _once
+from compiler.stages.compare import _once
 
 
 def test_what_is_run_once_gives_each_input_its_own_result():
