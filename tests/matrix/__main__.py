@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ FOLDER = REPOSITORY / "outputs/matrix"
 def main(words: Sequence[str] | None = None) -> None:
     """Run what is asked for, and write the page."""
     given = _arguments().parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and what it has started with it
     if not given.write:
         chosen = list(cells(given.models, given.backends))
         _run(chosen if given.again else _missing(chosen), given.minutes, Limits(given.seconds))
