@@ -186,35 +186,36 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
 
 
 def compare_stage(job: Job, steps: Steps) -> Compare:
-    """The proof of all that comes before the engine."""
-    config = job.config
-    rewriters = Rewriters.of_both(steps.selection)
+    """The proof of the Program as it was exported."""
+    rewriters = Rewriters.of_network(steps.selection)
     return Compare(
         network=steps.network.under(rewriters.selection),
         rewriters=rewriters,
         exported=steps.exported,
-        rewritten=steps.rewritten,
-        reduced=steps.reduced,
-        precision=config.precision if steps.reduced else None,
-        given=real_input(config, job.proof, job.sample),
-        tolerance=tolerance_of(config, job.source.own_precision.name),
-        reduced_tolerance=proof_tolerance(config) if steps.reduced else None,
-        lossy_tolerance=lossy_tolerance(config),
+        given=real_input(job.config, job.proof, job.sample),
+        tolerance=tolerance_of(job.config, job.source.own_precision.name),
+        lossy_tolerance=lossy_tolerance(job.config),
     )
 
 
 def verify_stage(job: Job, steps: Steps, compared: Artifact, engine: Artifact) -> Verify:
-    """The proof of the engine."""
+    """The proof of all that comes behind it."""
     config = job.config
     return Verify(
         compared=compared,
+        exported=steps.exported,
+        rewriters=Rewriters.of_graph(steps.selection),
+        rewritten=steps.rewritten,
+        reduced=steps.reduced,
+        precision=config.precision,
         skipped=steps.selection.entries,
         required=config.rewriters.require,
         engine=engine,
         backend=job.backend if not job.probe.run_problem or job.backend.STAND_IN else None,
         stands_in=bool(job.probe.run_problem and job.backend.STAND_IN),
         given=real_input(config, job.proof, job.sample),
-        tolerance=proof_tolerance(config),
+        tolerance=tolerance_of(config, job.source.own_precision.name),
+        reduced_tolerance=proof_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend, job.probe)),
         measurements=measurements_folder(job.cache),
     )

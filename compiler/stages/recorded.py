@@ -75,8 +75,12 @@ class Recorded:
         kept = {(one["kind"], one["size"]): _read(folder / one["file"], one["names"]) for one in record["entries"]}
         return cls(record["stage"], samples, kept)
 
+    def run(self, tensors: Tensors) -> Tensors:
+        """What it gave for an input of the proof."""
+        return self.kept[OUTPUTS, size_of(tensors, self.samples)]
+
     def run_of(self, kind: str) -> Run | None:
-        """A way to "run" it; None where it was not run so."""
+        """What it gave when it was run in another way, as a way to run it; None where it was not."""
         if kind not in {known for known, _ in self.kept}:
             return None
         return lambda tensors: self.kept[kind, size_of(tensors, self.samples)]

@@ -49,7 +49,7 @@ def test_what_was_kept_is_read_again_under_its_names(recorder, tmp_path):
     recorded = Recorded.load(tmp_path, SAMPLES)
     assert recorded.stage == "network"
     for prepared in SAMPLES.values():
-        found = recorded.run_of(OUTPUTS)(prepared.tensors)
+        found = recorded.run(prepared.tensors)
         assert list(found) == ["y/1", "file"]
         np.testing.assert_array_equal(found["y/1"], prepared.tensors["x"] + 0.5)
         assert found["file"].dtype == bool
@@ -62,6 +62,6 @@ def test_bfloat16_is_kept_in_32_bits(recorder, tmp_path):
     values = np.asarray([[1.5, 2.0, -3.0]], ml_dtypes.bfloat16)
     recorder.recorded("network", OUTPUTS, lambda tensors: {"y": values})(SAMPLES["1x3"].tensors)
     recorder.save("network", tmp_path)
-    found = Recorded.load(tmp_path, SAMPLES).run_of(OUTPUTS)(SAMPLES["1x3"].tensors)["y"]
+    found = Recorded.load(tmp_path, SAMPLES).run(SAMPLES["1x3"].tensors)["y"]
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, [[1.5, 2.0, -3.0]])

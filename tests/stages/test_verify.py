@@ -1,8 +1,8 @@
-"""The means of the comparison of all that comes before the engine."""
+"""The proof's own means."""
 
 import numpy as np
 
-from compiler.stages.compare import _once
+from compiler.stages.verify import _once
 
 
 def test_what_is_run_once_gives_each_input_its_own_result():
