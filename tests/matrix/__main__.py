@@ -38,7 +38,7 @@ def _arguments() -> argparse.ArgumentParser:
     add("--models", nargs="+", default=(), choices=[model.family for model in MODELS], metavar="MODEL")
     add("--backends", nargs="+", default=(), choices=[column.backend for column in COLUMNS], metavar="BACKEND")
     add("--minutes", type=float, default=float("inf"), help="begin no cell after as many")
-    add("--seconds", type=float, default=Limits.seconds, help="that one cell may take")
+    add("--seconds", type=float, default=Limits.seconds, help="of a processor that one cell may take")
     add("--again", action="store_true", help="compile again what has a result")
     add("--write", action="store_true", help="write the table of docs/backends.md anew, and compile nothing")
     return parser

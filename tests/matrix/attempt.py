@@ -139,12 +139,14 @@ def _finite(number: float) -> float | None:
 
 def main() -> None:
     """Write the attempt as JSON, and again with the milliseconds: a crash while they are taken loses only those."""
-    resource.setrlimit(resource.RLIMIT_AS, (int(float(sys.argv[1]) * GIB),) * 2)
-    output, cache, answer = Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[5])
-    found, bundle = attempt(sys.argv[6:], output, cache)
+    memory, seconds, output, cache, reference, file, *overrides = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_AS, (int(float(memory) * GIB),) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(float(seconds)), int(float(seconds)) + 10))  # first it is told
+    answer = Path(file)
+    found, bundle = attempt(overrides, Path(output), Path(cache))
     answer.write_text(json.dumps(asdict(found)), encoding="utf-8")
-    if bundle and sys.argv[4]:
-        own, others = milliseconds(bundle, next(Path(sys.argv[4]).rglob(Engine.SIDECAR)).parent)
+    if bundle and reference:
+        own, others = milliseconds(bundle, next(Path(reference).rglob(Engine.SIDECAR)).parent)
         timed = replace(found, milliseconds=round(own, 3), reference=round(others, 3))
         answer.write_text(json.dumps(asdict(timed)), encoding="utf-8")
 

@@ -33,6 +33,10 @@ def python(code: str) -> tuple[str, ...]:
     [
         ("pass", ""),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "its process was ended by SIGSEGV"),
+        (
+            "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass",
+            "it took more of the processor's time than it may",
+        ),
         ("raise ValueError('a line')", "exit status 1: ValueError: a line"),
     ],
 )
