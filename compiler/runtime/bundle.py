@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
 from compiler.artifact.machine import elsewhere
-from compiler.backends import Backend, Session, backend_of, measurements_folder, run_in_batches
+from compiler.backends import Backend, Session, backend_of, measurements_folder, run_in_batches, with_threads
 from compiler.config import CompileConfig
 from compiler.config.checks import check_area
 from compiler.config.instantiate import instantiate
@@ -27,6 +27,7 @@ from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
 from compiler.config.yaml_files import check_yaml
 from compiler.errors import Caution, CompileError, UsageError
+from compiler.spans import Span
 from compiler.tasks import AnySample, AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
@@ -79,7 +80,8 @@ class Predictor:
                 why="a bundle looks at one file or array at a time",
                 fix="call it for each: [predictor(one) for one in sources]",
             )
-        sample = self.task.read(source, box, self.limits)
+        with Span("load"):
+            sample = self.task.read(source, box, self.limits)
         with self._at_one():
             return [result for part in sample.parts(self.batch) for result in self._results(part)]
 
@@ -90,12 +92,19 @@ class Predictor:
         return fixed[0] if fixed and isinstance(fixed[0], int) else self.largest_batch
 
     def _results(self, sample: AnySample) -> list[Any]:
-        prepared = self.task.preprocess(sample, self.sizes)
-        return self.task.decode(self.run(prepared.tensors), prepared)
+        with Span("preprocess"):
+            prepared = self.task.preprocess(sample, self.sizes)
+        outputs = self.run(prepared.tensors)
+        with Span("decode"):
+            return self.task.decode(outputs, prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
-        return self.task.infer(batch_runner(self.task, self.session.run, self.engine, self.largest_batch), tensors)
+        return self.task.infer(batch_runner(self.task, self._run_engine, self.engine, self.largest_batch), tensors)
+
+    @Span("network")
+    def _run_engine(self, tensors: Tensors) -> Tensors:
+        return self.session.run(tensors)
 
     def draw(self, source: PredictorInput, results: list[Any]) -> NDArray[np.uint8]:
         """A picture of the source, BGR, with the results drawn on it."""
@@ -123,6 +132,7 @@ def open(
     trust_changes: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     cache: str | PathLike[str] | None = None,
+    threads: int | None = None,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -134,10 +144,11 @@ def open(
         limits: What an input may cost; those that the bundle was compiled under mean nothing here.
         cache: A folder of the user's own, such as `outputs/.cache`, where what a backend makes of an engine is kept to
             open it faster the next time; None to keep nothing.
+        threads: That the engine may use; None for as many as it was compiled for.
 
     Raises:
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
-            its engine brings code, or its backend cannot be used on this machine.
+            its engine brings code, or its backend cannot be used on this machine or is not told how many threads.
     """
     folder = Path(path)
     recover_folder(folder)
@@ -146,6 +157,9 @@ def open(
     config, engine = read_config(folder, modules, limits), Engine.load(folder)
     check_inputs(engine.inputs, str(folder / Engine.SIDECAR), limits)
     backend, task = backend_of(engine, modules), task_of(config, folder)
+    if threads is not None:
+        backend = with_threads(backend, threads)
+        engine = replace(engine, backend=backend.node())
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
     require_files(folder, backend.files(engine), lock)
