@@ -14,7 +14,7 @@ from compiler.artifact.machine import this_machine
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.sizes import Size
 from compiler.errors import UsageError
-from compiler.profiling.processes import Worker
+from compiler.profiling.processes import Worker, worker_for
 from compiler.profiling.request import Request
 from compiler.profiling.results import BundleProfile, Profile, Step, Timing, compared, steps_of
 from compiler.profiling.subject import Opened
@@ -125,7 +125,7 @@ class OpenBundle:
     @classmethod
     def open(cls, label: str, request: Request, stack: ExitStack) -> OpenBundle:
         """Open it until the stack is left."""
-        worker = stack.enter_context(Worker(request))
+        worker = stack.enter_context(worker_for(request))
         return cls(label, request, worker, worker.open())
 
     def profile(self, timings: Sequence[Timing], steps: tuple[Step, ...], layer_runs: int) -> BundleProfile:

@@ -67,9 +67,9 @@ def _batches(config: CompileConfig, task: AnyTask, engine: Engine) -> tuple[int,
 def _require_shape(shape: Size, sizes: SizeRange, bundle: str, sides: Sequence[str]) -> None:
     where, told = f"shape={size_text(shape)}", size_text(sizes.smallest)
     if len(shape) != len(sizes.smallest):
-        why = f"a shape of {bundle} is {' x '.join(sides) or 'none: nothing of its input varies'}, such as {told}"
+        why = f"a shape of {bundle} is {' x '.join(sides)}, such as {told}" if sides else f"no side of {bundle} varies"
         raise UsageError(
-            "the engine takes no such input", where=where, why=why, fix="give as many sides, or leave it out"
+            "the engine takes no such input", where=where, why=why, fix="leave it out, or give those sides"
         )
     bounds = zip(shape, sizes.smallest, sizes.largest, sizes.stride, strict=True)
     if any(not low <= side <= high or (low < high and side % step) for side, low, high, step in bounds):
@@ -91,7 +91,7 @@ def _require_batch(batch: int, known: tuple[int, int], bundle: str) -> None:
             "the engine takes no such batch",
             where=f"batch={batch}",
             why=f"{bundle} was compiled for {told}",
-            fix="give one of those, or compile it for another: batch.usual in a static shape, batch.largest in a dynamic one",
+            fix="give one of those, or compile it for more: batch.usual where its shape is static, else batch.largest",
         )
 
 
