@@ -100,7 +100,7 @@ def profile(
     ]
     with ExitStack() as stack:
         opened = [
-            OpenBundle.open(label, request, stack) for label, request in zip(_labels(folders), requests, strict=True)
+            OpenBundle.open(label, request, stack) for label, request in zip(labels_of(folders), requests, strict=True)
         ]
         measured = _measured(opened, iterations, warmup, report or _unheard)
     return Profile(iterations, warmup, _machine(), measured, compared(measured))
@@ -197,7 +197,7 @@ def _listed(paths: StrPath | Sequence[StrPath]) -> tuple[str, ...]:
     return (str(paths),) if isinstance(paths, str | PathLike) else tuple(map(str, paths))
 
 
-def _labels(folders: Sequence[str]) -> list[str]:
+def labels_of(folders: Sequence[str]) -> list[str]:
     """What bundles are called: the names of their folders, whole paths where two are alike, and which of the same."""
     names = [Path(folder).name for folder in folders]
     told = names if len(set(names)) == len(names) else list(folders)

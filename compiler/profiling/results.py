@@ -37,6 +37,11 @@ class Timing:
         return tuple(chain.from_iterable(self.rounds))
 
     @property
+    def shape(self) -> str:
+        """The size of the input, as deploy names write it."""
+        return size_text(self.input.size)
+
+    @property
     def statistics(self) -> Statistics:
         """What the samples come to."""
         return Statistics.of(self.samples)
@@ -50,7 +55,7 @@ class Timing:
         figures = {name: value * MILLI for name, value in asdict(self.statistics).items() if name != "count"}
         return {
             "batch": self.input.batch,
-            "shape": size_text(self.input.size),
+            "shape": self.shape,
             "first_ms": self.first * MILLI,
             "latency_ms": figures,
             "fps": self.per_second(self.statistics.mean),
@@ -73,6 +78,11 @@ class Step:
     samples: tuple[float, ...]
     share: float
     is_whole: bool
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the samples come to."""
+        return Statistics.of(self.samples)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form, in milliseconds."""

@@ -36,6 +36,18 @@ class Statistics:
         median, p90, p99 = (float(one) for one in np.percentile(seconds, (50, 90, 99)))
         return cls(len(seconds), float(np.mean(seconds)), median, min(seconds), max(seconds), p90, p99)
 
+    @property
+    def rows(self) -> tuple[tuple[str, float], ...]:
+        """What a table has, by the names that it has in MMDeploy's, and the percentiles."""
+        return (
+            ("Mean", self.mean),
+            ("Median", self.median),
+            ("Min", self.minimum),
+            ("Max", self.maximum),
+            ("p90", self.p90),
+            ("p99", self.p99),
+        )
+
 
 @dataclass(frozen=True)
 class Spread:
