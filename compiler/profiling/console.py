@@ -52,7 +52,7 @@ def settings_table(timing: Timing, threads: int | None, profile: Profile) -> Tab
     table = _centred(show_header=False)
     rows: dict[str, object] = {
         "batch size": timing.input.batch,
-        "shape": timing.shape,
+        "shape": timing.shape or "-",
         "iterations": profile.iterations,
         "warmup": profile.warmup,
     }
