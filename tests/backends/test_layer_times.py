@@ -13,6 +13,7 @@ import pytest
 from compiler.artifact import OnnxProgram
 from compiler.artifact.specs import TensorSpec
 from compiler.backends import Backend, BuildRequest
+from compiler.backends.nvidia.session import layer_profiler
 from compiler.backends.onnxruntime import OnnxRuntime, node_times
 from compiler.backends.openvino import OpenVINO
 from compiler.backends.torchscript import TorchScript
@@ -111,3 +112,13 @@ def test_the_layers_of_openvino_are_those_of_its_compiled_model(program, tmp_pat
 def test_a_backend_whose_library_says_nothing_of_layers_says_none(program):
     assert TorchScript.layers is Backend.layers
     assert TorchScript(name="torchscript").layers(None, {}, 1) is None
+
+
+def test_the_library_of_nvidia_has_the_profiler_that_is_derived_from():
+    library = pytest.importorskip("tensorrt_rtx")
+    profiler = layer_profiler(library)
+    assert isinstance(profiler, library.IProfiler)
+    profiler.report_layer_time("conv", 2.0)
+    profiler.report_layer_time("conv", 1.0)
+    assert profiler.seconds == pytest.approx({"conv": 0.003})
+    assert isinstance(library.IExecutionContext.profiler, property)
