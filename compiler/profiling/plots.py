@@ -79,16 +79,19 @@ def ratios_plot(comparisons: Sequence[Comparison]) -> Plot:
     """The ratio to the first bundle, round by round."""
     series = [[(float(number), ratio) for number, ratio in enumerate(one.ratios, 1)] for one in comparisons]
     labels = [one.label for one in comparisons]
-    return _plot(f"Time beside that of {comparisons[0].baseline}", "round", "ratio", labels, series)
+    return _plot(f"Time beside that of {comparisons[0].baseline}", "round", "ratio", labels, series, reaching=1.0)
 
 
 def _thinned(points: Points) -> Points:
     return points[:: math.ceil(len(points) / MOST_POINTS)]
 
 
-def _plot(title: str, across: str, up: str, labels: Sequence[str], series: Sequence[Points]) -> Plot:
+def _plot(
+    title: str, across: str, up: str, labels: Sequence[str], series: Sequence[Points], reaching: float = 0.0
+) -> Plot:
+    """Lines over axes that hold them all; the vertical one begins at 0 and reaches at least so far."""
     xs, ys = ([point[axis] for points in series for point in points] for axis in (0, 1))
-    x_marks, y_marks = ticks(min(xs), max(xs)), ticks(0.0, max(ys))
+    x_marks, y_marks = ticks(min(xs), max(xs)), ticks(0.0, max(*ys, reaching))
 
     def place(x: float, y: float) -> tuple[float, float]:
         return _along(x, x_marks) * WIDTH, HEIGHT - _along(y, y_marks) * HEIGHT

@@ -48,7 +48,7 @@ class Timing:
 
     def per_second(self, seconds: float) -> float:
         """How many items of the batch a second are run, where one run takes this long: the FPS of images."""
-        return self.input.batch / seconds if seconds else float("inf")
+        return self.input.batch / seconds
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form, in milliseconds."""
@@ -95,7 +95,7 @@ def steps_of(seconds: Mapping[SpanPath, Sequence[float]]) -> tuple[Step, ...]:
     whole = sum(sum(taken) for path, taken in seconds.items() if len(path) == 1)
     parents = {path[:-1] for path in seconds}
     return tuple(
-        Step(path, tuple(seconds[path]), sum(seconds[path]) / whole if whole else 0.0, path in parents)
+        Step(path, tuple(seconds[path]), sum(seconds[path]) / whole, path in parents)
         for path in _as_tree(tuple(seconds))
     )
 
@@ -221,7 +221,6 @@ def compared(bundles: Sequence[BundleProfile]) -> tuple[tuple[Comparison, ...], 
 
 
 def _ratios(timing: Timing, baseline: Timing) -> tuple[float, ...]:
-    """A ratio for each round; infinite where the clock saw nothing of the baseline."""
+    """A ratio for each round."""
     pairs = zip(timing.rounds, baseline.rounds, strict=True)
-    medians = ((Statistics.of(one).median, Statistics.of(other).median) for one, other in pairs)
-    return tuple(one / other if other else float("inf") for one, other in medians)
+    return tuple(Statistics.of(one).median / Statistics.of(other).median for one, other in pairs)
