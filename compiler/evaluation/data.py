@@ -117,7 +117,12 @@ def find_dataset(
     """
     found = _find(name, data, openmmlab, config_dir)
     if not found.dataset.items:
-        raise CompileError("the data set is empty", where=f"dataset={name}", why="it lists nothing to look at")
+        raise CompileError(
+            "the data set is empty",
+            where=f"dataset={name}",
+            why="it lists nothing to look at",
+            fix="check its annotations",
+        )
     return found
 
 
