@@ -9,6 +9,7 @@ from compiler.cli.build import VERB as BUILD
 from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
+from compiler.cli.evaluate import VERB as EVALUATE
 from compiler.cli.explain import VERB as EXPLAIN
 from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
@@ -21,7 +22,12 @@ from compiler.cli.verb import Verb
 from compiler.errors import UsageError, nearest
 
 VERBS = {
-    verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, PROFILE, CHECK, SIGN, IMPORT, DOCTOR, HELP)
+    verb.name: verb
+    for verb in (
+        *(COMPILE, PLAN, BUILD, EXPLAIN),
+        *(PREDICT, PROFILE, EVALUATE),
+        *(CHECK, SIGN, IMPORT, DOCTOR, HELP),
+    )
 }
 
 
