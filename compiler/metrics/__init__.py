@@ -1,0 +1,1 @@
+"""What results are worth: one file a metric."""
