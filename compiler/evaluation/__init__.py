@@ -1,0 +1,1 @@
+"""How well bundles do on a data set."""
