@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.artifact.files import written_whole
+from compiler.datasets.dataset import Dataset, Item, TextTruth
+from compiler.errors import CompileError, UsageError, nearest
+from compiler.metrics.metric import Metric, Predictions
 from compiler.selection.nms import overlaps
-from compiler.tasks.text_detection.polygons import area, shared_areas
+from compiler.tasks.text_detection import TextInstance
+from compiler.tasks.text_detection.polygons import Polygon, area, shared_areas
 
-Polygon = NDArray[np.floating[Any]]
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-
-SCORE_THRESHOLDS = np.arange(0.3, 0.9, 0.1).astype(np.float32)
-"""Of which the best counts. Rounding has NumPy go on to 0.9, as it does for MMOCR."""
-MATCHING_IOU = 0.5
-"""A text is found where the overlap is more."""
-IGNORED_SHARE = 0.5
-"""A text that lies by more of its area in a region that is ignored counts neither way."""
-STRATEGIES = ("vanilla", "max_matching")
-"""Whether texts are paired as they come, or so that there are as many pairs as there can be."""
 
 _SMALL = 1e-5
 
@@ -34,7 +31,7 @@ class ImageOverlaps:
     """The texts of one image that count.
 
     Attributes:
-        overlaps: `[t, f]`, of each true text with each that was found.
+        overlaps: `[t, f]`, the intersection over union of each true text with each that was found.
         scores: `[f]`, of those that were found.
     """
 
@@ -47,77 +44,135 @@ class Rates:
     """How much was found.
 
     Attributes:
-        threshold: The score that texts must have.
         recall: The share of the true texts that were found.
         precision: The share of the texts found that are true.
-        hmean: The harmonic mean of the two.
     """
 
-    threshold: float
     recall: float
     precision: float
-    hmean: float
+
+    @property
+    def hmean(self) -> float:
+        """The harmonic mean of the two."""
+        both = self.recall + self.precision
+        return 2 * self.recall * self.precision / both if both else 0.0
 
 
-def image_overlaps(
-    truth: Sequence[Polygon], ignored: Sequence[bool], found: Sequence[Polygon], scores: Sequence[float]
-) -> ImageOverlaps:
-    """What counts in one image.
+@dataclass(frozen=True)
+class HmeanIou(Metric):
+    """MMOCR's `HmeanIOUMetric`.
 
-    Args:
-        truth: The true texts, `[k, 2]` each.
-        ignored: Which of them are ignored.
-        found: The texts that were found, `[k, 2]` each.
-        scores: Of those.
+    Attributes:
+        match_iou_thr: A text is found where the overlap is more.
+        ignore_precision_thr: A text that lies by more of its area in one that is ignored counts neither way.
+        pred_score_thrs: Start, stop and step of the scores that texts must have, of which the one counts with which the
+            harmonic mean of the whole data set is the highest.
+        strategy: `vanilla`, in which texts are paired as they come, or `max_matching`, in as many pairs as there can
+            be.
+
+    Raises:
+        UsageError: There is no such strategy, or no score.
     """
-    regions = [polygon for polygon, ignore in zip(truth, ignored, strict=True) if ignore]
-    true = [polygon for polygon, ignore in zip(truth, ignored, strict=True) if not ignore]
-    scored = np.asarray(scores, np.float32)
-    counts = [
-        score >= SCORE_THRESHOLDS.min() and bool(np.isfinite(polygon).all()) and not _lies_in(polygon, regions)
-        for polygon, score in zip(found, scored, strict=True)
-    ]
-    kept = [polygon for polygon, does in zip(found, counts, strict=True) if does]
-    return ImageOverlaps(_overlaps(true, kept), scored[np.array(counts, bool)])
+
+    TASKS: ClassVar[tuple[str, ...]] = ("text-detection",)
+    HEADLINE: ClassVar[str] = "icdar/hmean"
+
+    match_iou_thr: float = 0.5
+    ignore_precision_thr: float = 0.5
+    pred_score_thrs: tuple[float, float, float] = (0.3, 0.9, 0.1)
+    strategy: str = "vanilla"
+
+    def __post_init__(self) -> None:
+        if self.strategy not in PAIRINGS:
+            raise UsageError(f"there is no strategy '{self.strategy}'", fix=nearest(self.strategy, PAIRINGS))
+        start, stop, step = self.pred_score_thrs
+        if not (step > 0 and start < stop and (stop - start) / step < 10_000):
+            raise UsageError("there are no scores to try", where=f"pred_score_thrs={list(self.pred_score_thrs)}")
+
+    @property
+    def thresholds(self) -> Floats:
+        """The scores that texts must have, in single precision, as a network's are. Rounding has NumPy go on to 0.9
+        where it should end before it, as it does for MMOCR."""
+        return np.arange(*self.pred_score_thrs).astype(np.float32)
+
+    def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:
+        """Precision, recall and hmean, from 0 to 1."""
+        pairs = zip(dataset.items, predictions, strict=True)
+        best = self.best_rates([self.of_image(*_truth(item), *_found(found)) for item, found in pairs])
+        return {"icdar/precision": best.precision, "icdar/recall": best.recall, "icdar/hmean": best.hmean}
+
+    def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
+        """A `submit.zip` of ICDAR's: for each image a `res_<name>.txt` with the corners of a text in each line.
+
+        Texts that score less than the first of the thresholds are left out.
+        """
+        path = folder / "submit.zip"
+        with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for item, found in zip(dataset.items, predictions, strict=True):
+                kept = [one for one in found if np.float32(one.score) >= self.thresholds[0]]
+                archive.writestr(f"res_{item.path.stem}.txt", "".join(map(_line, kept)))
+        return (path,)
+
+    def of_image(
+        self, truth: Sequence[Polygon], ignored: Sequence[bool], found: Sequence[Polygon], scores: Sequence[float]
+    ) -> ImageOverlaps:
+        """What counts in one image.
+
+        Args:
+            truth: The true texts, `[k, 2]` each.
+            ignored: Which of them are ignored.
+            found: The texts that were found, `[k, 2]` each.
+            scores: Of those.
+        """
+        regions = [polygon for polygon, ignore in zip(truth, ignored, strict=True) if ignore]
+        true = [polygon for polygon, ignore in zip(truth, ignored, strict=True) if not ignore]
+        scored = np.asarray(scores, np.float32)
+        counts = [
+            score >= self.thresholds[0] and not self._is_ignored(polygon, regions)
+            for polygon, score in zip(found, scored, strict=True)
+        ]
+        kept = [polygon for polygon, does in zip(found, counts, strict=True) if does]
+        return ImageOverlaps(_overlaps(true, kept), scored[np.array(counts, bool)])
+
+    def best_rates(self, images: Sequence[ImageOverlaps]) -> Rates:
+        """The rates with the best of the thresholds; of several, with the lowest."""
+        return max((self.rates(images, threshold) for threshold in self.thresholds.tolist()), key=lambda one: one.hmean)
+
+    def rates(self, images: Sequence[ImageOverlaps], threshold: float) -> Rates:
+        """The rates where texts that score less than a threshold are left out."""
+        hits = true = found = 0
+        for image in images:
+            kept = image.scores >= np.float32(threshold)
+            hits += PAIRINGS[self.strategy](image.overlaps[:, kept] > self.match_iou_thr)
+            true, found = true + len(image.overlaps), found + int(kept.sum())
+        if not true:
+            return Rates(1.0, float(not found))
+        return Rates(hits / true, hits / found if found else 0.0)
+
+    def _is_ignored(self, polygon: Polygon, regions: Sequence[Polygon]) -> bool:
+        own = area(polygon) + _SMALL
+        return any(shared_areas(polygon, region)[0] / own > self.ignore_precision_thr for region in regions)
 
 
-def best_rates(images: Sequence[ImageOverlaps], strategy: str = "vanilla") -> Rates:
-    """The rates of a data set at the score threshold at which their harmonic mean is the highest; of several, the
-    lowest threshold."""
-    return max((rates(images, float(one), strategy) for one in SCORE_THRESHOLDS), key=lambda one: one.hmean)
+def _truth(item: Item) -> tuple[list[Polygon], list[bool]]:
+    """The polygons of an image's texts, and which of them are ignored."""
+    texts = [one for one in item.truth if isinstance(one, TextTruth)]
+    if len(texts) < len(item.truth) or not all(one.polygon for one in texts):
+        raise CompileError(
+            "the data set does not say where its texts are",
+            where=str(item.path),
+            why="the detection of text is measured by polygons",
+            fix="name annotations of text detection, such as MMOCR's textdet_test.json",
+        )
+    return [np.array(one.polygon, np.float32) for one in texts], [one.ignore for one in texts]
 
 
-def rates(images: Sequence[ImageOverlaps], threshold: float, strategy: str = "vanilla") -> Rates:
-    """The rates of a data set.
-
-    Args:
-        images: What counts in each image.
-        threshold: Texts that score less are left out.
-        strategy: One of `STRATEGIES`.
-    """
-    paired = {"vanilla": _paired_as_they_come, "max_matching": _most_pairs}[strategy]
-    hits = true = found = 0
-    for image in images:
-        kept = image.scores >= np.float32(threshold)
-        hits += paired(image.overlaps[:, kept] > MATCHING_IOU)
-        true, found = true + len(image.overlaps), found + int(kept.sum())
-    return _rates(threshold, hits, true, found)
+def _found(texts: Sequence[TextInstance]) -> tuple[list[Polygon], list[float]]:
+    return [one.polygon for one in texts], [one.score for one in texts]
 
 
-def _rates(threshold: float, hits: int, true: int, found: int) -> Rates:
-    """MMOCR's shares: where nothing is true, all was found, and what was found beside it is wrong."""
-    recall = hits / true if true else 1.0
-    precision = hits / found if found else float(not true)
-    if not true:
-        precision = float(not found)
-    both = recall + precision
-    return Rates(threshold, recall, precision, 2 * recall * precision / both if both else 0.0)
-
-
-def _lies_in(polygon: Polygon, regions: Sequence[Polygon]) -> bool:
-    """Whether a polygon lies in one of some regions by more of its area than `IGNORED_SHARE`."""
-    own = area(polygon) + _SMALL
-    return any(shared_areas(polygon, region)[0] / own > IGNORED_SHARE for region in regions)
+def _line(text: TextInstance) -> str:
+    return ",".join(str(round(number)) for number in text.polygon.ravel().tolist()) + "\r\n"
 
 
 def _overlaps(first: Sequence[Polygon], second: Sequence[Polygon]) -> Doubles:
@@ -132,7 +187,7 @@ def _overlaps(first: Sequence[Polygon], second: Sequence[Polygon]) -> Doubles:
     return found
 
 
-def _paired_as_they_come(matching: Booleans) -> int:
+def _pairs_as_they_come(matching: Booleans) -> int:
     """How many rows and columns go together where each row takes the first that is left."""
     left = np.ones(matching.shape[1], bool)
     for row in matching:
@@ -156,3 +211,10 @@ def _most_pairs(matching: Booleans) -> int:
         return False
 
     return sum(takes_one(row, set()) for row in range(len(matching)))
+
+
+PAIRINGS: Mapping[str, Callable[[Booleans], int]] = {
+    "vanilla": _pairs_as_they_come,
+    "max_matching": _most_pairs,
+}
+"""How texts are paired, by MMOCR's names: how many pairs, given which true text may go with which found one."""

@@ -63,6 +63,18 @@ def read_image(
     return np.asarray(decoded, np.uint8)
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """The width and height of the image in a file, turned upright, by its header alone.
+
+    Raises:
+        CompileError: The file is missing, empty or no image.
+    """
+    data, where = read_given(path, "the image"), str(path)
+    width, height = _claimed_size(data, where)
+    upright = imagesize.get(BytesIO(data))
+    return (height, width) if upright == (height, width) else (width, height)
+
+
 def require_image(image: NDArray[Any]) -> None:
     """Check that an array is an image as `read_image` gives it.
 
