@@ -1,8 +1,8 @@
 """Ask nuScenes' own kit what `tests/data/nuscenes_scores.json` holds, in an environment of its own.
 
-    python -m venv /tmp/kit
-    /tmp/kit/bin/pip install nuscenes-devkit==1.2.0
-    PYTHONPATH=. /tmp/kit/bin/python tests/metrics/ask_nuscenes_kit.py
+python -m venv /tmp/kit
+/tmp/kit/bin/pip install nuscenes-devkit==1.2.0
+PYTHONPATH=. /tmp/kit/bin/python tests/metrics/ask_nuscenes_kit.py
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ def results(kit: NuScenes, found: dict, ranges: dict) -> dict:
                     "attribute_name": attribute(one["name"], box.velocity),
                 }
             )
-    return {"meta": {f"use_{one}": False for one in ("camera", "lidar", "radar", "map", "external")}, "results": written}
+    return {
+        "meta": {f"use_{one}": False for one in ("camera", "lidar", "radar", "map", "external")},
+        "results": written,
+    }
 
 
 def main() -> None:

@@ -79,7 +79,9 @@ def tables(seed: int = 0) -> dict[str, list[dict]]:
             }
         ],
         "category": [{"token": name, "name": name} for name in CATEGORIES],
-        "attribute": [{"token": one, "name": one} for one in sorted({a for _, all in CATEGORIES.values() for a in all})],
+        "attribute": [
+            {"token": one, "name": one} for one in sorted({a for _, all in CATEGORIES.values() for a in all})
+        ],
         **{name: [] for name in ("scene", "sample", "sample_data", "ego_pose", "instance", "sample_annotation")},
         **{name: [] for name in ("visibility", "log")},
         "map": [{"token": "map", "log_tokens": [], "filename": "map.png"}],
