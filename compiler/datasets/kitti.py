@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.datasets.dataset import CameraFrame, Dataset, Item, Matrix, SolidTruth
-from compiler.datasets.files import expected, find_files, read_lines
+from compiler.datasets.dataset import Box, CameraFrame, Dataset, Item, Matrix, ObjectTruth, SolidTruth
+from compiler.datasets.files import expected, find_files, pixels, read_lines
 from compiler.tasks.images import image_size
 
 DONT_CARE = "DontCare"
@@ -33,14 +33,52 @@ def read_kitti(root: Path, frames: Path | None = None, scans: str = "velodyne") 
     Raises:
         CompileError: A file cannot be read, or holds something else.
     """
-    if frames is None:
-        names = [path.stem for path in find_files(root / scans, (".bin",))]
-    else:
-        with expected(frames, "frames of KITTI", "each line is the number of a frame"):
-            names = [_frame(line) for line in read_lines(frames)]
+    names = _names(root / scans, ".bin", frames)
     items = tuple(_item(root, scans, name) for name in names)
     classes = sorted({one.label for item in items for one in item.truth if isinstance(one, SolidTruth)} - {DONT_CARE})
     return Dataset(items, tuple(classes))
+
+
+def read_kitti_images(root: Path, frames: Path | None = None) -> Dataset:
+    """The images in `image_2/`, each with the boxes of its objects in `label_2/`; a region is ignored for every class.
+
+    Args:
+        root: Such as `training`.
+        frames: A list of frames, such as `ImageSets/val.txt`; None for all images.
+
+    Raises:
+        CompileError: A file cannot be read, or holds something else.
+    """
+    found = {}
+    for name in _names(root / "image_2", ".png", frames):
+        labels = root / "label_2" / f"{name}.txt"
+        with expected(labels, "labels of KITTI", LABEL_FORM):
+            found[name] = [_boxed(line) for line in read_lines(labels)]
+    classes = tuple(sorted({label for boxes in found.values() for label, _ in boxes} - {DONT_CARE}))
+    items = (Item(root / "image_2" / f"{name}.png", _in_image(boxes, classes), name) for name, boxes in found.items())
+    return Dataset(tuple(items), classes)
+
+
+def _names(folder: Path, suffix: str, frames: Path | None) -> list[str]:
+    """The numbers of the frames of a list, or of a folder."""
+    if frames is None:
+        return [path.stem for path in find_files(folder, (suffix,))]
+    with expected(frames, "frames of KITTI", "each line is the number of a frame"):
+        return [_frame(line) for line in read_lines(frames)]
+
+
+def _boxed(line: str) -> tuple[str, Box]:
+    label, *fields = line.split()
+    left, top, right, bottom = map(pixels, fields[3:7])
+    return label, (left, top, right, bottom)
+
+
+def _in_image(boxes: Sequence[tuple[str, Box]], classes: Sequence[str]) -> tuple[ObjectTruth, ...]:
+    return tuple(
+        ObjectTruth(box, name, ignore=label == DONT_CARE, area=(box[2] - box[0]) * (box[3] - box[1]))
+        for label, box in boxes
+        for name in (classes if label == DONT_CARE else (label,))
+    )
 
 
 def _frame(line: str) -> str:
