@@ -2,13 +2,19 @@
 
 from compiler.config.limits import Limits
 from compiler.runtime.bundle import CONFIG_FILE, Predictor, batch_runner, open, read_config, task_of
+from compiler.runtime.chains import ChainedResult, ChainOptions, DetectionChain, chain, open_chain
 
 __all__ = [
     "CONFIG_FILE",
+    "ChainOptions",
+    "ChainedResult",
+    "DetectionChain",
     "Limits",
     "Predictor",
     "batch_runner",
+    "chain",
     "open",
+    "open_chain",
     "read_config",
     "task_of",
 ]

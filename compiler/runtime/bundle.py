@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +27,7 @@ from compiler.config.plain_yaml import load_yaml
 from compiler.config.sizes import SizeRange
 from compiler.config.yaml_files import check_yaml
 from compiler.errors import Caution, CompileError, UsageError
+from compiler.runtime.batches import run_samples
 from compiler.tasks import AnySample, AnyTask, build_task
 
 CONFIG_FILE = "config.yaml"
@@ -58,30 +59,32 @@ class Predictor:
     largest_batch: int
     limits: Limits = DEFAULT_LIMITS
 
-    def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
+    def __call__(self, source: PredictorInput | Sequence[PredictorInput], box: Any = None) -> list[Any]:
         """Predict.
 
         Args:
-            source: A file; or a BGR uint8 array [h, w, 3], or float32 points [n, d].
+            source: A file; or a BGR uint8 array [h, w, 3], or float32 points [n, d]. Of a list or a tuple, those whose
+                inputs have the same shape go through the engine together, as many as its batch holds.
             box: Where the objects are: x1, y1, x2, y2 in pixels, several of those, a JSON file, or None for the whole
-                image.
+                image. For a list of sources, a list with as much for each, or None.
 
         Returns:
-            The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
+            The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`. For a list of sources, a
+            list of such lists.
 
         Raises:
-            CompileError: The source or a box cannot be used, or the source is beyond the limits.
+            CompileError: A source or a box cannot be used, or a source is beyond the limits.
         """
-        if isinstance(source, list | tuple):
+        if not isinstance(source, list | tuple):
+            return self._results([self.task.read(source, box, self.limits)])[0]
+        boxes = [None] * len(source) if box is None else box
+        if not isinstance(boxes, list | tuple) or len(boxes) != len(source):
             raise UsageError(
-                f"a list of {len(source)} is no input",
-                where="predictor(...)",
-                why="a bundle looks at one file or array at a time",
-                fix="call it for each: [predictor(one) for one in sources]",
+                f"there are {len(source)} sources, and the boxes are not as many",
+                where="predictor(sources, box)",
+                fix="give a list that has for each source what is given for one alone, None for a whole image",
             )
-        sample = self.task.read(source, box, self.limits)
-        with self._at_one():
-            return [result for part in sample.parts(self.batch) for result in self._results(part)]
+        return self._results(self.task.read(*one, self.limits) for one in zip(source, boxes, strict=True))
 
     @property
     def batch(self) -> int:
@@ -89,9 +92,9 @@ class Predictor:
         fixed = self.engine.inputs[0].shape[:1]
         return fixed[0] if fixed and isinstance(fixed[0], int) else self.largest_batch
 
-    def _results(self, sample: AnySample) -> list[Any]:
-        prepared = self.task.preprocess(sample, self.sizes)
-        return self.task.decode(self.run(prepared.tensors), prepared)
+    def _results(self, samples: Iterable[AnySample]) -> list[list[Any]]:
+        with self._at_one():
+            return run_samples(self.task, self.run, samples, self.sizes, self.batch)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
