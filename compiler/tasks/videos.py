@@ -150,9 +150,9 @@ def written_video(path: Path, rate: float) -> Iterator[VideoFile]:
     # Its suffix tells OpenCV the format.
     partial = path.with_name(f".{path.stem}.{os.getpid()}.{uuid4().hex}.partial{path.suffix}")
     video = VideoFile(path, partial, rate)
+    with reading(path, "the video cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with reading(path, "the video cannot be written"):
-            path.parent.mkdir(parents=True, exist_ok=True)
         yield video
         video.close()
         with reading(path, "the video cannot be written"):

@@ -79,7 +79,6 @@ def test_a_key_that_is_spelt_as_a_flag_is_told_how_it_is_written(words, fix):
         (["explain"], "explain takes one bundle"),
         (["explain", "a", "b"], "explain takes one bundle"),
         (["predict", "a"], "predict takes a bundle"),
-        (["predict", "a", "b", "c", "d"], "predict takes a bundle"),
         (["import"], "import takes one config"),
         (["import", "a.py", "b.py"], "import takes one config"),
         (["doctor", "x"], "doctor takes --make, --config-dir"),
