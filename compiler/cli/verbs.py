@@ -10,6 +10,7 @@ from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
 from compiler.cli.explain import VERB as EXPLAIN
+from compiler.cli.export import VERB as EXPORT
 from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.mmdeploy_command import refuse_command
@@ -19,7 +20,9 @@ from compiler.cli.sign import VERB as SIGN
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError, nearest
 
-VERBS = {verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, CHECK, SIGN, IMPORT, DOCTOR, HELP)}
+VERBS = {
+    verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, EXPORT, CHECK, SIGN, IMPORT, DOCTOR, HELP)
+}
 
 
 def verb_named(name: str) -> Verb:

@@ -142,6 +142,54 @@ def open(
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
             its engine brings code, or its backend cannot be used on this machine.
     """
+    contents = read_bundle(path, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
+    config, engine, backend = contents.config, contents.engine, contents.backend
+    other = elsewhere(engine.machine, backend.machine())
+    if other:
+        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
+    if cache is not None and not backend.keeps_opened:
+        warnings.warn(_kept_nothing(engine.folder, backend), Caution, stacklevel=2)
+    session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
+    return Predictor(contents.task, engine, session, config.sizes, config.batch.largest, limits)
+
+
+@dataclass(frozen=True)
+class BundleContents:
+    """What is read of a bundle before its engine is opened.
+
+    Attributes:
+        config: What it was compiled from.
+        task: Pre- and post-processing.
+        engine: What is run.
+        backend: What runs it.
+    """
+
+    config: CompileConfig
+    task: AnyTask
+    engine: Engine
+    backend: Backend
+
+
+def read_bundle(
+    path: str | PathLike[str],
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+    trust_changes: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> BundleContents:
+    """What is in a bundle, looked at and held to its lock, the engine's files too; none of them is opened.
+
+    Args:
+        path: See `open`.
+        modules: See `open`.
+        engine_code: See `open`.
+        trust_changes: See `open`.
+        limits: See `open`.
+
+    Raises:
+        CompileError: See `open`.
+    """
     folder = Path(path)
     recover_folder(folder)
     lock = lock_of(folder, trust_changes)
@@ -152,13 +200,7 @@ def open(
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
     require_files(folder, backend.files(engine), lock)
-    other = elsewhere(engine.machine, backend.machine())
-    if other:
-        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
-    if cache is not None and not backend.keeps_opened:
-        warnings.warn(_kept_nothing(folder, backend), Caution, stacklevel=2)
-    session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
-    return Predictor(task, engine, session, config.sizes, config.batch.largest, limits)
+    return BundleContents(config, task, engine, backend)
 
 
 def _unproven_here(other: str) -> str:
