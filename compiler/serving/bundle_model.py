@@ -81,7 +81,7 @@ class BundleModel:
         import triton_python_backend_utils as utils  # of the server
 
         parameters = json.loads(args["model_config"])["parameters"]
-        settings = {name: value["string_value"] for name, value in parameters.items()}
+        settings = {name: value.get("string_value", "") for name, value in parameters.items()}
         self._utils = utils
         self._predictor = predictor_around(utils, self.FOLDER, settings)
 

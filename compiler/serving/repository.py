@@ -90,7 +90,7 @@ def export_triton(
     engine_name = name if alone else f"{name}{ENGINE_SUFFIX}"
     writers = [(engine_name, lambda place: write_engine(place, engine_name, contents, served))]
     if not alone:
-        settings = {"modules": ",".join(modules), **_limit_settings(limits)}
+        settings = {**({"modules": ",".join(modules)} if modules else {}), **_limit_settings(limits)}
         writers.insert(0, (name, lambda place: write_pipeline(place, name, engine_name, contents, settings)))
     for model, _ in writers:
         _require_ours(target / model)
