@@ -16,12 +16,14 @@ from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.mmdeploy_command import refuse_command
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
+from compiler.cli.profile import VERB as PROFILE
 from compiler.cli.sign import VERB as SIGN
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError, nearest
 
 VERBS = {
-    verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, EXPORT, CHECK, SIGN, IMPORT, DOCTOR, HELP)
+    verb.name: verb
+    for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, PROFILE, EXPORT, CHECK, SIGN, IMPORT, DOCTOR, HELP)
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from compiler.artifact import Tensors
 from compiler.config.sizes import SizeRange
+from compiler.spans import Span
 from compiler.tasks import AnySample, AnyTask, Prepared
 
 
@@ -50,14 +51,16 @@ def run_samples(
     """
     results: list[list[Any]] = []
 
-    def prepared() -> Iterator[Part]:
+    def parts() -> Iterator[Part]:
         for index, sample in enumerate(samples):
             results.append([])
             for part in sample.parts(batch):
-                yield Part(index, task.preprocess(part, sizes))
+                with Span("preprocess"):
+                    prepared = task.preprocess(part, sizes)
+                yield Part(index, prepared)
 
-    for parts in _portions(prepared(), batch) if task.batched else ([part] for part in prepared()):
-        for part, found in zip(parts, _decoded(task, run, parts), strict=True):
+    for portion in _portions(parts(), batch) if task.batched else ([part] for part in parts()):
+        for part, found in zip(portion, _decoded(task, run, portion), strict=True):
             results[part.sample].extend(found)
     return results
 
@@ -83,7 +86,8 @@ def _decoded(task: AnyTask, run: Callable[[Tensors], Tensors], parts: Sequence[P
     for places in groups.values():
         together = [parts[place] for place in places]
         for place, outputs in zip(places, _run_together(run, together), strict=True):
-            found[place] = task.decode(outputs, parts[place].prepared)
+            with Span("decode"):
+                found[place] = task.decode(outputs, parts[place].prepared)
     return [found[place] for place in range(len(parts))]
 
 

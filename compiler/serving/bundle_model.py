@@ -20,7 +20,8 @@ from compiler.backends import backend_of
 from compiler.config.instantiate import instantiate
 from compiler.config.limits import Limits
 from compiler.errors import CompileError
-from compiler.runtime.bundle import Predictor, read_config, task_of
+from compiler.runtime.bundle import Predictor
+from compiler.runtime.contents import read_config, task_of
 from compiler.serving.servers import TRITON_BACKENDS, TritonBackend
 
 LIMIT = "limits."

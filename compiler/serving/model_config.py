@@ -8,7 +8,7 @@ from typing import Any
 from compiler.artifact import Dimension, Tensors, TensorSpec
 from compiler.errors import CompileError
 from compiler.graphs.providers import CPU as ON_CPU
-from compiler.runtime.bundle import BundleContents
+from compiler.runtime.contents import BundleContents
 from compiler.serving.servers import GPU, TritonBackend, type_name
 from compiler.serving.text_format import Word, key_values
 from compiler.tasks import Task

@@ -15,7 +15,7 @@ from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.plain_names import require_plain_name
 from compiler.errors import Caution, CompileError
 from compiler.printable import on_one_line
-from compiler.runtime.bundle import CONFIG_FILE, BundleContents, read_bundle
+from compiler.runtime.contents import CONFIG_FILE, BundleContents, read_bundle
 from compiler.serving.model_config import (
     LABELS_FILE,
     WARM_UP,

@@ -37,6 +37,7 @@ NEAREST = {
     "build": ("--hepl", "did you mean --help?"),
     "explain": ("--hepl", "did you mean --help?"),
     "predict": ("--hepl", "did you mean --help?"),
+    "profile": ("--hepl", "did you mean --help?"),
     "check": ("--hepl", "did you mean --help?"),
     "export": ("--hepl", "did you mean --help?"),
     "sign": ("--hepl", "did you mean --help?"),

@@ -12,7 +12,7 @@ import pytest
 
 from compiler.artifact import TensorSpec, file_digest
 from compiler.errors import CompileError
-from compiler.runtime.bundle import read_bundle
+from compiler.runtime.contents import read_bundle
 from compiler.serving import export_triton
 from compiler.serving.model_config import engine_config
 from compiler.serving.servers import TRITON_BACKENDS
