@@ -27,7 +27,8 @@ class Parser(ArgumentParser):
 
     Attributes:
         flags: The flags that it takes, each spelling of them.
-        options: The names of the options that are spelt `name=value`.
+        options: The names of the options that are spelt `name=value`; one that ends in a dot stands for all that begin
+            with it.
         keys: The keys of a config that overrides set, where it takes overrides.
     """
 
@@ -84,7 +85,7 @@ class Parser(ArgumentParser):
 
     def _refuse_unknown(self, options: dict[str, str], rest: Sequence[str]) -> None:
         for name, value in options.items():
-            if name not in self.options:
+            if name not in self.options and f"{name.partition('.')[0]}." not in self.options:
                 raise self._refused(f"{self.verb} takes no option '{name}'", f"{name}={value}", name)
             if not value:
                 raise UsageError(f"the option '{name}' has no value", where=f"{name}=", fix=str(self.usage))

@@ -9,6 +9,7 @@ from compiler.cli.build import VERB as BUILD
 from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
+from compiler.cli.evaluate import VERB as EVALUATE
 from compiler.cli.explain import VERB as EXPLAIN
 from compiler.cli.export import VERB as EXPORT
 from compiler.cli.help import VERB as HELP
@@ -23,7 +24,11 @@ from compiler.errors import UsageError, nearest
 
 VERBS = {
     verb.name: verb
-    for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, PROFILE, EXPORT, CHECK, SIGN, IMPORT, DOCTOR, HELP)
+    for verb in (
+        *(COMPILE, PLAN, BUILD, EXPLAIN),
+        *(PREDICT, EVALUATE, PROFILE, EXPORT),
+        *(CHECK, SIGN, IMPORT, DOCTOR, HELP),
+    )
 }
 
 

@@ -109,10 +109,13 @@ class Item:
     Attributes:
         path: The file.
         truth: What is to be found in it; nothing where that is not told.
+        identity: What the data set's own files call it: the number of COCO's image, the token of nuScenes' sample. Its
+            results are handed in under it; None where its file's name is all that it is called.
     """
 
     path: Path
     truth: tuple[GroundTruth, ...] = ()
+    identity: int | str | None = None
 
     @property
     def boxes(self) -> tuple[Box, ...] | None:
@@ -129,8 +132,10 @@ class Dataset:
         items: In the order in which the data set lists them.
         classes: Names of the classes, in its order; none where they are not told apart.
         keypoints: Names of the key points of an object, in its order; none where there are none.
+        class_numbers: What the data set's own files call each of the classes; none where they have names only.
     """
 
     items: tuple[Item, ...]
     classes: tuple[str, ...] = ()
     keypoints: tuple[str, ...] = ()
+    class_numbers: tuple[int, ...] = ()
