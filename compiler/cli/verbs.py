@@ -11,6 +11,7 @@ from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
 from compiler.cli.evaluate import VERB as EVALUATE
 from compiler.cli.explain import VERB as EXPLAIN
+from compiler.cli.export import VERB as EXPORT
 from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.mmdeploy_command import refuse_command
@@ -25,7 +26,7 @@ VERBS = {
     verb.name: verb
     for verb in (
         *(COMPILE, PLAN, BUILD, EXPLAIN),
-        *(PREDICT, PROFILE, EVALUATE),
+        *(PREDICT, EVALUATE, PROFILE, EXPORT),
         *(CHECK, SIGN, IMPORT, DOCTOR, HELP),
     )
 }
