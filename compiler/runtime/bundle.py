@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
+from compiler.artifact import Engine, Lock, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Backend, Session, backend_of, measurements_folder, run_in_batches
 from compiler.config import CompileConfig
@@ -139,6 +139,47 @@ def open(
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
             its engine brings code, or its backend cannot be used on this machine.
     """
+    found = check_bundle(path, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
+    config, engine, backend = found.config, found.engine, found.backend
+    other = elsewhere(engine.machine, backend.machine())
+    if other:
+        warnings.warn(_unproven_here(other, found.folder), Caution, stacklevel=2)
+    if cache is not None and not backend.keeps_opened:
+        warnings.warn(_kept_nothing(found.folder, backend), Caution, stacklevel=2)
+    session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
+    return Predictor(found.task, engine, session, config.sizes, config.batch.largest, limits)
+
+
+@dataclass(frozen=True)
+class CheckedBundle:
+    """A bundle of which all that opening it reads is what its lock says.
+
+    Attributes:
+        folder: Where it lies.
+        lock: What its files are held to; None where changes are trusted.
+        config: What it was compiled from.
+        engine: What is run.
+        backend: Opens that.
+        task: Pre- and post-processing.
+    """
+
+    folder: Path
+    lock: Lock | None
+    config: CompileConfig
+    engine: Engine
+    backend: Backend
+    task: AnyTask
+
+
+def check_bundle(
+    path: str | PathLike[str],
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+    trust_changes: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> CheckedBundle:
+    """Look at all of a bundle that opening it reads, and open nothing; see `open`."""
     folder = Path(path)
     recover_folder(folder)
     lock = lock_of(folder, trust_changes)
@@ -149,17 +190,14 @@ def open(
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
     require_files(folder, backend.files(engine), lock)
-    other = elsewhere(engine.machine, backend.machine())
-    if other:
-        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
-    if cache is not None and not backend.keeps_opened:
-        warnings.warn(_kept_nothing(folder, backend), Caution, stacklevel=2)
-    session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
-    return Predictor(task, engine, session, config.sizes, config.batch.largest, limits)
+    return CheckedBundle(folder, lock, config, engine, backend, task)
 
 
-def _unproven_here(other: str) -> str:
-    return f"the bundle was proven on another machine ({other}): results may differ; compile it here to prove it here"
+def _unproven_here(other: str, bundle: Path) -> str:
+    return (
+        f"the bundle was proven on another machine ({other}): results may differ; "
+        f"python -m compiler verify {bundle} proves it on this one"
+    )
 
 
 def _kept_nothing(bundle: Path, backend: Backend) -> str:
