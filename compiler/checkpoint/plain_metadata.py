@@ -108,11 +108,10 @@ class _Walk:
             case _Array() | _Scalar():
                 return value.plain
             case Mapping():
-                items = ((key, self.plain(item, depth - 1)) for key, item in value.items() if type(key) in (str, int))
-                return {key: item for key, item in items if item is not NOTHING}
+                pairs = ((key, self.plain(item, depth - 1)) for key, item in value.items() if type(key) in (str, int))
+                return {key: item for key, item in pairs if item is not NOTHING}
             case list() | tuple() | set() | frozenset():
-                items = [self.plain(item, depth - 1) for item in value]
-                kept = [item for item in items if item is not NOTHING]
+                kept = [one for one in (self.plain(item, depth - 1) for item in value) if one is not NOTHING]
                 return tuple(kept) if isinstance(value, tuple) else kept
         return value if _is_plain(value) else NOTHING
 

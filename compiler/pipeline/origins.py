@@ -1,7 +1,7 @@
 """The files that a bundle was made from, found again by their digests.
 
-The config of a bundle may come from somebody else, and so may every path in it. A path is looked at for one thing: is it
-a file whose digest is the one in the lock? What has another is not opened, whatever it is called.
+The config of a bundle may come from somebody else, and so may every path in it. A path is looked at for one thing: is
+it a file whose digest is the one in the lock? What has another is not opened, whatever it is called.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from compiler.artifact.machine import elsewhere
 from compiler.backends import Probe, Session, measurements_folder
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, ExitCode
-from compiler.graphs import run_until_selection
+from compiler.graphs import RuntimeOptions, run_until_selection
 from compiler.pipeline.deferred_build import why_unproven
 from compiler.pipeline.tolerances import proof_tolerance
-from compiler.proof import Comparison, Run, StageProof, proof_of
+from compiler.proof import AnyProof, Comparison, Run, StageProof, proof_of
 from compiler.proof.recording import RECORDED_FILE, Recording
 from compiler.proof.verdicts import Stage
 from compiler.report import Report
@@ -135,13 +135,7 @@ def _prove(found: CheckedBundle, recording: Recording, run: Run, stands_in: bool
         CompileError: The recording and the bundle do not belong to each other.
     """
     proof, config = proof_of(found.task), found.config
-    graph = found.backend.graph_of(found.engine)
-    simulation, thresholds = found.backend.simulation, proof.thresholds
-    stage = Stage(
-        run,
-        opened=_where_onnx_is(lambda: graph and open_graph(graph, thresholds, simulation)),
-        candidates=_where_onnx_is(lambda: graph and run_until_selection(graph, thresholds, simulation)),
-    )
+    stage = Stage(run, _graph_run(found, proof, open_graph), _graph_run(found, proof, run_until_selection))
     with reading(found.folder / RECORDED_FILE, "the recording does not fit the bundle", fix="compile it again"):
         if recording.size not in config.proof_inputs:
             raise ValueError(f"no proof of it is made on {recording.size}")
@@ -154,12 +148,16 @@ def _prove(found: CheckedBundle, recording: Recording, run: Run, stands_in: bool
     return replace(proven, stage=engine_stage(found.backend, stands_in), reference=recording.reference)
 
 
-def _where_onnx_is(opened: Callable[[], Run | None]) -> Callable[[], Run | None]:
-    """A way to open a graph, which gives none where onnx is not installed: running a bundle does not need it."""
+def _graph_run(
+    found: CheckedBundle, proof: AnyProof, opened: Callable[[Path, Sequence[float], RuntimeOptions], Run | None]
+) -> Callable[[], Run | None]:
+    """A way to open the graph that an engine is; it gives none where the engine is something else, and where onnx is
+    not installed: running a bundle does not need it."""
 
     def open_if_possible() -> Run | None:
+        graph = found.backend.graph_of(found.engine)
         try:
-            return opened()
+            return None if graph is None else opened(graph, proof.thresholds, found.backend.simulation)
         except ModuleNotFoundError:
             return None
 

@@ -26,24 +26,29 @@ def numbers_in(value: Any, place: str = "") -> Iterator[tuple[str, NDArray[Any]]
         yield from numbers_in(child, f"{place}/{name}" if place else name)
 
 
-def with_numbers(value: ValueT, numbers: Mapping[str, NDArray[Any]], place: str = "") -> ValueT:
+def with_numbers(value: ValueT, numbers: Mapping[str, NDArray[Any]]) -> ValueT:
     """A value of the same form with other numbers, as `numbers_in` yields them.
 
     Raises:
-        ValueError: A number is missing, or of another type.
+        ValueError: A number is missing, or an array of another type or shape.
     """
+    changed: ValueT = _with_numbers(value, numbers, "")
+    return changed
+
+
+def _with_numbers(value: Any, numbers: Mapping[str, NDArray[Any]], place: str) -> Any:
+    """What stands in the place of a part of a value."""
     if isinstance(value, np.ndarray | np.generic | bool | int | float):
         return _replaced(value, numbers, place)
     children = {
-        name: with_numbers(child, numbers, f"{place}/{name}" if place else name) for name, child in _children(value)
+        name: _with_numbers(child, numbers, f"{place}/{name}" if place else name) for name, child in _children(value)
     }
     kind: Any = type(value)
     if isinstance(value, Mapping):
         return kind(zip(value, children.values(), strict=True))
     if isinstance(value, tuple | list):
         return kind(*children.values()) if hasattr(value, "_fields") else kind(children.values())
-    changed: Any = replace(value, **children) if children else value  # type: ignore[type-var]
-    return changed
+    return replace(value, **children) if children else value
 
 
 def _children(value: Any) -> list[tuple[str, Any]]:
@@ -63,6 +68,6 @@ def _replaced(value: Any, numbers: Mapping[str, NDArray[Any]], place: str) -> An
     if like.dtype.kind not in _KINDS:
         return value
     found = numbers.get(place)
-    if found is None or found.dtype != like.dtype or found.ndim != like.ndim:
-        raise ValueError(f"its {place or 'number'} is {'missing' if found is None else 'of another type'}")
+    if found is None or (found.dtype, found.shape) != (like.dtype, like.shape):
+        raise ValueError(f"its {place or 'number'} is {'missing' if found is None else 'of another type or shape'}")
     return found if isinstance(value, np.ndarray) else type(value)(found[()])
