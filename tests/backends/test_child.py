@@ -85,13 +85,14 @@ def test_what_progress_raises_ends_the_process(run, raised, tmp_path):
 
 
 WAITING = """
-import sys
+import signal, sys
 from pathlib import Path
 from compiler.backends.child import run_script
 
 def say(share, phase):
     print(phase, flush=True)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
 run_script(sys.argv[1], [sys.argv[2]], Path(sys.argv[2]), say)
 """
 
