@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from compiler.backends.nvidia.cuda import Gpus, find_gpus
 from compiler.config.config_dir import require_config_dir
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.search import config_folder, config_loader
-from compiler.config.yaml_files import check_yaml
+from compiler.config.yaml_files import check_yaml, parsing
 from compiler.doctor.caches import Kept, caches
 from compiler.doctor.installed import Extra, extras, libraries
 from compiler.doctor.processor import Processor, this_processor
@@ -26,6 +27,9 @@ from compiler.stages.tools import LIBRARIES
 VERSION = 1
 """Of the layout of what is printed as JSON."""
 _INSTALL = re.compile(r"(?:pip install [^;,]*|python -m compiler doctor --make \w+)")
+
+_COMPOSED = re.compile(r"^\s*-?\s*[\"']?defaults\b|\$\{", re.MULTILINE)
+"""What in a config file only Hydra can read."""
 
 
 @dataclass(frozen=True)
@@ -164,16 +168,17 @@ def diagnose(
 def backend_nodes(config_dir: Path | None) -> dict[str, Callable[[], Backend]]:
     """How each backend is made that can be chosen, with the options of its config, by name.
 
-    Without Hydra, which only compiling needs, files are read that are composed of no others.
+    Without Hydra, which only compiling needs, those are left out whose files are composed of others.
 
     Raises:
         UsageError: There is no such folder.
     """
+    plain = {name: partial(build_backend, node) for name, node in _plain_nodes(config_dir).items()}
     try:
         names = config_loader(config_dir).get_group_options("backend")
     except ModuleNotFoundError:
-        return _plain_nodes(config_dir)
-    return {name: lambda name=name: _composed(name, config_dir) for name in names}
+        return dict(sorted(plain.items()))
+    return {name: plain.get(name) or partial(_composed, name, config_dir) for name in names}
 
 
 def _composed(name: str, config_dir: Path | None) -> Backend:
@@ -183,13 +188,19 @@ def _composed(name: str, config_dir: Path | None) -> Backend:
     return build_backend(to_config(compose_node([f"backend={name}"], config_dir), check=False).backend)
 
 
-def _plain_nodes(config_dir: Path | None) -> dict[str, Callable[[], Backend]]:
+def _plain_nodes(config_dir: Path | None) -> dict[str, Mapping[str, Any]]:
+    """The nodes of files that are all of a backend: a file of ours goes before one of the user's."""
     if config_dir is not None:
         require_config_dir(config_dir)
-    folders = [config_folder(), *([config_dir] if config_dir else [])]
-    files = {file.stem: file for folder in folders for file in sorted((folder / "backend").glob("*.yaml"))}
-    nodes = {name: load_yaml(check_yaml(file)) for name, file in sorted(files.items())}
-    return {name: lambda node=node: build_backend(node) for name, node in nodes.items() if "defaults" not in node}
+    folders = [*([config_dir] if config_dir else []), config_folder()]
+    files = {file.stem: file for folder in folders for file in (folder / "backend").glob("*.yaml")}
+    nodes: dict[str, Mapping[str, Any]] = {}
+    for name, file in files.items():
+        with parsing(file):
+            text = check_yaml(file)
+            if not _COMPOSED.search(text):
+                nodes[name] = load_yaml(text)
+    return nodes
 
 
 def _state(name: str, made: Callable[[], Backend], smoked: bool) -> BackendState:

@@ -52,6 +52,11 @@ def test_one_of_ones_own_that_cannot_be_made_stops_nothing(capsys, tmp_path):
     assert "nobody" in printed
 
 
+@pytest.mark.parametrize("name", ["onnxruntime", "rknn"])
+def test_a_backend_is_looked_at_with_the_options_that_a_compile_has(name):
+    assert diagnosis.backend_nodes(None)[name]() == diagnosis._composed(name, None)
+
+
 def test_as_json_it_is_all_there_for_programs(capsys):
     assert run_verb("doctor", "--json", "backend=onnxruntime,rknn") == ExitCode.PROVEN
     found = json.loads(capsys.readouterr().out)
