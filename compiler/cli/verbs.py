@@ -9,12 +9,15 @@ from compiler.cli.build import VERB as BUILD
 from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
 from compiler.cli.doctor import VERB as DOCTOR
+from compiler.cli.evaluate import VERB as EVALUATE
 from compiler.cli.explain import VERB as EXPLAIN
+from compiler.cli.export import VERB as EXPORT
 from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.mmdeploy_command import refuse_command
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
+from compiler.cli.profile import VERB as PROFILE
 from compiler.cli.publish import VERB as PUBLISH
 from compiler.cli.reproduce import VERB as REPRODUCE
 from compiler.cli.sign import VERB as SIGN
@@ -23,7 +26,8 @@ from compiler.cli.verify import VERB as VERIFY
 from compiler.errors import UsageError, nearest
 
 _ALL = (
-    *(COMPILE, PLAN, BUILD, EXPLAIN, PREDICT),
+    *(COMPILE, PLAN, BUILD, EXPLAIN),
+    *(PREDICT, EVALUATE, PROFILE, EXPORT),
     *(VERIFY, REPRODUCE, CHECK, SIGN),
     *(IMPORT, PUBLISH),
     *(DOCTOR, HELP),

@@ -7,6 +7,7 @@ from compiler.datasets.kitti import read_kitti
 from compiler.datasets.lists import read_folder, read_list
 from compiler.datasets.mmocr import read_mmocr, read_mmocr_lines
 from compiler.datasets.nuscenes import read_nuscenes
+from compiler.datasets.voc import read_voc
 
 __all__ = [
     "Dataset",
@@ -24,4 +25,5 @@ __all__ = [
     "read_mmocr",
     "read_mmocr_lines",
     "read_nuscenes",
+    "read_voc",
 ]

@@ -19,7 +19,7 @@ from compiler.proof.recording import RECORDED_FILE, Recording
 from compiler.proof.verdicts import Stage
 from compiler.report import Report
 from compiler.report.report import JSON_FILE
-from compiler.runtime.bundle import CheckedBundle, check_bundle
+from compiler.runtime.contents import BundleContents, read_bundle
 from compiler.stages.open_selection import open_graph
 from compiler.stages.tools import versions
 from compiler.stages.verify import ENGINE, engine_stage
@@ -86,7 +86,7 @@ def verify_bundle(
     Raises:
         CompileError: The folder is no bundle, was changed, keeps no input, or its engine cannot be opened here.
     """
-    found = check_bundle(bundle, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
+    found = read_bundle(bundle, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
     _require_recording(found)
     require_files(bundle, (RECORDED_FILE, JSON_FILE), found.lock)
     recording, report = Recording.load(bundle), Report.load(bundle)
@@ -105,7 +105,7 @@ def verify_bundle(
     )
 
 
-def _require_recording(found: CheckedBundle) -> None:
+def _require_recording(found: BundleContents) -> None:
     """Refuse a bundle that never had a recording; one that lacks it is told of as of any file.
 
     Raises:
@@ -121,14 +121,14 @@ def _require_recording(found: CheckedBundle) -> None:
     )
 
 
-def _open(found: CheckedBundle, probe: Probe, limits: Limits, cache: Path | None) -> Session:
+def _open(found: BundleContents, probe: Probe, limits: Limits, cache: Path | None) -> Session:
     """The engine, or what is computed in its place on a machine that cannot run it."""
     if probe.run_problem and found.backend.STAND_IN:
         return found.backend.stand_in(found.engine)
     return found.backend.open_within(found.engine, limits, None if cache is None else measurements_folder(cache))
 
 
-def _prove(found: CheckedBundle, recording: Recording, run: Run, stands_in: bool) -> StageProof:
+def _prove(found: BundleContents, recording: Recording, run: Run, stands_in: bool) -> StageProof:
     """The proof of the engine.
 
     Raises:
@@ -149,7 +149,7 @@ def _prove(found: CheckedBundle, recording: Recording, run: Run, stands_in: bool
 
 
 def _graph_run(
-    found: CheckedBundle, proof: AnyProof, opened: Callable[[Path, Sequence[float], RuntimeOptions], Run | None]
+    found: BundleContents, proof: AnyProof, opened: Callable[[Path, Sequence[float], RuntimeOptions], Run | None]
 ) -> Callable[[], Run | None]:
     """A way to open the graph that an engine is; it gives none where the engine is something else, and where onnx is
     not installed: running a bundle does not need it."""
