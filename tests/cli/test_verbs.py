@@ -40,6 +40,7 @@ NEAREST = {
     "check": ("--hepl", "did you mean --help?"),
     "sign": ("--hepl", "did you mean --help?"),
     "import": ("--hepl", "did you mean --help?"),
+    "convert-dataset": ("--hepl", "did you mean --help?"),
     "doctor": ("--config-dri", "did you mean --config-dir?"),
     "help": ("--config-dri", "did you mean --config-dir?"),
 }
@@ -82,6 +83,8 @@ def test_a_key_that_is_spelt_as_a_flag_is_told_how_it_is_written(words, fix):
         (["predict", "a", "b", "c", "d"], "predict takes a bundle"),
         (["import"], "import takes one config"),
         (["import", "a.py", "b.py"], "import takes one config"),
+        (["convert-dataset", "via", "in"], "convert-dataset takes a format, a data set and a file"),
+        (["convert-dataset", "via", "in", "out", "more"], "convert-dataset takes a format, a data set and a file"),
         (["doctor", "x"], "doctor takes --make, --config-dir"),
         (["help", "plan", "build"], "help takes a verb"),
         (["plan", "--config-dir"], "plan takes overrides"),
