@@ -19,6 +19,7 @@ METRICS: Mapping[str, str] = {
     "hmean": "compiler.metrics.text_detection.HmeanIou",
     "word_accuracy": "compiler.metrics.text_recognition.WordAccuracy",
     "edit_distance": "compiler.metrics.text_recognition.NormalizedEditDistance",
+    "characters": "compiler.metrics.text_recognition.CharacterAccuracy",
     "kitti": "compiler.metrics.kitti.Kitti",
     "nuscenes": "compiler.metrics.nuscenes.NuScenes",
 }
