@@ -28,6 +28,7 @@ from compiler.datasets import (
 from compiler.datasets.annotations import FORMATS, read_annotations
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.openmmlab.datasets import AnnotationFile, annotation_files
+from compiler.openmmlab.evaluators import Evaluator, evaluators
 
 GROUP = "dataset"
 CONFIG = "config"
@@ -62,13 +63,15 @@ class NamedDataset:
         format: How it is annotated.
         dataset: What is true.
         metrics: See `DatasetConfig`.
-        detections: The file of boxes that an OpenMMLab config names; None where none does.
+        evaluators: What an OpenMMLab config measures; none where there is none.
+        detections: The file of boxes that it names; None where none does.
     """
 
     name: str
     format: str
     dataset: Dataset
     metrics: tuple[dict[str, Any], ...] = ()
+    evaluators: tuple[Evaluator, ...] = ()
     detections: Path | None = None
 
 
@@ -117,7 +120,12 @@ def find_dataset(
     """
     found = _find(name, data, openmmlab, config_dir)
     if not found.dataset.items:
-        raise CompileError("the data set is empty", where=f"dataset={name}", why="it lists nothing to look at")
+        raise CompileError(
+            "the data set is empty",
+            where=f"dataset={name}",
+            why="it lists nothing to look at",
+            fix="check its annotations",
+        )
     return found
 
 
@@ -216,10 +224,12 @@ def _config_of(openmmlab: str) -> str:
 
 def _of_openmmlab(name: str, file: Path, packages: Mapping[str, str], data: Path | None) -> NamedDataset:
     """What an OpenMMLab config validates on; several files count as one data set."""
-    files = annotation_files(file, {key: Path(folder) for key, folder in packages.items()}, data)
+    folders = {key: Path(folder) for key, folder in packages.items()}
+    files = annotation_files(file, folders, data)
     read = [FORMATS[one.format](one.annotations, one.images) for one in files]
     dataset = replace(read[0], items=tuple(item for one in read for item in one.items))
-    return NamedDataset(name, _format_of(files), dataset, detections=files[0].detections)
+    measured = evaluators(file, folders)
+    return NamedDataset(name, _format_of(files), dataset, evaluators=measured, detections=files[0].detections)
 
 
 def _format_of(files: Sequence[AnnotationFile]) -> str:

@@ -10,6 +10,7 @@ from compiler.config.instantiate import instantiate
 from compiler.datasets.dataset import Dataset, GroundTruth, ObjectTruth, SolidTruth, TextTruth
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.metrics import Metric
+from compiler.openmmlab.evaluators import Evaluator
 from compiler.tasks import AnyTask
 
 METRICS: Mapping[str, str] = {
@@ -36,6 +37,17 @@ OF_FORMATS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("detection", "voc"): ("voc",),
     ("voxel-detection", "kitti"): ("kitti",),
 }
+OF_OPENMMLAB: Mapping[tuple[str, str], str] = {
+    ("detection", "CocoMetric"): "coco",
+    ("detection", "VOCMetric"): "voc",
+    ("pose-detection", "CocoMetric"): "coco_keypoints",
+    ("text-detection", "HmeanIOUMetric"): "hmean",
+    ("text-recognition", "WordMetric"): "word_accuracy",
+    ("text-recognition", "OneMinusNEDMetric"): "edit_distance",
+    ("voxel-detection", "KittiMetric"): "kitti",
+    ("voxel-detection", "NuScenesMetric"): "nuscenes",
+}
+"""The metric that equals a class of OpenMMLab's, for each task."""
 TRUTHS: Mapping[str, type[GroundTruth]] = {
     "detection": ObjectTruth,
     "pose-detection": ObjectTruth,
@@ -86,6 +98,23 @@ def find_metrics(
                 fix="evaluate on a data set of the model's own task",
             )
     return metrics
+
+
+def openmmlab_nodes(task: AnyTask, evaluators: Sequence[Evaluator]) -> list[dict[str, Any]]:
+    """The metrics that an OpenMMLab config names, with those of their settings that ours have too."""
+    nodes = []
+    for one in evaluators:
+        name = OF_OPENMMLAB.get((task.name, one.kind))
+        if name is not None:
+            node = {"_target_": METRICS[name]}
+            own = _own(type(_built(node)), one.settings)
+            nodes.append({**node, **{key: _as_list(key, value) for key, value in own.items()}})
+    return nodes
+
+
+def _as_list(name: str, value: Any) -> Any:
+    """A setting as ours has it: OpenMMLab's take one threshold in the place of a list of them."""
+    return [value] if name == "iou_thrs" and isinstance(value, float) else value
 
 
 def require_truth(task: AnyTask, dataset: Dataset, name: str) -> None:

@@ -15,6 +15,7 @@ from compiler.datasets.dataset import Dataset, ObjectTruth
 from compiler.errors import CompileError, same_letters
 from compiler.metrics.classes import known_classes
 from compiler.metrics.coco_api import (
+    NOT_MEASURED,
     Record,
     class_numbers,
     image_numbers,
@@ -91,10 +92,14 @@ class CocoDetection(Metric):
     def score(self, predictions: Predictions, dataset: Dataset) -> dict[str, float]:
         """`coco/bbox_mAP` and the others; see `Metric.score`."""
         numbers = self._numbers(dataset)
+        truth = truth_records(dataset)
+        # What is found of a class of which there is nothing counts for nothing, and would take its time.
+        present = {record["category_id"] for record in truth}
+        numbers = {name: number for name, number in numbers.items() if number in present} or numbers
         found = numbered(list(self._found(predictions, image_numbers(dataset), numbers)))
         judge = measured(
             dataset,
-            truth_records(dataset),
+            truth,
             found,
             "bbox",
             catIds=sorted(numbers.values()),
@@ -103,7 +108,7 @@ class CocoDetection(Metric):
         )
         values = dict(zip(BOX_NUMBERS, judge.stats, strict=True))
         told = {f"coco/bbox_{name}": values[name] for name in self.metric_items}
-        return numbers_of({**self._classwise(judge, numbers), **told})
+        return numbers_of({**self._classwise(judge, numbers, dataset), **told})
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """`results.bbox.json`, as COCO's server takes it; see `ResultFormat`."""
@@ -128,15 +133,16 @@ class CocoDetection(Metric):
                 if name in numbers:
                     yield _box_record(one, image, numbers[name])
 
-    def _classwise(self, judge: Any, numbers: Mapping[str, int]) -> dict[str, float]:
+    def _classwise(self, judge: Any, numbers: Mapping[str, int], dataset: Dataset) -> dict[str, float]:
         """The average precision of each class, as `coco/<class>_precision`."""
         if not self.classwise:
             return {}
         names = {number: name for name, number in numbers.items()}
         precisions = judge.eval["precision"][:, :, :, 0, -1]  # of all sizes, and of as many results as count at all
         classes = zip(judge.params.catIds, np.moveaxis(precisions, 2, 0), strict=True)
-        known = ((names[number], values[values > -1]) for number, values in classes)
-        return {f"coco/{name}_precision": float(values.mean()) if values.size else -1 for name, values in known}
+        known = {names[number]: values[values > -1] for number, values in classes}
+        reached = {name: float(values.mean()) for name, values in known.items() if values.size}
+        return {f"coco/{name}_precision": reached.get(name, NOT_MEASURED) for name in self._numbers(dataset)}
 
 
 @dataclass(frozen=True)

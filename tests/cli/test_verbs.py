@@ -37,6 +37,7 @@ NEAREST = {
     "build": ("--hepl", "did you mean --help?"),
     "explain": ("--hepl", "did you mean --help?"),
     "predict": ("--hepl", "did you mean --help?"),
+    "evaluate": ("--hepl", "did you mean --help?"),
     "check": ("--hepl", "did you mean --help?"),
     "sign": ("--hepl", "did you mean --help?"),
     "import": ("--hepl", "did you mean --help?"),
