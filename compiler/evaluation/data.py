@@ -44,6 +44,8 @@ class DatasetConfig:
         data: Where it lies unless the user says so, seen from the current folder.
         annotations: The file of annotations within it, or the folder of them, or a list of what there is.
         images: The folder within it that names in annotations are seen from; the root of what has a layout of its own.
+        scans: The folder of KITTI's scans beside its labels.
+        split: The published split of nuScenes that is looked at, such as `val`; all scenes where it is empty.
         metrics: What is measured, each a `_target_` node; none for what the task and the format call for.
     """
 
@@ -51,6 +53,8 @@ class DatasetConfig:
     data: str = "data"
     annotations: str = ""
     images: str = ""
+    scans: str = "velodyne"
+    split: str = ""
     metrics: tuple[dict[str, Any], ...] = ()
 
 
@@ -83,10 +87,10 @@ READERS: Mapping[str, Callable[[DatasetConfig, Path], Dataset]] = {
     "coco": lambda config, data: read_coco(data / config.annotations, data / config.images),
     "icdar": lambda config, data: read_icdar(data / config.images, data / config.annotations),
     "icdar_words": lambda config, data: read_icdar_words(data / config.annotations, data / config.images),
-    "kitti": lambda config, data: read_kitti(data / config.images, _optional(data, config.annotations)),
+    "kitti": lambda config, data: read_kitti(data / config.images, _optional(data, config.annotations), config.scans),
     "mmocr": lambda config, data: read_mmocr(data / config.annotations, data / config.images),
     "mmocr_lines": lambda config, data: read_mmocr_lines(data / config.annotations, data / config.images),
-    "nuscenes": lambda config, data: read_nuscenes(data, config.annotations or "v1.0-mini"),
+    "nuscenes": lambda config, data: read_nuscenes(data, config.annotations or "v1.0-mini", config.split or None),
     "voc": lambda config, data: read_voc(data / config.images, _optional(data, config.annotations)),
 }
 """What reads a data set of a format, given its config and where it lies."""

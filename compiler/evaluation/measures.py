@@ -44,6 +44,7 @@ OF_OPENMMLAB: Mapping[tuple[str, str], str] = {
     ("text-detection", "HmeanIOUMetric"): "hmean",
     ("text-recognition", "WordMetric"): "word_accuracy",
     ("text-recognition", "OneMinusNEDMetric"): "edit_distance",
+    ("text-recognition", "CharMetric"): "characters",
     ("voxel-detection", "KittiMetric"): "kitti",
     ("voxel-detection", "NuScenesMetric"): "nuscenes",
 }
@@ -108,13 +109,17 @@ def openmmlab_nodes(task: AnyTask, evaluators: Sequence[Evaluator]) -> list[dict
         if name is not None:
             node = {"_target_": METRICS[name]}
             own = _own(type(_built(node)), one.settings)
-            nodes.append({**node, **{key: _as_list(key, value) for key, value in own.items()}})
+            nodes.append({**node, **{key: _as_ours(key, value) for key, value in own.items()}})
     return nodes
 
 
-def _as_list(name: str, value: Any) -> Any:
-    """A setting as ours has it: OpenMMLab's take one threshold in the place of a list of them."""
-    return [value] if name == "iou_thrs" and isinstance(value, float) else value
+def _as_ours(name: str, value: Any) -> Any:
+    """A setting as ours has it: OpenMMLab's take one of a list in its place, and a range by the names of its parts."""
+    if name in ("iou_thrs", "mode") and isinstance(value, float | str):
+        return [value]
+    if name == "pred_score_thrs" and isinstance(value, Mapping):
+        return [value.get("start", 0.0), value.get("stop", 1.0), value.get("step", 1.0)]
+    return value
 
 
 def require_truth(task: AnyTask, dataset: Dataset, name: str) -> None:
