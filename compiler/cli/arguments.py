@@ -91,7 +91,7 @@ class Parser(ArgumentParser):
                 raise UsageError(f"the option '{name}' has no value", where=f"{name}=", fix=str(self.usage))
         for word in rest:
             flag = word.partition("=")[0]
-            if word.startswith("-") and flag not in self.flags:
+            if word.startswith("-") and word != "-" and flag not in self.flags:
                 raise self._refused_flag(flag)
 
     def _refused_flag(self, flag: str) -> UsageError:
@@ -150,10 +150,10 @@ def limits_of(options: Mapping[str, str]) -> Limits:
     from compiler.config.instantiate import instantiate
 
     given = {name: options[f"limits.{name}"] for name in (*INPUT_LIMITS, *TRIAL_LIMITS) if f"limits.{name}" in options}
-    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
+    return instantiate({name: number(text) for name, text in given.items()}, Limits, "limits")
 
 
-def _number(text: str) -> object:
+def number(text: str) -> object:
     """What a text says as YAML would read it: a number where it is one."""
     for kind in (int, float):
         try:
@@ -161,6 +161,18 @@ def _number(text: str) -> object:
         except ValueError:
             continue
     return text
+
+
+def truth(options: Mapping[str, str], name: str) -> bool:
+    """Whether an option is given as true; it is false where it is not given.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    text = options.get(name, "false")
+    if text not in ("true", "false"):
+        raise UsageError(f"'{name}' is true or false", where=f"{name}={text}", fix=f"give {name}=true, or leave it out")
+    return text == "true"
 
 
 OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"

@@ -1,0 +1,190 @@
+"""Write the models of a bundle into a repository that Triton and OpenVINO Model Server read."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Collection, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, write_text
+from compiler.config.limits import DEFAULT_LIMITS, Limits
+from compiler.config.plain_names import require_plain_name
+from compiler.errors import Caution, CompileError
+from compiler.printable import on_one_line
+from compiler.runtime.contents import CONFIG_FILE, BundleContents, read_bundle
+from compiler.serving.model_config import (
+    LABELS_FILE,
+    WARM_UP,
+    engine_config,
+    largest_batch,
+    pipeline_config,
+    warm_up,
+    warm_up_file,
+)
+from compiler.serving.servers import TritonBackend, triton_backend, type_name
+from compiler.serving.text_format import text_format
+from compiler.tasks import AnyTask
+from compiler.tasks.inputs import ARRAYS
+
+CONFIG = "config.pbtxt"
+VERSION = "1"
+"""Of every model: its folder, which servers look for the files in."""
+MARK = "# Written by deploy-compiler: python -m compiler export triton\n"
+"""The first line of every config: what is ours may be written again."""
+ENGINE_SUFFIX = "_engine"
+PIPELINE_FOLDER = "bundle"
+MODEL = '''"""What surrounds the engine of a bundle; needs deploy-compiler in Triton's Python, without torch."""
+
+from pathlib import Path
+
+from compiler.serving.bundle_model import BundleModel
+
+
+class TritonPythonModel(BundleModel):
+    FOLDER = Path(__file__).parent / "bundle"
+'''
+
+
+def export_triton(
+    bundle: str | PathLike[str],
+    repository: str | PathLike[str],
+    name: str = "",
+    modules: Collection[str] = (),
+    *,
+    engine_code: bool = False,
+    trust_changes: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[Path, ...]:
+    """Write the models of a bundle: the engine, as it is, and what surrounds it, unless it takes arrays as they are.
+
+    Args:
+        bundle: The folder that a compile left behind.
+        repository: The folder of the server's models; made where it is not there.
+        name: Of the model; that of the bundle's folder where it is empty.
+        modules: See `compiler.runtime.open`.
+        engine_code: Likewise; it is the server that runs it.
+        trust_changes: Likewise.
+        limits: What an input of a request may cost.
+
+    Returns:
+        The folders of the models, the one that clients ask first.
+
+    Raises:
+        CompileError: The bundle cannot be read (see `compiler.runtime.open`), Triton does not run its engine, or
+            something else lies where a model is written.
+        UsageError: The name is none.
+    """
+    folder, target = Path(bundle), Path(repository)
+    contents = read_bundle(folder, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
+    name = name or folder.resolve().name
+    require_plain_name(name, "name")
+    served = triton_backend(contents.backend, contents.engine.files, str(folder))
+    if getattr(contents.backend, "version_compatible", False):
+        told = "start Triton with --backend-config=tensorrt,version-compatible=true: the engine brings code"
+        warnings.warn(told, Caution, stacklevel=2)
+    alone = contents.task.looks_at == ARRAYS
+    engine_name = name if alone else f"{name}{ENGINE_SUFFIX}"
+    writers = [(engine_name, lambda place: write_engine(place, engine_name, contents, served))]
+    if not alone:
+        settings = {**({"modules": ",".join(modules)} if modules else {}), **_limit_settings(limits)}
+        writers.insert(0, (name, lambda place: write_pipeline(place, name, engine_name, contents, settings)))
+    for model, _ in writers:
+        _require_ours(target / model)
+    with reading(target, "the repository cannot be written"):
+        target.mkdir(parents=True, exist_ok=True)
+        for model, write in writers:
+            with tempfile.TemporaryDirectory(prefix=f".{model}.", dir=target) as place:
+                made = Path(place) / model
+                (made / VERSION).mkdir(parents=True)
+                write(made)
+                replace_folder(made, target / model)
+    return tuple(target / model for model, _ in writers)
+
+
+def write_engine(folder: Path, name: str, contents: BundleContents, served: TritonBackend) -> None:
+    """Write the model that is the engine.
+
+    Args:
+        folder: Of the model, with its version's in it.
+        name: Of the model.
+        contents: Of the bundle.
+        served: What runs it.
+    """
+    engine, labels = contents.engine, labels_of(contents.task)
+    files = contents.backend.files(engine)  # which begin with what Triton takes, whatever the sidecar calls it
+    for ours, theirs in zip(files, served.files, strict=False):
+        shutil.copyfile(located(engine.folder, ours), folder / VERSION / theirs)
+    config = engine_config(name, contents, served, bool(labels))
+    tensors, batch = warm_up_tensors(contents), largest_batch(contents)
+    names = {spec.name: served.tensor_name(engine.inputs, index) for index, spec in enumerate(engine.inputs)}
+    types = {spec.name: type_name(spec, str(engine.folder)) for spec in engine.inputs}
+    config["model_warmup"] = warm_up(tensors, names, types, batch)
+    (folder / WARM_UP).mkdir()
+    for index, tensor in enumerate(tensors.values()):
+        (folder / WARM_UP / warm_up_file(index)).write_bytes(tensor.tobytes())
+    if labels:
+        write_text(folder / LABELS_FILE, "".join(f"{on_one_line(label)}\n" for label in labels))
+    write_text(folder / CONFIG, MARK + text_format(config))
+
+
+def write_pipeline(
+    folder: Path, name: str, engine_name: str, contents: BundleContents, settings: Mapping[str, str]
+) -> None:
+    """Write the model that surrounds the engine.
+
+    Args:
+        folder: Of the model, with its version's in it.
+        name: Of the model.
+        engine_name: Of the engine's.
+        contents: Of the bundle.
+        settings: Of `BundleModel`.
+    """
+    write_text(folder / VERSION / "model.py", MODEL)
+    files = {one: located(contents.engine.folder, one) for one in (CONFIG_FILE, Engine.SIDECAR)}
+    copy_files(files, folder / VERSION / PIPELINE_FOLDER)
+    config = pipeline_config(name, engine_name, contents.task, settings)
+    write_text(folder / CONFIG, MARK + text_format(config))
+
+
+def warm_up_tensors(contents: BundleContents) -> Tensors:
+    """The engine's inputs for what the bundle's task looks at where nothing is given: of one item."""
+    task, sizes = contents.task, contents.config.sizes
+    prepared = task.preprocess(task.read(task.sample_source()), sizes)
+    batch = largest_batch(contents)
+    tensors = {spec.name: prepared.tensors[spec.name] for spec in contents.engine.inputs}
+    fixed = contents.engine.inputs[0].shape[:1]
+    count = 1 if batch else fixed[0] if contents.task.batched and fixed and isinstance(fixed[0], int) else None
+    return {name: tensor if count is None else tensor[:1].repeat(count, axis=0) for name, tensor in tensors.items()}
+
+
+def labels_of(task: AnyTask) -> tuple[str, ...]:
+    """The names of what a task tells apart: classes, key points or characters; nothing where it has none."""
+    told: Any = getattr(task, "classes", None) or getattr(task, "keypoints", None)
+    names = getattr(told, "names", told) or getattr(getattr(task, "dictionary", None), "characters", ())
+    return tuple(map(str, names))
+
+
+def _limit_settings(limits: Limits) -> dict[str, str]:
+    return {f"limits.{name}": repr(getattr(limits, name)) for name in ("megapixels", "points")}
+
+
+def _require_ours(folder: Path) -> None:
+    """Refuse to replace a model that was not written by us.
+
+    Raises:
+        CompileError: Something else lies there.
+    """
+    with reading(folder, "the repository cannot be read"):
+        config = folder / CONFIG
+        ours = not folder.exists() or (config.is_file() and config.read_text(errors="replace").startswith(MARK))
+    if not ours:
+        raise CompileError(
+            "something else lies where the model would be written",
+            where=str(folder),
+            why=f"it is no model with a {CONFIG} of ours",
+            fix="give the model another name: name=<name>; or remove the folder",
+        )
