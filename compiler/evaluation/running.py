@@ -62,7 +62,7 @@ class Runner:
             return []
         task, sizes = self.predictor.task, self.predictor.sizes
         return [
-            (task.preprocess(part, sizes), None if scores is None else scores[part.first :][: len(part.boxes)])
+            (task.preprocess(part, sizes), None if scores is None else _of_part(scores, part))
             for part in sample.parts(self.predictor.batch)
         ]
 
@@ -105,6 +105,11 @@ def ahead(make: Callable[[Given], Made], given: Iterable[Given], workers: int) -
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _of_part(scores: Any, part: AnySample) -> Any:
+    """The scores of the boxes of a part."""
+    return scores[part.first : part.first + (0 if part.boxes is None else len(part.boxes))]
 
 
 def _scored(poses: Sequence[Any], scores: Any) -> Sequence[Any]:

@@ -108,15 +108,14 @@ class CocoKeypoints(Metric):
         return (write_records(path, self._found(predictions, own_image_numbers(dataset), self._person(dataset))),)
 
     def _check_names(self, names: Sequence[str], dataset: Dataset) -> None:
-        truths = (one for item in dataset.items for one in item.truth if isinstance(one, ObjectTruth))
-        known = dataset.keypoints or next((one.keypoints for one in truths if one.keypoints), ())
-        if dataset.items and any(item.truth for item in dataset.items) and not known:
+        count = len(dataset.keypoints) or _number_of_key_points(dataset)
+        if not count and any(item.truth for item in dataset.items):
             raise CompileError(
                 "the data set has no key points", where="dataset", why="its annotations are of something else"
             )
-        if known and len(known) != len(names):
+        if count and count != len(names):
             raise CompileError(
-                f"the model finds {len(names)} key points, and the data set has {len(known)}", where="dataset"
+                f"the model finds {len(names)} key points, and the data set has {count}", where="dataset"
             )
         same = list(map(same_letters, names)) == list(map(same_letters, dataset.keypoints or names))
         if self.check_names and not same:
@@ -182,6 +181,12 @@ class CocoKeypoints(Metric):
         width, height = (pose.box[2:] - pose.box[:2]).tolist()
         width, height = max(width, height * self.aspect), max(height, width / self.aspect)
         return float(width * height * self.padding**2)
+
+
+def _number_of_key_points(dataset: Dataset) -> int:
+    """As many as the first object has that has any."""
+    truths = (one for item in dataset.items for one in item.truth if isinstance(one, ObjectTruth))
+    return next((len(one.keypoints) for one in truths if one.keypoints), 0)
 
 
 def _with_extent(record: Record) -> Record:
