@@ -18,7 +18,7 @@ from tests.hostile.seeds import DEFERRED, PREDICTING, Seeds, relock
 
 Change = Callable[[Random, Path], None]
 SIDECARS = ("deploy.json", "detail.json", "pipeline.json")
-VERBS = ("predict", "predict", "predict", "explain", "build", "spot")
+VERBS = ("predict", "predict", "predict", "explain", "build", "spot", "export")
 
 
 def bundle_kind(change: Change) -> Kind:
@@ -41,6 +41,8 @@ def bundle_kind(change: Change) -> Kind:
 
 def _words(verb: str, name: str, seeds: Seeds, folder: Path) -> list[str]:
     """What opens the bundle; the input is a copy in the folder."""
+    if verb == "export":
+        return [verb, "triton", "bundle", "models"]
     if verb in ("explain", "build"):
         return [verb, "bundle"]
     source = seeds.arrays if name == "arrays" else seeds.image
