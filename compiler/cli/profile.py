@@ -16,6 +16,7 @@ from compiler.cli.arguments import (
     add_trust_changes,
     limits_of,
 )
+from compiler.cli.json_text import json_text
 from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from compiler.profiling import Profile, Progress
 
 ITERATIONS, WARMUP = 200, 50
+"""Those of `compiler.profiling.profile`, which takes longer to import than to be helped with."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -61,20 +63,18 @@ def run(given: Namespace) -> int:
 
     bundles, sources = _told_apart(given.paths)
     options, writers = given.options, _writers(given.options)
-    threads = _whole("threads", options["threads"]) if "threads" in options else None
+    numbers = {name: _whole(name, options[name]) for name in ("iterations", "warmup", "threads") if name in options}
     found = profile(
         bundles,
         sources,
         shapes=shapes_in(options.get("shape", "")),
         batches=[_whole("batch", word) for word in _words(options.get("batch", ""))],
-        iterations=_whole("iterations", options.get("iterations", str(ITERATIONS))),
-        warmup=_whole("warmup", options.get("warmup", str(WARMUP))),
-        threads=threads,
         modules=modules_of(given.config_dir),
         engine_code=given.engine_code,
         trust_changes=given.trust_changes,
         limits=limits_of(options),
         report=_tell_progress,
+        **numbers,
     )
     for bundle in found.bundles:
         for caution in bundle.cautions:
@@ -144,13 +144,11 @@ def _writers(options: Mapping[str, str]) -> dict[Path, Callable[[Profile], str]]
     Raises:
         CompileError: There cannot be such a file: that is found before anything is measured.
     """
-    import json
-
     from compiler.artifact import finite, reading
 
     writers: dict[Path, Callable[[Profile], str]] = {}
     if "out" in options:
-        writers[Path(options["out"])] = lambda found: json.dumps(finite(found.to_dict()), indent=1) + "\n"
+        writers[Path(options["out"])] = lambda found: json_text(finite(found.to_dict())) + "\n"
     if "html" in options:
         from compiler.profiling.page import page
 

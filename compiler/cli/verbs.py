@@ -18,18 +18,21 @@ from compiler.cli.mmdeploy_command import refuse_command
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
 from compiler.cli.profile import VERB as PROFILE
+from compiler.cli.publish import VERB as PUBLISH
+from compiler.cli.reproduce import VERB as REPRODUCE
 from compiler.cli.sign import VERB as SIGN
 from compiler.cli.verb import Verb
+from compiler.cli.verify import VERB as VERIFY
 from compiler.errors import UsageError, nearest
 
-VERBS = {
-    verb.name: verb
-    for verb in (
-        *(COMPILE, PLAN, BUILD, EXPLAIN),
-        *(PREDICT, EVALUATE, PROFILE, EXPORT),
-        *(CHECK, SIGN, IMPORT, DOCTOR, HELP),
-    )
-}
+_ALL = (
+    *(COMPILE, PLAN, BUILD, EXPLAIN),
+    *(PREDICT, EVALUATE, PROFILE, EXPORT),
+    *(VERIFY, REPRODUCE, CHECK, SIGN),
+    *(IMPORT, PUBLISH),
+    *(DOCTOR, HELP),
+)
+VERBS = {verb.name: verb for verb in _ALL}
 
 
 def verb_named(name: str) -> Verb:

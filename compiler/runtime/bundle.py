@@ -150,15 +150,18 @@ def open(
         engine = replace(engine, backend=backend.node())
     other = elsewhere(engine.machine, backend.machine())
     if other:
-        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
+        warnings.warn(_unproven_here(other, contents.folder), Caution, stacklevel=2)
     if cache is not None and not backend.keeps_opened:
-        warnings.warn(_kept_nothing(engine.folder, backend), Caution, stacklevel=2)
+        warnings.warn(_kept_nothing(contents.folder, backend), Caution, stacklevel=2)
     session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
     return Predictor(contents.task, engine, session, config.sizes, config.batch.largest, limits)
 
 
-def _unproven_here(other: str) -> str:
-    return f"the bundle was proven on another machine ({other}): results may differ; compile it here to prove it here"
+def _unproven_here(other: str, bundle: Path) -> str:
+    return (
+        f"the bundle was proven on another machine ({other}): results may differ; "
+        f"python -m compiler verify {bundle} proves it on this one"
+    )
 
 
 def _kept_nothing(bundle: Path, backend: Backend) -> str:

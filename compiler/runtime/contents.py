@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from compiler.artifact import Engine, as_fault_of, lock_of, recover_folder, require_files
+from compiler.artifact import Engine, Lock, as_fault_of, lock_of, recover_folder, require_files
 from compiler.backends import Backend, backend_of
 from compiler.config import CompileConfig
 from compiler.config.checks import check_area
@@ -30,12 +30,16 @@ class BundleContents:
     """What is read of a bundle before its engine is opened.
 
     Attributes:
+        folder: Where it lies.
+        lock: What its files are held to; None where changes are trusted.
         config: What it was compiled from.
         task: Pre- and post-processing.
         engine: What is run.
         backend: What runs it.
     """
 
+    folder: Path
+    lock: Lock | None
     config: CompileConfig
     task: AnyTask
     engine: Engine
@@ -72,7 +76,7 @@ def read_bundle(
     if backend.engine_holds_code and not engine_code:
         raise _engine_with_code(backend.name, engine)
     require_files(folder, backend.files(engine), lock)
-    return BundleContents(config, task, engine, backend)
+    return BundleContents(folder, lock, config, task, engine, backend)
 
 
 def _engine_with_code(backend: str, engine: Engine) -> CompileError:

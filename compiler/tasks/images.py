@@ -15,7 +15,7 @@ import imagesize
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import read_given, reading, written_whole
+from compiler.artifact import read_given, reading, require_file, written_whole
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.warping import LARGEST_ARRAY
@@ -29,6 +29,8 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Those that no segment follows."""
 END_OF_IMAGE, START_OF_SCAN = 0xD9, 0xDA
+HEADER = 2**18
+"""Bytes of a file in which nearly every image says its size."""
 
 
 def read_image(
@@ -61,6 +63,27 @@ def read_image(
     # What OpenCV decodes counts, should a header be read differently by two.
     check_size(decoded.shape[1], decoded.shape[0], limits, where)
     return np.asarray(decoded, np.uint8)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """The width and height of the image in a file, turned upright, by its header alone.
+
+    Raises:
+        CompileError: The file is missing, empty or no image.
+    """
+    require_file(path, "the image")
+    with reading(path, "the image cannot be read"), path.open("rb") as file:
+        data = file.read(HEADER)
+    try:
+        return _upright_size(data, str(path))
+    except CompileError:  # its size may stand behind a picture of it in small, or what else a camera writes
+        return _upright_size(read_given(path, "the image"), str(path))
+
+
+def _upright_size(data: bytes, where: str) -> tuple[int, int]:
+    width, height = _claimed_size(data, where)
+    turned = imagesize.get(BytesIO(data)) == (height, width)
+    return (height, width) if turned else (width, height)
 
 
 def require_image(image: NDArray[Any]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 
 import pytest
 
-from compiler.cli.profile import shapes_in
+from compiler.cli.profile import ITERATIONS, WARMUP, shapes_in
 from compiler.errors import CompileError, UsageError
+from compiler.profiling import profile
 from tests.bundles import FIRST_LAYOUT
 from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
@@ -81,6 +83,11 @@ def test_the_real_command_line_measures_without_torch(command_line):
     imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
     assert "compiler.profiling.measure" in imported
     assert not imported & {"torch", "hydra", "onnx", "onnxruntime", "jinja2"}
+
+
+def test_the_help_has_the_numbers_that_python_has():
+    defaults = {name: one.default for name, one in inspect.signature(profile).parameters.items()}
+    assert (defaults["iterations"], defaults["warmup"]) == (ITERATIONS, WARMUP)
 
 
 def test_shapes_are_written_as_deploy_names_write_them():

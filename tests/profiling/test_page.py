@@ -48,8 +48,8 @@ def test_the_page_runs_nothing_and_loads_nothing():
 def test_every_drawing_is_well_formed_and_has_a_line_for_each_bundle():
     text = page(a_profile(a_bundle("fp32"), a_bundle("int8"), a_bundle("bf16")))
     drawings = [ElementTree.fromstring(one) for one in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)]
-    assert [len(one.findall("polyline")) for one in drawings] == [3, 3, 2]  # every run, shares, ratios to the first
-    assert {one.find("title").text for one in drawings[0].findall("polyline")} == {"fp32", "int8", "bf16"}
+    assert [len(one.findall(".//polyline")) for one in drawings] == [3, 3, 2]  # every run, shares, ratios to the first
+    assert {one.find("title").text for one in drawings[0].findall(".//polyline")} == {"fp32", "int8", "bf16"}
 
 
 def test_the_page_has_what_the_samples_come_to():

@@ -34,10 +34,12 @@ KITTI_LABELS = (
     "Car 0.00 0 1.5 1 2 3 4 1.5 1.6 3.9 1.0 1.5 10.0 0.1\nDontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10"
 )
 KITTI_CALIBRATION = (
-    "P0: 1 0 0 0 0 1 0 0 0 0 1 0\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 0\n"
+    "P2: 7 0 6 4 0 7 1 0 0 0 1 0\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 0\n"
     "Tr_imu_to_velo: 1 0 0 0 0 1 0 0 0 0 1 0"
 )
 NUSCENES: dict[str, Any] = {
+    "sample": [{"token": "1", "timestamp": 5, "scene_token": "t"}, {"token": "2", "timestamp": 900000}],
+    "attribute": [{"token": "moving", "name": "vehicle.moving"}],
     "sensor": [{"token": "s", "channel": "LIDAR_TOP"}],
     "calibrated_sensor": [{"token": "c", "sensor_token": "s", "translation": [1, 0, 2], "rotation": [1, 0, 0, 0]}],
     "ego_pose": [{"token": "e", "translation": [100, 50, 0], "rotation": [0.7, 0, 0, 0.7]}],
@@ -63,7 +65,11 @@ NUSCENES: dict[str, Any] = {
             "size": [1.9, 4.5, 1.6],
             "rotation": [1, 0, 0, 0],
             "num_lidar_pts": 9,
-        }
+            "attribute_tokens": ["moving"],
+            "prev": "",
+            "next": "b",
+        },
+        {"token": "b", "sample_token": "2", "instance_token": "i", "translation": [1, 2, 3]},
     ],
 }
 
