@@ -77,8 +77,10 @@ def find_inputs(words: Sequence[str], kind: InputKind, lines: TextIO) -> Iterato
         UsageError: A folder or a pattern holds nothing of the kind.
     """
     for one in _named(words, kind, lines):
-        is_video = isinstance(one, Input) and kind == IMAGE and one.path.suffix.lower() in VIDEOS
-        yield replace(one, is_video=True) if is_video else one
+        if isinstance(one, Input) and kind == IMAGE and one.path.suffix.lower() in VIDEOS:
+            yield replace(one, is_video=True)
+        else:
+            yield one
 
 
 def _named(words: Sequence[str], kind: InputKind, lines: TextIO) -> Iterator[Input | CompileError]:
