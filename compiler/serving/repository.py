@@ -155,7 +155,7 @@ def write_pipeline(
 
 
 def warm_up_tensors(contents: BundleContents) -> Tensors:
-    """The engine's inputs, of one item: what the bundle was proven on; its task's sample where it keeps no such thing."""
+    """The engine's inputs, of one item: what the bundle was proven on; where it keeps none, its task's sample."""
     task = contents.task
     sample = task.read(task.sample_source())
     prepared = _recorded(contents, sample) or task.preprocess(sample, contents.config.sizes)
