@@ -19,7 +19,7 @@ from tests.hostile.seeds import DEFERRED, PREDICTING, Seeds, relock
 
 Change = Callable[[Random, Path], None]
 SIDECARS = ("deploy.json", "detail.json", "pipeline.json")
-VERBS = ("predict", "predict", "predict", "explain", "build", "spot", "verify")
+VERBS = ("predict", "predict", "predict", "explain", "build", "spot", "verify", "export")
 
 
 def bundle_kind(change: Change) -> Kind:
@@ -42,6 +42,8 @@ def bundle_kind(change: Change) -> Kind:
 
 def _words(verb: str, name: str, seeds: Seeds, folder: Path) -> list[str]:
     """What opens the bundle; the input is a copy in the folder."""
+    if verb == "export":
+        return [verb, "triton", "bundle", "models"]
     if verb in ("explain", "build", "verify"):
         return [verb, "bundle"]
     source = seeds.arrays if name == "arrays" else seeds.image
