@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 NAME := pose-detection_simcc_onnxruntime_dynamic_256x192
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gpu fuzz kills check benchmark matrix format lock clean
+.PHONY: help demo test test-slow test-gpu fuzz kills check benchmark matrix format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,13 @@ demo: $(VENV)/demo  ## compile RTMPose for ONNX Runtime on a photograph, and say
 	@echo "  outputs/rtmpose/$(NAME)/output_onnxruntime.jpg"
 	@echo "  outputs/rtmpose/$(NAME)/report.html"
 
-test: $(VENV)/test  ## run the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
+
+test: $(VENV)/test  ## run the test suite: the mechanisms, and one model of each kind
+	$(PYTEST)
+
+test-slow: $(VENV)/test  ## run what `make test` leaves out: the same on all other models, shapes and exporters
+	$(PYTEST) -m slow
 
 test-gpu:  ## build engines on this machine's GPU, run them, print what they compute and how fast
 	$(MAKE) VENV=$(VENV)-gpu $(VENV)-gpu/gpu

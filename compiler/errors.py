@@ -92,17 +92,26 @@ def was_interrupted(error: BaseException) -> bool:
 
 
 _COMPILE_MODULES = (
-    *("hydra", "jinja2", "onnx", "onnx_graphsurgeon", "onnx_ir", "onnxscript"),
-    *("packaging", "rich", "safetensors", "torch"),
+    *("hydra", "onnx", "onnx_graphsurgeon", "onnx_ir", "onnxscript"),
+    *("safetensors", "torch"),
 )
 """What the extra `compile` brings, by the names that are imported."""
+_TABLE_MODULES = ("jinja2", "rich")
+"""What tables and pages are made with, which the extra `evaluate` brings too."""
 
 
 def as_compile_error(error: Exception) -> CompileError:
     """An error as one that can be shown: what nobody foresaw is a defect, and says so."""
     if isinstance(error, CompileError):
         return error
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _COMPILE_MODULES:
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing in _TABLE_MODULES:
+        return CompileError(
+            f"{missing} is not installed",
+            why="running a bundle does not need it; tables and pages do",
+            fix="pip install 'deploy-compiler[evaluate]', or [compile]",
+        )
+    if isinstance(error, ModuleNotFoundError) and missing in _COMPILE_MODULES:
         return CompileError(
             f"{error.name} is not installed",
             why="running a bundle does not need it; compiling does",

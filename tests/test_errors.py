@@ -193,6 +193,13 @@ def test_what_compiling_needs_and_is_not_there_names_its_extra():
     assert (shown.what, shown.fix) == ("hydra.core is not installed", "pip install 'deploy-compiler[compile]'")
 
 
+@pytest.mark.parametrize("name", ["rich.table", "jinja2"])
+def test_what_tables_need_and_is_not_there_names_the_smaller_extra_too(name):
+    shown = as_compile_error(ModuleNotFoundError(f"No module named '{name}'", name=name))
+    assert shown.what == f"{name.partition('.')[0]} is not installed"
+    assert shown.fix == "pip install 'deploy-compiler[evaluate]', or [compile]"
+
+
 def test_a_module_that_nobody_knows_is_a_defect():
     assert (
         "a defect in the compiler" in as_compile_error(ModuleNotFoundError("No module named 'zebra'", name="zebra")).fix

@@ -25,6 +25,11 @@ ALIASES = {name: content["defaults"][0] for name, content in CONTENTS.items() if
 OWN = {name for name, content in CONTENTS.items() if content.get("network") == {}}
 MODELS = sorted(FILES.keys() - ALIASES.keys() - OWN)
 
+# Those that stand for the algorithms, and then the rest.
+ONE_OF_EACH = [
+    pytest.param(name, marks=() if name in STANDING["algos"].values() else pytest.mark.slow) for name in MODELS
+]
+
 # Of the models that take any size, those that the others are variants of.
 DETECTORS = [name for name, content in CONTENTS.items() if {"stride", "tail"} <= set(content)]
 
@@ -85,6 +90,7 @@ def test_no_two_models_name_one_original_or_one_checkpoint():
     assert len({CONTENTS[name]["official"]["url"] for name in MODELS}) == len(MODELS)
 
 
+@pytest.mark.parametrize("name", ONE_OF_EACH, indirect=True)
 def test_the_task_reads_what_the_network_gives(config):
     assert len(output_shapes(config.model)) == len(build_task(config.model.processing).outputs)
 
@@ -110,6 +116,7 @@ def test_a_sample_has_the_size_of_the_input(config):
         assert all(tensors[name].shape[position] == lengths[axis] for position, axis in axes.items())
 
 
+@pytest.mark.parametrize("name", ONE_OF_EACH, indirect=True)
 def test_its_deploy_name_gives_the_same_config(config):
     assert compose([f"deploy={config.deploy_name}"]) == config
 

@@ -233,8 +233,14 @@ def _installed_versions(package: str) -> str:
     own = installed_version(package)
     if own:
         return own
-    distributions = sorted(set(packages_distributions().get(package, ())))
+    distributions = sorted(set(_distributions().get(package, ())))
     return ", ".join(f"{name} {installed_version(name)}" for name in distributions)
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The distributions that each installed package is in; finding them reads what every one of them installed."""
+    return packages_distributions()
 
 
 def _module(name: str, spec: ModuleSpec) -> _Module:

@@ -4,6 +4,7 @@ from compiler.backends.backend import (
     PROGRAM_FILE,
     Backend,
     BuildRequest,
+    LayerTime,
     Obstacle,
     Probe,
     Profile,
@@ -12,12 +13,14 @@ from compiler.backends.backend import (
     build_backend,
     measurements_folder,
     run_in_batches,
+    with_threads,
 )
 
 __all__ = [
     "PROGRAM_FILE",
     "Backend",
     "BuildRequest",
+    "LayerTime",
     "Obstacle",
     "Probe",
     "Profile",
@@ -26,4 +29,5 @@ __all__ = [
     "build_backend",
     "measurements_folder",
     "run_in_batches",
+    "with_threads",
 ]

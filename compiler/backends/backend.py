@@ -120,6 +120,21 @@ class Obstacle:
     fix: str = ""
 
 
+@dataclass(frozen=True)
+class LayerTime:
+    """One layer of an open engine, as the backend's own profiler sees it.
+
+    Attributes:
+        name: Of the node or layer; of one that stands for several, what the backend calls it.
+        operator: What it computes, such as `Conv`.
+        seconds: That it takes in one run of the engine, on average.
+    """
+
+    name: str
+    operator: str
+    seconds: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backend(BackendFacts, ABC):
     """A backend: a class that knows its facts, and its options as fields, each with a key in the backend's config.
@@ -183,6 +198,19 @@ class Backend(BackendFacts, ABC):
         Raises:
             CompileError: It cannot be opened on this machine.
         """
+
+    def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...] | None:
+        """What each layer of an engine takes, in the order in which they run; None where the library does not say it.
+
+        Args:
+            engine: Opened once more for this: measuring the layers slows it down.
+            tensors: Its inputs by name.
+            iterations: How many runs are counted, behind one that is not.
+
+        Raises:
+            CompileError: See `open`.
+        """
+        return None
 
     def stand_in(self, engine: Engine) -> Session:
         """What is computed in place of an engine that cannot be run here, where there is a `STAND_IN`.
@@ -271,6 +299,22 @@ class Backend(BackendFacts, ABC):
     def deferred_build_advice(self, bundle: Path) -> str:
         """How an engine is built of what a bundle holds, where one can be built."""
         return f"python -m compiler build {bundle}"
+
+
+def with_threads(backend: Backend, threads: int) -> Backend:
+    """A backend whose engines use so many threads.
+
+    Raises:
+        UsageError: It is not told how many, or there are not so many.
+    """
+    if "threads" not in {field.name for field in fields(backend)}:
+        raise UsageError(
+            f"{backend.name} is not told how many threads to use",
+            where=f"threads={threads}",
+            why="it has no option of that name",
+            fix="leave it out",
+        )
+    return build_backend({**backend.node(), "threads": threads})
 
 
 def measurements_folder(cache: Path) -> Path:

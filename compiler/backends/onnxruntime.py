@@ -7,14 +7,18 @@ numbers and no error. So int8 is written for a processor, and by default so that
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from compiler.artifact import Engine, OnnxProgram, Program, installed_version
+from compiler.artifact import Engine, OnnxProgram, Program, Tensors, installed_version
 from compiler.artifact.machine import this_machine
-from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, LayerTime, Obstacle, Probe
 from compiler.backends.libraries import version_problem
 from compiler.config.choices import require_choice
 from compiler.config.ranges import between
@@ -58,6 +62,7 @@ class OnnxRuntime(Backend):
 
     TITLE: ClassVar[str] = "ONNX Runtime"
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    TRITON: ClassVar[str] = "onnxruntime"
 
     optimization: str = "all"
     threads: int | None = between(1, 1024, default=None)
@@ -169,6 +174,35 @@ class OnnxRuntime(Backend):
         """Open the engine with the configured threads and optimisation."""
         require_self_contained(engine.path)
         return OnnxRuntimeSession(engine.path, options=self.simulation)
+
+    def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...]:
+        """The nodes of the optimised graph, of which some stand for several of the file; see `Backend.layers`."""
+        require_self_contained(engine.path)
+        with TemporaryDirectory(prefix="deploy-compiler-") as folder:
+            session = OnnxRuntimeSession(engine.path, options=self.simulation, trace=Path(folder))
+            for _ in range(1 + iterations):
+                session.run(tensors)
+            return node_times(json.loads(session.finish_trace().read_text(encoding="utf-8")))
+
+
+KERNEL = "_kernel_time"
+"""What ONNX Runtime puts behind a node's name in a trace."""
+
+
+def node_times(events: Iterable[Mapping[str, Any]]) -> tuple[LayerTime, ...]:
+    """The nodes of a graph with what they take, from a trace of several runs, of which the first does not count.
+
+    What runs within another node, as the body of a loop, is a part of that one's time, and not told apart.
+    """
+    nodes = [event for event in events if event["cat"] == "Node" and event["name"].endswith(KERNEL)]
+    end, taken = 0, dict[tuple[str, str, str], list[float]]()
+    for node in sorted(nodes, key=lambda node: (node["ts"], -node["dur"])):
+        if node["ts"] < end:
+            continue
+        end = node["ts"] + node["dur"]
+        key = node["args"]["node_index"], node["name"].removesuffix(KERNEL), node["args"]["op_name"]
+        taken.setdefault(key, []).append(node["dur"] / 1e6)
+    return tuple(LayerTime(name, operator, fmean(runs[1:])) for (_, name, operator), runs in taken.items())
 
 
 def make_weights_unsigned(path: Path) -> None:

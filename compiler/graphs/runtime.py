@@ -105,6 +105,7 @@ class OnnxRuntimeSession:
         model: A file, or what is in memory; not changed.
         outputs: Of a model in memory, the tensors to return, graph inputs included; without any, its own outputs.
         options: How it is run.
+        trace: A folder, where it is written what each node takes; see `finish_trace`.
 
     Raises:
         CompileError: ONNX Runtime is not installed, or refuses the model.
@@ -115,8 +116,9 @@ class OnnxRuntimeSession:
         model: Path | onnx.ModelProto,
         outputs: Sequence[str] = (),
         options: RuntimeOptions = FASTEST,
+        trace: Path | None = None,
     ) -> None:
-        self._session, inputs = _open(model, outputs, options)
+        self._session, inputs = _open(model, outputs, options, trace)
         self._computed = [output.name for output in self._session.get_outputs()]
         self._passed = [name for name in outputs if name in inputs]
 
@@ -146,6 +148,10 @@ class OnnxRuntimeSession:
             ) from error
         passed = {name: tensors[name] for name in self._passed}
         return {**passed, **dict(zip(self._computed, found, strict=True))}
+
+    def finish_trace(self) -> Path:
+        """The file with what each node took in every run until now, where a trace is written: events of Chrome's."""
+        return Path(self._session.end_profiling())
 
 
 @cache
@@ -178,7 +184,9 @@ def _exact(path: Path) -> onnx.ModelProto | None:
         return None
 
 
-def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: RuntimeOptions) -> tuple[Any, set[str]]:
+def _open(
+    model: Path | onnx.ModelProto, outputs: Sequence[str], options: RuntimeOptions, trace: Path | None
+) -> tuple[Any, set[str]]:
     """A session of ONNX Runtime's own, and the names of the model's inputs where outputs are asked for."""
     try:
         import onnxruntime  # noqa: F401
@@ -198,20 +206,23 @@ def _open(model: Path | onnx.ModelProto, outputs: Sequence[str], options: Runtim
             f"{_name(model)} cannot be opened here", where=f"backend.provider={options.provider}", why=missing
         )
     try:
-        session = _created(model, options)
+        session = _created(model, options, trace)
     except Exception as error:  # ONNX Runtime has no base class for its own exceptions
         raise _refused(model, options, error) from error
     require_provider(session, options.provider)
     return session, inputs
 
 
-def _created(model: Path | onnx.ModelProto, options: RuntimeOptions) -> Any:
+def _created(model: Path | onnx.ModelProto, options: RuntimeOptions, trace: Path | None = None) -> Any:
     import onnxruntime
 
     source = model if isinstance(model, Path) else model.SerializeToString()
     # Of its own it would try again without the provider, and print that.
     given = {"providers": options.providers, "enable_fallback": 0}
-    return onnxruntime.InferenceSession(source, _session_options(options), **given)
+    chosen = _session_options(options)
+    if trace is not None:
+        chosen.enable_profiling, chosen.profile_file_prefix = True, str(trace / "trace")
+    return onnxruntime.InferenceSession(source, chosen, **given)
 
 
 def _refused(model: Path | onnx.ModelProto, options: RuntimeOptions, error: Exception) -> CompileError:

@@ -91,7 +91,10 @@ def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not key.endswith(COUNTER)}
     models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
     ours = {name: model for name, model in models.items() if model.name == name and model.network}
-    return [name for name, model in ours.items() if _shapes_of(model.network) == shapes]
+    # Many a variant differs in its input alone.
+    networks = {repr(model.network): model.network for model in ours.values()}
+    fitting = {text for text, network in networks.items() if _shapes_of(network) == shapes}
+    return [name for name, model in ours.items() if repr(model.network) in fitting]
 
 
 def _shapes_of(network: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

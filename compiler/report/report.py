@@ -12,7 +12,7 @@ from compiler.artifact import inside, located, read_json, reading, write_json, w
 from compiler.events import StageFinished
 from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
-from compiler.report.numbers import error_text, seconds_text
+from compiler.report.numbers import error_text
 from compiler.report.outcome import Outcome
 from compiler.report.types import mistyped
 from rewriters import Entry
@@ -189,19 +189,10 @@ def write_report(folder: Path, report: Report) -> None:
 
 def render(folder: Path, report: Report) -> str:
     """The report as one self-contained page."""
-    import jinja2
-
     from compiler.config.plain_yaml import dump_yaml
+    from compiler.report.pages import template
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"error": error_text, "seconds": seconds_text}
-    return environment.get_template("report.html.jinja").render(
+    return template("report.html.jinja").render(
         report=report,
         verdict=report.outcome(folder).verdict,
         pictures=[(name, _embedded(located(folder, name))) for name in report.pictures],

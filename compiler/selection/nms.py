@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from compiler.artifact import Tensors
 from compiler.selection.config import SelectionConfig
 from compiler.selection.outputs import CANDIDATES, DETECTIONS, RAW_CANDIDATES
+from compiler.spans import Span
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -17,6 +18,7 @@ Integers = NDArray[np.int64]
 _AT_ONCE = 2048
 
 
+@Span("select")
 def select(candidates: Tensors, config: SelectionConfig) -> Tensors:
     """What a network would have given that selects detections itself, from what one gives that leaves it to the host.
 

@@ -16,6 +16,8 @@ from compiler.errors import CompileError
 from compiler.export import open_program
 from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession
 from compiler.proof import Comparison, Run, Tolerance, compare, prove
+from compiler.proof.recording import recording_of
+from compiler.proof.verdicts import Reference
 from compiler.stages.compare import NETWORK_PICTURE, PROGRAM
 from compiler.stages.open_selection import OpenSelection
 from compiler.stages.programs import ProgramArtifact
@@ -40,7 +42,8 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Verify(Stage):
-    """The proof of a compile: the comparisons, the ledger with what every rewriter did, and two pictures.
+    """The proof of a compile: the comparisons, the ledger with what every rewriter did, two pictures, and of one input
+    what the engine was held against, so that it can be proven again elsewhere.
 
     Attributes:
         compared: What `Compare` left: what is known of the Program as it was exported, and what all is compared with.
@@ -81,7 +84,7 @@ class Verify(Stage):
     measurements: Path = field(compare=False)
 
     def run(self, folder: Path) -> str:
-        """Write the proof, the ledger and the pictures."""
+        """Write the proof, the ledger, the pictures and the recording."""
         samples = self.given.all_prepared()
         before, of_network = read_proof(self.compared.folder)
         recorded = Recorded.load(self.compared.folder, samples)
@@ -94,6 +97,12 @@ class Verify(Stage):
         def run_of(stage: str, kind: str, other: Callable[[str], Run | None]) -> Run | None:
             return recorded.run_of(kind) if stage == recorded.stage else other(stage)
 
+        def record(reference: str, references: Sequence[Reference]) -> None:
+            given = self.given
+            recording = recording_of(reference, references, given.inputs, given.usual, given.proof)
+            if recording is not None:
+                recording.save(folder)
+
         found = prove(
             [(recorded.stage, recorded.run), *graphs, *behind],
             samples,
@@ -102,6 +111,7 @@ class Verify(Stage):
             reduced=dict.fromkeys((name for name, _ in behind), self.reduced_tolerance),
             opened=lambda stage: run_of(stage, OPENED, opened.run_of),
             candidates=lambda stage: run_of(stage, CANDIDATES, opened.candidates_of),
+            keep=record,
         )
         shutil.copyfile(self.compared.folder / NETWORK_PICTURE, folder / self.pictures.network)
         _, last = [self._program(), *graphs, *behind][-1]

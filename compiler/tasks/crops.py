@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.spans import Span
 from compiler.tasks.warping import warp_affine
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def crops_around(
     return Crops(centers, np.where(width > height * aspect, wide, tall), size, use_udp)
 
 
+@Span("normalise")
 def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[float], to_rgb: bool) -> Floats:
     """Equally large BGR images as one normalised `[n, 3, h, w]` tensor.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.spans import Span
 from compiler.tasks import warping
 from compiler.tasks.crops import Crops
 
@@ -67,6 +68,7 @@ def resize(image: Image, size: tuple[int, int]) -> tuple[Image, Scaled]:
     return warping.resize(image, size), Scaled((size[0] / width, size[1] / height))
 
 
+@Span("pad")
 def pad(array: NDArray[ScalarT], size: Size, value: int = 0) -> NDArray[ScalarT]:
     """Extend the last two axes of an array to the right and below.
 

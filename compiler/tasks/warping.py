@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.errors import CompileError
+from compiler.spans import Span
 
 LARGEST_ARRAY = 2**31 - 1
 """Bytes: places in an image are counted in 32 bits."""
@@ -16,6 +17,7 @@ LONGEST_SIDE = 2**15 - 2
 """Pixels: places that a warp reads from are counted in 16 bits, with one to spare."""
 
 
+@Span("warp")
 def warp_affine(
     image: NDArray[np.uint8], matrix: NDArray[Any], size: tuple[int, int], **options: Any
 ) -> NDArray[np.uint8]:
@@ -36,6 +38,7 @@ def warp_affine(
     return np.asarray(cv2.warpAffine(image, matrix, size, **{"flags": cv2.INTER_LINEAR, **options}), np.uint8)
 
 
+@Span("resize")
 def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
     """`cv2.resize`, bilinear.
 

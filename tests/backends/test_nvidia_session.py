@@ -75,6 +75,15 @@ def test_the_profile_changes_with_the_shape(cuda, engine):
         assert context.active_optimization_profile == profile
 
 
+def test_layers_are_timed_in_as_many_runs_as_are_asked_for_and_otherwise_not(cuda, engine):
+    session, context = opened(engine)
+    session.run({"input": np.ones((1, 3), np.float32)})
+    assert context.profiler is None
+    seconds = session.layer_seconds({"input": np.ones((1, 3), np.float32)}, 4)
+    assert seconds == pytest.approx({"conv + relu": 0.002, "pool": 0.0005})
+    assert context.profiler.seconds == pytest.approx({"conv + relu": 0.008, "pool": 0.002})
+
+
 def test_memory_grows_is_used_again_and_is_freed_with_the_session(cuda, engine):
     session = opened(engine)[0]
     for size in (1, 4, 2, 4):

@@ -10,8 +10,8 @@ from compiler.cli.completion import completions, print_completions
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("pr", ["predict", "precision="]),
-        ("help p", ["plan", "predict"]),
+        ("pr", ["predict", "profile", "precision="]),
+        ("help p", ["plan", "predict", "profile"]),
         ("predict bundle a.jpg b", ["box="]),
         ("predict --h", ["--help"]),
         ("compile --m", ["--multirun"]),

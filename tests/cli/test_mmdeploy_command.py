@@ -91,10 +91,11 @@ def test_every_compile_that_is_answered_is_composed_and_its_backend_takes_its_so
             "python -m compiler model=onnx model.file=net.onnx backend=tensorrt backend.device=1",
         ),
         (
-            "mmdeploy/tools/profiler.py detection_onnxruntime_static.py mine.py photos --shape 640x640 --batch-size 2",
-            "python -m compiler deploy=detection_onnxruntime_static model=openmmlab model.config=mine.py "
-            "shape=static_640x640 batch.usual=2",
+            "mmdeploy/tools/profiler.py detection_onnxruntime_static.py mine.py photos --shape 640x640 --batch-size 2 "
+            "--num-iter 100 --warmup 10 --model end2end.onnx",
+            "python -m compiler profile <bundle> photos shape=640x640 batch=2 iterations=100 warmup=10",
         ),
+        ("tools/sdk_analyze.py profile.txt", "python -m compiler profile <bundle>"),
         (
             "tools/test.py detection_onnxruntime_static.py mine.py --model end2end.onnx --out results.pkl",
             "python -m compiler deploy=detection_onnxruntime_static model=openmmlab model.config=mine.py",
@@ -103,6 +104,14 @@ def test_every_compile_that_is_answered_is_composed_and_its_backend_takes_its_so
 )
 def test_every_tool_has_its_answer(line, ours):
     assert answer(line).fix.splitlines()[0] == ours
+
+
+def test_what_measures_speed_is_answered_with_what_measures_a_bundle():
+    told = answer("tools/profiler.py detection_onnxruntime_static.py mine.py photos --shape 640x640 --warmup 10")
+    assert "compile first, with deploy=" in told.why
+    verb, given = understood(shlex.split(told.fix.splitlines()[0].replace("<bundle>", "outputs/mine"))[3:])
+    assert (verb.name, given.paths) == ("profile", ["outputs/mine", "photos"])
+    assert given.options == {"shape": "640x640", "warmup": "10"}
 
 
 def test_what_is_missing_is_named():

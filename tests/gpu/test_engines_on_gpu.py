@@ -109,3 +109,11 @@ def test_an_engine_without_its_weights_gets_them_back_when_it_is_opened(small, t
 def test_the_library_tells_of_the_engines_own_layers(small, tmp_path):
     engine = small().build(request(convolution(tmp_path), tmp_path / "engine"))
     assert "Layers" in (engine.folder / "engine_details.json").read_text()
+
+
+def test_the_library_times_the_engines_own_layers(small, tmp_path):
+    backend = small()
+    engine = backend.build(request(convolution(tmp_path), tmp_path / "engine"))
+    layers = backend.layers(engine, {"input": np.ones((2, 3, 8, 8), np.float32)}, iterations=3)
+    assert layers
+    assert all(layer.name and layer.seconds >= 0 for layer in layers)

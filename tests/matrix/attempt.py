@@ -17,7 +17,7 @@ from pathlib import Path
 from compiler import pipeline
 from compiler.artifact import Engine, Tensors, installed_version
 from compiler.artifact.machine import this_machine
-from compiler.backends import Backend, Session, backend_of, build_backend
+from compiler.backends import Session, backend_of, build_backend, with_threads
 from compiler.config import CompileConfig, compose
 from compiler.errors import as_compile_error
 from compiler.proof import first_failure, proof_of
@@ -111,11 +111,7 @@ def on_one_thread(bundle: Path) -> Session:
     """A bundle's engine, open: on more threads, those that wait for one engine would slow the other down."""
     engine = Engine.load(bundle)
     backend = backend_of(engine)
-    return backend.open(engine) if not hasattr(backend, "threads") else _alone(backend).open(engine)
-
-
-def _alone(backend: Backend) -> Backend:
-    return build_backend({**backend.node(), "threads": 1})
+    return (with_threads(backend, 1) if hasattr(backend, "threads") else backend).open(engine)
 
 
 def sample(bundle: Path) -> Tensors:

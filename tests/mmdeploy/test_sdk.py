@@ -102,8 +102,15 @@ def compiled(tmp_path_factory, shared_cache):
     return compile
 
 
-@pytest.mark.parametrize("shape", ["static", "dynamic"])
-@pytest.mark.parametrize("model", ["rtmpose-t", "hrnet"])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        ("rtmpose-t", "dynamic"),
+        pytest.param("rtmpose-t", "static", marks=pytest.mark.slow),
+        pytest.param("hrnet", "static", marks=pytest.mark.slow),
+        pytest.param("hrnet", "dynamic", marks=pytest.mark.slow),
+    ],
+)
 def test_the_sdk_finds_the_same_key_points_in_our_bundle(sdk, compiled, model, shape):
     bundle = compiled(model, shape)
     boxes = [[x, y, x + WIDTH, y + HEIGHT] for x, y in CORNERS]
@@ -139,12 +146,12 @@ def _beside_an_edge(points, boxes):
     ("model", "shape", "images"),
     [
         # One is wide and one is high; and an engine is right only if it is right again.
-        ("rtmdet-tiny", "static", [CUP, PHOTOGRAPH, CUP]),
-        ("rtmdet-tiny", "dynamic", [CUP, PHOTOGRAPH, CUP]),
+        ("rtmdet-tiny", "static_320x320", [CUP, PHOTOGRAPH, CUP]),
+        pytest.param("rtmdet-tiny", "dynamic", [CUP, PHOTOGRAPH, CUP], marks=pytest.mark.slow),
         # The SDK does not fit what is high into what is wide.
-        ("rtmdet-tiny", "static_384x640", [CUP, CUP]),
+        pytest.param("rtmdet-tiny", "static_384x640", [CUP, CUP], marks=pytest.mark.slow),
         # It is padded after it is normalised, and has more candidates than it looks at.
-        ("retinanet-r18", "static_320x320", [CUP, PHOTOGRAPH, CUP]),
+        pytest.param("retinanet-r18", "static_320x320", [CUP, PHOTOGRAPH, CUP], marks=pytest.mark.slow),
     ],
 )
 def test_the_sdk_finds_the_same_objects_in_our_bundle(sdk, compiled, model, shape, images):
@@ -193,7 +200,13 @@ def write_images(folder, images):
     return paths
 
 
-@pytest.mark.parametrize(("shape", "turned"), [("static_480x640", False), ("dynamic_320x320-480x480", True)])
+@pytest.mark.parametrize(
+    ("shape", "turned"),
+    [
+        ("static_480x640", False),
+        pytest.param("dynamic_320x320-480x480", True, marks=pytest.mark.slow),
+    ],
+)
 def test_the_sdk_finds_the_same_texts_in_our_bundle(sdk, compiled, pages, shape, turned):
     bundle = compiled("dbnet", shape)
     # The SDK does not fit what is high into what is wide.
@@ -212,7 +225,9 @@ def test_the_sdk_finds_the_same_texts_in_our_bundle(sdk, compiled, pages, shape,
     assert not turned or found[0] != found[1]
 
 
-@pytest.mark.parametrize(("shape", "least_width"), [("dynamic_32x32-32x640", 0), ("static_32x96", 96)])
+@pytest.mark.parametrize(
+    ("shape", "least_width"), [("dynamic_32x32-32x640", 0), pytest.param("static_32x96", 96, marks=pytest.mark.slow)]
+)
 def test_the_sdk_reads_the_same_texts_with_our_bundle(sdk, compiled, tmp_path, shape, least_width):
     bundle = compiled("crnn", shape)
     predictor = runtime.open(bundle)

@@ -20,8 +20,13 @@ from compiler.sources.torch_network import WEIGHTS_FILE
 from compiler.stages import Artifact, LoadedNetwork, Rewrite, Rewriters
 from tests.networks.parity import MODELS, distance, inputs_of, outputs_of
 
-EXPORTERS = [(name, "auto") for name in MODELS]
-EXPORTERS += [(name, "torchscript") for name in ("crnn", "panet", "rtmpose", "simcc-res50")]
+# One of each task, and one whose network is another one where it is traced.
+QUICK = [(name, "auto") for name in ("crnn", "dbnet", "pointpillars", "rtmdet-tiny", "rtmpose")] + [
+    ("crnn", "torchscript")
+]
+SLOW = [(name, "auto") for name in MODELS if (name, "auto") not in QUICK]
+SLOW += [(name, "torchscript") for name in ("panet", "rtmpose", "simcc-res50")]
+EXPORTERS = [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
 
 
 def read_raw_job(name, exporter, size):

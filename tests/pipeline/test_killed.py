@@ -8,6 +8,7 @@ import shutil
 import time
 
 import cv2
+import pytest
 
 from compiler import runtime
 from compiler.artifact import file_digests, recover_folder
@@ -19,6 +20,7 @@ OLD, NEW = f"image={PHOTOGRAPH}", "image=mirrored.png"
 """Another picture is proven on in the same bundle."""
 
 
+@pytest.mark.slow
 def test_twenty_kills_leave_a_whole_bundle_and_a_rerun_succeeds(command_line):
     cv2.imwrite(str(command_line.folder / "mirrored.png"), cv2.imread(str(PHOTOGRAPH))[:, ::-1])
     assert command_line(MODEL, OLD).returncode == 0

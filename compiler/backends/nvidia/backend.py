@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from compiler.artifact import Engine, Program, installed_version, write_json, write_text, written_whole
-from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, Obstacle, Probe
+from compiler.artifact import Engine, Program, Tensors, installed_version, write_json, write_text, written_whole
+from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, LayerTime, Obstacle, Probe
 from compiler.backends.child import run_script
 from compiler.backends.libraries import version_problem
 from compiler.backends.nvidia.build_engine import Settings
@@ -181,6 +181,11 @@ class NvidiaBackend(Backend):
             require_self_contained(weights)
         index, code = gpus.at(self.device).index, self.engine_holds_code
         return NvidiaSession(trt, engine, index, details.get("dla_core"), weights, host_code=code)
+
+    def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...]:
+        """The layers by the names that the library has for them, which say what they are made of; see `Backend`."""
+        seconds = self.open(engine).layer_seconds(tensors, iterations)
+        return tuple(LayerTime(name, "", taken) for name, taken in seconds.items())
 
     def _inspected(self, engine: Engine, gpu: Gpu) -> Any:
         """What the library tells of the layers of an engine that was just built."""

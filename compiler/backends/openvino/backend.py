@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, ClassVar
 
-from compiler.artifact import Engine, OnnxProgram, Program, installed_version
+from compiler.artifact import Engine, OnnxProgram, Program, Tensors, installed_version
 from compiler.artifact.lock import GET_AGAIN
 from compiler.artifact.machine import this_machine
-from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends import Backend, BuildRequest, LayerTime, Obstacle, Probe
 from compiler.backends.openvino.compiled_models import compiled_models
 from compiler.backends.openvino.library import compiled, device_problem, load, problem, refused
 from compiler.backends.openvino.session import OpenVINOSession
@@ -70,6 +71,7 @@ class OpenVINO(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "bf16")
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ("int8",)
+    TRITON: ClassVar[str] = "openvino"
     INT8_IN_GRAPH: ClassVar[str] = "backend.quantizer=compiler"
 
     device: str = "CPU"
@@ -156,6 +158,17 @@ class OpenVINO(Backend):
     def open_to_prove(self, engine: Engine, cache: Path) -> OpenVINOSession:
         """Open the engine, from the cache unless `model_cache` is off."""
         return self.open_cached(engine, cache) if self.model_cache else self.open(engine)
+
+    def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...]:
+        """What of the compiled model is executed, layer by layer; see `Backend.layers`."""
+        session = self._open(engine, {"PERF_COUNT": "YES"})
+        session.run(tensors)
+        taken = dict[tuple[str, str], list[float]]()
+        for _ in range(iterations):
+            session.run(tensors)
+            for name, operator, seconds in session.executed():
+                taken.setdefault((name, operator), []).append(seconds)
+        return tuple(LayerTime(*layer, fmean(runs)) for layer, runs in taken.items())
 
     def _open(self, engine: Engine, properties: Mapping[str, Any]) -> OpenVINOSession:
         openvino = load()

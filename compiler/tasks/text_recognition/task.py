@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import Tensors
 from compiler.errors import Caution, CompileError
+from compiler.spans import Span
 from compiler.tasks import ImageTask, Sample
 from compiler.tasks.boxes import boxes_of, whole_box
 from compiler.tasks.classes import draw_box
@@ -171,7 +172,8 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
     def normalised(self, crop: Image, width: int) -> Floats:
         """A crop in grey, stretched to the network's height and a width, `[height, width]`."""
         grey = resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (width, self.height))
-        return (grey.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+        with Span("normalise"):
+            return (grey.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
 
     def decode(self, outputs: Tensors, prepared: PreparedTexts) -> list[Text]:
         """One text for each box, in their order; see `Task.decode`.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.spans import Span
 from compiler.tasks.points import Points
 
 Integers = NDArray[np.int32]
@@ -70,6 +71,7 @@ class Voxelization:
         cells[inside] = places[inside, ::-1]
         return cells
 
+    @Span("voxelise")
     def __call__(self, points: Points) -> Voxels:
         """Sort points `[n, d]` into voxels."""
         cells = self.cells(points)
