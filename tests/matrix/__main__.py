@@ -35,7 +35,14 @@ def main(words: Sequence[str] | None = None) -> None:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tests.matrix", description=__doc__)
     add = parser.add_argument
-    add("--models", nargs="+", default=(), choices=[model.family for model in MODELS], metavar="MODEL")
+    add(
+        "--models",
+        nargs="+",
+        default=(),
+        choices=[model.family for model in MODELS],
+        metavar="MODEL",
+        help="in this order",
+    )
     add("--backends", nargs="+", default=(), choices=[column.backend for column in COLUMNS], metavar="BACKEND")
     add("--minutes", type=float, default=float("inf"), help="begin no cell after as many")
     add("--seconds", type=float, default=Limits.seconds, help="of a processor that one cell may take")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 REFERENCE = "onnxruntime"
@@ -133,19 +133,20 @@ class Cell:
         return Cell(self.family, REFERENCE, self.shape, "fp32")
 
 
-def cells(families: Collection[str] = (), backends: Collection[str] = ()) -> Iterator[Cell]:
+def cells(families: Sequence[str] = (), backends: Collection[str] = ()) -> Iterator[Cell]:
     """Yield every cell, the ones that say most first.
 
     Args:
-        families: Of these models alone; of all where there are none.
-        backends: The same of backends.
+        families: Of these models alone, in this order; of all where there are none.
+        backends: Of these backends alone; of all where there are none.
     """
+    models = sorted(MODELS, key=lambda model: families.index(model.family) if model.family in families else 0)
     first = [column for column in COLUMNS if column.backend in FIRST]
     others = [column for column in COLUMNS if column.backend not in FIRST]
     for columns in (first, others):
         for kind in ("usual", "best"):
             for shape in SHAPES:
-                found = (_cell(model, column, shape, kind) for model in MODELS for column in columns)
+                found = (_cell(model, column, shape, kind) for model in models for column in columns)
                 for cell in filter(None, found):
                     if (not families or cell.family in families) and (not backends or cell.backend in backends):
                         yield cell

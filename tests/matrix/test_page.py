@@ -72,6 +72,8 @@ def test_the_cells_that_say_most_come_first():
     first = [(cell.shape, cell.precision) for cell in order[:128]]
     assert first == [("static", "fp32")] * 64 + [("dynamic", "fp32")] * 64
     assert {cell.shape for cell in cells(backends=("rknn",))} == {"static"}
+    named = [cell.family for cell in cells(("crnn", "rtmpose"), ("openvino",))]
+    assert named == ["crnn", "rtmpose"] * 4
 
 
 def test_a_proven_cell_has_its_error_and_its_time_beside_onnx_runtime():
