@@ -17,6 +17,7 @@ from compiler.cli.arguments import (
     add_trust_changes,
     limits_of,
 )
+from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.streams import error_stream, tell
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode, UsageError
@@ -76,6 +77,8 @@ def run(given: Namespace) -> int:
             "evaluate takes a data set", where="command line", fix="add dataset=<name or file>, such as dataset=coco"
         )
     options = _options(given)
+    for bundle in given.bundles:
+        warn_unless_proven(Path(bundle), given.trust_changes)
     from compiler.evaluation import evaluate
 
     with _shown_progress() as progress:
@@ -185,7 +188,7 @@ def _print(evaluation: Evaluation) -> None:
         for path in column.written:
             print(printable(f"{column.name}: {path}"))
     for caution in evaluation.cautions:
-        tell(f"warning: {on_one_line(caution)}")
+        warn(caution)
     tell("results " + ", ".join(dict.fromkeys(on_one_line(str(one.results.parent)) for one in evaluation.columns)))
 
 
