@@ -40,7 +40,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "metric": ("metric=<name>[,<name>]", "measure this instead of what the data set calls for, such as coco or voc"),
     SETTING: (f"{SETTING}<setting>=<value>", "of the metrics, as OpenMMLab's classes call them: metric.classwise=true"),
     "bbox_file": ("bbox_file=<file>.json", "where a pose model looks for people; without it, the data set's own boxes"),
-    "detector": ("detector=<bundle>", "a detector that finds the people in which pose models look: as a chain"),
+    "detector": ("detector=<bundle>", "a detector of people before pose models, or of text before readers: as a chain"),
     "bbox_thr": ("bbox_thr=<0 to 1>", "leave out people that score less, in bbox_file or by the detector"),
     "flip_test": ("flip_test=true|false", "whether a pose model looks at mirrored crops too; as compiled without it"),
     "limit": ("limit=<number>", "look at so many files only, spread evenly"),
