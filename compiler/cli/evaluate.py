@@ -20,6 +20,7 @@ from compiler.cli.arguments import (
 from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.streams import error_stream, tell
 from compiler.cli.verb import Verb
+from compiler.config.search import config_folder
 from compiler.errors import ExitCode, UsageError
 from compiler.printable import on_one_line, printable
 
@@ -30,8 +31,8 @@ SETTING = "metric."
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "dataset": (
         "dataset=<name or file>",
-        "one of conf/dataset (coco, voc2007, icdar2015 ...), annotations (.json, .txt), an OpenMMLab config (.py), a "
-        "folder; config: what the OpenMMLab config validates on that the bundle was compiled from",
+        "a name, annotations (.json, .txt), an OpenMMLab config (.py), a folder; config: what the OpenMMLab config "
+        "validates on that the bundle was compiled from",
     ),
     "data": ("data=<folder>", "where the data set lies, if not where its config says"),
     "reference": ("reference=true", "evaluate the PyTorch network of the first bundle too, and compare with it"),
@@ -59,7 +60,8 @@ def add_arguments(parser: Parser) -> None:
     text = "the folders that compile printed, of one task; the first is what the others are compared with"
     parser.add_argument("bundles", nargs="+", metavar="<bundle>", help=text)
     for name, (spelling, text) in OPTIONS.items():
-        parser.add_option(name, spelling=spelling, text=text)
+        names = f"; names: {', '.join(_names())}" if name == "dataset" else ""
+        parser.add_option(name, spelling=spelling, text=f"{text}{names}")
     add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
     parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
@@ -68,6 +70,11 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--network-code", action="store_true", help=text)
     add_config_dir(parser, "a config folder of your own: its dataset/ is looked into, and bundles may name its classes")
     add_trust_changes(parser)
+
+
+def _names() -> list[str]:
+    """Of our data sets."""
+    return sorted(file.stem for file in (config_folder() / "dataset").glob("*.yaml"))
 
 
 def run(given: Namespace) -> int:
