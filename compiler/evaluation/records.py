@@ -57,7 +57,7 @@ def from_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
         kind: Its class.
         record: See `to_record`.
     """
-    return kind(**{name: _value(record[name], is_tuple) for name, is_tuple in _fields(kind).items()})
+    return kind(**{name: _value(record[name], is_tuple) for name, is_tuple in _fields(kind).items()})  # type: ignore[arg-type]
 
 
 @cache
