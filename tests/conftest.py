@@ -41,6 +41,10 @@ class CommandLine:
             self.command(*arguments), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
+    def start_with_input(self, *arguments: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.command(*arguments), cwd=self.folder, stdin=pipe, stdout=pipe, text=True)
+
     @staticmethod
     def command(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "compiler", *arguments]

@@ -21,3 +21,10 @@ def build_wheel(repository: Path, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, repository]
     subprocess.run(command, check=True, capture_output=True)
     return next(folder.glob("deploy_compiler-*.whl"))
+
+
+def install_beside(folder: Path, *requirements: str) -> Path:
+    """Install these, without what they require, into a folder that a process may have on its path, and return it."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *requirements]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder

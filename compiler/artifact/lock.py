@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,13 @@ class Lock:
     Attributes:
         key: The digest of all that the bundle was made from.
         files: The SHA-256 of each file, by its name.
+        made_from: The SHA-256 of each file that the bundle was made from, by the key of the config that named it;
+            nothing where that was not kept yet.
     """
 
     key: str
     files: Mapping[str, str]
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Lock:
@@ -61,9 +64,12 @@ class Lock:
             raise ValueError("it has no key and no files")
         if len(files) > MOST_FILES:
             raise ValueError(f"it names {len(files):,} files, and a bundle has at most {MOST_FILES:,}")
-        if not all(isinstance(digest, str) for digest in files.values()):
+        made_from = values.get("made_from", {})
+        if not isinstance(made_from, dict):
+            raise ValueError("what it was made from is no list of files")
+        if not all(isinstance(digest, str) for digest in (*files.values(), *made_from.values())):
             raise ValueError("the digest of a file is a text")
-        return cls(key, {inside(name): digest for name, digest in files.items()})
+        return cls(key, {inside(name): digest for name, digest in files.items()}, made_from)
 
 
 def lock_of(folder: Path, trust_changes: bool) -> Lock | None:

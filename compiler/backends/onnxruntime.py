@@ -59,6 +59,7 @@ class OnnxRuntime(Backend):
 
     TITLE: ClassVar[str] = "ONNX Runtime"
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    TRITON: ClassVar[str] = "onnxruntime"
 
     optimization: str = "all"
     threads: int | None = between(1, 1024, default=None)

@@ -26,6 +26,7 @@ class TensorRT(NvidiaBackend):
 
     LIBRARY: ClassVar[str] = "tensorrt"
     TITLE: ClassVar[str] = "TensorRT"
+    TRITON: ClassVar[str] = "tensorrt"
 
     optimization_level: int | None = between(0, 5, default=None)
     timing_cache: bool = True

@@ -30,6 +30,7 @@ class TorchScript(Backend):
 
     TITLE: ClassVar[str] = "TorchScript"
     PROGRAM: ClassVar[type[Program]] = TorchScriptProgram
+    TRITON: ClassVar[str] = "pytorch"
     TAIL: ClassVar[str] = "host"
     """PyTorch has no operator that suppresses boxes."""
 

@@ -53,6 +53,7 @@ _INERT = (
     "pathlib.WindowsPath",
     "pathlib.PurePosixPath",
     "builtins.slice",
+    "builtins.bytes",  # of an array that is empty
     # What the values of a default dictionary are made by.
     *(f"builtins.{kind}" for kind in ("bool", "dict", "float", "int", "list", "str", "tuple")),
 )

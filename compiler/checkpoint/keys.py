@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WRAPPERS = ("module.", "_orig_mod.", "model.")
-"""Put before every key by distributed training and MMEngine's averages, by torch.compile, and by Lightning."""
+PARALLEL = ("module.", "_orig_mod.")
+"""Put before every key by distributed training and MMEngine's averages, and by torch.compile."""
+WRAPPERS = (*PARALLEL, "model.")
+"""Those, and what Lightning puts there, which may be a name of the network's own too."""
 
-TRAINING_ONLY = re.compile(
-    r"data_preprocessor\."  # mean and deviation: the task has them
-    r"|ema_\w+$"  # MMCV's average: the runner had swapped it with the plain key before it saved
+AVERAGING = (
+    r"ema_\w+$"  # MMCV's average: the runner had swapped it with the plain key before it saved
     r"|steps$"  # how often MMEngine's average was updated
+)
+TRAINING_ONLY = re.compile(
+    AVERAGING + r"|data_preprocessor\."  # mean and deviation: the task has them
     r"|teacher\."  # of a distillation
     r"|(?:.*\.)?(?:\w+_)?loss(?:_\w+)?\."
     r"|.*\.num_batches_tracked$"
@@ -80,11 +84,18 @@ def without_training(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in renamed.items() if not TRAINING_ONLY.match(key)}
 
 
-def unwrapped(weights: Mapping[str, Tensor], own: Collection[str] = ()) -> dict[str, Tensor]:
+def is_average(key: str) -> bool:
+    """Whether a key is there for an average over the training, and is no weight of the network."""
+    return re.match(AVERAGING, key) is not None
+
+
+def unwrapped(
+    weights: Mapping[str, Tensor], own: Collection[str] = (), wrappers: Sequence[str] = WRAPPERS
+) -> dict[str, Tensor]:
     """Weights without what a wrapper put before all of their keys, unless the network has it too."""
     found = dict(weights)
     while not any(key in own for key in found):
-        shared = next((prefix for prefix in WRAPPERS if all(_is_under(key, prefix) for key in found)), "")
+        shared = next((prefix for prefix in wrappers if all(_is_under(key, prefix) for key in found)), "")
         inner = {key.removeprefix(shared): tensor for key, tensor in found.items() if key.startswith(shared)}
         if not shared or not inner:
             break

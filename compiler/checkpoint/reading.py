@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import LARGEST_WEIGHTS, require_file
 from compiler.artifact.reading import reason
@@ -38,23 +38,36 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             holds, or holds no weights.
     """
     require_checkpoint(path)
+    return weights_in(read_content(path), path)[1]
+
+
+def read_content(path: Path, standing_in: Sequence[tuple[Any, str]] | None = None) -> object:
+    """All that is in a checkpoint that is there; of `.safetensors` that is a state dict.
+
+    Args:
+        path: The file.
+        standing_in: What stands for the classes of its metadata, in the place of `inert_metadata.allowed`.
+
+    Raises:
+        CompileError: See `read_checkpoint`.
+    """
     if path.suffix == SAFETENSORS:
         return _read_safetensors(path)
     try:
-        content = load_content(path)
+        return load_content(path, standing_in=standing_in)
     except CompileError:
         raise
     except Exception as error:  # what a damaged file leads torch to raise has no common base class
         raise _unsafe(path, error) if isinstance(error, pickle.UnpicklingError) else _unreadable(path, error) from error
-    return _weights_in(content, path)
 
 
-def load_content(path: Path, *, mapped: bool = False) -> object:
+def load_content(path: Path, *, mapped: bool = False, standing_in: Sequence[tuple[Any, str]] | None = None) -> object:
     """All that is in a `.pth` file, without running any code that is in it.
 
     Args:
         path: The file.
         mapped: Leave the weights on the disk until they are looked at, where the file allows it.
+        standing_in: See `read_content`.
 
     Raises:
         CompileError: It claims to unpack to more than it holds.
@@ -63,7 +76,8 @@ def load_content(path: Path, *, mapped: bool = False) -> object:
     import torch
 
     _check_unpacked_size(path)
-    with torch.serialization.safe_globals(allowed()), warnings.catch_warnings():
+    known = list(allowed() if standing_in is None else standing_in)
+    with torch.serialization.safe_globals(known), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a damaged file makes torch guess at what it is
         mmap = mapped and zipfile.is_zipfile(path)
         content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
@@ -136,16 +150,26 @@ def _unsafe(path: Path, error: pickle.UnpicklingError) -> CompileError:
     )
 
 
-def _weights_in(content: object, path: Path) -> dict[str, Tensor]:
+def weights_in(content: object, path: Path, names: Sequence[str] = WEIGHTS) -> tuple[str, dict[str, Tensor]]:
+    """Where in a checkpoint the weights are, which is empty where they are all of it, and the weights.
+
+    Args:
+        content: Of the checkpoint.
+        path: It was read from there.
+        names: Where they may be, the first found counts.
+
+    Raises:
+        CompileError: It holds none.
+    """
     import torch
 
-    places = [content.get(name) for name in WEIGHTS] if isinstance(content, Mapping) else []
-    for place in (*places, content):
+    places = {name: content.get(name) for name in names} if isinstance(content, Mapping) else {}
+    for name, place in {**places, "": content}.items():
         if isinstance(place, Mapping):
             weights = {str(key): value for key, value in place.items() if _is_weight(key, value, torch.Tensor)}
             if weights:
                 _require_numbers(weights, path)
-                return weights
+                return name, weights
     raise CompileError(
         f"the checkpoint {path.name} holds no weights",
         where=str(path),

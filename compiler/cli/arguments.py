@@ -27,7 +27,8 @@ class Parser(ArgumentParser):
 
     Attributes:
         flags: The flags that it takes, each spelling of them.
-        options: The names of the options that are spelt `name=value`.
+        options: The names of the options that are spelt `name=value`; one that ends in a dot stands for all that begin
+            with it.
         keys: The keys of a config that overrides set, where it takes overrides.
     """
 
@@ -84,13 +85,13 @@ class Parser(ArgumentParser):
 
     def _refuse_unknown(self, options: dict[str, str], rest: Sequence[str]) -> None:
         for name, value in options.items():
-            if name not in self.options:
+            if name not in self.options and f"{name.partition('.')[0]}." not in self.options:
                 raise self._refused(f"{self.verb} takes no option '{name}'", f"{name}={value}", name)
             if not value:
                 raise UsageError(f"the option '{name}' has no value", where=f"{name}=", fix=str(self.usage))
         for word in rest:
             flag = word.partition("=")[0]
-            if word.startswith("-") and flag not in self.flags:
+            if word.startswith("-") and word != "-" and flag not in self.flags:
                 raise self._refused_flag(flag)
 
     def _refused_flag(self, flag: str) -> UsageError:
@@ -149,10 +150,10 @@ def limits_of(options: Mapping[str, str]) -> Limits:
     from compiler.config.instantiate import instantiate
 
     given = {name: options[f"limits.{name}"] for name in (*INPUT_LIMITS, *TRIAL_LIMITS) if f"limits.{name}" in options}
-    return instantiate({name: _number(text) for name, text in given.items()}, Limits, "limits")
+    return instantiate({name: number(text) for name, text in given.items()}, Limits, "limits")
 
 
-def _number(text: str) -> object:
+def number(text: str) -> object:
     """What a text says as YAML would read it: a number where it is one."""
     for kind in (int, float):
         try:
@@ -160,6 +161,18 @@ def _number(text: str) -> object:
         except ValueError:
             continue
     return text
+
+
+def truth(options: Mapping[str, str], name: str) -> bool:
+    """Whether an option is given as true; it is false where it is not given.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    text = options.get(name, "false")
+    if text not in ("true", "false"):
+        raise UsageError(f"'{name}' is true or false", where=f"{name}={text}", fix=f"give {name}=true, or leave it out")
+    return text == "true"
 
 
 OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"

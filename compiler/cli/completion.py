@@ -86,7 +86,8 @@ def _taken(verb: Verb, word: str) -> list[str]:
         from compiler.cli.verbs import VERBS
 
         return [name for name in VERBS if name.startswith(word)]
-    return [one for one in (*parser.flags, *(f"{name}=" for name in parser.options)) if one.startswith(word)]
+    options = (name if name.endswith(".") else f"{name}=" for name in parser.options)
+    return [one for one in (*parser.flags, *options) if one.startswith(word)]
 
 
 def _composed(verb: Verb, before: Sequence[str], word: str) -> list[str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.cli.arguments import Parser, add_config_dir
-from compiler.config import CompileConfig, compose
+from compiler.config import CompileConfig
 from compiler.config.class_names import NAME_KEYS
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.search import config_loader
-from compiler.openmmlab.translated_model import translated_model
+from compiler.openmmlab.translated_model import composed
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
+
+__all__ = ["DEPLOY_NAME", "add_overrides", "choices", "composed"]
 
 DEPLOY_NAME = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"
 
@@ -26,18 +28,6 @@ def add_overrides(parser: Parser) -> None:
     parser.keys = (*(field.name for field in fields(CompileConfig)), *INPUT_ALIASES, *NAME_KEYS, "deploy")
     parser.add_argument("overrides", nargs="*", metavar="override", help=text)
     add_config_dir(parser)
-
-
-def composed(overrides: Sequence[str], config_dir: Path | None, distinguishing: Sequence[str] = ()) -> CompileConfig:
-    """The config of a run; a model of OpenMMLab's is translated for it.
-
-    `distinguishing` are overrides that give it a name of its own; see `compose`.
-
-    Raises:
-        CompileError: It cannot be composed, or the model cannot be translated.
-    """
-    with translated_model(overrides) as folder:
-        return compose(overrides, config_dir, folder, distinguishing)
 
 
 def choices(config_dir: Path | None) -> str:

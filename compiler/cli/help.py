@@ -45,7 +45,8 @@ def _whole_page(config_dir: Path | None) -> str:
     """The verbs, then what compile takes: it is what happens without one."""
     from compiler.cli.verbs import VERBS
 
-    verbs = "".join(f"  {verb.name:9}{verb.help}\n" for verb in VERBS.values())
+    width = max(map(len, VERBS)) + 2
+    verbs = "".join(f"  {verb.name:{width}}{verb.help}\n" for verb in VERBS.values())
     return f"{HEAD}{verbs}\n{VERBS['compile'].page(config_dir)}{TAIL}"
 
 

@@ -1,15 +1,16 @@
-"""The verb `predict`: run a bundle, or two bundles that read text together. Needs no torch."""
+"""The verb `predict`: run a bundle, or two of which the second looks at what the first finds. Needs no torch."""
 
 from __future__ import annotations
 
-import warnings
+import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from compiler.cli.arguments import (
     INPUT_LIMITS,
@@ -19,140 +20,163 @@ from compiler.cli.arguments import (
     add_limits,
     add_trust_changes,
     limits_of,
+    number,
+    truth,
 )
-from compiler.cli.json_text import json_text
-from compiler.cli.streams import tell
+from compiler.cli.cautions import cautions_shown, warn, warn_unless_proven
 from compiler.cli.verb import Verb
-from compiler.errors import Caution, CompileError, ExitCode, UsageError
-from compiler.printable import on_one_line
+from compiler.errors import CompileError, ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from compiler.cli.predicting import Runner
     from compiler.runtime import Predictor
-    from compiler.runtime.text_spotting import TextSpotter
+    from compiler.runtime.inputs import Input
+
+CHAIN_OPTIONS: Mapping[str, str] = {
+    "label": "of two bundles: the class that the second looks at; people, where it finds key points",
+    "score_threshold": "of two bundles: what detections score more than that it looks at; 0.3 without it",
+    "iou_threshold": "of two bundles: how much of two detections may overlap, the better one is kept; 0.3 without it",
+}
+"""By the names in `ChainOptions`."""
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the bundles, the input, and where results go."""
-    place = parser.add_argument
-    place("bundle", metavar="<bundle>", help="the folder that compile printed; of text, the detector's")
-    place(
-        "recogniser", nargs="?", metavar="<text recogniser>", help="a second bundle, which reads what the first finds"
+    """Add the bundles, the inputs, and where results go."""
+    parser.add_argument("bundle", metavar="<bundle>", help="the folder that compile printed")
+    text = (
+        "images, point clouds (.bin), arrays (.npz), videos, folders of them, patterns such as 'photos/**/*.jpg', or - "
+        "for what standard input lists, one a line; a second bundle before them looks at what the first finds"
     )
-    place("source", metavar="<input>", help="an image, a point cloud (.bin) or arrays (.npz)")
-    parser.add_option(
-        "box", spelling="box=x1,y1,x2,y2|boxes.json", text="where people or words are; without it, the whole image"
-    )
+    parser.add_argument("inputs", nargs="+", metavar="<input>", help=text)
+    text = "where people or words are; without it, the whole image"
+    parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text=text)
     add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
-    parser.add_option("picture", spelling="picture=<file>", text="draw the results into this image")
+    text = "draw the results into this image or video, or those of several inputs into this folder"
+    parser.add_option("picture", spelling="picture=<file>|<folder>/", text=text)
+    parser.add_option("show", spelling="show=true|false", text="show the drawn results in a window")
     spelling = "score_threshold=<0 to 1>"
     parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")
+    for option, text in CHAIN_OPTIONS.items():
+        parser.add_option(f"chain.{option}", spelling=f"chain.{option}=<value>", text=text)
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
     parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
-    parser.add_option("arrays", spelling="arrays=<file>.npz", text="write the outputs of a model that gives arrays")
+    text = "write the outputs of a model that gives arrays, those of several inputs into a folder"
+    parser.add_option("arrays", spelling="arrays=<file>.npz|<folder>/", text=text)
     add_trust_changes(parser)
 
 
 def run(given: Namespace) -> int:
-    """Print the results as JSON, and draw them where a picture is asked for."""
-    for bundle in filter(None, (given.bundle, given.recogniser)):
-        _warn_unless_proven(Path(bundle), given.trust_changes)
-    with _cautions_shown():
-        predictor, results = _predicted(given)
-    if "arrays" in given.options:
-        _write_arrays(Path(given.options["arrays"]), results)
-    print(json_text([result.to_dict() for result in results]))
-    if "picture" in given.options:
-        from compiler.tasks.images import write_image
+    """Print the results as JSON, and draw them where a picture or a window is asked for."""
+    bundles, words = _bundles_and_inputs(given)
+    window = None
+    if truth(given.options, "show"):
+        from compiler.cli.windows import Window
 
-        write_image(given.options["picture"], predictor.draw(given.source, results))
-        _tell_hidden(predictor, results)
+        window = Window()
+    for bundle in bundles:
+        warn_unless_proven(Path(bundle), given.trust_changes)
+    with cautions_shown():
+        return _predict(_opened(bundles, given), words, given.options, window)
+
+
+def _bundles_and_inputs(given: Namespace) -> tuple[list[str], list[str]]:
+    """The bundle, or the two of a chain, and what they look at.
+
+    Raises:
+        UsageError: There is nothing to look at, or a box where a detector finds them.
+    """
+    first, *rest = given.inputs
+    if not _is_bundle(Path(first)):
+        chained = [name for name in given.options if name.startswith("chain.")]
+        if chained:
+            raise UsageError("there is one bundle, and no chain", where=f"{chained[0]}=", fix="name a second bundle")
+        return [given.bundle], given.inputs
+    if not rest:
+        raise UsageError("predict takes an input", where=f"{given.bundle} {first}", why="they are two bundles")
+    if "box" in given.options:
+        where = f"box={given.options['box']}"
+        raise UsageError("the detector finds the boxes itself", where=where, fix="leave it out")
+    return [given.bundle, first], rest
+
+
+def _is_bundle(path: Path) -> bool:
+    from compiler.artifact.lock import looks_like_a_bundle
+
+    with suppress(OSError, ValueError):  # no file can be called so
+        return looks_like_a_bundle(path)
+    return False
+
+
+def _opened(bundles: Sequence[str], given: Namespace) -> Runner:
+    """What runs."""
+    from compiler import runtime
+    from compiler.config.instantiate import instantiate
+    from compiler.config.known_classes import modules_of
+
+    modules, limits, options = modules_of(given.config_dir), limits_of(given.options), given.options
+    settings = {"limits": limits, "cache": options.get("cache")}
+    settings |= {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
+    threshold = options.get("score_threshold")
+    if len(bundles) == 1:
+        return _with_threshold(runtime.open(bundles[0], modules, **settings), threshold)
+    chosen = {name: options[f"chain.{name}"] for name in CHAIN_OPTIONS if f"chain.{name}" in options}
+    values = {name: text if name == "label" else number(text) for name, text in chosen.items()}
+    chain_options = instantiate(values, runtime.ChainOptions, "chain") if values else None
+    chain = runtime.open_chain(bundles[0], bundles[1], modules, options=chain_options, **settings)
+    if not isinstance(chain, runtime.DetectionChain):
+        if threshold is not None:
+            raise UsageError("words are all drawn", where="score_threshold", fix="leave it out")
+        return chain
+    return replace(chain, second=_with_threshold(chain.second, threshold))
+
+
+def _predict(runner: Runner, words: Sequence[str], options: Mapping[str, str], window: Any) -> int:
+    """Look at each input."""
+    from compiler.cli.outlets import Outlet, Outlets
+    from compiler.cli.predicting import predict_many, predict_one
+    from compiler.runtime import Predictor
+    from compiler.runtime.inputs import Input, find_inputs, is_single, is_video
+
+    kind = (runner if isinstance(runner, Predictor) else runner.detector).task.looks_at
+    many = not is_single(words, kind) and not is_video(words, kind)
+    places = {name: Outlet.of(name, options[name], many) for name in ("picture", "arrays") if name in options}
+    outlets = Outlets(places.get("picture"), places.get("arrays"), window)
+    if not is_single(words, kind):
+        found = find_inputs(words, kind, _standard_input())
+        return predict_many(runner, _with_box(found, options.get("box")), outlets, limits_of(options))
+    (word,) = words
+    results = predict_one(runner, Input(Path(word), Path(Path(word).name), options.get("box")), outlets)
+    if outlets.drawn:
+        _tell_hidden(runner, results)
     return ExitCode.PROVEN
 
 
-def _warn(text: str) -> None:
-    """Print what a user has to know about a result, in a line: standard output is JSON."""
-    tell(f"warning: {on_one_line(text)}")
+def _standard_input() -> TextIO:
+    """Standard input, in which paths may stand that are no text in UTF-8."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin
 
 
-def _warn_unless_proven(bundle: Path, trust_changes: bool) -> None:
-    """Tell that an engine is not proven, where its bundle says so."""
-    from compiler.artifact import lock_of, require_files
-    from compiler.report import Report
-    from compiler.report.report import JSON_FILE
-
-    with suppress(CompileError, OSError):  # what opens the bundle says what is wrong with it
-        require_files(bundle, (JSON_FILE,), lock_of(bundle, trust_changes))
-        report = Report.load(bundle)
-        if report.problem:
-            _warn(f"{bundle} is not proven: {report.problem}")
+def _with_box(inputs: Iterable[Input | CompileError], box: str | None) -> Iterator[Input | CompileError]:
+    """The inputs; those that have no box of their own, with this one."""
+    for one in inputs:
+        yield one if isinstance(one, CompileError) or one.box is not None else replace(one, box=box)
 
 
-def _tell_hidden(predictor: Predictor | TextSpotter, results: Sequence[Any]) -> None:
+def _tell_hidden(runner: Runner, results: Sequence[Any]) -> None:
     """Tell of a picture in which nothing is drawn of what was found."""
-    task = getattr(predictor, "task", None)
+    task = getattr(runner, "task", None)
     least = getattr(task, "score_threshold", None)
     scores = [one.score for one in results if isinstance(getattr(one, "score", None), float)]
     if least is not None and scores and max(scores) < least:
-        _warn(
+        warn(
             f"none of the {len(scores)} results is drawn: the best scores {max(scores):.3g}, not {least:g}; "
             f"score_threshold={max(scores) / 2:.2g} draws more"
-        )
-
-
-@contextmanager
-def _cautions_shown() -> Iterator[None]:
-    """Print what is cautioned of while a bundle is open."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", Caution)
-        plain = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, Caution):
-                _warn(str(message))
-            else:
-                plain(message, category, *place, **more)
-
-        warnings.showwarning = show
-        yield
-
-
-def _predicted(given: Namespace) -> tuple[Predictor | TextSpotter, list[Any]]:
-    """What runs, and what it finds."""
-    from compiler import runtime
-    from compiler.config.known_classes import modules_of
-
-    box, limits = given.options.get("box"), limits_of(given.options)
-    modules = modules_of(given.config_dir)
-    trusted = {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
-    if given.recogniser is None:
-        predictor = runtime.open(given.bundle, modules, limits=limits, cache=given.options.get("cache"), **trusted)
-        predictor = _with_threshold(predictor, given.options.get("score_threshold"))
-        return predictor, predictor(given.source, box)
-    _refuse_second_input(given)
-    if "score_threshold" in given.options:
-        raise UsageError("words are all drawn", where="score_threshold", fix="leave it out")
-    if box is not None:
-        raise UsageError("the text detector finds the boxes itself", where=f"box={box}", fix="leave it out")
-    from compiler.runtime.text_spotting import open_spotter
-
-    cache = given.options.get("cache")
-    spotter = open_spotter(given.bundle, given.recogniser, modules, limits=limits, cache=cache, **trusted)
-    return spotter, spotter(given.source)
-
-
-def _refuse_second_input(given: Namespace) -> None:
-    """Refuse an image in the place of a second bundle."""
-    from compiler.artifact.lock import looks_like_a_bundle
-
-    second = Path(given.recogniser)
-    if second.is_file() and not looks_like_a_bundle(second.parent):
-        raise UsageError(
-            "predict takes one input",
-            where=f"{given.recogniser} {given.source}",
-            why="the first of two names behind a bundle is another bundle, which reads the text that is found",
-            fix="run it for each input; in Python, runtime.open(bundle) is opened once and called for each",
         )
 
 
@@ -177,33 +201,19 @@ def _with_threshold(predictor: Predictor, given: str | None) -> Predictor:
     return replace(predictor, task=replace(task, score_threshold=threshold))
 
 
-def _write_arrays(path: Path, results: Sequence[Any]) -> None:
-    """Write whole outputs as a .npz.
-
-    Raises:
-        UsageError: The model does not give arrays.
-    """
-    from compiler.tasks.arrays.files import write_arrays
-    from compiler.tasks.arrays.task import NamedArray
-
-    if not all(isinstance(result, NamedArray) for result in results):
-        raise UsageError(
-            "the model gives results, not arrays", where=f"arrays={path}", fix="leave it out: they are printed"
-        )
-    write_arrays(path, {result.name: result.array for result in results})
-
-
 VERB = Verb(
     name="predict",
-    help="run a bundle, or a text detector's and a recogniser's together; prints JSON, and draws (needs no torch)",
+    help="run a bundle, or one and another that looks at what it finds; prints JSON, and draws (needs no torch)",
     usage=(
-        "<bundle> [<text recogniser>] <input> [box=x1,y1,x2,y2|boxes.json] [picture=<file>] [score_threshold=<0 to 1>] "
-        "[arrays=<file>.npz] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] "
-        "[--trust-changes]"
+        "<bundle> [<second bundle>] <input>... [box=x1,y1,x2,y2|boxes.json] [picture=<file>|<folder>/] "
+        "[show=true|false] [score_threshold=<0 to 1>] [chain.<name>=<value>] [arrays=<file>.npz|<folder>/] "
+        "[cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] [--trust-changes]"
     ),
-    takes="a bundle, or two that read text, and an input",
+    takes="a bundle, or two, and what they look at",
     examples=(
         "predict <bundle> street.jpg box=80,20,310,460 picture=drawn.jpg",
+        "predict <bundle> photos/ street.mp4 picture=drawn/",
+        "predict <detector> <pose estimator> street.jpg picture=people.jpg",
         "predict <text detector> <text recogniser> page.jpg picture=read.jpg",
     ),
     add_arguments=add_arguments,

@@ -37,7 +37,12 @@ def libraries_silenced() -> Iterator[None]:
 
 def tell(text: str) -> None:
     """Write a message of ours to where the error stream of the process leads for its user."""
-    print(text, file=_messages.get() or sys.stderr)
+    print(text, file=error_stream())
+
+
+def error_stream() -> TextIO:
+    """Where the error stream of the process leads for its user."""
+    return _messages.get() or sys.stderr
 
 
 def encode_everything() -> None:

@@ -8,21 +8,32 @@ from collections.abc import Sequence
 from compiler.cli.build import VERB as BUILD
 from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
+from compiler.cli.convert_dataset import VERB as CONVERT_DATASET
 from compiler.cli.doctor import VERB as DOCTOR
+from compiler.cli.evaluate import VERB as EVALUATE
 from compiler.cli.explain import VERB as EXPLAIN
+from compiler.cli.export import VERB as EXPORT
 from compiler.cli.help import VERB as HELP
 from compiler.cli.import_config import VERB as IMPORT
 from compiler.cli.mmdeploy_command import refuse_command
 from compiler.cli.plan import VERB as PLAN
 from compiler.cli.predict import VERB as PREDICT
 from compiler.cli.profile import VERB as PROFILE
+from compiler.cli.publish import VERB as PUBLISH
+from compiler.cli.reproduce import VERB as REPRODUCE
 from compiler.cli.sign import VERB as SIGN
 from compiler.cli.verb import Verb
+from compiler.cli.verify import VERB as VERIFY
 from compiler.errors import UsageError, nearest
 
-VERBS = {
-    verb.name: verb for verb in (COMPILE, PLAN, BUILD, EXPLAIN, PREDICT, PROFILE, CHECK, SIGN, IMPORT, DOCTOR, HELP)
-}
+_ALL = (
+    *(COMPILE, PLAN, BUILD, EXPLAIN),
+    *(PREDICT, EVALUATE, PROFILE, EXPORT),
+    *(VERIFY, REPRODUCE, CHECK, SIGN),
+    *(IMPORT, PUBLISH, CONVERT_DATASET),
+    *(DOCTOR, HELP),
+)
+VERBS = {verb.name: verb for verb in _ALL}
 
 
 def verb_named(name: str) -> Verb:

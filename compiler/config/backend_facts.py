@@ -50,6 +50,8 @@ class BackendFacts:
     """Options, None unless given, that are about the machine that compiles: an engine neither keeps nor brings one."""
     DEFERRED_BUILD: ClassVar[bool] = False
     """Whether an engine can be built elsewhere, from what a compile leaves in its bundle."""
+    TRITON: ClassVar[str] = ""
+    """The backend of Triton Inference Server that runs its engines; empty where none does."""
     STAND_IN: ClassVar[StandIn | None] = None
     """What is computed for the proof in place of an engine that cannot be run here; it then holds for no device."""
 

@@ -11,6 +11,7 @@ from compiler.datasets.files import expected, parse_json
 from compiler.datasets.mmocr import FORM as MMOCR_FORM
 from compiler.datasets.mmocr import KIND as MMOCR_KIND
 from compiler.datasets.mmocr import mmocr_dataset, read_mmocr, read_mmocr_lines
+from compiler.datasets.voc import read_voc
 from compiler.errors import CompileError
 
 
@@ -47,5 +48,6 @@ FORMATS: Mapping[str, Callable[[Path, Path], Dataset]] = {
     "mmocr": read_mmocr,
     "mmocr_lines": read_mmocr_lines,
     "pickle": _refuse_pickle,
+    "voc": lambda annotations, images: read_voc(images, annotations),
 }
 """What reads annotations of a format, given the file and the folder that the names in it are seen from."""

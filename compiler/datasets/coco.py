@@ -38,9 +38,17 @@ def coco_dataset(content: Any, images: Path) -> Dataset:
     truth: dict[Any, list[ObjectTruth]] = {}
     for annotation in content.get("annotations", ()):
         truth.setdefault(annotation["image_id"], []).append(_object(annotation, names))
-    items = tuple(Item(images / one["file_name"], tuple(truth.get(one["id"], ()))) for one in content["images"])
+    items = tuple(
+        Item(images / one["file_name"], tuple(truth.get(one["id"], ())), _identity(one["id"]))
+        for one in content["images"]
+    )
     keypoints = next((tuple(map(str, one["keypoints"])) for one in categories if one.get("keypoints")), ())
-    return Dataset(items, tuple(names.values()), keypoints)
+    return Dataset(items, tuple(names.values()), keypoints, tuple(map(int, names)))
+
+
+def _identity(value: Any) -> int | str:
+    """The number of an image; some write it as text."""
+    return value if isinstance(value, int) else str(value)
 
 
 def _object(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> ObjectTruth:

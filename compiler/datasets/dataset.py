@@ -11,6 +11,8 @@ Point = tuple[float, float]
 """x, y in pixels."""
 Vector = tuple[float, float, float]
 """x, y, z in metres."""
+Matrix = tuple[tuple[float, ...], ...]
+"""Rows of numbers, which lead from one frame into another."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class SolidTruth:
         image_box: Around it in the image of the camera; None where there is none.
         truncation: The share of it that lies outside of that image.
         occlusion: 0 where it is all seen, 1 where partly, 2 where largely hidden, 3 where that is not known.
+        velocity: In metres a second; None where that is not known.
+        attribute: What it is doing, such as `vehicle.parked`; empty where that is not told.
     """
 
     bottom: Vector
@@ -93,6 +97,8 @@ class SolidTruth:
     image_box: Box | None = None
     truncation: float = 0.0
     occlusion: int = 0
+    velocity: Vector | None = None
+    attribute: str = ""
 
     @property
     def box(self) -> None:
@@ -103,22 +109,63 @@ GroundTruth = ObjectTruth | TextTruth | SolidTruth
 
 
 @dataclass(frozen=True)
+class CameraFrame:
+    """Where the camera is that a point cloud's labels were drawn in the image of.
+
+    Attributes:
+        to_camera: From the scanner to the camera, 4 by 4; the camera's y is downwards, and its z forward.
+        projection: From there to the image, 3 by 4.
+        size: Width and height of the image in pixels; None where it is not there.
+    """
+
+    to_camera: Matrix
+    projection: Matrix
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class WorldFrame:
+    """Where in the world a point cloud was scanned.
+
+    Attributes:
+        to_vehicle: From the scanner to the vehicle, 4 by 4.
+        to_world: From the vehicle to the world, 4 by 4.
+    """
+
+    to_vehicle: Matrix
+    to_world: Matrix
+
+
+@dataclass(frozen=True)
 class Item:
     """One file of a data set.
 
     Attributes:
         path: The file.
         truth: What is to be found in it; nothing where that is not told.
+        identity: What the data set's own files call it: the number of COCO's image, the token of nuScenes' sample. Its
+            results are handed in under it; None where its file's name is all that it is called.
+        frame: How its frame lies in the one that it is measured in, of a point cloud; None where that is not known.
     """
 
     path: Path
     truth: tuple[GroundTruth, ...] = ()
+    identity: int | str | None = None
+    frame: CameraFrame | WorldFrame | None = None
 
     @property
     def boxes(self) -> tuple[Box, ...] | None:
-        """Of what is to be found and not ignored, where it has an area; None for the whole file."""
-        boxes = [one.box for one in self.truth if one.box is not None and not one.ignore]
-        return tuple(box for box in boxes if box[2] > box[0] and box[3] > box[1]) or None
+        """Around each of `boxed`; None for the whole file, where there is none."""
+        return tuple(one.box for one in self.boxed if one.box is not None) or None
+
+    @property
+    def boxed(self) -> tuple[GroundTruth, ...]:
+        """What is to be found and not ignored, where its box has an area."""
+        return tuple(one for one in self.truth if not one.ignore and one.box is not None and _has_area(one.box))
+
+
+def _has_area(box: Box) -> bool:
+    return box[2] > box[0] and box[3] > box[1]
 
 
 @dataclass(frozen=True)
@@ -129,8 +176,10 @@ class Dataset:
         items: In the order in which the data set lists them.
         classes: Names of the classes, in its order; none where they are not told apart.
         keypoints: Names of the key points of an object, in its order; none where there are none.
+        class_numbers: What the data set's own files call each of the classes; none where they have names only.
     """
 
     items: tuple[Item, ...]
     classes: tuple[str, ...] = ()
     keypoints: tuple[str, ...] = ()
+    class_numbers: tuple[int, ...] = ()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from compiler.artifact import read_given, reading
 from compiler.errors import CompileError
+
+FARTHEST = 1e6
+"""Pixels: nothing in an image is farther from its corner."""
 
 
 @contextmanager
@@ -55,3 +60,38 @@ def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files below a folder whose suffix is one of these, in small letters; sorted."""
     with reading(folder, f"the folder {folder.name} cannot be searched"):
         return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
+
+
+def path_within(root: Path, name: Any, beside: Path | None = None) -> Path:
+    """A file that a data set names, which lies in the data set's folder as it is named.
+
+    Args:
+        root: The folder of the data set.
+        name: Of the file, with either kind of slash.
+        beside: The folder that it is seen from, within the root; the root where it is left out.
+
+    Raises:
+        ValueError: It is no name, or leads elsewhere.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{name!r:.60} is no name of a file")
+    # Drives and backslashes are those of whoever labelled the images on Windows.
+    parts = PureWindowsPath(name)
+    relative = Path(os.path.normpath(Path((beside or root).relative_to(root), *parts.parts)))
+    if parts.drive or parts.root or relative.parts[:1] == ("..",):
+        raise ValueError(f"the file {name!r:.60} is not within the folder of the data set")
+    return root / relative
+
+
+def pixels(value: Any) -> float:
+    """A number of pixels, or a coordinate.
+
+    Raises:
+        ValueError: It is no number, or none that is met in an image.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r:.60} is no number of pixels")
+    number = float(value)
+    if not math.isfinite(number) or abs(number) > FARTHEST:
+        raise ValueError(f"{value!r:.60} is no number of pixels")
+    return number

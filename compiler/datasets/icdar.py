@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from compiler.datasets.dataset import Dataset, Item, Point, TextTruth
-from compiler.datasets.files import expected, find_files, read_lines
+from compiler.datasets.files import expected, find_files, path_within, pixels, read_lines
+from compiler.errors import CompileError
 
 UNREADABLE = "###"
 """The text of what an evaluation leaves out."""
 SUFFIXES = (".jpg", ".jpeg", ".png")
+PREFIX = "gt_"
 TEXT_FORM = "each line is x1,y1,x2,y2,x3,y3,x4,y4,text, or left, top, right, bottom, text"
 WORD_FORM = 'each line is a file and its text: word_1.png, "text"'
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
@@ -30,6 +33,41 @@ def read_icdar(images: Path, annotations: Path) -> Dataset:
         CompileError: An image has no annotations, or they are none.
     """
     return Dataset(tuple(Item(image, _texts(annotations / f"gt_{image.stem}.txt")) for image in _images(images)))
+
+
+def read_icdar_folder(source: Path) -> Dataset:
+    """The images below a folder that a `gt_<name>.txt` below it is about, each with its texts.
+
+    Args:
+        source: The folder of one split, in which images and texts are as the competitions' archives have them; or a
+            list of words, each an image of its own beside it.
+
+    Raises:
+        CompileError: There are no such files, an image is missing or there twice, or a file holds something else.
+    """
+    if not source.is_dir():
+        return read_icdar_words(source, source.parent)
+    files = [path for path in find_files(source, (".txt",)) if path.stem.startswith(PREFIX)]
+    if not files:
+        raise CompileError("the folder holds no texts of ICDAR", where=str(source), fix="name the folder of gt_*.txt")
+    images: dict[str, list[Path]] = {}
+    for image in _images(source):
+        images.setdefault(image.stem, []).append(image)
+    return Dataset(tuple(Item(_only(images, path), _texts(path)) for path in files))
+
+
+def _only(images: Mapping[str, Sequence[Path]], texts: Path) -> Path:
+    """The one image that a file of texts is about."""
+    name = texts.stem.removeprefix(PREFIX)
+    found = images.get(name, ())
+    if len(found) != 1:
+        raise CompileError(
+            f"there are {len(found)} images called {name}",
+            where=str(texts),
+            why="texts are of the one image that they are named after",
+            fix="name the folder of one split, which holds images and texts",
+        )
+    return found[0]
 
 
 def read_icdar_words(annotations: Path, images: Path) -> Dataset:
@@ -56,9 +94,9 @@ def _text(line: str) -> TextTruth:
     if quad:
         *numbers, text = quad.groups()
         xs, ys = numbers[::2], numbers[1::2]
-        polygon: tuple[Point, ...] = tuple((float(x), float(y)) for x, y in zip(xs, ys, strict=True))
+        polygon: tuple[Point, ...] = tuple((pixels(x), pixels(y)) for x, y in zip(xs, ys, strict=True))
     elif rectangle:
-        left, top, right, bottom = map(float, rectangle.groups()[:4])
+        left, top, right, bottom = map(pixels, rectangle.groups()[:4])
         polygon, text = ((left, top), (right, top), (right, bottom), (left, bottom)), rectangle[5]
     else:
         raise ValueError(f"the line {line!r} is no text with its corners")
@@ -71,4 +109,4 @@ def _word(line: str, images: Path) -> Item:
     if match is None:
         raise ValueError(f"the line {line!r} is no word")
     text = re.sub(r"\\(.)", r"\1", match[2])
-    return Item(images / match[1], (TextTruth(text, ignore=text == UNREADABLE),))
+    return Item(path_within(images, match[1]), (TextTruth(text, ignore=text == UNREADABLE),))

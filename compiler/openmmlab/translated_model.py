@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from compiler.config import CompileConfig, compose
 from compiler.errors import UsageError, nearest
 
 MODEL = "openmmlab"
@@ -18,6 +19,20 @@ KNOWN_PACKAGES = (
     *("mmocr", "mmpose", "mmpretrain", "mmrotate", "mmseg", "mmyolo"),
 )
 """Those of OpenMMLab, in whose configs the bases of another may lie."""
+
+
+def composed(
+    overrides: Sequence[str], config_dir: Path | None = None, distinguishing: Sequence[str] = ()
+) -> CompileConfig:
+    """The config of a run; a model of OpenMMLab's is translated for it.
+
+    `distinguishing` are overrides that give it a name of its own; see `compose`.
+
+    Raises:
+        CompileError: It cannot be composed, or the model cannot be translated.
+    """
+    with translated_model(overrides) as folder:
+        return compose(overrides, config_dir, folder, distinguishing)
 
 
 @contextmanager

@@ -101,7 +101,8 @@ def build_bundle(
             copy_files(known, partial)
             report = _build(partial, config, sample, report, backend, probe, Line(Cache(cache), listen))
             write_report(partial, report)
-            write_lock(partial, report, lock.key if lock else _key_of(bundle))
+            before = lock or _lock_of(bundle)
+            write_lock(partial, report, before.key, before.made_from)
             # What was added is carried along, and the lock does not know it.
             copy_files({name: path for name, path in files.items() if not (partial / name).exists()}, partial)
             replace_folder(partial, bundle)
@@ -154,12 +155,12 @@ def _build(
     return replace(report, proofs=(*report.proofs, proven))
 
 
-def _key_of(bundle: Path) -> str:
+def _lock_of(bundle: Path) -> Lock:
     """What a bundle says that it was made from; nothing where its lock is missing or broken."""
     try:
-        return Lock.load(bundle).key
+        return Lock.load(bundle)
     except CompileError:
-        return ""
+        return Lock("", {})
 
 
 def _check_buildable(config: CompileConfig, backend: Backend, probe: Probe, bundle: Path) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import InputFile, OnnxProgram
+from compiler.artifact import InputFile, OnnxProgram, digest, file_digest, file_digests
 from compiler.artifact.source_code import code_digest, recorded_imports
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
@@ -100,6 +100,20 @@ class Job:
         return tuple((InputFile.of(item.path).digest, item.boxes) for item in self.calibration)
 
     @property
+    def made_from(self) -> dict[str, str]:
+        """The digest of each file that is read, by the key of the config that names it; the sample that ships with a
+        task is its `input`."""
+        files: dict[str, Path | None] = {
+            "checkpoint": self.checkpoint,
+            "input": self.sample_path,
+            "box": named_file(self.config.box),
+            "model.file": named_file(self.config.model.file),
+        }
+        found = {key: path_digest(path) for key, path in files.items() if path is not None}
+        calibration = {"calibration.data": digest(self.calibration_items)} if self.calibration else {}
+        return found | calibration
+
+    @property
     def cache(self) -> Path:
         """Where finished stages are kept."""
         return cache_folder(self.config.output, self.config.cache)
@@ -123,6 +137,17 @@ class Job:
             "plug-ins": dict(self.plug_ins),
             "tools": versions(),
         }
+
+
+def named_file(value: object) -> Path | None:
+    """The file that a value of a config names; None where it is something else, such as the numbers of a box."""
+    path = Path(value) if isinstance(value, str) else None
+    return path if path is not None and path.exists() else None
+
+
+def path_digest(path: Path) -> str:
+    """The SHA-256 of a file; of a folder, that of the names and digests of its files."""
+    return digest(file_digests(path)) if path.is_dir() else file_digest(path)
 
 
 def cache_folder(output: str = CompileConfig.output, cache: str | None = None) -> Path:

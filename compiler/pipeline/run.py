@@ -133,7 +133,7 @@ def _package(job: Job, key: str, steps: Steps, engine: Artifact, proof: Artifact
     partial = beside(job.bundle)
     partial.mkdir()
     Package(job.config, job.task, engine, proof, report, log_file(job.bundle)).run(partial)
-    write_lock(partial, report, key)
+    write_lock(partial, report, key, job.made_from)
     replace_folder(partial, job.bundle)
     return report.outcome(job.bundle)
 

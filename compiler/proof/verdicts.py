@@ -123,6 +123,7 @@ def prove(
     reduced: Mapping[str, Tolerance] | None = None,
     opened: Callable[[str], Run | None] = lambda name: None,
     candidates: Callable[[str], Run | None] = lambda name: None,
+    keep: Callable[[str, Sequence[Reference]], None] = lambda name, references: None,
 ) -> list[StageProof]:
     """Run every stage on every input and compare it with the first one.
 
@@ -138,6 +139,7 @@ def prove(
             nothing is compared so. A stage that has none is then not proven, for nothing was compared.
         candidates: A way to run the stage of this name for what it selects from: an input in which rounding ranks what
             the reference selects is compared so. The detections of a stage that has none are held to the reference's.
+        keep: Given the name of what the last stage is held against, and what that gives for each input.
 
     Returns:
         One proof for each stage but the first, in order.
@@ -150,10 +152,11 @@ def prove(
     for stage, ways in rest:
         is_lossy = lossy is not None and stage == REWRITTEN
         own = lossy if lossy is not None and is_lossy else (reduced or {}).get(stage, tolerance)
-        found = _prove_stage(ways, references, proof, own)
+        found = prove_stage(ways, references, proof, own)
         proofs.append(replace(found, stage=stage, reference=name, lossy=is_lossy))
         if is_lossy:
             name, references = stage, _references(samples, ways, proof)
+    keep(name, references)
     return proofs
 
 
@@ -178,7 +181,7 @@ def _references(samples: Mapping[str, Prepared], stage: Stage, proof: AnyProof) 
     ]
 
 
-def _prove_stage(stage: Stage, references: Sequence[Reference], proof: AnyProof, tolerance: Tolerance) -> StageProof:
+def prove_stage(stage: Stage, references: Sequence[Reference], proof: AnyProof, tolerance: Tolerance) -> StageProof:
     """The proof of a stage that has no name yet."""
     run_open = stage.opened() if any(one.candidates is not None for one in references) else None
     run_tied = stage.candidates() if any(one.tied is not None for one in references) else None

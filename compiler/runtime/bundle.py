@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,25 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, as_fault_of, lock_of, reading, recover_folder, require_files
+from compiler.artifact import Engine, Tensors, reading
 from compiler.artifact.machine import elsewhere
-from compiler.backends import Backend, Session, backend_of, measurements_folder, run_in_batches, with_threads
-from compiler.config import CompileConfig
-from compiler.config.checks import check_area
-from compiler.config.instantiate import instantiate
-from compiler.config.known_classes import BACKENDS, TASKS, check_classes
-from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
-from compiler.config.moved import present_config, with_present_keys
-from compiler.config.plain_yaml import load_yaml
+from compiler.backends import Backend, Session, measurements_folder, run_in_batches, with_threads
+from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.sizes import SizeRange
-from compiler.config.yaml_files import check_yaml
-from compiler.errors import Caution, CompileError, UsageError
+from compiler.errors import Caution, UsageError
+from compiler.runtime.batches import run_samples
+from compiler.runtime.contents import COMPILE_AGAIN, read_bundle
 from compiler.spans import Span
-from compiler.tasks import AnySample, AnyTask, build_task
-
-CONFIG_FILE = "config.yaml"
-NO_CONFIG = f"{CONFIG_FILE} is not the config of a bundle"
-COMPILE_AGAIN = "compile the bundle again"
+from compiler.tasks import AnySample, AnyTask
 
 PredictorInput = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
 """A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
@@ -59,31 +50,32 @@ class Predictor:
     largest_batch: int
     limits: Limits = DEFAULT_LIMITS
 
-    def __call__(self, source: PredictorInput, box: Any = None) -> list[Any]:
+    def __call__(self, source: PredictorInput | Sequence[PredictorInput], box: Any = None) -> list[Any]:
         """Predict.
 
         Args:
-            source: A file; or a BGR uint8 array [h, w, 3], or float32 points [n, d].
+            source: A file; or a BGR uint8 array [h, w, 3], or float32 points [n, d]. Of a list or a tuple, those whose
+                inputs have the same shape go through the engine together, as many as its batch holds.
             box: Where the objects are: x1, y1, x2, y2 in pixels, several of those, a JSON file, or None for the whole
-                image.
+                image. For a list of sources, a list with as much for each, or None.
 
         Returns:
-            The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`.
+            The task's typed results, one for each box: for poses, `compiler.tasks.pose.Pose`. For a list of sources, a
+            list of such lists.
 
         Raises:
-            CompileError: The source or a box cannot be used, or the source is beyond the limits.
+            CompileError: A source or a box cannot be used, or a source is beyond the limits.
         """
-        if isinstance(source, list | tuple):
+        if not isinstance(source, list | tuple):
+            return self._results([self._read(source, box)])[0]
+        boxes = [None] * len(source) if box is None else box
+        if not isinstance(boxes, list | tuple) or len(boxes) != len(source):
             raise UsageError(
-                f"a list of {len(source)} is no input",
-                where="predictor(...)",
-                why="a bundle looks at one file or array at a time",
-                fix="call it for each: [predictor(one) for one in sources]",
+                f"there are {len(source)} sources, and the boxes are not as many",
+                where="predictor(sources, box)",
+                fix="give a list that has for each source what is given for one alone, None for a whole image",
             )
-        with Span("load"):
-            sample = self.task.read(source, box, self.limits)
-        with self._at_one():
-            return [result for part in sample.parts(self.batch) for result in self._results(part)]
+        return self._results(self._read(*one) for one in zip(source, boxes, strict=True))
 
     @property
     def batch(self) -> int:
@@ -91,12 +83,13 @@ class Predictor:
         fixed = self.engine.inputs[0].shape[:1]
         return fixed[0] if fixed and isinstance(fixed[0], int) else self.largest_batch
 
-    def _results(self, sample: AnySample) -> list[Any]:
-        with Span("preprocess"):
-            prepared = self.task.preprocess(sample, self.sizes)
-        outputs = self.run(prepared.tensors)
-        with Span("decode"):
-            return self.task.decode(outputs, prepared)
+    def _results(self, samples: Iterable[AnySample]) -> list[list[Any]]:
+        with self._at_one():
+            return run_samples(self.task, self.run, samples, self.sizes, self.batch)
+
+    @Span("load")
+    def _read(self, source: Any, box: Any) -> AnySample:
+        return self.task.read(source, box, self.limits)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The raw outputs for preprocessed inputs, the flip test included where the task asks for it."""
@@ -150,88 +143,28 @@ def open(
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
             its engine brings code, or its backend cannot be used on this machine or is not told how many threads.
     """
-    folder = Path(path)
-    recover_folder(folder)
-    lock = lock_of(folder, trust_changes)
-    require_files(folder, (CONFIG_FILE, Engine.SIDECAR), lock)
-    config, engine = read_config(folder, modules, limits), Engine.load(folder)
-    check_inputs(engine.inputs, str(folder / Engine.SIDECAR), limits)
-    backend, task = backend_of(engine, modules), task_of(config, folder)
+    contents = read_bundle(path, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
+    config, engine, backend = contents.config, contents.engine, contents.backend
     if threads is not None:
         backend = with_threads(backend, threads)
         engine = replace(engine, backend=backend.node())
-    if backend.engine_holds_code and not engine_code:
-        raise _engine_with_code(backend.name, engine)
-    require_files(folder, backend.files(engine), lock)
     other = elsewhere(engine.machine, backend.machine())
     if other:
-        warnings.warn(_unproven_here(other), Caution, stacklevel=2)
+        warnings.warn(_unproven_here(other, contents.folder), Caution, stacklevel=2)
     if cache is not None and not backend.keeps_opened:
-        warnings.warn(_kept_nothing(folder, backend), Caution, stacklevel=2)
+        warnings.warn(_kept_nothing(contents.folder, backend), Caution, stacklevel=2)
     session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
-    return Predictor(task, engine, session, config.sizes, config.batch.largest, limits)
+    return Predictor(contents.task, engine, session, config.sizes, config.batch.largest, limits)
 
 
-def _unproven_here(other: str) -> str:
-    return f"the bundle was proven on another machine ({other}): results may differ; compile it here to prove it here"
+def _unproven_here(other: str, bundle: Path) -> str:
+    return (
+        f"the bundle was proven on another machine ({other}): results may differ; "
+        f"python -m compiler verify {bundle} proves it on this one"
+    )
 
 
 def _kept_nothing(bundle: Path, backend: Backend) -> str:
     return (
         f"cache= changes nothing for {bundle}: {backend.TITLE or backend.name} keeps nothing of an engine that it opens"
     )
-
-
-def _engine_with_code(backend: str, engine: Engine) -> CompileError:
-    return CompileError(
-        "the engine brings code of its own for this machine's processor, and is not opened",
-        where=str(engine.path),
-        why=f"whoever made it decides what that code does ({backend})",
-        fix="if you trust whoever compiled it: predict --engine-code, or runtime.open(..., engine_code=True)",
-    )
-
-
-def read_config(folder: Path, modules: Collection[str] = (), limits: Limits = DEFAULT_LIMITS) -> CompileConfig:
-    """Read what a bundle was compiled from; nothing that stands in for something else is looked up.
-
-    Args:
-        folder: The bundle.
-        modules: See `open`.
-        limits: See `open`.
-
-    Raises:
-        CompileError: It has no such file, that is not the config of a bundle, it names a class that is not known, or
-            its engine is said to take more than the limits.
-    """
-    config_file = folder / CONFIG_FILE
-    with as_fault_of(config_file, NO_CONFIG, fix=COMPILE_AGAIN):
-        config = replace(_config_in(config_file), limits=limits)  # those in it are a stranger's
-        _check_area(config, config_file)
-    # Only its backend and its task are ever built: the classes of its network are not needed any more.
-    check_classes(config.backend, (BACKENDS,), config_file, "backend", modules)
-    check_classes(config.model.processing, (TASKS,), config_file, "model.processing", modules)
-    return config
-
-
-def task_of(config: CompileConfig, folder: Path) -> AnyTask:
-    """The task of a bundle.
-
-    Raises:
-        CompileError: Its config describes none.
-    """
-    with as_fault_of(folder / CONFIG_FILE, NO_CONFIG, fix=COMPILE_AGAIN):
-        return build_task(config.model.processing)
-
-
-def _check_area(config: CompileConfig, config_file: Path) -> None:
-    try:
-        check_area(config)
-    except UsageError as error:
-        raise CompileError(error.what, where=str(config_file), why=error.why, fix=error.fix) from error
-
-
-def _config_in(config_file: Path) -> CompileConfig:
-    values = with_present_keys(load_yaml(check_yaml(config_file)))
-    config = present_config(instantiate(values, CompileConfig))
-    _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
-    return config

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler import runtime
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
+from compiler.runtime.chains import ImageSource, open_both
 from compiler.tasks.classes import color_of, draw_box
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_detection.polygons import rectangle
@@ -24,7 +24,7 @@ from compiler.tasks.warping import warp_affine
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from compiler.runtime import Predictor
+    from compiler.runtime.bundle import Predictor
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
@@ -88,15 +88,17 @@ class TextSpotter:
                 fix=f"give one for {TextDetection.name}, and then one for {TextRecognition.name}",
             )
 
-    def __call__(self, image: str | PathLike[str] | NDArray[Any]) -> list[Word]:
-        """The words in an image, in the detector's order.
+    def __call__(self, image: ImageSource | Sequence[ImageSource]) -> list[Any]:
+        """The words in an image, each a `Word`, in the detector's order.
 
         Args:
-            image: A file, or a BGR uint8 array `[h, w, 3]`.
+            image: A file, or a BGR uint8 array `[h, w, 3]`; of a list or a tuple, a list for each.
 
         Raises:
             CompileError: The image cannot be used.
         """
+        if isinstance(image, list | tuple):
+            return [self(one) for one in image]
         pixels = self._pixels(image)
         found: list[TextInstance] = self.detector(pixels)
         readings = self._read([cut_out(pixels, one.polygon) for one in found])
@@ -105,7 +107,7 @@ class TextSpotter:
             for one, text in zip(found, readings, strict=True)
         ]
 
-    def draw(self, image: str | PathLike[str] | NDArray[Any], words: Sequence[Word]) -> Image:
+    def draw(self, image: ImageSource, words: Sequence[Word]) -> Image:
         """A copy of an image, BGR, with the words outlined and written above their outlines."""
         canvas = self._pixels(image).copy()
         thickness = max(1, round(max(canvas.shape[:2]) / 500))
@@ -117,7 +119,7 @@ class TextSpotter:
             draw_box(canvas, np.concatenate([corner, corner]), drawable(word.text), color)
         return canvas
 
-    def _pixels(self, image: str | PathLike[str] | NDArray[Any]) -> Image:
+    def _pixels(self, image: Any) -> Image:
         """An image as the detector reads it."""
         pixels: Image = self.detector.task.read(image, limits=self.detector.limits).source
         return pixels
@@ -181,8 +183,7 @@ def open_spotter(
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
     trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
-    bundles = (runtime.open(path, modules, limits=limits, cache=cache, **trusted) for path in (detector, recognizer))
-    return TextSpotter(*bundles)
+    return TextSpotter(*open_both(detector, recognizer, modules, limits=limits, cache=cache, **trusted))
 
 
 def cut_out(image: Image, polygon: Floats) -> Image:

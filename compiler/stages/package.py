@@ -11,6 +11,7 @@ from compiler.artifact import Engine, copy_files, files_in, write_text
 from compiler.config import CompileConfig
 from compiler.config.plain_yaml import dump_yaml
 from compiler.mmdeploy import write_sdk_files
+from compiler.proof.recording import RECORDED_FILE
 from compiler.report import Report, write_report
 from compiler.runtime import CONFIG_FILE
 from compiler.stages.stage import DONE, Artifact, Stage
@@ -27,7 +28,7 @@ class Package(Stage):
         config: What was compiled; written in full.
         task: Pre- and post-processing.
         engine: What was built.
-        proof: The proof, with its pictures.
+        proof: The proof, with its pictures and its recording.
         report: What the run found out.
         log: Of the run.
     """
@@ -48,8 +49,8 @@ class Package(Stage):
         copy_files(files, folder)
         write_text(folder / CONFIG_FILE, config_yaml(self.config))
         write_sdk_files(folder, self.config, self.task, Engine.load(self.engine.folder))
-        for picture in self.report.pictures:
-            shutil.copyfile(self.proof.folder / picture, folder / picture)
+        recorded = [RECORDED_FILE] if (self.proof.folder / RECORDED_FILE).is_file() else []
+        copy_files({name: self.proof.folder / name for name in (*self.report.pictures, *recorded)}, folder)
         write_report(folder, self.report)
         shutil.copyfile(self.log, folder / LOG_FILE)
         return f"{sum(1 for path in folder.rglob('*') if path.is_file())} files"

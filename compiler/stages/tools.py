@@ -9,7 +9,6 @@ from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import compiler
 import rewriters
 from compiler.artifact import installed_version, source_digest
 from compiler.artifact.source_code import any_user_code, code_contents, code_digest, import_recorded, imported_by_name
@@ -32,7 +31,7 @@ LIBRARIES = (
 @functools.cache
 def versions() -> dict[str, str]:
     """The versions of Python and of the libraries that a result can depend on, and of the compiler's own source."""
-    packages = (Path(package.__file__).parent for package in (compiler, rewriters) if package.__file__)
+    packages = (Path(__file__).parents[1], *map(Path, rewriters.__path__))
     own_source = source_digest(packages)[:16]
     return {
         "python": platform.python_version(),

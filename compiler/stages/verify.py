@@ -17,6 +17,8 @@ from compiler.errors import Caution, CompileError
 from compiler.export import open_program
 from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession
 from compiler.proof import AnyProof, Comparison, Run, StageProof, Tolerance, compare, prove
+from compiler.proof.recording import recording_of
+from compiler.proof.verdicts import Reference
 from compiler.runtime import batch_runner
 from compiler.sources import Network
 from compiler.stages.load import LoadedNetwork
@@ -83,7 +85,8 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Verify(Stage):
-    """The proof of a compile: the comparisons, the ledger with what every rewriter did, and two pictures.
+    """The proof of a compile: the comparisons, the ledger with what every rewriter did, two pictures, and of one input
+    what the engine was held against, so that it can be proven again elsewhere.
 
     Attributes:
         network: What everything is compared with.
@@ -131,7 +134,7 @@ class Verify(Stage):
         return self.rewriters
 
     def run(self, folder: Path) -> str:
-        """Write the proof, the ledger and the pictures."""
+        """Write the proof, the ledger, the pictures and the recording."""
         network, given = self.network.open(), self.given
         samples = given.all_prepared()
         usual = samples[str(given.usual)].tensors
@@ -144,6 +147,12 @@ class Verify(Stage):
         reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
         lossy = self.lossy_tolerance if _lossy_fired(self.rewriters.selection, ledger) else None
         opened = self._open_selection(network)
+
+        def record(reference: str, references: Sequence[Reference]) -> None:
+            recording = recording_of(reference, references, given.inputs, given.usual, given.proof)
+            if recording is not None:
+                recording.save(folder)
+
         proofs = prove(
             stages,
             samples,
@@ -153,6 +162,7 @@ class Verify(Stage):
             reduced=reduced,
             opened=opened.run_of,
             candidates=opened.candidates_of,
+            keep=record,
         )
         engine = Engine.load(self.engine.folder)
         given.draw(engine, stages[0][1], folder / self.pictures.network)

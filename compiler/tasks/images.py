@@ -15,7 +15,7 @@ import imagesize
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import read_given, reading, written_whole
+from compiler.artifact import read_given, reading, require_file, written_whole
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
 from compiler.tasks.warping import LARGEST_ARRAY
@@ -29,6 +29,8 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Those that no segment follows."""
 END_OF_IMAGE, START_OF_SCAN = 0xD9, 0xDA
+HEADER = 2**18
+"""Bytes of a file in which nearly every image says its size."""
 
 
 def read_image(
@@ -52,15 +54,36 @@ def read_image(
     where = str(source)
     # OpenCV's own imread cannot open every name that the file system allows.
     data = read_given(Path(source), "the image")
-    _check_size(*_claimed_size(data, where), limits, where)
+    check_size(*_claimed_size(data, where), limits, where)
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if ignore_orientation else 0)
-    with reading(where, "the image cannot be decoded"), _opencv_silenced():
+    with reading(where, "the image cannot be decoded"), opencv_silenced():
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if decoded is None:
         raise _undecodable(where)
     # What OpenCV decodes counts, should a header be read differently by two.
-    _check_size(decoded.shape[1], decoded.shape[0], limits, where)
+    check_size(decoded.shape[1], decoded.shape[0], limits, where)
     return np.asarray(decoded, np.uint8)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """The width and height of the image in a file, turned upright, by its header alone.
+
+    Raises:
+        CompileError: The file is missing, empty or no image.
+    """
+    require_file(path, "the image")
+    with reading(path, "the image cannot be read"), path.open("rb") as file:
+        data = file.read(HEADER)
+    try:
+        return _upright_size(data, str(path))
+    except CompileError:  # its size may stand behind a picture of it in small, or what else a camera writes
+        return _upright_size(read_given(path, "the image"), str(path))
+
+
+def _upright_size(data: bytes, where: str) -> tuple[int, int]:
+    width, height = _claimed_size(data, where)
+    turned = imagesize.get(BytesIO(data)) == (height, width)
+    return (height, width) if turned else (width, height)
 
 
 def require_image(image: NDArray[Any]) -> None:
@@ -135,8 +158,12 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             at += max(2, *struct.unpack_from(">H", data, at))
 
 
-def _check_size(width: int, height: int, limits: Limits, where: str) -> None:
-    """Refuse an image that is larger than the limits, or than OpenCV can hold."""
+def check_size(width: int, height: int, limits: Limits, where: str) -> None:
+    """Refuse an image that is larger than the limits, or than OpenCV can hold.
+
+    Raises:
+        CompileError: It is; `where` names it.
+    """
     megapixels = width * height / 1e6
     shown = f"it is {width} x {height} pixels, {megapixels:,.1f} megapixels"
     if megapixels > limits.megapixels:
@@ -161,7 +188,7 @@ def _undecodable(where: str) -> CompileError:
 
 
 @contextmanager
-def _opencv_silenced() -> Iterator[None]:
+def opencv_silenced() -> Iterator[None]:
     """Keep OpenCV's own lines off the terminal: what is wrong with an image is one error of ours."""
     logging = cv2.utils.logging
     before = logging.getLogLevel()
@@ -183,7 +210,7 @@ def _from_array(array: NDArray[Any], limits: Limits) -> Image:
             why="an image is [h, w], [h, w, 1], [h, w, 3] or [h, w, 4], of uint8 or uint16",
             fix="convert it; a colour image is BGR with values from 0 to 255",
         )
-    _check_size(array.shape[1], array.shape[0], limits, where)
+    check_size(array.shape[1], array.shape[0], limits, where)
     levels = (array >> 8 if array.dtype == np.uint16 else array).astype(np.uint8)
     if channels == 1:
         levels = np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=2)

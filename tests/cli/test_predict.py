@@ -8,9 +8,8 @@ import warnings
 import cv2
 import pytest
 
-from compiler import runtime
+from compiler.cli.cautions import cautions_shown
 from compiler.cli.json_text import json_text
-from compiler.cli.predict import _cautions_shown
 from compiler.errors import Caution, CompileError, UsageError
 from compiler.printable import LONGEST
 from tests.cli.running import run_verb
@@ -41,7 +40,6 @@ def test_an_option_is_not_mistaken_for_an_image(bundle):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("b.jpg",), "predict takes one input"),
         (("foo.bar=3",), "predict takes no option 'foo.bar'"),
         (("score_threshold=2",), "2 is no score"),
     ],
@@ -58,12 +56,6 @@ def test_a_file_in_a_bundle_leads_to_its_folder(bundle):
     assert caught.value.fix == f"name its folder, {bundle}"
 
 
-def test_a_list_of_inputs_is_refused_with_the_loop(bundle):
-    with pytest.raises(UsageError, match="a list of 2 is no input") as caught:
-        runtime.open(bundle)([PHOTOGRAPH, PHOTOGRAPH])
-    assert "for one in sources" in caught.value.fix
-
-
 def test_a_bundle_that_is_not_proven_says_so(bundle, capsys, monkeypatch):
     monkeypatch.setattr("compiler.report.Report.problem", "beyond its tolerance")
     assert run_verb("predict", str(bundle), str(PHOTOGRAPH)) == 0
@@ -71,7 +63,7 @@ def test_a_bundle_that_is_not_proven_says_so(bundle, capsys, monkeypatch):
 
 
 def test_a_caution_is_one_line_and_floods_no_terminal(capsys):
-    with _cautions_shown():
+    with cautions_shown():
         warnings.warn("first\nsecond " + "x" * 10**6, Caution, stacklevel=1)
         warnings.warn("short", Caution, stacklevel=1)
     long, short = capsys.readouterr().err.splitlines()

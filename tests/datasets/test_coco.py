@@ -40,11 +40,13 @@ def test_an_image_has_its_objects_with_their_classes_and_key_points(tmp_path):
                     ObjectTruth(box, "person", False, 2913.1, (KeypointTruth(427, 170, 2), KeypointTruth(0, 0, 0))),
                     ObjectTruth((1, 2, 4, 6), "dog", True, 9),
                 ),
+                139,
             ),
-            Item(Path("val2017/000000000285.jpg")),
+            Item(Path("val2017/000000000285.jpg"), identity=285),
         ),
         classes=("person", "dog"),
         keypoints=("nose", "tail"),
+        class_numbers=(1, 18),
     )
     assert found.items[0].boxes == (box,), "a crowd is not looked at"
     assert found.items[1].boxes is None

@@ -12,7 +12,6 @@ from compiler import runtime
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.sizes import SizeRange
 from compiler.errors import CompileError, UsageError
-from compiler.runtime import text_spotting
 from compiler.runtime.text_spotting import TextSpotter, cut_out, reading_order
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_recognition import TextRecognition
@@ -228,7 +227,8 @@ def test_a_page_may_cost_what_its_detector_allows(tmp_path):
 @pytest.fixture
 def opened(monkeypatch, page):
     bundles = {"detector": Detector(*page[1]), "recogniser": Reader()}
-    monkeypatch.setattr(text_spotting.runtime, "open", lambda path, modules, **trusted: bundles[path])
+    monkeypatch.setattr("compiler.runtime.bundle.open", lambda path, modules, **trusted: bundles[path])
+    monkeypatch.setattr("compiler.artifact.lock.looks_like_a_bundle", lambda path: str(path) in bundles)
 
 
 @pytest.mark.usefixtures("opened")
@@ -248,12 +248,14 @@ def test_predict_in_the_wrong_order_says_what_each_bundle_does():
     assert error.value.fix == "give one for text-detection, and then one for text-recognition"
 
 
-@pytest.mark.parametrize("arguments", [[], ["one"], ["a", "b", "c", "d"]])
-def test_predict_takes_one_or_two_bundles(arguments):
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("arguments", [[], ["one"], ["detector", "recogniser"]])
+def test_predict_takes_one_or_two_bundles_and_something_to_look_at(arguments):
     with pytest.raises(UsageError, match="predict takes"):
         run_verb("predict", *arguments)
 
 
+@pytest.mark.usefixtures("opened")
 def test_predict_takes_no_box_where_a_detector_finds_them():
     with pytest.raises(UsageError, match="finds the boxes itself"):
         run_verb("predict", "detector", "recogniser", "page.png", "box=0,0,5,5")

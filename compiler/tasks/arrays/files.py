@@ -101,15 +101,25 @@ def _load(path: Path, specs: Sequence[InputSpec]) -> Any:
     if path.suffix == ".pb":
         return read_tensor(path)
     with reading(path, "the arrays cannot be read", fix="write them with numpy.savez(path, x=x), of numbers only"):
-        _check_claims(path)
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        arrays = {name: loaded[name] for name in loaded.files}
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):  # numpy hands on what begins otherwise as bytes
-                raise ValueError(f"the entry {name} is no array")
-        return arrays
+        return load_plain(path)
+
+
+def load_plain(path: Path, largest: int = LARGEST) -> NDArray[Any] | dict[str, NDArray[Any]]:
+    """The array, or the arrays by name, in a file of NumPy's; no pickle is read.
+
+    Raises:
+        ValueError: It claims to unpack to more than `largest` bytes, or an entry is no array.
+        Exception: Whatever NumPy raises for a damaged file.
+    """
+    _check_claims(path, largest)
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    arrays = {name: loaded[name] for name in loaded.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy hands on what begins otherwise as bytes
+            raise ValueError(f"the entry {name} is no array")
+    return arrays
 
 
 def _load_folder(folder: Path, specs: Sequence[InputSpec]) -> dict[str, NDArray[Any]]:
@@ -170,7 +180,7 @@ def _entry(name: str) -> str:
     return name if is_plain else quote(name, safe="", errors="surrogatepass")
 
 
-def _check_claims(path: Path) -> None:
+def _check_claims(path: Path, largest: int) -> None:
     """Refuse arrays that unpack to more than a file of arrays may have: a few bytes can claim any number of them.
 
     Raises:
@@ -180,8 +190,8 @@ def _check_claims(path: Path) -> None:
         return  # nothing is compressed: what a header claims beyond the file's end is not there
     with zipfile.ZipFile(path) as file:
         claimed = sum(entry.file_size for entry in file.infolist())
-    if claimed > LARGEST:
-        raise ValueError(f"its arrays claim to have {claimed:,} bytes, and at most {LARGEST:,} are read")
+    if claimed > largest:
+        raise ValueError(f"its arrays claim to have {claimed:,} bytes, and at most {largest:,} are read")
 
 
 def _checked(array: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:

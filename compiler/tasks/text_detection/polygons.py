@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pyclipper
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
+Polygon = NDArray[np.floating[Any]]
 
 _PARTS = 1024  # of a pixel: pyclipper knows whole numbers only
 _TINY = 1e-3
@@ -65,15 +68,30 @@ def outline(points: Integers) -> Floats:
 
 def overlap(first: Floats, second: Floats) -> float:
     """The intersection of two polygons by their union, to a 1024th of a pixel; 0 where one has no area."""
+    common, union = shared_areas(first, second)
+    return common / union if union else 0.0
+
+
+def shared_areas(first: Polygon, second: Polygon) -> tuple[float, float]:
+    """The areas of the intersection and of the union of two polygons, in square pixels, to a 1024th of a pixel.
+
+    Both are 0 where one of them has no area.
+    """
     clipper = pyclipper.Pyclipper()
     try:
         for polygon, part in ((first, pyclipper.PT_SUBJECT), (second, pyclipper.PT_CLIP)):
             clipper.AddPath(np.rint(polygon * _PARTS).astype(np.int64), part, True)
     except pyclipper.ClipperException:
-        return 0.0
+        return 0.0, 0.0
     # The area of a hole is negative.
     common, union = (
         sum(map(pyclipper.Area, clipper.Execute(operation, pyclipper.PFT_NONZERO, pyclipper.PFT_NONZERO)))
         for operation in (pyclipper.CT_INTERSECTION, pyclipper.CT_UNION)
     )
-    return float(common / union)
+    return float(common) / _PARTS**2, float(union) / _PARTS**2
+
+
+def area(polygon: Polygon) -> float:
+    """The area that a polygon goes around, in square pixels."""
+    x, y = np.asarray(polygon, np.float64).T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)

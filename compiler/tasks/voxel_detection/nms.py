@@ -57,16 +57,23 @@ def squared_distances(a: Array, b: Array) -> Array:
 def rotated_overlaps(a: Array, b: Array) -> Doubles:
     """The intersection over union of each of the rectangles `[n, 5]` with each of `[m, 5]`, as `[n, m]`."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    shared = shared_areas(a, b)
+    with np.errstate(invalid="ignore", over="ignore"):  # what is endless shares nothing that could be told
+        union = (a[:, 2] * a[:, 3])[:, None] + b[:, 2] * b[:, 3] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=(union > 0) & (shared > 0))
+
+
+def shared_areas(a: Array, b: Array) -> Doubles:
+    """The area that each of the rectangles `[n, 5]` has in common with each of `[m, 5]`, as `[n, m]`."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     reach_a, reach_b = (np.hypot(one[:, 2], one[:, 3]) / 2 for one in (a, b))
     # Most rectangles are too far from each other to touch.
     near = squared_distances(a[:, :2], b[:, :2]) < (reach_a[:, None] + reach_b[None]) ** 2
     rows, columns = np.nonzero(near)
-    overlaps = np.zeros(near.shape)
-    with np.errstate(invalid="ignore", over="ignore"):  # what is endless shares nothing that could be told
-        areas = intersections(a[rows], b[columns])
-        union = a[rows, 2] * a[rows, 3] + b[columns, 2] * b[columns, 3] - areas
-    overlaps[rows, columns] = np.divide(areas, union, out=np.zeros_like(areas), where=union > 0)
-    return overlaps
+    areas = np.zeros(near.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        areas[rows, columns] = intersections(a[rows], b[columns])
+    return areas
 
 
 def intersections(a: Array, b: Array) -> Doubles:

@@ -1,0 +1,206 @@
+"""The verb `evaluate`: what bundles are worth on a data set, side by side. Needs torch with `reference=true` only."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.cli.arguments import (
+    INPUT_LIMITS,
+    TRIAL_LIMITS,
+    Parser,
+    add_config_dir,
+    add_limits,
+    add_trust_changes,
+    limits_of,
+)
+from compiler.cli.streams import error_stream, tell
+from compiler.cli.verb import Verb
+from compiler.errors import ExitCode, UsageError
+from compiler.printable import on_one_line, printable
+
+if TYPE_CHECKING:
+    from compiler.evaluation import Evaluation, EvaluationOptions
+
+SETTING = "metric."
+OPTIONS: Mapping[str, tuple[str, str]] = {
+    "dataset": (
+        "dataset=<name or file>",
+        "one of conf/dataset (coco, voc2007, icdar2015 ...), annotations (.json, .txt), an OpenMMLab config (.py), a "
+        "folder; config: what the OpenMMLab config validates on that the bundle was compiled from",
+    ),
+    "data": ("data=<folder>", "where the data set lies, if not where its config says"),
+    "reference": ("reference=true", "evaluate the PyTorch network of the first bundle too, and compare with it"),
+    "checkpoint": ("checkpoint=<file>|official", "with reference=true: its weights, if they are not found here"),
+    "file": ("file=<file>.onnx", "with reference=true: the ONNX file of model=onnx, likewise"),
+    "metric": ("metric=<name>[,<name>]", "measure this instead of what the data set calls for, such as coco or voc"),
+    SETTING: (f"{SETTING}<setting>=<value>", "of the metrics, as OpenMMLab's classes call them: metric.classwise=true"),
+    "bbox_file": ("bbox_file=<file>.json", "where a pose model looks for people; without it, the data set's own boxes"),
+    "detector": ("detector=<bundle>", "a detector that finds the people in which pose models look: as a chain"),
+    "bbox_thr": ("bbox_thr=<0 to 1>", "leave out people that score less, in bbox_file or by the detector"),
+    "flip_test": ("flip_test=true|false", "whether a pose model looks at mirrored crops too; as compiled without it"),
+    "limit": ("limit=<number>", "look at so many files only, spread evenly"),
+    "workers": ("workers=<number>", "threads that read and prepare images; as many as processors without it"),
+    "out": ("out=<file>.json", "write all numbers and settings"),
+    "format_only": ("format_only=true", "write results as the data set's test server reads them, and measure nothing"),
+    "show_dir": ("show_dir=<folder>", "draw what is found in each file"),
+    "worst": ("worst=<number>", "draw so many files only, the worst by their own loss"),
+    "show_score_thr": ("show_score_thr=<0 to 1>", "draw what scores as much; 0.3 without it"),
+    "output": ("output=<folder>", "where results are kept; a run that was killed goes on from them"),
+}
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the bundles, the data set, and what is measured and kept."""
+    text = "the folders that compile printed, of one task; the first is what the others are compared with"
+    parser.add_argument("bundles", nargs="+", metavar="<bundle>", help=text)
+    for name, (spelling, text) in OPTIONS.items():
+        parser.add_option(name, spelling=spelling, text=text)
+    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
+    parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
+    text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
+    parser.add_argument("--engine-code", action="store_true", help=text)
+    text = "with reference=true: run code of somebody's own that the bundle names as its network"
+    parser.add_argument("--network-code", action="store_true", help=text)
+    add_config_dir(parser, "a config folder of your own: its dataset/ is looked into, and bundles may name its classes")
+    add_trust_changes(parser)
+
+
+def run(given: Namespace) -> int:
+    """Print the table, and write what is asked for."""
+    if "dataset" not in given.options:
+        raise UsageError(
+            "evaluate takes a data set", where="command line", fix="add dataset=<name or file>, such as dataset=coco"
+        )
+    options = _options(given)
+    from compiler.evaluation import evaluate
+
+    with _shown_progress() as progress:
+        evaluation = evaluate(given.bundles, given.options["dataset"], options, progress)
+    _print(evaluation)
+    if "out" in given.options:
+        evaluation.save(Path(given.options["out"]))
+    return ExitCode.PROVEN
+
+
+def _options(given: Namespace) -> EvaluationOptions:
+    """What the words say.
+
+    Raises:
+        UsageError: One is of another kind than its option.
+    """
+    from compiler.config.known_classes import modules_of
+    from compiler.evaluation import EvaluationOptions, Opening
+
+    words: dict[str, str] = given.options
+    kinds: Mapping[str, Callable[[str], Any]] = {
+        **dict.fromkeys(("reference", "flip_test", "format_only"), _flag),
+        **dict.fromkeys(("limit", "workers", "worst"), _count),
+        **dict.fromkeys(("bbox_thr", "show_score_thr"), _share),
+        **dict.fromkeys(("data", "detector", "output", "show_dir"), Path),
+        **dict.fromkeys(("bbox_file", "checkpoint", "file"), str),
+    }
+    chosen = {name: _understood(name, words[name], kind) for name, kind in kinds.items() if name in words}
+    settings = {name.removeprefix(SETTING): _value(text) for name, text in words.items() if name.startswith(SETTING)}
+    opening = Opening(
+        modules=modules_of(given.config_dir),
+        engine_code=given.engine_code,
+        network_code=given.network_code,
+        trust_changes=given.trust_changes,
+        limits=limits_of(words),
+        cache=Path(words["cache"]) if "cache" in words else None,
+    )
+    metrics = tuple(filter(None, words.get("metric", "").split(",")))
+    return EvaluationOptions(**chosen, metrics=metrics, settings=settings, opening=opening, config_dir=given.config_dir)
+
+
+def _understood(name: str, text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise UsageError(f"{text} is no value of {name}", where=f"{name}={text}", fix=OPTIONS[name][0]) from error
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False}[text] if text in ("true", "false") else _refuse(text)
+
+
+def _refuse(text: str) -> bool:
+    raise ValueError(text)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    return number if number > 0 else int(_refuse(text))
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    return number if 0 <= number <= 1 else float(_refuse(text))
+
+
+def _value(text: str) -> Any:
+    """What a text says as YAML."""
+    from compiler.artifact import reading
+    from compiler.config.plain_yaml import load_yaml
+
+    with reading(text, "a setting cannot be read", where=f"{SETTING}...={text}"):
+        return load_yaml(text)
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each bundle where the error stream is a terminal; rich need not be installed."""
+    stream = error_stream()
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        yield lambda name, done, items: None
+        return
+    if not stream.isatty():
+        yield lambda name, done, items: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars: dict[str, Any] = {}
+    with Progress(*columns, console=Console(file=stream)) as live:
+
+        def show(name: str, done: int, items: int) -> None:
+            if name not in bars:
+                bars[name] = live.add_task(on_one_line(name), total=items)
+            live.update(bars[name], completed=done)
+
+        yield show
+
+
+def _print(evaluation: Evaluation) -> None:
+    """Print the table on standard output, and on the error stream what one has to know about it."""
+    print(printable(f"{evaluation.dataset}, {evaluation.items} files"))
+    if any(column.numbers for column in evaluation.columns):
+        print(printable(evaluation.table()), end="")
+    for column in evaluation.columns:
+        for path in column.written:
+            print(printable(f"{column.name}: {path}"))
+    for caution in evaluation.cautions:
+        tell(f"warning: {on_one_line(caution)}")
+    tell("results " + ", ".join(dict.fromkeys(on_one_line(str(one.results.parent)) for one in evaluation.columns)))
+
+
+VERB = Verb(
+    name="evaluate",
+    help="measure bundles on a data set, side by side, and with them the PyTorch network that they were made from",
+    usage="<bundle> [<bundle> ...] dataset=<name or file> [data=<folder>] [name=value ...] [flags]",
+    takes="bundles and a data set",
+    examples=(
+        "evaluate outputs/rtmdet-tiny/* dataset=coco data=data/coco reference=true",
+        "evaluate <bundle> dataset=annotations.json data=images out=numbers.json",
+        "evaluate <pose bundle> dataset=coco_person_keypoints bbox_file=person_detections.json flip_test=true",
+        "evaluate <pose bundle> <pose bundle> dataset=coco_person_keypoints detector=<detector bundle>",
+        "evaluate <bundle> dataset=voc2007 show_dir=worst worst=20",
+    ),
+    add_arguments=add_arguments,
+    run=run,
+)

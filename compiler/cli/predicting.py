@@ -1,0 +1,149 @@
+"""Predict on one input or on many: results as JSON, drawn, written, shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.cli.json_text import json_text
+from compiler.cli.outlets import Outlets, write_arrays
+from compiler.cli.streams import tell
+from compiler.errors import CompileError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from compiler.runtime import DetectionChain, Limits, Predictor
+    from compiler.runtime.inputs import Input
+    from compiler.runtime.text_spotting import TextSpotter
+
+    Runner = Predictor | DetectionChain | TextSpotter
+
+NO_IMAGE_SUFFIX = ".png"
+"""Of a picture of what is no image, such as a point cloud seen from above."""
+VIDEO_SUFFIX = ".mp4"
+"""Of a drawn video, where its own is not written."""
+
+
+def predict_one(runner: Runner, one: Input, outlets: Outlets) -> list[Any]:
+    """Print the results of one input as JSON.
+
+    Args:
+        runner: What finds them.
+        one: The input.
+        outlets: Where else they go.
+
+    Returns:
+        The results.
+    """
+    results = _results(runner, one.path, one.box)
+    _write(runner, one, results, outlets)
+    print(json_text([result.to_dict() for result in results]))
+    return results
+
+
+def predict_many(runner: Runner, inputs: Iterable[Input | CompileError], outlets: Outlets, limits: Limits) -> int:
+    """Print the results of each input as a line of JSON, once they are there; one that fails does not end the run.
+
+    Args:
+        runner: What finds them.
+        inputs: Or what is wrong with one.
+        outlets: Where else results go.
+        limits: What a frame of a video may cost.
+
+    Returns:
+        The exit status.
+    """
+    count = failed = 0
+    for one in inputs:
+        count += 1
+        try:
+            if isinstance(one, CompileError):
+                raise one
+            _print_lines(_frames(runner, one, outlets, limits) if one.is_video else _whole(runner, one, outlets))
+        except UsageError:  # what is wrong with the command line is wrong with every input
+            raise
+        except CompileError as error:
+            failed += 1
+            tell(f"error: {error.summary}")
+            _print_lines([_failure(one, error)])
+        if outlets.closed:
+            break
+    if failed and count > 1:
+        tell(f"{failed} of {count} inputs failed")
+    return ExitCode.FAILED if failed else ExitCode.PROVEN
+
+
+def _print_lines(values: Iterable[dict[str, Any]]) -> None:
+    """Print values as JSON, each in a line that whoever waits for it gets at once."""
+    for value in values:
+        print(json.dumps(value), flush=True)
+
+
+def _failure(one: Input | CompileError, error: CompileError) -> dict[str, Any]:
+    told = {"what": error.what, "where": error.where, "why": error.why, "fix": error.fix}
+    return {"input": None if isinstance(one, CompileError) else str(one.path), "error": told}
+
+
+def _results(runner: Runner, source: Any, box: Any) -> list[Any]:
+    """The results of an input.
+
+    Raises:
+        CompileError: It has boxes, and the first of two bundles finds them.
+    """
+    from compiler.runtime import Predictor
+
+    if box is None:
+        return runner(source)
+    if not isinstance(runner, Predictor):
+        raise CompileError("the detector finds the boxes itself", where=f"box={box}", fix="leave it out")
+    return runner(source, box)
+
+
+def _whole(runner: Runner, one: Input, outlets: Outlets) -> Iterator[dict[str, Any]]:
+    results = _results(runner, one.path, one.box)
+    written = _write(runner, one, results, outlets)
+    yield {"input": str(one.path), "results": [result.to_dict() for result in results], **written}
+
+
+def _frames(runner: Runner, one: Input, outlets: Outlets, limits: Limits) -> Iterator[dict[str, Any]]:
+    """The results of each frame of a video, which are drawn into a video."""
+    from compiler.tasks.videos import WRITTEN, opened_video, written_video
+
+    own = one.path.suffix.lower()
+    path = outlets.pictures and outlets.pictures.file(one, own if own in WRITTEN else VIDEO_SUFFIX)
+    with opened_video(one.path, limits) as video, written_video(path, video.rate) if path else nullcontext() as drawn:
+        for number, frame in enumerate(video.frames()):
+            results = _results(runner, frame, one.box)
+            picture = runner.draw(frame, results) if outlets.drawn else None
+            if drawn and picture is not None:
+                drawn.write(picture)
+            if outlets.window and picture is not None:
+                outlets.window.show(picture, wait=False)
+            found = [result.to_dict() for result in results]
+            yield {"input": str(one.path), "frame": number, "time": round(number / video.rate, 6), "results": found}
+            if outlets.closed:
+                break
+
+
+def _write(runner: Runner, one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
+    """Draw and write what is asked for, and say where it lies."""
+    from compiler.tasks.images import write_image
+    from compiler.tasks.inputs import IMAGE
+
+    written: dict[str, Path] = {}
+    if outlets.arrays:
+        written["arrays"] = outlets.arrays.file(one, ".npz")
+        write_arrays(written["arrays"], results)
+    if not outlets.drawn:
+        return {name: str(path) for name, path in written.items()}
+    suffix = one.path.suffix if one.path.suffix.lower() in IMAGE.suffixes else NO_IMAGE_SUFFIX
+    path = outlets.pictures and outlets.pictures.file(one, suffix)
+    picture = runner.draw(one.path, results)
+    if path:
+        written["picture"] = path
+        write_image(path, picture)
+    if outlets.window:
+        outlets.window.show(picture, wait=True)
+    return {name: str(path) for name, path in written.items()}

@@ -1,0 +1,98 @@
+"""The verb `reproduce`: compile a bundle again from what it says of itself, and say what differs."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
+from compiler.cli.verb import Verb
+from compiler.errors import ExitCode
+from compiler.printable import on_one_line
+
+if TYPE_CHECKING:
+    from compiler.pipeline.reproduction import Reproduction
+
+FILES = {
+    "checkpoint": "the weights",
+    "input": "the real input of the proof",
+    "box": "the file of boxes in it",
+    "file": "the ONNX file, of model=onnx",
+    "calibration": "what int8 was calibrated on, which has to be given where there was such",
+}
+"""What a bundle is made from."""
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the bundle, where the new one goes, and what it is made from."""
+    parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed, wherever it is")
+    text = "where the new bundle goes, which may not be there yet; outputs/reproduced without it"
+    parser.add_option("output", spelling="output=<folder>", text=text)
+    for name, text in FILES.items():
+        parser.add_option(name, spelling=f"{name}=<path>", text=f"{text}; where it is left out, it is looked for")
+    add_limits(parser)
+    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
+    text = "run code of somebody's own that the bundle names as its network, such as model.target=nets:build"
+    parser.add_argument("--network-code", action="store_true", help=text)
+    add_trust_changes(parser)
+
+
+def run(given: Namespace) -> int:
+    """Compile again, and print what is the same and what is not."""
+    from compiler.config.known_classes import modules_of
+    from compiler.pipeline.origins import OPTIONS
+    from compiler.pipeline.reproduction import REPRODUCED, reproduce_bundle
+    from compiler.report.console import console, print_outcome, progress
+
+    screen, options = console(), given.options
+    with progress(screen) as listen:
+        found = reproduce_bundle(
+            given.bundle,
+            listen,
+            modules_of(given.config_dir),
+            given={key: options[option] for key, option in OPTIONS.items() if option in options},
+            output=options.get("output", REPRODUCED),
+            network_code=given.network_code,
+            trust_changes=given.trust_changes,
+            limits=limits_of(options),
+        )
+    print_outcome(screen, found.outcome)
+    for line in _lines(found):
+        print(on_one_line(line, longest=2000))
+    return found.exit_code
+
+
+def _lines(found: Reproduction) -> Iterator[str]:
+    """What is the same and what is not, one fact a line."""
+    yield f"the same   {', '.join(found.same)}"
+    for name, said in found.differing.items():
+        yield f"differs    {name} {said}"
+    yield from _pairs("made from ", {name: (a[:16], b[:16]) for name, (a, b) in found.made_from.items()})
+    yield from _pairs("version   ", found.versions)
+    if found.exit_code == ExitCode.PROVEN:
+        yield "reproduced: every file is the same byte by byte, but for those that hold times and paths of a run"
+    elif found.differing:
+        yield f"not reproduced: {', '.join(found.differing)} {'is' if len(found.differing) == 1 else 'are'} other now"
+    else:
+        yield "reproduced, and not proven: see above"
+
+
+def _pairs(label: str, pairs: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    for name, (before, now) in pairs.items():
+        yield f"{label} {name}: {before or 'none'} before, {now or 'none'} now"
+
+
+VERB = Verb(
+    name="reproduce",
+    help="compile a bundle again from what it says of itself into a folder of its own, and say what differs",
+    usage=(
+        "<bundle> [output=<folder>] [checkpoint=<path>] [input=<path>] [box=<path>] [file=<path>] [calibration=<path>] "
+        "[limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes]"
+    ),
+    takes="one bundle",
+    examples=("reproduce <bundle>", "reproduce <bundle> checkpoint=epoch_40.pth output=again"),
+    add_arguments=add_arguments,
+    run=run,
+)

@@ -1,0 +1,90 @@
+"""The verb `verify`: prove a bundle again, on this machine. Needs no torch."""
+
+from __future__ import annotations
+
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.cli.arguments import (
+    INPUT_LIMITS,
+    TRIAL_LIMITS,
+    Parser,
+    add_config_dir,
+    add_limits,
+    add_trust_changes,
+    limits_of,
+)
+from compiler.cli.verb import Verb
+from compiler.errors import Caution
+from compiler.printable import on_one_line
+
+if TYPE_CHECKING:
+    from compiler.pipeline.verification import Verification
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the bundle, and what opening it asks for."""
+    parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed, wherever it is")
+    parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
+    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
+    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
+    text = "open an engine that brings code for the processor: it runs what it says"
+    parser.add_argument("--engine-code", action="store_true", help=text)
+    add_trust_changes(parser)
+
+
+def run(given: Namespace) -> int:
+    """Prove, and print what was compared and on which machines."""
+    from compiler.config.known_classes import modules_of
+    from compiler.pipeline.verification import verify_bundle
+
+    cache = given.options.get("cache")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Caution)  # that the machine is another is what is printed
+        found = verify_bundle(
+            given.bundle,
+            modules_of(given.config_dir),
+            engine_code=given.engine_code,
+            trust_changes=given.trust_changes,
+            limits=limits_of(given.options),
+            cache=None if cache is None else Path(cache),
+        )
+    for line in _lines(found):
+        print(on_one_line(line, longest=2000))
+    return found.exit_code
+
+
+def _lines(found: Verification) -> Iterator[str]:
+    """What it came to, one fact a line."""
+    from compiler.report.numbers import error_text
+
+    worst, proof = found.proof.worst, found.proof
+    then = f", {error_text(found.then.relative_error)} when it was compiled" if found.then else ""
+    yield f"{proof.stage}, input {worst.input}, against the {proof.reference} as it was recorded"
+    yield f"  worst      {error_text(worst.relative_error)} {worst.yardstick} in {worst.output}{then}"
+    if proof.decoded:
+        yield f"  decoded    {error_text(proof.worst_decoded)} {found.unit}"
+    yield f"  stands on  {proof.weakest}"
+    yield f"  made on    {_machine(found.proven_on) or 'a machine that was not written down'}"
+    yield f"  here       {found.difference or 'the same'}"
+    for name, (then_version, now) in found.libraries.items():
+        yield f"  {name:10} {then_version} then, {now or 'not installed'} here"
+    yield f"not proven here: {found.problem}" if found.problem else "proven here: the engine is within its tolerance"
+
+
+def _machine(machine: object) -> str:
+    return ", ".join(f"{name} {value}" for name, value in machine.items()) if isinstance(machine, dict) else ""
+
+
+VERB = Verb(
+    name="verify",
+    help="prove a bundle again where it lies now, on the input that it keeps (needs no torch)",
+    usage="<bundle> [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] [--trust-changes]",
+    takes="one bundle",
+    examples=("verify outputs/rtmpose/pose-detection_simcc_onnxruntime_dynamic_256x192",),
+    add_arguments=add_arguments,
+    run=run,
+)

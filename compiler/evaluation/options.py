@@ -1,0 +1,89 @@
+"""How bundles are evaluated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compiler.errors import UsageError
+from compiler.evaluation.pictures import SCORE_THRESHOLD
+from compiler.evaluation.subjects import Opening
+
+OUTPUT = "outputs/evaluation"
+NO_FILE = "none"
+"""In the place of a file of boxes: the data set's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How bundles are evaluated.
+
+    Attributes:
+        data: Where the data set lies; None for where its config or its annotations say.
+        reference: Whether the PyTorch network of the first bundle is evaluated too.
+        checkpoint: Its weights, a path or `official`; None for where the bundle says that they lie, or beside it.
+        file: The ONNX file of `model=onnx`, likewise.
+        metrics: The names of metrics, those of `METRICS`; none for what the data set calls for.
+        settings: Of the metrics' fields, by name.
+        bbox_file: What a detector found, in which a pose model looks for people: COCO's results in JSON. `none` for the
+            data set's own boxes, where an OpenMMLab config names such a file.
+        detector: The bundle of a detector, in whose people a pose model looks: the two are measured as a chain.
+        bbox_thr: What scores less is left out; None for all that is in a file, and what scores 0.3 of a detector.
+        flip_test: Whether a pose model looks at mirrored crops too; None for what the bundle was compiled with.
+        limit: How many items are looked at, spread evenly; None for all.
+        workers: Threads that read and prepare images; None for as many as there are processors.
+        format_only: Whether results are only written, as the data set's test server reads them.
+        output: The folder that results are kept in.
+        show_dir: The folder that pictures go to; None for none.
+        worst: How many items are drawn, the worst first; None for all.
+        show_score_thr: What is drawn scores as much.
+        opening: How bundles are opened.
+        config_dir: A config folder of the user's, with a `dataset/` in it.
+    """
+
+    data: Path | None = None
+    reference: bool = False
+    checkpoint: str | None = None
+    file: str | None = None
+    metrics: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    bbox_file: str | None = None
+    detector: Path | None = None
+    bbox_thr: float | None = None
+    flip_test: bool | None = None
+    limit: int | None = None
+    workers: int | None = None
+    format_only: bool = False
+    output: Path = Path(OUTPUT)
+    show_dir: Path | None = None
+    worst: int | None = None
+    show_score_thr: float = SCORE_THRESHOLD
+    opening: Opening = field(default_factory=Opening)
+    config_dir: Path | None = None
+
+    @property
+    def threads(self) -> int:
+        """How many read and prepare images."""
+        return self.workers or os.cpu_count() or 1
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "workers", "worst"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is at least 1", where=f"{name}={value}", fix="leave it out for all")
+        for name in ("checkpoint", "file"):
+            if getattr(self, name) is not None and not self.reference:
+                raise UsageError(
+                    "a bundle has its weights in it", where=name, fix="add reference=true, or leave it out"
+                )
+        if self.detector is not None and self.bbox_file is not None:
+            raise UsageError(
+                "two things say where people are", where="detector, bbox_file", fix="leave one of them out"
+            )
+        if self.worst is not None and self.show_dir is None:
+            raise UsageError("worst= says which pictures are drawn", where="worst", fix="add show_dir=<folder>")
+        if self.worst is not None and self.format_only:
+            raise UsageError("nothing is measured with format_only=true", where="worst", fix="leave one of them out")

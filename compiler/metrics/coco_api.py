@@ -1,0 +1,146 @@
+"""A data set and what was found in it as pycocotools takes them, which measures both."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.artifact import write_text
+from compiler.datasets.dataset import Dataset, ObjectTruth
+from compiler.errors import CompileError
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+Record = dict[str, Any]
+NOT_MEASURED = -1
+"""What pycocotools says of what there is nothing of."""
+
+
+def image_numbers(dataset: Dataset) -> tuple[int, ...]:
+    """The numbers of the items: COCO's own where it is such a data set, which settle ties as its server does.
+
+    Raises:
+        CompileError: Two images have the same one.
+    """
+    numbers = tuple(item.identity for item in dataset.items if isinstance(item.identity, int))
+    if len(numbers) != len(dataset.items):
+        return tuple(range(1, len(dataset.items) + 1))
+    if len(set(numbers)) != len(numbers):
+        twice = next(number for number in numbers if numbers.count(number) > 1)
+        raise CompileError(
+            f"two images have the number {twice}", where="images of the annotations", fix="number each image once"
+        )
+    return numbers
+
+
+def own_image_numbers(dataset: Dataset) -> tuple[int | str, ...]:
+    """What the data set's own files call its images.
+
+    Raises:
+        CompileError: They call them nothing.
+    """
+    names = tuple(item.identity for item in dataset.items if item.identity is not None)
+    if len(names) != len(dataset.items):
+        raise CompileError(
+            "the images have no numbers", where="format_only", why="COCO's results name each image by its number"
+        )
+    return names
+
+
+def class_numbers(dataset: Dataset) -> dict[str, int]:
+    """The number of each class by its name; where classes are not told apart, that of the only one, by no name."""
+    names = dataset.classes or ("",)
+    return dict(zip(names, dataset.class_numbers or range(1, len(names) + 1), strict=True))
+
+
+def truth_records(dataset: Dataset) -> list[Record]:
+    """The annotations of a data set, numbered from 1: pycocotools takes 0 for none."""
+    numbers = class_numbers(dataset)
+    pairs = zip(image_numbers(dataset), dataset.items, strict=True)
+    records = [_record(one, image, numbers) for image, item in pairs for one in item.truth]
+    return numbered([record for record in records if record])
+
+
+def numbered(records: Sequence[Record]) -> list[Record]:
+    """Records with numbers of their own, as pycocotools' index needs them."""
+    return [{"id": number, **record} for number, record in enumerate(records, start=1)]
+
+
+def measured(
+    dataset: Dataset, truth: Sequence[Record], found: Sequence[Record], kind: str, **settings: Any
+) -> COCOeval:
+    """What pycocotools measures, summed up.
+
+    Args:
+        dataset: Whose images and classes count.
+        truth: See `truth_records`.
+        found: The same of results, with a score each.
+        kind: `bbox` or `keypoints`.
+        settings: Of `COCOeval.params`.
+
+    Raises:
+        CompileError: pycocotools is not installed.
+    """
+    try:
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        raise not_installed("pycocotools") from error
+    with redirect_stdout(io.StringIO()):
+        judge = COCOeval(_index(dataset, truth), _index(dataset, found), kind)
+        for name, value in settings.items():
+            setattr(judge.params, name, value)
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    return judge
+
+
+def numbers_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Values of pycocotools, with nan where it measured nothing."""
+    return {name: float("nan") if value == NOT_MEASURED else float(value) for name, value in values.items()}
+
+
+def write_records(path: Path, records: Iterable[Record]) -> Path:
+    """A file of records, which may be a million: in as few characters as JSON takes."""
+    write_text(path, json.dumps(list(records), allow_nan=False))
+    return path
+
+
+def not_installed(library: str) -> CompileError:
+    """What a metric says without the library that measures it."""
+    return CompileError(f"{library} is not installed", fix="pip install 'deploy-compiler[evaluate]'")
+
+
+def _index(dataset: Dataset, records: Sequence[Record]) -> COCO:
+    from pycocotools.coco import COCO
+
+    index = COCO()
+    index.dataset = {
+        "images": [{"id": number} for number in image_numbers(dataset)],
+        "categories": [{"id": number, "name": name} for name, number in class_numbers(dataset).items()],
+        "annotations": list(records),
+    }
+    index.createIndex()
+    return index
+
+
+def _record(truth: object, image: int, numbers: Mapping[str, int]) -> Record:
+    """An annotation; empty for what is no object of a known class."""
+    if not isinstance(truth, ObjectTruth) or truth.label not in numbers:
+        return {}
+    x1, y1, x2, y2 = truth.box
+    return {
+        "image_id": image,
+        "category_id": numbers[truth.label],
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": truth.area,
+        "iscrowd": int(truth.ignore),
+        "keypoints": [number for point in truth.keypoints for number in (point.x, point.y, point.visibility)],
+        "num_keypoints": sum(point.visibility > 0 for point in truth.keypoints),
+    }

@@ -1,0 +1,145 @@
+"""Data sets by name, by file and by OpenMMLab config."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from compiler.config.instantiate import instantiate
+from compiler.config.search import config_folder
+from compiler.errors import CompileError, UsageError
+from compiler.evaluation.data import READERS, _read_config, find_dataset, named_configs
+from compiler.evaluation.measures import openmmlab_nodes
+from compiler.metrics import Metric
+from compiler.metrics.coco_keypoints import CocoKeypoints
+from compiler.metrics.voc import VocDetection
+from tests.datasets.test_coco import IMAGES
+
+OBJECT = {"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12}
+COCO = {"images": IMAGES, "annotations": [OBJECT], "categories": [{"id": 1, "name": "person"}]}
+
+
+@pytest.fixture
+def coco(tmp_path) -> Path:
+    """A folder laid out as COCO is."""
+    root = tmp_path / "coco"
+    for folder in ("annotations", "val2017"):
+        (root / folder).mkdir(parents=True)
+    (root / "annotations/instances_val2017.json").write_text(json.dumps(COCO))
+    return root
+
+
+@pytest.mark.parametrize("file", sorted((config_folder() / "dataset").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_config_of_ours_is_whole(file):
+    config = _read_config(file)
+    assert config.format in READERS
+    assert file.read_text().startswith("# "), "its first line says what it is"
+    for node in config.metrics:
+        assert isinstance(instantiate(node, Metric, "metric"), Metric)
+
+
+def test_a_data_set_is_found_by_its_name(coco):
+    found = find_dataset("coco", coco)
+    assert [item.path for item in found.dataset.items] == [coco / "val2017" / one["file_name"] for one in IMAGES]
+    assert found.format == "coco"
+    assert [node["_target_"] for node in found.metrics] == ["compiler.metrics.coco.CocoDetection"]
+
+
+def test_a_name_is_misspelt(coco):
+    with pytest.raises(UsageError, match="there is no data set 'cocoo'") as caught:
+        find_dataset("cocoo", coco)
+    assert "did you mean coco?" in caught.value.fix
+
+
+def test_a_folder_that_is_missing_or_empty_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CompileError, match="there is no folder data/coco") as caught:
+        find_dataset("coco", None)
+    assert "data=" in caught.value.fix
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CompileError, match="empty is empty"):
+        find_dataset("coco", tmp_path / "empty")
+    with pytest.raises(CompileError, match="empty is empty"):
+        find_dataset(str(tmp_path / "empty"), None)
+    (tmp_path / "empty/a.jpg").touch()
+    with pytest.raises(CompileError, match="has no annotations"):
+        find_dataset(str(tmp_path / "empty"), None)
+
+
+def test_annotations_of_ones_own(coco, tmp_path):
+    path = coco / "annotations/instances_val2017.json"
+    beside = find_dataset(str(path), None).dataset.items[0].path
+    assert beside == coco / "annotations" / IMAGES[0]["file_name"]
+    assert find_dataset(str(path), tmp_path).dataset.items[0].path == tmp_path / IMAGES[0]["file_name"]
+    path.write_text("{")
+    with pytest.raises(CompileError, match="holds no COCO annotations"):
+        find_dataset(str(path), None)
+
+
+def test_a_data_set_of_ones_own_has_a_config(coco, tmp_path):
+    folder = tmp_path / "mine"
+    (folder / "dataset").mkdir(parents=True)
+    file = folder / "dataset/cups.yaml"
+    file.write_text(f"format: coco\ndata: {coco}\nannotations: annotations/instances_val2017.json\n")
+    assert len(find_dataset("cups", None, config_dir=folder).dataset.items) == 2
+    assert "cups" in named_configs(folder)
+    file.write_text("format: cocoa\n")
+    with pytest.raises(UsageError, match="there is no format 'cocoa'"):
+        find_dataset("cups", None, config_dir=folder)
+    file.write_text("format: coco\nimage: val2017\n")
+    with pytest.raises(UsageError, match=r"there is no key 'dataset\.image'"):
+        find_dataset("cups", None, config_dir=folder)
+
+
+CONFIG = """
+data_root = 'elsewhere/coco/'
+val_dataloader = dict(dataset=dict(
+    type='CocoDataset', data_root=data_root, ann_file='annotations/instances_val2017.json',
+    data_prefix=dict(img='val2017/'), bbox_file=data_root + 'boxes.json'))
+"""
+
+
+def test_the_data_set_of_an_openmmlab_config(coco, tmp_path):
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG)
+    found = find_dataset(str(config), coco)
+    assert len(found.dataset.items) == 2
+    assert found.dataset.items[0].path.parent == coco / "val2017"
+    assert found.detections == coco / "boxes.json", "its root is replaced there too"
+    by_bundle = find_dataset("config", coco, openmmlab=(str(config), {}))
+    assert by_bundle.dataset == found.dataset
+    with pytest.raises(UsageError, match="the bundle was compiled from no OpenMMLab config"):
+        find_dataset("config", coco)
+
+
+def test_a_voc_config_names_its_list_and_its_folder(tmp_path):
+    config = tmp_path / "config.py"
+    config.write_text(
+        "val_dataloader = dict(dataset=dict(type='VOCDataset', data_root='data/VOCdevkit/',\n"
+        "    ann_file='VOC2007/ImageSets/Main/test.txt', data_prefix=dict(sub_data_root='VOC2007/')))\n"
+    )
+    root = tmp_path / "VOCdevkit"
+    for folder in ("Annotations", "ImageSets/Main"):
+        (root / "VOC2007" / folder).mkdir(parents=True)
+    (root / "VOC2007/ImageSets/Main/test.txt").write_text("000001\n")
+    (root / "VOC2007/Annotations/000001.xml").write_text("<annotation></annotation>")
+    found = find_dataset(str(config), root)
+    assert found.format == "voc"
+    assert found.dataset.items[0].path == root / "VOC2007/JPEGImages/000001.jpg"
+
+
+def test_an_openmmlab_config_says_what_is_measured(coco, tmp_path):
+    config = tmp_path / "config.py"
+    metric = "dict(type='VOCMetric', metric='mAP', iou_thrs=0.7, eval_mode='area')"
+    config.write_text(f"{CONFIG}val_evaluator = [{metric}, dict(type='X')]\n")
+    found = find_dataset(str(config), coco)
+    assert [one.kind for one in found.evaluators] == ["VOCMetric", "X"]
+    (node,) = openmmlab_nodes(SimpleNamespace(name="detection"), found.evaluators)
+    assert instantiate(node, Metric, "metric") == VocDetection(iou_thrs=(0.7,), eval_mode="area")
+    config.write_text(CONFIG + "val_evaluator = dict(type='mmpose.CocoMetric', score_mode='bbox', nms_mode='none')\n")
+    (node,) = openmmlab_nodes(SimpleNamespace(name="pose-detection"), find_dataset(str(config), coco).evaluators)
+    assert instantiate(node, Metric, "metric") == CocoKeypoints(score_mode="bbox", nms_mode="none")
+    assert openmmlab_nodes(SimpleNamespace(name="text-detection"), found.evaluators) == []
