@@ -199,7 +199,7 @@ def _listed(paths: StrPath | Sequence[StrPath]) -> tuple[str, ...]:
 
 
 def labels_of(folders: Sequence[str]) -> list[str]:
-    """What bundles are called: the names of their folders, or paths where two are called alike; the same is numbered."""
+    """What bundles are called: the names of their folders, or paths where two are alike; the same one is numbered."""
     names = [Path(folder).name for folder in folders]
     told = names if len(set(names)) == len(set(folders)) else list(folders)
     times = [told[:index].count(label) for index, label in enumerate(told)]
