@@ -139,7 +139,7 @@ def _true_placed(solids: Sequence[SolidTruth], frame: WorldFrame) -> Boxes:
 
 def _to_world(frame: WorldFrame) -> Array:
     """From the scanner to the world, `[4, 4]`."""
-    return np.array(frame.to_world) @ np.array(frame.to_vehicle)
+    return np.asarray(np.array(frame.to_world) @ np.array(frame.to_vehicle), np.float64)
 
 
 def _moved(points: Array, frame: Array) -> Array:
