@@ -17,7 +17,7 @@ from compiler.events import Event, Listener, Warned
 if TYPE_CHECKING:
     from compiler.report.outcome import Outcome
 
-_PLAIN = re.compile(r"[A-Za-z./](?:[\w./+ -]*[\w./+-])?")
+_PLAIN = re.compile(r"[A-Za-z./](?:[\w./+ -]*[\w./+-])?", re.ASCII)
 """A text that means itself in an override, `_WORDS` aside."""
 _WORDS = ("null", "true", "false", "nan", "inf")
 

@@ -126,7 +126,7 @@ def _opened(bundles: Sequence[str], given: Namespace) -> Runner:
     chosen = {name: options[f"chain.{name}"] for name in CHAIN_OPTIONS if f"chain.{name}" in options}
     values = {name: text if name == "label" else number(text) for name, text in chosen.items()}
     chain_options = instantiate(values, runtime.ChainOptions, "chain") if values else None
-    chain = runtime.open_chain(*bundles, modules, options=chain_options, **settings)
+    chain = runtime.open_chain(bundles[0], bundles[1], modules, options=chain_options, **settings)
     if not isinstance(chain, runtime.DetectionChain):
         if threshold is not None:
             raise UsageError("words are all drawn", where="score_threshold", fix="leave it out")

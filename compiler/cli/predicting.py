@@ -70,7 +70,7 @@ def predict_many(runner: Runner, inputs: Iterable[Input | CompileError], outlets
             _print_lines([_failure(one, error)])
         if outlets.closed:
             break
-    if failed:
+    if failed and count > 1:
         tell(f"{failed} of {count} inputs failed")
     return ExitCode.FAILED if failed else ExitCode.PROVEN
 

@@ -88,7 +88,7 @@ class Predictor:
             return run_samples(self.task, self.run, samples, self.sizes, self.batch)
 
     @Span("load")
-    def _read(self, source: PredictorInput, box: Any) -> AnySample:
+    def _read(self, source: Any, box: Any) -> AnySample:
         return self.task.read(source, box, self.limits)
 
     def run(self, tensors: Tensors) -> Tensors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,16 +32,13 @@ class Input:
         path: Of its file.
         name: What a picture of it is called after: its place below the folder that was named.
         box: Where the objects are in it; None where that is not said.
+        is_video: Whether it is many images, one after the other.
     """
 
     path: Path
     name: Path
     box: Any = None
-
-    @property
-    def is_video(self) -> bool:
-        """Whether it is a video, by its suffix."""
-        return self.path.suffix.lower() in VIDEOS
+    is_video: bool = False
 
 
 def is_single(words: Sequence[str], kind: InputKind) -> bool:
@@ -79,6 +76,14 @@ def find_inputs(words: Sequence[str], kind: InputKind, lines: TextIO) -> Iterato
     Raises:
         UsageError: A folder or a pattern holds nothing of the kind.
     """
+    for one in _named(words, kind, lines):
+        if isinstance(one, Input) and kind == IMAGE and one.path.suffix.lower() in VIDEOS:
+            yield replace(one, is_video=True)
+        else:
+            yield one
+
+
+def _named(words: Sequence[str], kind: InputKind, lines: TextIO) -> Iterator[Input | CompileError]:
     for word in words:
         path = Path(word)
         if word == STANDARD_INPUT:

@@ -119,7 +119,7 @@ class TextSpotter:
             draw_box(canvas, np.concatenate([corner, corner]), drawable(word.text), color)
         return canvas
 
-    def _pixels(self, image: ImageSource) -> Image:
+    def _pixels(self, image: Any) -> Image:
         """An image as the detector reads it."""
         pixels: Image = self.detector.task.read(image, limits=self.detector.limits).source
         return pixels

@@ -6,11 +6,14 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Collection, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, write_text
+import numpy as np
+
+from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, require_files, write_text
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.plain_names import require_plain_name
 from compiler.errors import Caution, CompileError
@@ -27,7 +30,7 @@ from compiler.serving.model_config import (
 )
 from compiler.serving.servers import TritonBackend, triton_backend, type_name
 from compiler.serving.text_format import text_format
-from compiler.tasks import AnyTask
+from compiler.tasks import AnySample, AnyTask, Prepared
 from compiler.tasks.inputs import ARRAYS
 
 CONFIG = "config.pbtxt"
@@ -88,21 +91,22 @@ def export_triton(
         warnings.warn(told, Caution, stacklevel=2)
     alone = contents.task.looks_at == ARRAYS
     engine_name = name if alone else f"{name}{ENGINE_SUFFIX}"
-    writers = [(engine_name, lambda place: write_engine(place, engine_name, contents, served))]
+    writers = {engine_name: partial(write_engine, name=engine_name, contents=contents, served=served)}
     if not alone:
         settings = {**({"modules": ",".join(modules)} if modules else {}), **_limit_settings(limits)}
-        writers.insert(0, (name, lambda place: write_pipeline(place, name, engine_name, contents, settings)))
-    for model, _ in writers:
+        around = partial(write_pipeline, name=name, engine_name=engine_name, contents=contents, settings=settings)
+        writers = {name: around, **writers}
+    for model in writers:
         _require_ours(target / model)
     with reading(target, "the repository cannot be written"):
         target.mkdir(parents=True, exist_ok=True)
-        for model, write in writers:
+        for model, write in writers.items():
             with tempfile.TemporaryDirectory(prefix=f".{model}.", dir=target) as place:
                 made = Path(place) / model
                 (made / VERSION).mkdir(parents=True)
                 write(made)
                 replace_folder(made, target / model)
-    return tuple(target / model for model, _ in writers)
+    return tuple(target / model for model in writers)
 
 
 def write_engine(folder: Path, name: str, contents: BundleContents, served: TritonBackend) -> None:
@@ -151,14 +155,39 @@ def write_pipeline(
 
 
 def warm_up_tensors(contents: BundleContents) -> Tensors:
-    """The engine's inputs for what the bundle's task looks at where nothing is given: of one item."""
-    task, sizes = contents.task, contents.config.sizes
-    prepared = task.preprocess(task.read(task.sample_source()), sizes)
-    batch = largest_batch(contents)
+    """The engine's inputs, of one item: what the bundle was proven on; where it keeps none, its task's sample."""
+    task = contents.task
+    sample = task.read(task.sample_source())
+    prepared = _recorded(contents, sample) or task.preprocess(sample, contents.config.sizes)
     tensors = {spec.name: prepared.tensors[spec.name] for spec in contents.engine.inputs}
     fixed = contents.engine.inputs[0].shape[:1]
-    count = 1 if batch else fixed[0] if contents.task.batched and fixed and isinstance(fixed[0], int) else None
-    return {name: tensor if count is None else tensor[:1].repeat(count, axis=0) for name, tensor in tensors.items()}
+    if largest_batch(contents):
+        count = 1
+    elif task.batched and fixed and isinstance(fixed[0], int):
+        count = fixed[0]
+    else:
+        return tensors
+    return {name: np.repeat(tensor[:1], count, axis=0) for name, tensor in tensors.items()}
+
+
+def _recorded(contents: BundleContents, sample: AnySample) -> Prepared | None:
+    """What a bundle was proven on; None where it keeps no such thing.
+
+    Raises:
+        CompileError: It was changed, or does not fit the bundle.
+    """
+    from compiler.proof import proof_of
+    from compiler.proof.recording import RECORDED_FILE, Recording
+
+    folder, lock = contents.folder, contents.lock
+    if not (lock and RECORDED_FILE in lock.files) and not (folder / RECORDED_FILE).exists():
+        return None
+    require_files(folder, (RECORDED_FILE,), lock)
+    recording = Recording.load(folder)
+    with reading(folder / RECORDED_FILE, "the recording does not fit the bundle", fix="compile it again"):
+        if recording.size not in contents.config.proof_inputs:  # before anything as large is made
+            raise ValueError(f"no proof of it is made on {recording.size}")
+        return recording.prepared(proof_of(contents.task), sample)
 
 
 def labels_of(task: AnyTask) -> tuple[str, ...]:

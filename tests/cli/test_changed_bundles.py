@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from compiler.artifact import write_json
-from compiler.cli.predict import _warn_unless_proven
+from compiler.cli.cautions import warn_unless_proven
 from compiler.config.limits import Limits
 from compiler.errors import CompileError, ExitCode, UsageError
 from tests.bundles import lock_again, small_bundle
@@ -38,18 +38,18 @@ def test_predict_takes_changes_where_they_are_trusted(pose, capsys):
 def test_a_report_that_was_changed_says_nothing_of_the_bundle(pose, capsys):
     report = json.loads((pose / "report.json").read_text())
     write_json(pose / "report.json", {**report, "unproven": "nobody ran it"})
-    _warn_unless_proven(pose, trust_changes=False)
+    warn_unless_proven(pose, trust_changes=False)
     assert not capsys.readouterr().err
-    _warn_unless_proven(pose, trust_changes=True)
+    warn_unless_proven(pose, trust_changes=True)
     assert capsys.readouterr().err == f"warning: {pose} is not proven: nobody ran it\n"
     lock_again(pose)
-    _warn_unless_proven(pose, trust_changes=False)
+    warn_unless_proven(pose, trust_changes=False)
     assert "nobody ran it" in capsys.readouterr().err
 
 
 def test_both_bundles_of_a_text_are_asked_whether_they_are_proven(pose, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("compiler.cli.predict._warn_unless_proven", lambda bundle, trust: asked.append(bundle))
+    monkeypatch.setattr("compiler.cli.predict.warn_unless_proven", lambda bundle, trust: asked.append(bundle))
     with pytest.raises(CompileError):
         run_verb("predict", str(pose), str(pose), str(PHOTOGRAPH))  # no text in poses
     assert asked == [pose, pose]

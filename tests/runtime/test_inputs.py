@@ -36,6 +36,12 @@ def test_a_folder_is_all_of_its_kind_below_it_in_order(photos):
     assert names(photos, kind=POINTS) == ["scan.bin"]
 
 
+def test_a_video_is_one_where_images_are_looked_at(photos):
+    for kind, expected in ((IMAGE, True), (POINTS, False)):
+        (one,) = find_inputs([str(photos / "clip.mp4")], kind, io.StringIO())
+        assert one.is_video == expected
+
+
 def test_words_are_taken_in_their_order(photos):
     assert names(photos / "b.jpg", photos / "below", photos / "a.PNG") == ["b.jpg", "b.jpg", "a.PNG"]
 

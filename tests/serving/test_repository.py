@@ -10,14 +10,19 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from compiler import runtime
 from compiler.artifact import TensorSpec, file_digest
+from compiler.config.sizes import InputSize
 from compiler.errors import CompileError
+from compiler.proof.prepared_values import numbers_in
+from compiler.proof.recording import Recording
 from compiler.runtime.contents import read_bundle
 from compiler.serving import export_triton
 from compiler.serving.model_config import engine_config
 from compiler.serving.servers import TRITON_BACKENDS
 from compiler.serving.text_format import text_format
 from tests.bundles import change_json, lock_again, small_bundle
+from tests.conftest import PHOTOGRAPH
 
 NAMES = ("arrays", "objects", "pose", "reader", "text")
 NUMPY = {"TYPE_FP32": np.float32}
@@ -125,6 +130,39 @@ def test_the_warm_up_is_the_input_of_the_bundles_own_task_and_runs(parsed, repos
     if name != "arrays":  # which are given noise
         prepared = contents.task.preprocess(contents.task.read(contents.task.sample_source()), contents.config.sizes)
         np.testing.assert_array_equal(given["input"], prepared.tensors["input"])
+
+
+def recorded(bundle, size=None):
+    """Let a bundle keep what it was proven on: a photograph of ours, in a box."""
+    contents = read_bundle(bundle)
+    task, usual = contents.task, contents.config.usual_input
+    prepared = task.preprocess(task.read(PHOTOGRAPH, [80, 20, 310, 460]), contents.config.sizes)
+    outputs = runtime.open(bundle).run(prepared.tensors)
+    Recording(size or usual, "network", dict(numbers_in(prepared)), outputs).save(bundle)
+    lock_again(bundle)
+    return prepared.tensors["input"]
+
+
+def test_the_warm_up_is_what_the_bundle_was_proven_on_where_it_keeps_that(tmp_path):
+    bundle = small_bundle(tmp_path / "bundle", "pose")
+    expected = recorded(bundle)
+    export_triton(bundle, tmp_path / "models")
+    assert (tmp_path / "models/bundle_engine/warmup/input_0").read_bytes() == expected.tobytes()
+    content = (bundle / "recorded.npz").read_bytes()
+    (bundle / "recorded.npz").write_bytes(content[:-9])
+    with pytest.raises(CompileError, match="not as it was made"):
+        export_triton(bundle, tmp_path / "models")
+    lock_again(bundle)
+    with pytest.raises(CompileError, match="recorded.npz is no recording of a proof"):
+        export_triton(bundle, tmp_path / "models")
+
+
+def test_a_recording_of_another_size_is_refused_before_anything_as_large_is_made(tmp_path):
+    bundle = small_bundle(tmp_path / "bundle", "pose")
+    recorded(bundle, InputSize(10**9, (256, 192)))
+    with pytest.raises(CompileError, match="the recording does not fit the bundle") as caught:
+        export_triton(bundle, tmp_path / "models")
+    assert "no proof of it is made on 1000000000x256x192" in caught.value.why
 
 
 def test_what_classes_and_points_are_called_stands_in_a_file_of_labels(parsed, repository, bundles):

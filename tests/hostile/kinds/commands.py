@@ -10,7 +10,21 @@ from tests.hostile import mutate
 from tests.hostile.case import Case
 from tests.hostile.seeds import REPOSITORY, Seeds
 
-VERBS = ("compile", "plan", "build", "explain", "predict", "import", "doctor", "help", "", "Compile", "x", "verify")
+VERBS = (
+    "compile",
+    "plan",
+    "build",
+    "explain",
+    "predict",
+    "export",
+    "import",
+    "doctor",
+    "help",
+    "",
+    "Compile",
+    "x",
+    "verify",
+)
 FLAGS = (
     *("--cfg", "job", "-c", "all", "--package", "-p", "model", "--resolve", "--info", "-i", "defaults", "--help", "-h"),
     *(

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.hostile.case import Kind
-from tests.hostile.kinds import annotations, bundles, caches, checkpoints, commands, inputs, onnx_graphs, openmmlab
+from tests.hostile.kinds import (
+    annotations,
+    bundles,
+    caches,
+    checkpoints,
+    commands,
+    inputs,
+    onnx_graphs,
+    openmmlab,
+    videos,
+)
 
 STARTING = ("onnx-file", "command", "overrides", "cache")
 """Kinds whose cases start another interpreter: a network is tried in a process of its own."""
@@ -16,12 +26,14 @@ KINDS: Mapping[str, Kind] = {
     "bundle-lock": bundles.bundle_kind(bundles.change_lock),
     "bundle-report": bundles.bundle_kind(bundles.change_report),
     "bundle-model": bundles.bundle_kind(bundles.change_model),
+    "bundle-recording": bundles.recording,
     "bundle-files": bundles.bundle_kind(bundles.change_files),
     "checkpoint": checkpoints.checkpoint,
     "openmmlab-structure": openmmlab.openmmlab_structure,
     "openmmlab-text": openmmlab.openmmlab_text,
     "onnx-file": onnx_graphs.onnx_file,
     "image": inputs.image,
+    "video": videos.video,
     "points": inputs.points,
     "arrays": inputs.arrays,
     "boxes": inputs.boxes,
