@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEPLOY_NAME", "add_overrides", "choices", "composed"]
 
+NOT_COMPILED = ("hydra", "dataset")
+"""Groups that are no choice of a compile: Hydra's own, and what `evaluate` reads."""
 DEPLOY_NAME = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"
 
 
@@ -44,6 +46,6 @@ def choices(config_dir: Path | None) -> str:
 def _groups(loader: ConfigLoader, parent: str = "") -> Iterator[str]:
     for name in loader.list_groups(parent):
         group = f"{parent}/{name}" if parent else name
-        if group != "hydra":
+        if group not in NOT_COMPILED:
             yield group
             yield from _groups(loader, group)
