@@ -93,7 +93,7 @@ def was_interrupted(error: BaseException) -> bool:
 
 _COMPILE_MODULES = (
     *("hydra", "onnx", "onnx_graphsurgeon", "onnx_ir", "onnxscript"),
-    *("packaging", "safetensors", "torch"),
+    *("safetensors", "torch"),
 )
 """What the extra `compile` brings, by the names that are imported."""
 _TABLE_MODULES = ("jinja2", "rich")

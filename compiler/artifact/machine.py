@@ -16,7 +16,10 @@ FEATURES = (
 
 def this_machine(library: str) -> dict[str, str]:
     """The processor's kind and features, and the version of a library, by name."""
-    return {"processor": " ".join((platform.machine(), *_features())), library: _minor(installed_version(library))}
+    return {
+        "processor": " ".join((platform.machine(), *processor_features())),
+        library: _minor(installed_version(library)),
+    }
 
 
 def elsewhere(proven_on: Mapping[str, str], here: Mapping[str, str]) -> str:
@@ -28,7 +31,8 @@ def elsewhere(proven_on: Mapping[str, str], here: Mapping[str, str]) -> str:
     )
 
 
-def _features() -> list[str]:
+def processor_features() -> list[str]:
+    """Those of `FEATURES` that this processor has."""
     # NumPy shows these in `numpy.show_runtime`, and has no function that returns them; NumPy 1 has them elsewhere.
     for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
         try:

@@ -49,8 +49,7 @@ class Environment:
     @property
     def folder(self) -> Path:
         """Where `make` makes it."""
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache).absolute() / "deploy-compiler" / "environments" / self.backend
+        return environments_folder() / self.backend
 
     def interpreter(self, chosen: str | None) -> Path | None:
         """The interpreter that has the library: the one that is chosen, or the first that is there; None for none."""
@@ -122,6 +121,12 @@ class Environment:
                 why=" ".join(run.stderr.split())[-500:] or f"{step[0]} ended with {run.returncode}",
                 fix=f"make one by hand that has {self.distribution}, and name its interpreter by {self.variable}",
             )
+
+
+def environments_folder() -> Path:
+    """Where environments are made."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache).absolute() / "deploy-compiler" / "environments"
 
 
 def _python(folder: Path) -> Path:

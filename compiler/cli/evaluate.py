@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "data": ("data=<folder>", "where the data set lies, if not where its config says"),
     "reference": ("reference=true", "evaluate the PyTorch network of the first bundle too, and compare with it"),
+    "checkpoint": ("checkpoint=<file>|official", "with reference=true: its weights, if not where they were"),
     "metric": ("metric=<name>[,<name>]", "measure this instead of what the data set calls for, such as coco or voc"),
     SETTING: (f"{SETTING}<setting>=<value>", "of the metrics, as OpenMMLab's classes call them: metric.classwise=true"),
     "bbox_file": ("bbox_file=<file>.json", "where a pose model looks for people; without it, the data set's own boxes"),
@@ -98,7 +99,7 @@ def _options(given: Namespace) -> EvaluationOptions:
         **dict.fromkeys(("limit", "workers", "worst"), _count),
         **dict.fromkeys(("bbox_thr", "show_score_thr"), _share),
         **dict.fromkeys(("data", "output", "show_dir"), Path),
-        "bbox_file": str,
+        **dict.fromkeys(("bbox_file", "checkpoint"), str),
     }
     chosen = {name: _understood(name, words[name], kind) for name, kind in kinds.items() if name in words}
     settings = {name.removeprefix(SETTING): _value(text) for name, text in words.items() if name.startswith(SETTING)}

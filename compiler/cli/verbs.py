@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from compiler.cli.build import VERB as BUILD
 from compiler.cli.check import VERB as CHECK
 from compiler.cli.compile import VERB as COMPILE
+from compiler.cli.convert_dataset import VERB as CONVERT_DATASET
 from compiler.cli.doctor import VERB as DOCTOR
 from compiler.cli.evaluate import VERB as EVALUATE
 from compiler.cli.explain import VERB as EXPLAIN
@@ -29,7 +30,7 @@ _ALL = (
     *(COMPILE, PLAN, BUILD, EXPLAIN),
     *(PREDICT, EVALUATE, PROFILE, EXPORT),
     *(VERIFY, REPRODUCE, CHECK, SIGN),
-    *(IMPORT, PUBLISH),
+    *(IMPORT, PUBLISH, CONVERT_DATASET),
     *(DOCTOR, HELP),
 )
 VERBS = {verb.name: verb for verb in _ALL}

@@ -25,7 +25,7 @@ def read_kitti(root: Path, frames: Path | None = None, scans: str = "velodyne") 
     """The scans in a folder, each with the objects in `label_2/`, moved by `calib/` into the frame of the scanner.
 
     Args:
-        root: Such as `training`.
+        root: Such as `training`, or `testing`, which has no labels.
         frames: A list of frames, such as `ImageSets/val.txt`; None for all scans. The images in `image_2/` are looked
             at for their sizes alone, where they are there.
         scans: The folder of the scans; MMDetection3D writes those points that the camera sees to `velodyne_reduced`.
@@ -100,6 +100,9 @@ def _item(root: Path, scans: str, name: str) -> Item:
 
 
 def _objects(labels: Path, to_camera: NDArray[np.float64]) -> tuple[SolidTruth, ...]:
+    """What is true of a frame; nothing of those that are tested on, which have no folder of labels."""
+    if not labels.parent.exists():
+        return ()
     with expected(labels, "labels of KITTI", LABEL_FORM):
         return tuple(_object(line, to_camera) for line in read_lines(labels))
 

@@ -50,4 +50,4 @@ def polygon_area(points: Sequence[Point]) -> float:
 def tell_left_out(count: int) -> None:
     """Caution that shapes were left out that have no area."""
     if count:
-        warnings.warn(f"{count} points or lines are left out: they have no area", Caution, stacklevel=3)
+        warnings.warn(f"points and lines have no area: {count} left out", Caution, stacklevel=3)

@@ -15,7 +15,7 @@ from compiler.errors import CompileError
 from compiler.evaluation.boxes import Boxes, read_detections
 from compiler.evaluation.data import NamedDataset
 from compiler.evaluation.evaluation import Column
-from compiler.evaluation.measures import find_metrics, require_files, require_truth
+from compiler.evaluation.measures import find_metrics, openmmlab_nodes, require_files, require_truth
 from compiler.evaluation.options import NO_FILE, EvaluationOptions
 from compiler.evaluation.pictures import Pictures
 from compiler.evaluation.records import result_class
@@ -58,7 +58,8 @@ class Measuring:
         require_files(task, dataset, named.name)
         if not options.format_only or (isinstance(task, TopdownPose) and boxes_file is None):
             require_truth(task, dataset, named.name)
-        found = find_metrics(task, named.format, named.metrics, options.metrics, options.settings)
+        nodes = named.metrics or openmmlab_nodes(task, named.evaluators)
+        found = find_metrics(task, named.format, nodes, options.metrics, options.settings)
         metrics = tuple(metric.fitted(task, dataset) for metric in found)
         if options.format_only:
             _require_formats(metrics)

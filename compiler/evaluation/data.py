@@ -28,6 +28,7 @@ from compiler.datasets import (
 from compiler.datasets.annotations import FORMATS, read_annotations
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.openmmlab.datasets import AnnotationFile, annotation_files
+from compiler.openmmlab.evaluators import Evaluator, evaluators
 
 GROUP = "dataset"
 CONFIG = "config"
@@ -43,6 +44,8 @@ class DatasetConfig:
         data: Where it lies unless the user says so, seen from the current folder.
         annotations: The file of annotations within it, or the folder of them, or a list of what there is.
         images: The folder within it that names in annotations are seen from; the root of what has a layout of its own.
+        scans: The folder of KITTI's scans beside its labels.
+        split: The published split of nuScenes that is looked at, such as `val`; all scenes where it is empty.
         metrics: What is measured, each a `_target_` node; none for what the task and the format call for.
     """
 
@@ -50,6 +53,8 @@ class DatasetConfig:
     data: str = "data"
     annotations: str = ""
     images: str = ""
+    scans: str = "velodyne"
+    split: str = ""
     metrics: tuple[dict[str, Any], ...] = ()
 
 
@@ -62,13 +67,15 @@ class NamedDataset:
         format: How it is annotated.
         dataset: What is true.
         metrics: See `DatasetConfig`.
-        detections: The file of boxes that an OpenMMLab config names; None where none does.
+        evaluators: What an OpenMMLab config measures; none where there is none.
+        detections: The file of boxes that it names; None where none does.
     """
 
     name: str
     format: str
     dataset: Dataset
     metrics: tuple[dict[str, Any], ...] = ()
+    evaluators: tuple[Evaluator, ...] = ()
     detections: Path | None = None
 
 
@@ -80,10 +87,10 @@ READERS: Mapping[str, Callable[[DatasetConfig, Path], Dataset]] = {
     "coco": lambda config, data: read_coco(data / config.annotations, data / config.images),
     "icdar": lambda config, data: read_icdar(data / config.images, data / config.annotations),
     "icdar_words": lambda config, data: read_icdar_words(data / config.annotations, data / config.images),
-    "kitti": lambda config, data: read_kitti(data / config.images, _optional(data, config.annotations)),
+    "kitti": lambda config, data: read_kitti(data / config.images, _optional(data, config.annotations), config.scans),
     "mmocr": lambda config, data: read_mmocr(data / config.annotations, data / config.images),
     "mmocr_lines": lambda config, data: read_mmocr_lines(data / config.annotations, data / config.images),
-    "nuscenes": lambda config, data: read_nuscenes(data, config.annotations or "v1.0-mini"),
+    "nuscenes": lambda config, data: read_nuscenes(data, config.annotations or "v1.0-mini", config.split or None),
     "voc": lambda config, data: read_voc(data / config.images, _optional(data, config.annotations)),
 }
 """What reads a data set of a format, given its config and where it lies."""
@@ -221,10 +228,12 @@ def _config_of(openmmlab: str) -> str:
 
 def _of_openmmlab(name: str, file: Path, packages: Mapping[str, str], data: Path | None) -> NamedDataset:
     """What an OpenMMLab config validates on; several files count as one data set."""
-    files = annotation_files(file, {key: Path(folder) for key, folder in packages.items()}, data)
+    folders = {key: Path(folder) for key, folder in packages.items()}
+    files = annotation_files(file, folders, data)
     read = [FORMATS[one.format](one.annotations, one.images) for one in files]
     dataset = replace(read[0], items=tuple(item for one in read for item in one.items))
-    return NamedDataset(name, _format_of(files), dataset, detections=files[0].detections)
+    measured = evaluators(file, folders)
+    return NamedDataset(name, _format_of(files), dataset, evaluators=measured, detections=files[0].detections)
 
 
 def _format_of(files: Sequence[AnnotationFile]) -> str:

@@ -18,7 +18,7 @@ from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
 from compiler.evaluation.options import EvaluationOptions
-from compiler.evaluation.subjects import cautions, open_subjects
+from compiler.evaluation.subjects import cautions, open_subjects, reference_of
 
 Progress = Callable[[str, int, int], None]
 """Told the heading of what runs, how many items are done, and how many there are."""
@@ -48,7 +48,9 @@ def evaluate(
     """
     with _cautions_counted() as caught:
         folders = [Path(bundle) for bundle in bundles]
-        subjects = open_subjects(folders, options.opening, reference=options.reference, flip_test=options.flip_test)
+        subjects = open_subjects(folders, options.opening, flip_test=options.flip_test)
+        if options.reference:
+            subjects.insert(0, reference_of(subjects[0], options.opening, options.checkpoint))
         named = _find_dataset(os.fspath(dataset), folders[0], options)
         measurings = [Measuring.of(subject, named, options) for subject in subjects]
         columns = [one.column(progress) for one in measurings]

@@ -10,6 +10,7 @@ from compiler.config.instantiate import instantiate
 from compiler.datasets.dataset import Dataset, GroundTruth, ObjectTruth, SolidTruth, TextTruth
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.metrics import Metric
+from compiler.openmmlab.evaluators import Evaluator
 from compiler.tasks import AnyTask
 
 METRICS: Mapping[str, str] = {
@@ -19,6 +20,7 @@ METRICS: Mapping[str, str] = {
     "hmean": "compiler.metrics.text_detection.HmeanIou",
     "word_accuracy": "compiler.metrics.text_recognition.WordAccuracy",
     "edit_distance": "compiler.metrics.text_recognition.NormalizedEditDistance",
+    "characters": "compiler.metrics.text_recognition.CharacterAccuracy",
     "kitti": "compiler.metrics.kitti.Kitti",
     "nuscenes": "compiler.metrics.nuscenes.NuScenes",
 }
@@ -35,6 +37,18 @@ OF_FORMATS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("detection", "voc"): ("voc",),
     ("voxel-detection", "kitti"): ("kitti",),
 }
+OF_OPENMMLAB: Mapping[tuple[str, str], str] = {
+    ("detection", "CocoMetric"): "coco",
+    ("detection", "VOCMetric"): "voc",
+    ("pose-detection", "CocoMetric"): "coco_keypoints",
+    ("text-detection", "HmeanIOUMetric"): "hmean",
+    ("text-recognition", "WordMetric"): "word_accuracy",
+    ("text-recognition", "OneMinusNEDMetric"): "edit_distance",
+    ("text-recognition", "CharMetric"): "characters",
+    ("voxel-detection", "KittiMetric"): "kitti",
+    ("voxel-detection", "NuScenesMetric"): "nuscenes",
+}
+"""The metric that equals a class of OpenMMLab's, for each task."""
 TRUTHS: Mapping[str, type[GroundTruth]] = {
     "detection": ObjectTruth,
     "pose-detection": ObjectTruth,
@@ -85,6 +99,27 @@ def find_metrics(
                 fix="evaluate on a data set of the model's own task",
             )
     return metrics
+
+
+def openmmlab_nodes(task: AnyTask, evaluators: Sequence[Evaluator]) -> list[dict[str, Any]]:
+    """The metrics that an OpenMMLab config names, with those of their settings that ours have too."""
+    nodes = []
+    for one in evaluators:
+        name = OF_OPENMMLAB.get((task.name, one.kind))
+        if name is not None:
+            node = {"_target_": METRICS[name]}
+            own = _own(type(_built(node)), one.settings)
+            nodes.append({**node, **{key: _as_ours(key, value) for key, value in own.items()}})
+    return nodes
+
+
+def _as_ours(name: str, value: Any) -> Any:
+    """A setting as ours has it: OpenMMLab's take one of a list in its place, and a range by the names of its parts."""
+    if name in ("iou_thrs", "mode") and isinstance(value, float | str):
+        return [value]
+    if name == "pred_score_thrs" and isinstance(value, Mapping):
+        return [value.get("start", 0.0), value.get("stop", 1.0), value.get("step", 1.0)]
+    return value
 
 
 def require_truth(task: AnyTask, dataset: Dataset, name: str) -> None:

@@ -23,6 +23,7 @@ class EvaluationOptions:
     Attributes:
         data: Where the data set lies; None for where its config or its annotations say.
         reference: Whether the PyTorch network of the first bundle is evaluated too.
+        checkpoint: Its weights, a path or `official`; None for those that it was compiled from.
         metrics: The names of metrics, those of `METRICS`; none for what the data set calls for.
         settings: Of the metrics' fields, by name.
         bbox_file: What a detector found, in which a pose model looks for people: COCO's results in JSON. `none` for the
@@ -42,6 +43,7 @@ class EvaluationOptions:
 
     data: Path | None = None
     reference: bool = False
+    checkpoint: str | None = None
     metrics: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     bbox_file: str | None = None
@@ -62,6 +64,9 @@ class EvaluationOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is at least 1", where=f"{name}={value}", fix="leave it out for all")
+        if self.checkpoint is not None and not self.reference:
+            where = f"checkpoint={self.checkpoint}"
+            raise UsageError("a bundle has its weights in it", where=where, fix="add reference=true, or leave it out")
         if self.worst is not None and self.show_dir is None:
             raise UsageError("worst= says which pictures are drawn", where="worst", fix="add show_dir=<folder>")
         if self.worst is not None and self.format_only:

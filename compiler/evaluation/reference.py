@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compiler.artifact import Tensors, digest
+from compiler.checkpoint import OFFICIAL
 from compiler.config import CompileConfig
 from compiler.config.known_classes import NETWORKS, TAILS, check_classes
 from compiler.errors import CompileError
@@ -40,17 +41,35 @@ class OpenNetwork:
         return self.compute(tensors)
 
 
-def open_network(bundle: Path, opening: Opening) -> OpenNetwork:
-    """The network of a bundle, with the weights that it was compiled from.
+def open_network(bundle: Path, opening: Opening, checkpoint: str | None) -> OpenNetwork:
+    """The network of a bundle.
+
+    Args:
+        bundle: What was compiled from it.
+        opening: Whose code may be run.
+        checkpoint: Its weights, a path or `official`; None for where the bundle says that they lie.
 
     Raises:
         CompileError: The bundle names a class that is not known, or code of the user's own that is not trusted; or its
-            checkpoint is gone, or another one than before.
+            checkpoint is gone, or is to be downloaded from where only the bundle says.
     """
     config = read_config(bundle, opening.modules, opening.limits)
     _refuse_code(config, bundle, opening)
+    if checkpoint is None and config.checkpoint == OFFICIAL:
+        raise CompileError(
+            "the bundle's weights were downloaded, and are not downloaded again because a bundle says so",
+            where=f"{bundle / CONFIG_FILE}: model.official.url={config.model.official.url}",
+            fix=f"if that is where they come from: checkpoint={OFFICIAL}",
+        )
     cache = opening.cache or cache_folder()
-    config = replace(config, input=None, box=None, calibration=replace(config.calibration, data=None), cache=str(cache))
+    config = replace(
+        config,
+        checkpoint=checkpoint or config.checkpoint,
+        input=None,
+        box=None,
+        calibration=replace(config.calibration, data=None),
+        cache=str(cache),
+    )
     job = read_job(config, installed=False)
     with writable(cache / "load"):
         loaded = Line(Cache(cache), lambda event: None).run(Load(job.source, job.weights))

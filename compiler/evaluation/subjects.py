@@ -61,10 +61,8 @@ class Subject:
     predictor: Predictor
 
 
-def open_subjects(
-    bundles: Sequence[Path], opening: Opening, *, reference: bool, flip_test: bool | None
-) -> list[Subject]:
-    """The bundles, open, and before them the PyTorch network of the first where it is asked for.
+def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool | None) -> list[Subject]:
+    """The bundles, open.
 
     Raises:
         UsageError: There is no bundle, or one stands there twice.
@@ -78,8 +76,6 @@ def open_subjects(
         raise UsageError("a bundle stands there twice", where=str(twice), fix="name each once")
     subjects = [_open(bundle, opening, flip_test) for bundle in bundles]
     _require_same_task(subjects)
-    if reference:
-        subjects.insert(0, _reference_of(subjects[0], opening))
     return _named(subjects)
 
 
@@ -127,11 +123,15 @@ def _require_same_task(subjects: Sequence[Subject]) -> None:
         )
 
 
-def _reference_of(subject: Subject, opening: Opening) -> Subject:
-    """The network that a bundle was made from, which is given the very inputs that the bundle is."""
+def reference_of(subject: Subject, opening: Opening, checkpoint: str | None) -> Subject:
+    """The network that a bundle was made from, which is given the very inputs that the bundle is.
+
+    Raises:
+        CompileError: See `compiler.evaluation.reference.open_network`.
+    """
     from compiler.evaluation.reference import open_network
 
-    network = open_network(subject.bundle, opening)
+    network = open_network(subject.bundle, opening, checkpoint)
     predictor = replace(subject.predictor, session=network)
     key = digest({"bundle": subject.key, "network": network.key})
     return Subject(REFERENCE, subject.bundle, "pytorch", network.precision, key, predictor)
@@ -139,7 +139,7 @@ def _reference_of(subject: Subject, opening: Opening) -> Subject:
 
 def _named(subjects: Sequence[Subject]) -> list[Subject]:
     """The subjects with headings of their own: the backend and the precision, or what their folders are called."""
-    short = [subject.name or f"{subject.backend} {subject.precision}" for subject in subjects]
+    short = [f"{subject.backend} {subject.precision}" for subject in subjects]
     folders = [subject.bundle.name for subject in subjects]
     names = [
         name if short.count(name) == 1 else folder if folders.count(folder) == 1 else str(subject.bundle)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact.files import written_whole
 from compiler.datasets.dataset import Dataset, Item, TextTruth
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, nearest
 from compiler.metrics.metric import Metric, Predictions
 from compiler.selection.nms import overlaps
 from compiler.tasks.text_detection import TextInstance
@@ -71,7 +71,7 @@ class HmeanIou(Metric):
             be.
 
     Raises:
-        UsageError: There is no such strategy, or no score.
+        ValueError: There is no such strategy, or no score.
     """
 
     TASKS: ClassVar[tuple[str, ...]] = ("text-detection",)
@@ -84,10 +84,10 @@ class HmeanIou(Metric):
 
     def __post_init__(self) -> None:
         if self.strategy not in PAIRINGS:
-            raise UsageError(f"there is no strategy '{self.strategy}'", fix=nearest(self.strategy, PAIRINGS))
+            raise ValueError(f"there is no strategy '{self.strategy}': {nearest(self.strategy, PAIRINGS)}")
         start, stop, step = self.pred_score_thrs
         if not (step > 0 and start < stop and (stop - start) / step < 10_000):
-            raise UsageError("there are no scores to try", where=f"pred_score_thrs={list(self.pred_score_thrs)}")
+            raise ValueError(f"pred_score_thrs is {list(self.pred_score_thrs)}, and there are no scores to try")
 
     @property
     def thresholds(self) -> Floats:

@@ -12,9 +12,10 @@ from typing import ClassVar
 
 from compiler.artifact.files import write_text
 from compiler.datasets.dataset import Dataset, Item, TextTruth
-from compiler.errors import CompileError, UsageError, nearest
+from compiler.errors import CompileError, nearest
 from compiler.metrics.metric import Metric, Predictions
 
+TASKS = ("text-recognition",)
 SYMBOLS = re.compile("[^A-Z^a-z^0-9^\u4e00-\u9fa5]")
 """What is left out where symbols do not count: all but letters, figures and Chinese characters, and but for `^`, which
 stays for MMOCR too."""
@@ -67,10 +68,32 @@ MODES: Mapping[str, tuple[str, Callable[[Reading], bool]]] = {
 """The number of each mode, and what makes a word right."""
 
 
-class TextMetric(Metric):
-    """A measure of texts that were read."""
+@dataclass(frozen=True)
+class WordAccuracy(Metric):
+    """MMOCR's `WordMetric`: the share of the words that are right.
 
-    TASKS: ClassVar[tuple[str, ...]] = ("text-recognition",)
+    Attributes:
+        mode: What is measured beside `ignore_case_symbol`, which stands for all: `exact`, `ignore_case`.
+
+    Raises:
+        ValueError: There is no such mode.
+    """
+
+    TASKS: ClassVar[tuple[str, ...]] = TASKS
+    HEADLINE: ClassVar[str] = "recog/word_acc_ignore_case_symbol"
+
+    mode: tuple[str, ...] = tuple(MODES)
+
+    def __post_init__(self) -> None:
+        for mode in self.mode:
+            if mode not in MODES:
+                raise ValueError(f"there is no mode '{mode}': {nearest(mode, MODES)}")
+
+    def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:
+        """A share from 0 to 1 for each mode."""
+        readings = list(_readings(predictions, dataset))
+        chosen = [MODES[mode] for mode in MODES if mode in (*self.mode, "ignore_case_symbol")]
+        return {name: _share(sum(map(is_right, readings)), len(readings)) for name, is_right in chosen}
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """ICDAR's list of words: a line `<image>, "<text>"` for each text, in the order of the data set."""
@@ -81,38 +104,10 @@ class TextMetric(Metric):
 
 
 @dataclass(frozen=True)
-class WordAccuracy(TextMetric):
-    """MMOCR's `WordMetric`: the share of the words that are right.
-
-    Attributes:
-        mode: What is measured: `exact`, `ignore_case`, `ignore_case_symbol`.
-
-    Raises:
-        UsageError: There is no such mode, or the last, which stands for all, is not among them.
-    """
-
-    HEADLINE: ClassVar[str] = "recog/word_acc_ignore_case_symbol"
-
-    mode: tuple[str, ...] = tuple(MODES)
-
-    def __post_init__(self) -> None:
-        for mode in self.mode:
-            if mode not in MODES:
-                raise UsageError(f"there is no mode '{mode}'", fix=nearest(mode, MODES))
-        if "ignore_case_symbol" not in self.mode:
-            raise UsageError("the mode ignore_case_symbol is missing", why="it is the one that models are compared by")
-
-    def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:
-        """A share from 0 to 1 for each mode."""
-        readings = list(_readings(predictions, dataset))
-        chosen = [MODES[mode] for mode in MODES if mode in self.mode]
-        return {name: _share(sum(map(is_right, readings)), len(readings)) for name, is_right in chosen}
-
-
-@dataclass(frozen=True)
-class NormalizedEditDistance(TextMetric):
+class NormalizedEditDistance(Metric):
     """MMOCR's `OneMinusNEDMetric`: one minus the mean edit distance by length, of letters without symbols."""
 
+    TASKS: ClassVar[tuple[str, ...]] = TASKS
     HEADLINE: ClassVar[str] = "recog/1-N.E.D"
 
     def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:
@@ -122,9 +117,10 @@ class NormalizedEditDistance(TextMetric):
 
 
 @dataclass(frozen=True)
-class CharacterAccuracy(TextMetric):
+class CharacterAccuracy(Metric):
     """MMOCR's `CharMetric`: the shares of the letters that are written, and of those that were read, that are right."""
 
+    TASKS: ClassVar[tuple[str, ...]] = TASKS
     HEADLINE: ClassVar[str] = "recog/char_recall"
 
     def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:

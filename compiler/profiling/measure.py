@@ -167,7 +167,8 @@ def _measured(
         for position, timing in enumerate(in_turns(bundles, started, iterations, report)):
             timings[position].append(timing)
     runs = min(iterations, LAYER_RUNS)
-    return tuple(bundle.profile(*each, runs) for bundle, *each in zip(bundles, timings, steps, strict=True))
+    together = zip(bundles, timings, steps, strict=True)
+    return tuple(bundle.profile(timed, taken, runs) for bundle, timed, taken in together)
 
 
 def in_turns(

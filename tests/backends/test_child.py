@@ -3,7 +3,9 @@
 import json
 import os
 import signal
-import threading
+import subprocess
+import sys
+from subprocess import PIPE
 
 import pytest
 
@@ -82,21 +84,33 @@ def test_what_progress_raises_ends_the_process(run, raised, tmp_path):
     assert os.read(reader, 1) == b""  # the end of the file: nobody holds the other end
 
 
-@pytest.fixture
-def interruptible():
-    """Control-C raises, also where the tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+WAITING = """
+import signal, sys
+from pathlib import Path
+from compiler.backends.child import run_script
+
+def say(share, phase):
+    print(phase, flush=True)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+run_script(sys.argv[1], [sys.argv[2]], Path(sys.argv[2]), say)
+"""
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_a_signal_ends_the_process_also_while_it_says_nothing(run):
-    def interrupt_soon(share: float, phase: str) -> None:
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    with pytest.raises(KeyboardInterrupt):
-        run(ENDLESS, interrupt_soon)
+def test_a_signal_ends_the_process_also_while_it_says_nothing(tmp_path):
+    log, alive = tmp_path / "build.log", tmp_path / "alive"
+    os.mkfifo(alive)
+    reader = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    text = f"import os\npipe = os.open({str(alive)!r}, os.O_WRONLY)\n{ENDLESS}"
+    # In a session of its own, so that nothing but it is interrupted.
+    command = [sys.executable, "-c", WAITING, text, str(log)]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True) as waiting:
+        assert waiting.stdout.readline() == "Building engine\n"
+        waiting.send_signal(signal.SIGINT)
+        _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode != 0
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert os.read(reader, 1) == b""  # the end of the file: nobody holds the other end
 
 
 def test_it_has_the_variables_that_it_is_given_beside_those_of_this_process(run, monkeypatch, tmp_path):

@@ -35,6 +35,7 @@ def test_a_table_is_printed_and_all_numbers_saved(poses, pose_annotations, tmp_p
         (("dataset=a.json", "limit=0"), "0 is no value of limit"),
         (("dataset=a.json", "reference=yes"), "yes is no value of reference"),
         (("dataset=a.json", "show_score_thr=7"), "7 is no value of show_score_thr"),
+        (("dataset=a.json", "checkpoint=a.pth"), "a bundle has its weights in it"),
         (("dataset=a.json", "worst=3"), "worst= says which pictures are drawn"),
         (("dataset=a.json", "workers=many"), "many is no value of workers"),
         (("dataset=a.json", "metrics=coco"), "evaluate takes no option 'metrics'"),

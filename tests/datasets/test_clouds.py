@@ -63,6 +63,15 @@ def test_kitti_without_an_image_has_no_camera(tmp_path):
     assert item.frame is None
 
 
+def test_kittis_frames_that_are_tested_on_have_no_labels(tmp_path):
+    root = kitti(tmp_path, DONT_CARE)
+    (root / "label_2/000001.txt").unlink()
+    with pytest.raises(CompileError, match=r"000001\.txt holds no labels of KITTI"):
+        read_kitti(root)
+    (root / "label_2").rmdir()
+    assert read_kitti(root).items[0].truth == ()
+
+
 def test_kittis_scans_may_lie_in_another_folder(tmp_path):
     root = kitti(tmp_path, DONT_CARE)
     (root / "velodyne").rename(root / "velodyne_reduced")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,10 @@ from compiler.config.instantiate import instantiate
 from compiler.config.search import config_folder
 from compiler.errors import CompileError, UsageError
 from compiler.evaluation.data import READERS, _read_config, find_dataset, named_configs
+from compiler.evaluation.measures import openmmlab_nodes
 from compiler.metrics import Metric
+from compiler.metrics.coco import CocoKeypoints
+from compiler.metrics.voc import VocDetection
 from tests.datasets.test_coco import IMAGES
 
 OBJECT = {"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12}
@@ -125,3 +129,17 @@ def test_a_voc_config_names_its_list_and_its_folder(tmp_path):
     found = find_dataset(str(config), root)
     assert found.format == "voc"
     assert found.dataset.items[0].path == root / "VOC2007/JPEGImages/000001.jpg"
+
+
+def test_an_openmmlab_config_says_what_is_measured(coco, tmp_path):
+    config = tmp_path / "config.py"
+    metric = "dict(type='VOCMetric', metric='mAP', iou_thrs=0.7, eval_mode='area')"
+    config.write_text(f"{CONFIG}val_evaluator = [{metric}, dict(type='X')]\n")
+    found = find_dataset(str(config), coco)
+    assert [one.kind for one in found.evaluators] == ["VOCMetric", "X"]
+    (node,) = openmmlab_nodes(SimpleNamespace(name="detection"), found.evaluators)
+    assert instantiate(node, Metric, "metric") == VocDetection(iou_thrs=(0.7,), eval_mode="area")
+    config.write_text(CONFIG + "val_evaluator = dict(type='mmpose.CocoMetric', score_mode='bbox', nms_mode='none')\n")
+    (node,) = openmmlab_nodes(SimpleNamespace(name="pose-detection"), find_dataset(str(config), coco).evaluators)
+    assert instantiate(node, Metric, "metric") == CocoKeypoints(score_mode="bbox", nms_mode="none")
+    assert openmmlab_nodes(SimpleNamespace(name="text-detection"), found.evaluators) == []

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from tests.bundles import record_own_outputs
+
 REPOSITORY = Path(__file__).parents[2]
 BUNDLES = REPOSITORY / "tests/data/first_layout"
 PICTURE = REPOSITORY / "tests/tasks/example/sample.png"
@@ -84,6 +86,8 @@ def _write_bundle(old: Path, new: Path) -> None:
         shutil.copyfile(PICTURE, new / picture)
     write_report(new, report)
     write_lock(new, report, "0" * 64)
+    if old.name in PREDICTING:
+        record_own_outputs(new)
 
 
 def _write_inputs(seeds: Seeds) -> None:

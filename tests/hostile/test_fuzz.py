@@ -10,6 +10,7 @@ from tests.conftest import REPOSITORY
 CASES, KILLS, SEED = 80, 3, 0
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
 def test_hostile_input_does_no_harm_and_kills_leave_a_whole_bundle_and_a_whole_cache():
     counts = ["--cases", str(CASES), "--kills", str(KILLS), "--seed", str(SEED)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from compiler.datasets import Dataset, Item, ObjectTruth, TextTruth
-from compiler.errors import CompileError, UsageError
+from compiler.errors import CompileError
 from compiler.metrics.text_detection import PAIRINGS, HmeanIou
 from compiler.tasks.text_detection import TextInstance
 from tests.metrics.text_images import images
@@ -135,7 +135,15 @@ def test_a_data_set_that_has_no_polygons_is_refused(truth):
         of_one_image([], truth)
 
 
-@pytest.mark.parametrize("settings", [{"strategy": "vanila"}, {"pred_score_thrs": (0.9, 0.3, 0.1)}])
-def test_a_setting_that_means_nothing_is_refused(settings):
-    with pytest.raises(UsageError, match="there (is|are) no"):
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"strategy": "vanila"}, "there is no strategy 'vanila': did you mean vanilla"),
+        ({"pred_score_thrs": (0.9, 0.3, 0.1)}, "there are no scores to try"),
+        ({"pred_score_thrs": (0.3, 0.9, 0)}, "there are no scores to try"),
+        ({"pred_score_thrs": (0.3, 0.9, 1e-9)}, "there are no scores to try"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
         HmeanIou(**settings)

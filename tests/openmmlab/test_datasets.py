@@ -6,6 +6,7 @@ import pytest
 
 from compiler.errors import CompileError
 from compiler.openmmlab.datasets import AnnotationFile, annotation_files
+from compiler.openmmlab.evaluators import evaluators
 from tests.openmmlab.published import file_of
 
 PUBLISHED = {
@@ -19,7 +20,24 @@ PUBLISHED = {
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_a_config_says_what_it_validates_on(model):
     annotations, images, kind = PUBLISHED[model]
-    assert annotation_files(file_of(model), {}) == (AnnotationFile(Path(annotations), Path(images), kind),)
+    (found,) = annotation_files(file_of(model), {})
+    assert (found.annotations, found.images, found.format) == (Path(annotations), Path(images), kind)
+
+
+def test_a_pose_config_says_where_people_are_looked_for():
+    (found,) = annotation_files(file_of("simcc-res50"), {})
+    boxes = "person_detection_results/COCO_val2017_detections_AP_H_56_person.json"
+    assert found.detections == Path("data/coco") / boxes
+    (moved,) = annotation_files(file_of("simcc-res50"), {}, Path("/data"))
+    assert (moved.annotations.parent, moved.detections) == (Path("/data/annotations"), Path("/data") / boxes)
+    assert annotation_files(file_of("rtmdet-tiny"), {})[0].detections is None
+
+
+def test_a_config_says_how_it_measures():
+    (pose,) = evaluators(file_of("simcc-res50"), {})
+    assert pose.kind == "CocoMetric"
+    assert {one.kind for one in evaluators(file_of("crnn"), {})} >= {"WordMetric"}
+    assert [one.kind for one in evaluators(file_of("dbnet"), {})] == ["HmeanIOUMetric"]
 
 
 def test_several_datasets_are_all_named():

@@ -37,6 +37,12 @@ ARTEFACTS = {
     "report.json",
 }
 
+FURTHER_SPELLINGS = (
+    ["model=rtmpose"],
+    ["deploy=pose-detection_simcc_onnxruntime_dynamic-256x192"],
+    ["model=rtmpose-m", "shape=dynamic_256x192"],
+)
+
 
 def lock_of(bundle: Path) -> dict:
     return json.loads((bundle / "lock.json").read_text())
@@ -73,10 +79,8 @@ def test_a_second_run_does_nothing_and_says_so(copied):
     [
         ["+backend=onnxruntime", "+model=rtmpose"],
         ["backend=onnxruntime", "model=rtmpose"],
-        ["model=rtmpose"],
         [f"+deploy={NAME}"],
-        ["deploy=pose-detection_simcc_onnxruntime_dynamic-256x192"],
-        ["model=rtmpose-m", "shape=dynamic_256x192"],
+        *(pytest.param(spelling, marks=pytest.mark.slow) for spelling in FURTHER_SPELLINGS),
     ],
 )
 def test_every_spelling_is_the_same_bundle(outputs, spelling, tmp_path, shared_cache):

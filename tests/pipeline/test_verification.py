@@ -19,11 +19,8 @@ from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config.sizes import InputSize
 from compiler.errors import CompileError, ExitCode
 from compiler.pipeline.verification import verify_bundle
-from compiler.proof import proof_of
-from compiler.proof.prepared_values import numbers_in
 from compiler.proof.recording import LARGEST_INPUTS, LARGEST_OUTPUTS, RECORDED_FILE, Recording
-from compiler.runtime import read_config
-from tests.bundles import change_json, lock_again, small_bundle
+from tests.bundles import change_json, lock_again, record_own_outputs, small_bundle
 from tests.cli.running import run_verb
 
 
@@ -165,17 +162,6 @@ def test_an_engine_that_brings_code_needs_a_word(copied, monkeypatch):
     with pytest.raises(CompileError, match="brings code of its own"):
         run_verb("verify", str(copied))
     assert run_verb("verify", str(copied), "--engine-code") == ExitCode.PROVEN
-
-
-def record_own_outputs(bundle):
-    """Keep what the engine itself gives, as if it were the network, for the task's own sample."""
-    with_sample = runtime.open(bundle, trust_changes=True)
-    config, task = read_config(bundle), with_sample.task
-    size, sample = config.usual_input, task.read(task.sample_source())
-    prepared = proof_of(task).samples(sample, size.batch, size.size)
-    outputs = with_sample.session.run(prepared.tensors)
-    Recording(size, "network", dict(numbers_in(prepared)), outputs).save(bundle)
-    lock_again(bundle)
 
 
 @pytest.mark.parametrize("name", ["arrays", "objects", "pose", "reader", "text"])

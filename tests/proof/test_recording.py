@@ -1,4 +1,4 @@
-"""What is kept of a proof: one input and what the engine was held against, small, exact, and data to whoever reads it."""
+"""What is kept of a proof: one input and what the engine was held against, small, exact, and no more than data."""
 
 from __future__ import annotations
 
@@ -158,7 +158,8 @@ def test_a_number_that_is_missing_or_of_another_type_is_refused():
 
 def test_an_input_that_is_no_dataclass_is_not_kept():
     class Plain:
-        tensors = {"x": np.ones((1, 3, 8), np.float32)}
+        def __init__(self):
+            self.tensors = {"x": np.ones((1, 3, 8), np.float32)}
 
     one = replace(reference(USUAL, {"y": np.ones((1, 3))}), prepared=Plain())
     assert recorded(one) is None

@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from tests.hostile import mutate
 from tests.hostile.case import Case
 from tests.hostile.seeds import Seeds
@@ -73,10 +75,36 @@ NUSCENES: dict[str, Any] = {
     ],
 }
 
+VIA = {
+    "image.png9": {
+        "filename": "image.png",
+        "regions": [
+            {
+                "shape_attributes": {"name": "polygon", "all_points_x": [1, 5, 5], "all_points_y": [1, 1, 4]},
+                "region_attributes": {"kind": "cat"},
+            },
+            {
+                "shape_attributes": {"name": "ellipse", "cx": 4, "cy": 4, "rx": 2, "ry": 1, "theta": 0.5},
+                "region_attributes": {"kind": {"dog": True}},
+            },
+        ],
+    }
+}
+LABELME = {
+    "imagePath": "image.png",
+    "shapes": [
+        {"label": "cat", "points": [[1, 1], [5, 1], [5, 4]], "shape_type": "polygon", "group_id": 1},
+        {"label": "dog", "points": [[4, 4], [5, 5]], "shape_type": "circle", "group_id": None},
+    ],
+}
+YOLO = {"path": ".", "train": ["images"], "val": "images", "names": ["cat", "dog"], "kpt_shape": [1, 3]}
+YOLO_LABELS = "0 0.5 0.5 0.2 0.4 0.1 0.1 2\n1 0.1 0.2 0.2 0.2 0 0 0"
+
 
 def annotations(random: Random, seeds: Seeds, folder: Path) -> Case:
     """Annotations of any format."""
-    make = random.choice((_coco, _coco, _mmocr, _mmocr, _icdar, _icdar_words, _mmocr_lines, _kitti, _nuscenes, _list))
+    texts, clouds = (_mmocr, _mmocr, _icdar, _icdar_words, _mmocr_lines), (_kitti, _nuscenes)
+    make = random.choice((_coco, _coco, *texts, *clouds, _list, _via, _labelme, _yolo))
     return Case(call=make(random, folder), said=make.__name__)
 
 
@@ -154,6 +182,34 @@ def _list(random: Random, folder: Path) -> Callable[[], object]:
 
     _write(random, folder / "list.txt", mutate.lines(random, "# images\nimage.png\nb/c.png"))
     return lambda: _used(read_list(folder / "list.txt"))
+
+
+def _via(random: Random, folder: Path) -> Callable[[], object]:
+    _write(random, folder / "via_region_data.json", mutate.as_json(mutate.tree(random, VIA)))
+    return _converted("via", folder)
+
+
+def _labelme(random: Random, folder: Path) -> Callable[[], object]:
+    _write(random, folder / "image.json", mutate.as_json(mutate.tree(random, LABELME)))
+    return _converted("labelme", folder)
+
+
+def _yolo(random: Random, folder: Path) -> Callable[[], object]:
+    first = random.random() < 0.5
+    (folder / "labels").mkdir()
+    _write(random, folder / "data.yaml", mutate.as_json(mutate.tree(random, YOLO) if first else YOLO))
+    _write(random, folder / "labels/image.txt", YOLO_LABELS if first else mutate.lines(random, YOLO_LABELS))
+    return _converted("yolo", folder)
+
+
+def _converted(name: str, folder: Path) -> Callable[[], object]:
+    """Convert a data set of the one image that it names."""
+    from compiler.datasets.conversion import convert
+    from compiler.tasks.images import write_image
+
+    for path in ("image.png", "images/image.png"):
+        write_image(folder / path, np.zeros((9, 9, 3), np.uint8))
+    return lambda: convert(name, folder, folder / "converted/annotations.json", {})
 
 
 def _used(dataset: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import yaml
 
 from tests.hostile import mutate
@@ -18,7 +19,7 @@ from tests.hostile.seeds import DEFERRED, PREDICTING, Seeds, relock
 
 Change = Callable[[Random, Path], None]
 SIDECARS = ("deploy.json", "detail.json", "pipeline.json")
-VERBS = ("predict", "predict", "predict", "explain", "build", "spot", "export")
+VERBS = ("predict", "predict", "predict", "explain", "build", "spot", "verify", "export")
 
 
 def bundle_kind(change: Change) -> Kind:
@@ -43,7 +44,7 @@ def _words(verb: str, name: str, seeds: Seeds, folder: Path) -> list[str]:
     """What opens the bundle; the input is a copy in the folder."""
     if verb == "export":
         return [verb, "triton", "bundle", "models"]
-    if verb in ("explain", "build"):
+    if verb in ("explain", "build", "verify"):
         return [verb, "bundle"]
     source = seeds.arrays if name == "arrays" else seeds.image
     shutil.copyfile(source, folder / source.name)
@@ -89,6 +90,39 @@ def change_model(random: Random, bundle: Path) -> None:
     """Another end2end.onnx."""
     path = bundle / "end2end.onnx"
     path.write_bytes(changed_graph(random, path.read_bytes(), bundle))
+
+
+def change_recording(random: Random, bundle: Path) -> None:
+    """Another recorded.npz."""
+    path = bundle / "recorded.npz"
+    if not path.exists():
+        return
+    if random.random() < 0.3:
+        path.write_bytes(mutate.content(random, path.read_bytes()))
+        return
+    with np.load(path) as held:
+        arrays = dict(held)
+    for name in random.sample(sorted(arrays), random.choice((1, 1, 2))):
+        kind, shape = (
+            random.choice(("f4", "i8", "U3", "?", "O", "f8")),
+            random.choice(((), (0,), (3,), arrays[name].shape)),
+        )
+        other = random.choice(
+            (np.zeros(shape, kind), arrays[name] * np.nan if arrays[name].dtype.kind == "f" else None)
+        )
+        arrays[random.choice((name, "chosen/y/numbers", "output/..%2Fx", "candidates/0"))] = other
+        if random.random() < 0.3:
+            del arrays[name]
+    np.savez(path, **arrays)
+
+
+def recording(random: Random, seeds: Seeds, folder: Path) -> Case:
+    """A bundle that is proven again on what is no recording of it."""
+    name = random.choice(PREDICTING)
+    shutil.copytree(seeds.bundle(name), folder / "bundle")
+    change_recording(random, folder / "bundle")
+    relock(folder / "bundle")
+    return Case(["verify", "bundle"], said=name)
 
 
 def change_files(random: Random, bundle: Path) -> None:

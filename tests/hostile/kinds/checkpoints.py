@@ -28,6 +28,8 @@ def checkpoint(random: Random, seeds: Seeds, folder: Path) -> Case:
     make = random.choice((_zip_members, _zip_members, _pickle, _pickle, _content, _safetensors, _safetensors, _legacy))
     path = folder / ("weights.safetensors" if make is _safetensors else "weights.pth")
     path.write_bytes(make(random))
+    if random.random() < 0.3:
+        return Case(["publish", path.name, "mine.pth"], said=f"{make.__name__}, published")
 
     def read() -> None:
         from compiler.checkpoint import read_checkpoint

@@ -26,6 +26,7 @@ KINDS: Mapping[str, Kind] = {
     "bundle-lock": bundles.bundle_kind(bundles.change_lock),
     "bundle-report": bundles.bundle_kind(bundles.change_report),
     "bundle-model": bundles.bundle_kind(bundles.change_model),
+    "bundle-recording": bundles.recording,
     "bundle-files": bundles.bundle_kind(bundles.change_files),
     "checkpoint": checkpoints.checkpoint,
     "openmmlab-structure": openmmlab.openmmlab_structure,

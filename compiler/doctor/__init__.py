@@ -1,0 +1,1 @@
+"""What this machine has, can do and lacks: the verb `doctor`."""

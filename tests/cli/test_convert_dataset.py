@@ -1,0 +1,35 @@
+"""`convert-dataset` on the command line: what is said, what is printed, and how it ends."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from compiler.cli.convert_dataset import FORMATS
+from compiler.datasets.conversion import CONVERSIONS
+from compiler.tasks.images import write_image
+
+
+def test_the_help_names_every_format():
+    assert tuple(CONVERSIONS) == FORMATS
+
+
+def test_the_file_is_printed_and_what_is_in_it_said(command_line):
+    folder = command_line.folder / "balloon"
+    write_image(folder / "a.jpg", np.zeros((50, 100, 3), np.uint8))
+    shape = {"name": "polygon", "all_points_x": [10, 40, 40], "all_points_y": [5, 5, 25]}
+    point = {"name": "point", "cx": 1, "cy": 2}
+    regions = [{"shape_attributes": one, "region_attributes": {}} for one in (shape, point)]
+    content = {"a.jpg12": {"filename": "a.jpg", "size": 12, "regions": regions}}
+    (folder / "via_region_data.json").write_text(json.dumps(content))
+    words = ("convert-dataset", "via", "balloon", "balloon/val.json", "class=balloon")
+    run = command_line(*words)
+    assert (run.returncode, run.stdout) == (0, "balloon/val.json\n")
+    assert run.stderr.splitlines() == [
+        "warning: points and lines have no area: 1 left out",
+        "images: 1; labels: 1, of which are ignored: 0; classes: balloon",
+    ]
+    again = command_line(*words)
+    assert again.returncode == 2
+    assert again.stderr.startswith("error: this is no file to write\n")
