@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compiler.api import compile
-    from compiler.evaluation.evaluate import evaluate
+    from compiler.evaluation.side_by_side import evaluate
     from compiler.networks.catalogue import build_network
     from compiler.profiling import profile
     from compiler.runtime import open as open_bundle

@@ -34,11 +34,13 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "data": ("data=<folder>", "where the data set lies, if not where its config says"),
     "reference": ("reference=true", "evaluate the PyTorch network of the first bundle too, and compare with it"),
-    "checkpoint": ("checkpoint=<file>|official", "with reference=true: its weights, if not where they were"),
+    "checkpoint": ("checkpoint=<file>|official", "with reference=true: its weights, if they are not found here"),
+    "file": ("file=<file>.onnx", "with reference=true: the ONNX file of model=onnx, likewise"),
     "metric": ("metric=<name>[,<name>]", "measure this instead of what the data set calls for, such as coco or voc"),
     SETTING: (f"{SETTING}<setting>=<value>", "of the metrics, as OpenMMLab's classes call them: metric.classwise=true"),
     "bbox_file": ("bbox_file=<file>.json", "where a pose model looks for people; without it, the data set's own boxes"),
-    "bbox_thr": ("bbox_thr=<0 to 1>", "leave out what scores less in bbox_file"),
+    "detector": ("detector=<bundle>", "a detector that finds the people in which pose models look: as a chain"),
+    "bbox_thr": ("bbox_thr=<0 to 1>", "leave out people that score less, in bbox_file or by the detector"),
     "flip_test": ("flip_test=true|false", "whether a pose model looks at mirrored crops too; as compiled without it"),
     "limit": ("limit=<number>", "look at so many files only, spread evenly"),
     "workers": ("workers=<number>", "threads that read and prepare images; as many as processors without it"),
@@ -61,8 +63,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
-    text = "with reference=true: run the code of model=torch that the bundle's network is made by"
-    parser.add_argument("--source-code", action="store_true", help=text)
+    text = "with reference=true: run code of somebody's own that the bundle names as its network"
+    parser.add_argument("--network-code", action="store_true", help=text)
     add_config_dir(parser, "a config folder of your own: its dataset/ is looked into, and bundles may name its classes")
     add_trust_changes(parser)
 
@@ -98,15 +100,15 @@ def _options(given: Namespace) -> EvaluationOptions:
         **dict.fromkeys(("reference", "flip_test", "format_only"), _flag),
         **dict.fromkeys(("limit", "workers", "worst"), _count),
         **dict.fromkeys(("bbox_thr", "show_score_thr"), _share),
-        **dict.fromkeys(("data", "output", "show_dir"), Path),
-        **dict.fromkeys(("bbox_file", "checkpoint"), str),
+        **dict.fromkeys(("data", "detector", "output", "show_dir"), Path),
+        **dict.fromkeys(("bbox_file", "checkpoint", "file"), str),
     }
     chosen = {name: _understood(name, words[name], kind) for name, kind in kinds.items() if name in words}
     settings = {name.removeprefix(SETTING): _value(text) for name, text in words.items() if name.startswith(SETTING)}
     opening = Opening(
         modules=modules_of(given.config_dir),
         engine_code=given.engine_code,
-        source_code=given.source_code,
+        network_code=given.network_code,
         trust_changes=given.trust_changes,
         limits=limits_of(words),
         cache=Path(words["cache"]) if "cache" in words else None,
@@ -196,6 +198,7 @@ VERB = Verb(
         "evaluate outputs/rtmdet-tiny/* dataset=coco data=data/coco reference=true",
         "evaluate <bundle> dataset=annotations.json data=images out=numbers.json",
         "evaluate <pose bundle> dataset=coco_person_keypoints bbox_file=person_detections.json flip_test=true",
+        "evaluate <pose bundle> <pose bundle> dataset=coco_person_keypoints detector=<detector bundle>",
         "evaluate <bundle> dataset=voc2007 show_dir=worst worst=20",
     ),
     add_arguments=add_arguments,

@@ -1,8 +1,8 @@
 """How well bundles do on a data set."""
 
-from compiler.evaluation.evaluate import evaluate
 from compiler.evaluation.evaluation import Column, Evaluation
 from compiler.evaluation.options import EvaluationOptions
+from compiler.evaluation.side_by_side import evaluate
 from compiler.evaluation.subjects import Opening
 
 __all__ = [

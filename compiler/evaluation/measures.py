@@ -15,7 +15,7 @@ from compiler.tasks import AnyTask
 
 METRICS: Mapping[str, str] = {
     "coco": "compiler.metrics.coco.CocoDetection",
-    "coco_keypoints": "compiler.metrics.coco.CocoKeypoints",
+    "coco_keypoints": "compiler.metrics.coco_keypoints.CocoKeypoints",
     "voc": "compiler.metrics.voc.VocDetection",
     "hmean": "compiler.metrics.text_detection.HmeanIou",
     "word_accuracy": "compiler.metrics.text_recognition.WordAccuracy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,14 @@ class EvaluationOptions:
     Attributes:
         data: Where the data set lies; None for where its config or its annotations say.
         reference: Whether the PyTorch network of the first bundle is evaluated too.
-        checkpoint: Its weights, a path or `official`; None for those that it was compiled from.
+        checkpoint: Its weights, a path or `official`; None for where the bundle says that they lie, or beside it.
+        file: The ONNX file of `model=onnx`, likewise.
         metrics: The names of metrics, those of `METRICS`; none for what the data set calls for.
         settings: Of the metrics' fields, by name.
         bbox_file: What a detector found, in which a pose model looks for people: COCO's results in JSON. `none` for the
             data set's own boxes, where an OpenMMLab config names such a file.
-        bbox_thr: What scores less in it is left out.
+        detector: The bundle of a detector, in whose people a pose model looks: the two are measured as a chain.
+        bbox_thr: What scores less is left out; None for all that is in a file, and what scores 0.3 of a detector.
         flip_test: Whether a pose model looks at mirrored crops too; None for what the bundle was compiled with.
         limit: How many items are looked at, spread evenly; None for all.
         workers: Threads that read and prepare images; None for as many as there are processors.
@@ -44,10 +47,12 @@ class EvaluationOptions:
     data: Path | None = None
     reference: bool = False
     checkpoint: str | None = None
+    file: str | None = None
     metrics: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     bbox_file: str | None = None
-    bbox_thr: float = 0.0
+    detector: Path | None = None
+    bbox_thr: float | None = None
     flip_test: bool | None = None
     limit: int | None = None
     workers: int | None = None
@@ -59,14 +64,25 @@ class EvaluationOptions:
     opening: Opening = field(default_factory=Opening)
     config_dir: Path | None = None
 
+    @property
+    def threads(self) -> int:
+        """How many read and prepare images."""
+        return self.workers or os.cpu_count() or 1
+
     def __post_init__(self) -> None:
         for name in ("limit", "workers", "worst"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is at least 1", where=f"{name}={value}", fix="leave it out for all")
-        if self.checkpoint is not None and not self.reference:
-            where = f"checkpoint={self.checkpoint}"
-            raise UsageError("a bundle has its weights in it", where=where, fix="add reference=true, or leave it out")
+        for name in ("checkpoint", "file"):
+            if getattr(self, name) is not None and not self.reference:
+                raise UsageError(
+                    "a bundle has its weights in it", where=name, fix="add reference=true, or leave it out"
+                )
+        if self.detector is not None and self.bbox_file is not None:
+            raise UsageError(
+                "two things say where people are", where="detector, bbox_file", fix="leave one of them out"
+            )
         if self.worst is not None and self.show_dir is None:
             raise UsageError("worst= says which pictures are drawn", where="worst", fix="add show_dir=<folder>")
         if self.worst is not None and self.format_only:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compiler.artifact import Tensors, digest
-from compiler.checkpoint import OFFICIAL
+from compiler.artifact import Lock, Tensors, digest
 from compiler.config import CompileConfig
-from compiler.config.known_classes import NETWORKS, TAILS, check_classes
-from compiler.errors import CompileError
 from compiler.evaluation.subjects import Opening
 from compiler.pipeline.cache import Cache
 from compiler.pipeline.composition import rewriting_of, selection_for
 from compiler.pipeline.guards import writable
 from compiler.pipeline.job import cache_folder, read_job
 from compiler.pipeline.line import Line
+from compiler.pipeline.origins import Origins
+from compiler.pipeline.reproduction import require_known_code
 from compiler.runtime import CONFIG_FILE, read_config
 from compiler.stages import Load, LoadedNetwork
 from compiler.stages.fingerprint import fingerprint
@@ -41,35 +40,25 @@ class OpenNetwork:
         return self.compute(tensors)
 
 
-def open_network(bundle: Path, opening: Opening, checkpoint: str | None) -> OpenNetwork:
-    """The network of a bundle.
+def open_network(bundle: Path, opening: Opening, given: Mapping[str, str]) -> OpenNetwork:
+    """The network of a bundle, made of the very files that the bundle was made from.
 
     Args:
         bundle: What was compiled from it.
         opening: Whose code may be run.
-        checkpoint: Its weights, a path or `official`; None for where the bundle says that they lie.
+        given: Files that it was made from, by the keys of its config; those that are left out are looked for where the
+            config says, beside the bundle and in the current folder, by their digests.
 
     Raises:
-        CompileError: The bundle names a class that is not known, or code of the user's own that is not trusted; or its
-            checkpoint is gone, or is to be downloaded from where only the bundle says.
+        UsageError: Something is given that the bundle was not made from.
+        CompileError: The bundle names code that is not known, or what it was made from is not here.
     """
     config = read_config(bundle, opening.modules, opening.limits)
-    _refuse_code(config, bundle, opening)
-    if checkpoint is None and config.checkpoint == OFFICIAL:
-        raise CompileError(
-            "the bundle's weights were downloaded, and are not downloaded again because a bundle says so",
-            where=f"{bundle / CONFIG_FILE}: model.official.url={config.model.official.url}",
-            fix=f"if that is where they come from: checkpoint={OFFICIAL}",
-        )
+    if not opening.network_code:
+        require_known_code(config, bundle / CONFIG_FILE, opening.modules)
     cache = opening.cache or cache_folder()
-    config = replace(
-        config,
-        checkpoint=checkpoint or config.checkpoint,
-        input=None,
-        box=None,
-        calibration=replace(config.calibration, data=None),
-        cache=str(cache),
-    )
+    folders = (bundle.parent, Path(), cache / "checkpoints")
+    config = Origins(Lock.load(bundle), given, folders).config(_without_data(config, cache))
     job = read_job(config, installed=False)
     with writable(cache / "load"):
         loaded = Line(Cache(cache), lambda event: None).run(Load(job.source, job.weights))
@@ -79,15 +68,7 @@ def open_network(bundle: Path, opening: Opening, checkpoint: str | None) -> Open
     return OpenNetwork(run, job.source.own_precision.name, key)
 
 
-def _refuse_code(config: CompileConfig, bundle: Path, opening: Opening) -> None:
-    """Refuse to run what a bundle names that is neither ours nor the user's own."""
-    file, model = bundle / CONFIG_FILE, config.model
-    check_classes(model.network, (NETWORKS,), file, "model.network", opening.modules)
-    check_classes(model.tail, (TAILS,), file, "model.tail", opening.modules)
-    if model.target and not opening.source_code:
-        raise CompileError(
-            "the bundle's network is made by code of its own, which is not run",
-            where=f"{file}: model.target={model.target}",
-            why="whoever made the bundle decides what that code does",
-            fix="if you trust them, and the code lies here: --source-code",
-        )
+def _without_data(config: CompileConfig, cache: Path) -> CompileConfig:
+    """A config without what a compile is proven and calibrated on, which may lie elsewhere."""
+    calibration = replace(config.calibration, data=None)
+    return replace(config, input=None, box=None, calibration=calibration, cache=str(cache))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
-
-from compiler.datasets.dataset import Dataset, Item
+from compiler.datasets.dataset import Dataset
 from compiler.evaluation.boxes import Boxes, people_in
 from compiler.evaluation.results_file import ResultsFile
 from compiler.runtime import Predictor
@@ -33,13 +31,13 @@ class Runner:
     Attributes:
         predictor: The bundle, open.
         dataset: What it looks at.
-        detections: Where it looks for people, by the numbers of images; None for the data set's own boxes.
+        people: Where it looks for people in each item; None for the data set's own boxes.
         workers: Threads that read and prepare images.
     """
 
     predictor: Predictor
     dataset: Dataset
-    detections: Mapping[int | str, Boxes] | None = None
+    people: Sequence[Boxes] | None = None
     workers: int = 1
 
     def run(self, results: ResultsFile, progress: Progress = lambda done: None) -> None:
@@ -50,37 +48,34 @@ class Runner:
         """
         todo = results.missing
         progress(len(results) - len(todo))
-        prepared = ahead(lambda index: self._prepared(self.dataset.items[index]), todo, self.workers)
+        prepared = ahead(self._prepared, todo, self.workers)
         with results.appending() as appender:
             for done, (index, parts) in enumerate(zip(todo, prepared, strict=True), start=len(results) - len(todo) + 1):
                 appender.add(index, self.dataset.items[index].path.name, self._results(parts))
                 progress(done)
 
-    def _prepared(self, item: Item) -> Sequence[tuple[Prepared, Any]]:
+    def _prepared(self, index: int) -> Sequence[tuple[Prepared, Any]]:
         """The network's inputs for an item, and how sure a detector is of what is in each; nothing where it looks
         nowhere."""
-        sample, scores = self._sample(item)
+        sample, scores = self._sample(index)
         if sample.boxes is not None and not len(sample.boxes):
             return []
         task, sizes = self.predictor.task, self.predictor.sizes
         return [
-            (task.preprocess(part, sizes), None if scores is None else scores[part.first :][: len(part.boxes)])
+            (task.preprocess(part, sizes), None if scores is None else _of_part(scores, part))
             for part in sample.parts(self.predictor.batch)
         ]
 
-    def _sample(self, item: Item) -> tuple[AnySample, Any]:
+    def _sample(self, index: int) -> tuple[AnySample, Any]:
         """What the task looks at, and the scores of its boxes."""
+        item = self.dataset.items[index]
         task, limits = self.predictor.task, self.predictor.limits
         if not isinstance(task, TopdownPose):
             return task.read(item.path, item.boxes if task.takes_boxes else None, limits), None
         sample = task.read(item.path, None, limits)
         height, width = sample.source.shape[:2]
-        boxes = people_in(item, width, height) if self.detections is None else self._detected(item)
+        boxes = people_in(item, width, height) if self.people is None else self.people[index]
         return replace(sample, boxes=boxes.corners), boxes.scores
-
-    def _detected(self, item: Item) -> Boxes:
-        nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-        return (self.detections or {}).get(item.identity, nothing) if item.identity is not None else nothing
 
     def _results(self, parts: Sequence[tuple[Prepared, Any]]) -> list[Any]:
         return [
@@ -110,6 +105,11 @@ def ahead(make: Callable[[Given], Made], given: Iterable[Given], workers: int) -
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _of_part(scores: Any, part: AnySample) -> Any:
+    """The scores of the boxes of a part."""
+    return scores[part.first : part.first + (0 if part.boxes is None else len(part.boxes))]
 
 
 def _scored(poses: Sequence[Any], scores: Any) -> Sequence[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Opening:
     Attributes:
         modules: Of the user's own backends and tasks.
         engine_code: Whether engines may bring code.
-        source_code: Whether the code may be run that a bundle's own network is made by.
+        network_code: Whether code may be run that is not ours and that a bundle names as its network.
         trust_changes: Whether files may be others than their lock says.
         limits: What an input may cost.
         cache: Where backends keep what they make of engines, and stages of the network.
@@ -34,7 +34,7 @@ class Opening:
 
     modules: Collection[str] = ()
     engine_code: bool = False
-    source_code: bool = False
+    network_code: bool = False
     trust_changes: bool = False
     limits: Limits = DEFAULT_LIMITS
     cache: Path | None = None
@@ -77,6 +77,15 @@ def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool 
     subjects = [_open(bundle, opening, flip_test) for bundle in bundles]
     _require_same_task(subjects)
     return _named(subjects)
+
+
+def open_detector(bundle: Path, opening: Opening) -> Subject:
+    """The bundle of a detector, open, called by its folder.
+
+    Raises:
+        CompileError: It cannot be opened.
+    """
+    return replace(_open(bundle, opening, None), name=bundle.resolve().name)
 
 
 def _open(bundle: Path, opening: Opening, flip_test: bool | None) -> Subject:
@@ -123,15 +132,20 @@ def _require_same_task(subjects: Sequence[Subject]) -> None:
         )
 
 
-def reference_of(subject: Subject, opening: Opening, checkpoint: str | None) -> Subject:
+def reference_of(subject: Subject, opening: Opening, given: Mapping[str, str | None]) -> Subject:
     """The network that a bundle was made from, which is given the very inputs that the bundle is.
+
+    Args:
+        subject: The bundle.
+        opening: How it was opened.
+        given: The files that it was made from, by the keys of its config; None for those that are looked for.
 
     Raises:
         CompileError: See `compiler.evaluation.reference.open_network`.
     """
     from compiler.evaluation.reference import open_network
 
-    network = open_network(subject.bundle, opening, checkpoint)
+    network = open_network(subject.bundle, opening, {key: name for key, name in given.items() if name is not None})
     predictor = replace(subject.predictor, session=network)
     key = digest({"bundle": subject.key, "network": network.key})
     return Subject(REFERENCE, subject.bundle, "pytorch", network.precision, key, predictor)

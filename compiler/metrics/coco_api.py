@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import write_text
 from compiler.datasets.dataset import Dataset, ObjectTruth
 from compiler.errors import CompileError
 
@@ -101,6 +104,12 @@ def measured(
 def numbers_of(values: Mapping[str, float]) -> dict[str, float]:
     """Values of pycocotools, with nan where it measured nothing."""
     return {name: float("nan") if value == NOT_MEASURED else float(value) for name, value in values.items()}
+
+
+def write_records(path: Path, records: Iterable[Record]) -> Path:
+    """A file of records, which may be a million: in as few characters as JSON takes."""
+    write_text(path, json.dumps(list(records), allow_nan=False))
+    return path
 
 
 def not_installed(library: str) -> CompileError:

@@ -90,7 +90,8 @@ class VocDetection(Metric):
 
     def _average(self, name: str, found: Sequence[dict[str, Floats]], dataset: Dataset, threshold: float) -> float:
         """The average precision of a class; nan where none of its objects is annotated."""
-        scores, hits, misses, objects = [np.zeros(0)], [np.zeros(0, bool)], [np.zeros(0, bool)], 0
+        scores: list[Floats] = [np.zeros(0)]
+        hits, misses, objects = [np.zeros(0, bool)], [np.zeros(0, bool)], 0
         for boxes, item in zip(found, dataset.items, strict=True):
             truth, ignored = _truth(item, name)
             objects += int((~ignored).sum())

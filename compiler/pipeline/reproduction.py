@@ -92,7 +92,7 @@ def reproduce_bundle(
     lock = Lock.load(bundle) if trust_changes else require_unchanged(bundle)
     config = read_config(bundle, modules, limits)
     if not network_code:
-        _check_code(config, bundle / CONFIG_FILE, modules)
+        require_known_code(config, bundle / CONFIG_FILE, modules)
     folders = (bundle.parent, Path(), cache_folder() / "checkpoints")
     config = replace(Origins(lock, given or {}, folders).config(config), output=output)
     if config.bundle.exists():
@@ -105,7 +105,7 @@ def reproduce_bundle(
     return _compared(bundle, lock, outcome)
 
 
-def _check_code(config: CompileConfig, file: Path, modules: Collection[str]) -> None:
+def require_known_code(config: CompileConfig, file: Path, modules: Collection[str]) -> None:
     """Refuse to run code that the config of a bundle names: it may come from somebody else.
 
     Raises:

@@ -14,7 +14,7 @@ from compiler.errors import CompileError, UsageError
 from compiler.evaluation.data import READERS, _read_config, find_dataset, named_configs
 from compiler.evaluation.measures import openmmlab_nodes
 from compiler.metrics import Metric
-from compiler.metrics.coco import CocoKeypoints
+from compiler.metrics.coco_keypoints import CocoKeypoints
 from compiler.metrics.voc import VocDetection
 from tests.datasets.test_coco import IMAGES
 

@@ -16,8 +16,10 @@ from compiler import runtime
 from compiler.datasets import read_coco
 from compiler.errors import CompileError, UsageError
 from compiler.evaluation import EvaluationOptions, Opening, evaluate
-from compiler.metrics.coco import CocoDetection, CocoKeypoints
-from tests.bundles import small_bundle
+from compiler.metrics.coco import CocoDetection
+from compiler.metrics.coco_keypoints import CocoKeypoints
+from compiler.runtime.chains import open_chain
+from tests.bundles import lock_again, small_bundle
 from tests.evaluation.conftest import BOX
 
 
@@ -113,6 +115,36 @@ def test_people_are_looked_for_where_a_detector_says(poses, images, pose_annotat
     file.write_text(json.dumps(detections[3:]))
     with pytest.raises(CompileError, match="the detector's results are of other images"):
         evaluate([poses], pose_annotations, replace(options, bbox_file=str(file)))
+
+
+def test_people_are_looked_for_where_a_detector_finds_them(objects, poses, images, pose_annotations, fresh, tmp_path):
+    """As `predict` chains the two; the small detector finds motorcycles, which are called people here."""
+    detector = small_bundle(tmp_path / "detector", "objects")
+    config = detector / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("- person\n", "- human\n").replace("- motorcycle\n", "- person\n"))
+    lock_again(detector)
+    chained = open_chain(detector, poses)
+    expected = [chained(images / f"{name}.png") for name in "abc"]
+    assert sum(map(len, expected)) > 3
+    options, heard = replace(fresh, detector=detector), []
+    column = evaluate([poses], pose_annotations, options, lambda name, *_: heard.append(name)).columns[0]
+    assert set(heard) == {"detector detector", "onnxruntime fp32"}
+    found = [json.loads(line)["results"] for line in column.results.read_text().splitlines()[1:]]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [one["score"] for one in ours] == [one.detection.score for one in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(np.float32(one["box"]), other.detection.box)
+            np.testing.assert_allclose(one["keypoints"], other.result.keypoints, atol=1e-3)
+    with pytest.raises(UsageError, match="two things say where people are"):
+        replace(options, bbox_file="boxes.json")
+    with pytest.raises(CompileError, match="the second of two bundles looks at what the first finds"):
+        evaluate([poses], pose_annotations, replace(options, detector=poses))
+
+
+def test_a_detector_looks_into_no_boxes(objects, object_annotations, options):
+    with pytest.raises(CompileError, match="looks at whole images, and into no boxes"):
+        evaluate([objects], object_annotations, replace(options, detector=objects))
 
 
 def test_a_flip_test_is_chosen_where_there_is_one(poses, objects, pose_annotations, object_annotations, options):

@@ -16,7 +16,7 @@ from pycocotools.cocoeval import COCOeval
 
 from compiler.datasets import Dataset, Item, KeypointTruth, ObjectTruth, read_coco
 from compiler.errors import CompileError
-from compiler.metrics.coco import CocoKeypoints
+from compiler.metrics.coco_keypoints import CocoKeypoints
 from compiler.metrics.oks import COCO_SIGMAS, similarity, softly_suppressed, suppressed
 from compiler.tasks.pose import Pose
 from compiler.tasks.pose.bottomup import PersonPose

@@ -18,7 +18,7 @@ from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
 from compiler.evaluation.options import EvaluationOptions
-from compiler.evaluation.subjects import cautions, open_subjects, reference_of
+from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of
 
 Progress = Callable[[str, int, int], None]
 """Told the heading of what runs, how many items are done, and how many there are."""
@@ -50,9 +50,11 @@ def evaluate(
         folders = [Path(bundle) for bundle in bundles]
         subjects = open_subjects(folders, options.opening, flip_test=options.flip_test)
         if options.reference:
-            subjects.insert(0, reference_of(subjects[0], options.opening, options.checkpoint))
+            given = {"checkpoint": options.checkpoint, "model.file": options.file}
+            subjects.insert(0, reference_of(subjects[0], options.opening, given))
         named = _find_dataset(os.fspath(dataset), folders[0], options)
-        measurings = [Measuring.of(subject, named, options) for subject in subjects]
+        detector = open_detector(options.detector, options.opening) if options.detector else None
+        measurings = [Measuring.of(subject, named, options, detector) for subject in subjects]
         columns = [one.column(progress) for one in measurings]
     return Evaluation(
         dataset=named.name,
