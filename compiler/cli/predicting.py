@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.json_text import json_text
@@ -38,8 +37,9 @@ def predict_one(runner: Runner, one: Input, outlets: Outlets) -> list[Any]:
         The results.
     """
     results = _results(runner, one.path, one.box)
-    _write(runner, one, results, outlets)
+    _write_arrays(one, results, outlets)
     print(json_text([result.to_dict() for result in results]))
+    _draw(runner, one, results, outlets)
     return results
 
 
@@ -103,7 +103,7 @@ def _results(runner: Runner, source: Any, box: Any) -> list[Any]:
 
 def _whole(runner: Runner, one: Input, outlets: Outlets) -> Iterator[dict[str, Any]]:
     results = _results(runner, one.path, one.box)
-    written = _write(runner, one, results, outlets)
+    written = {**_write_arrays(one, results, outlets), **_draw(runner, one, results, outlets)}
     yield {"input": str(one.path), "results": [result.to_dict() for result in results], **written}
 
 
@@ -127,23 +127,27 @@ def _frames(runner: Runner, one: Input, outlets: Outlets, limits: Limits) -> Ite
                 break
 
 
-def _write(runner: Runner, one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
-    """Draw and write what is asked for, and say where it lies."""
+def _write_arrays(one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
+    """Write arrays where they are asked for, and say where they lie."""
+    if not outlets.arrays:
+        return {}
+    path = outlets.arrays.file(one, ".npz")
+    write_arrays(path, results)
+    return {"arrays": str(path)}
+
+
+def _draw(runner: Runner, one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
+    """Draw and show where that is asked for, and say where the picture lies."""
     from compiler.tasks.images import write_image
     from compiler.tasks.inputs import IMAGE
 
-    written: dict[str, Path] = {}
-    if outlets.arrays:
-        written["arrays"] = outlets.arrays.file(one, ".npz")
-        write_arrays(written["arrays"], results)
     if not outlets.drawn:
-        return {name: str(path) for name, path in written.items()}
+        return {}
     suffix = one.path.suffix if one.path.suffix.lower() in IMAGE.suffixes else NO_IMAGE_SUFFIX
     path = outlets.pictures and outlets.pictures.file(one, suffix)
     picture = runner.draw(one.path, results)
     if path:
-        written["picture"] = path
         write_image(path, picture)
     if outlets.window:
         outlets.window.show(picture, wait=True)
-    return {name: str(path) for name, path in written.items()}
+    return {"picture": str(path)} if path else {}

@@ -172,6 +172,22 @@ def test_a_program_that_asks_line_by_line_gets_each_answer_at_once(pose, command
     assert process.wait(60) == 0
 
 
+def test_nothing_that_compiles_is_imported(bundles, photos, command_line):
+    write(photos / "clip.mp4", frames(1))
+    words = (str(bundles["objects"]), str(bundles["pose"]), str(photos), "picture=drawn/")
+    run = command_line("predict", *words, "--debug", PYTHONPROFILEIMPORTTIME="1")
+    assert run.returncode == 0, run.stderr
+    imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
+    assert "compiler.runtime.chains" in imported
+    assert not imported & {"torch", "hydra", "omegaconf", "onnx", "compiler.networks"}
+
+
+def test_results_are_printed_before_a_picture_fails(pose, capsys):
+    with pytest.raises(CompileError, match="the image cannot be encoded"):
+        run_verb("predict", pose, str(PHOTOGRAPH), "picture=drawn.txt")
+    assert len(json.loads(capsys.readouterr().out)) == 1
+
+
 def test_arrays_of_several_inputs_go_into_a_folder(bundles, tmp_path, capsys):
     shape = json.loads((bundles["arrays"] / "engine.json").read_text())["inputs"][0]["shape"]
     item = np.ones([1 if isinstance(side, str) else side for side in shape], "f4")
