@@ -134,4 +134,4 @@ def _running_mean(values: Array) -> Array:
     if not told.any():
         return np.ones(len(values))
     sums, counts = np.nancumsum(values), np.cumsum(told)
-    return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0))
