@@ -39,8 +39,6 @@ NEAREST = {
     "predict": ("--hepl", "did you mean --help?"),
     "evaluate": ("--hepl", "did you mean --help?"),
     "profile": ("--hepl", "did you mean --help?"),
-    "verify": ("--hepl", "did you mean --help?"),
-    "reproduce": ("--hepl", "did you mean --help?"),
     "check": ("--hepl", "did you mean --help?"),
     "export": ("--hepl", "did you mean --help?"),
     "sign": ("--hepl", "did you mean --help?"),
