@@ -12,7 +12,7 @@ from compiler.cli.completion import completions, print_completions
     [
         ("pr", ["predict", "profile", "precision="]),
         ("help p", ["plan", "predict", "profile", "publish"]),
-        ("predict bundle a.jpg b", ["box="]),
+        ("predict bundle a.jpg b", ["box=", "batch="]),
         ("predict --h", ["--help"]),
         ("evaluate <bundle> metric", ["metric=", "metric."]),
         ("compile --m", ["--multirun"]),
