@@ -92,7 +92,8 @@ def _samples(predictions: Predictions, dataset: Dataset) -> Iterator[tuple[Boxes
 
 def _of_class(samples: Sequence[tuple[Boxes, Boxes]], name: str) -> dict[str, float]:
     """The average precisions and the errors of a class."""
-    by_distance = {distance: matches(samples, name, distance) for distance in DISTANCES}
+    alike = [(true[true.names == name], found[found.names == name]) for true, found in samples]
+    by_distance = {distance: matches(alike, distance) for distance in DISTANCES}
     precisions = {f"AP_dist_{distance}": one.average_precision for distance, one in by_distance.items()}
     undefined = UNDEFINED.get(name, ())
     of_hits = by_distance[DISTANCE_OF_ERRORS]

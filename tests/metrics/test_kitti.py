@@ -72,6 +72,11 @@ def test_all_that_is_found_where_it_is_scores_all_of_the_recalls_that_so_few_rea
     assert scores["Overall_3D_AP40_moderate"] == scores["Car_3D_AP40_moderate_strict"]
 
 
+def test_a_frame_with_nothing_in_it():
+    for detected, truth in (([], []), ([found(0)], []), ([], [car(0)])):
+        assert set(of_one_frame(detected, *truth).values()) == {0}
+
+
 def test_a_box_that_floats_is_right_from_above_alone():
     scores = of_one_frame([found(y, z=-1.3) for y in PLACES], *map(car, PLACES))
     assert scores["Car_BEV_AP40_easy_strict"] == pytest.approx(10)

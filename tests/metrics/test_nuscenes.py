@@ -74,6 +74,12 @@ def test_what_is_found_where_it_is_scores_all_and_what_is_missed_nothing():
     assert [missed[key] for key in ("AP_dist_4.0", "trans_err", "attr_err")] == [0, 1, 1]
 
 
+def test_a_sample_with_nothing_in_it():
+    scores = NuScenes().score([[]], one_sample())
+    assert (scores["NuScenes/NDS"], scores["NuScenes/mAP"]) == (0, 0)
+    assert of_cars([detection()])["AP_dist_4.0"] == 0
+
+
 def test_a_car_beside_its_place_counts_from_the_distance_on_that_it_is_beside():
     scores = of_cars([detection(center=(5.0, 1.5, 0.0), size=(4.0, 2.0, 3.0), yaw=0.3, velocity=(3.0, 4.0))], CAR)
     assert [scores[f"AP_dist_{one}"] for one in (0.5, 1.0, 2.0, 4.0)] == pytest.approx([0, 0, 1, 1])
