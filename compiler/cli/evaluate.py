@@ -17,8 +17,10 @@ from compiler.cli.arguments import (
     add_trust_changes,
     limits_of,
 )
+from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.streams import error_stream, tell
 from compiler.cli.verb import Verb
+from compiler.config.search import config_folder
 from compiler.errors import ExitCode, UsageError
 from compiler.printable import on_one_line, printable
 
@@ -29,8 +31,8 @@ SETTING = "metric."
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "dataset": (
         "dataset=<name or file>",
-        "one of conf/dataset (coco, voc2007, icdar2015 ...), annotations (.json, .txt), an OpenMMLab config (.py), a "
-        "folder; config: what the OpenMMLab config validates on that the bundle was compiled from",
+        "a name, annotations (.json, .txt), an OpenMMLab config (.py), a folder; config: what the OpenMMLab config "
+        "validates on that the bundle was compiled from",
     ),
     "data": ("data=<folder>", "where the data set lies, if not where its config says"),
     "reference": ("reference=true", "evaluate the PyTorch network of the first bundle too, and compare with it"),
@@ -39,7 +41,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "metric": ("metric=<name>[,<name>]", "measure this instead of what the data set calls for, such as coco or voc"),
     SETTING: (f"{SETTING}<setting>=<value>", "of the metrics, as OpenMMLab's classes call them: metric.classwise=true"),
     "bbox_file": ("bbox_file=<file>.json", "where a pose model looks for people; without it, the data set's own boxes"),
-    "detector": ("detector=<bundle>", "a detector that finds the people in which pose models look: as a chain"),
+    "detector": ("detector=<bundle>", "a detector of people before pose models, or of text before readers: as a chain"),
     "bbox_thr": ("bbox_thr=<0 to 1>", "leave out people that score less, in bbox_file or by the detector"),
     "flip_test": ("flip_test=true|false", "whether a pose model looks at mirrored crops too; as compiled without it"),
     "limit": ("limit=<number>", "look at so many files only, spread evenly"),
@@ -58,7 +60,8 @@ def add_arguments(parser: Parser) -> None:
     text = "the folders that compile printed, of one task; the first is what the others are compared with"
     parser.add_argument("bundles", nargs="+", metavar="<bundle>", help=text)
     for name, (spelling, text) in OPTIONS.items():
-        parser.add_option(name, spelling=spelling, text=text)
+        names = f"; names: {', '.join(_names())}" if name == "dataset" else ""
+        parser.add_option(name, spelling=spelling, text=f"{text}{names}")
     add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
     parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
@@ -69,6 +72,11 @@ def add_arguments(parser: Parser) -> None:
     add_trust_changes(parser)
 
 
+def _names() -> list[str]:
+    """Of our data sets."""
+    return sorted(file.stem for file in (config_folder() / "dataset").glob("*.yaml"))
+
+
 def run(given: Namespace) -> int:
     """Print the table, and write what is asked for."""
     if "dataset" not in given.options:
@@ -76,6 +84,8 @@ def run(given: Namespace) -> int:
             "evaluate takes a data set", where="command line", fix="add dataset=<name or file>, such as dataset=coco"
         )
     options = _options(given)
+    for bundle in given.bundles:
+        warn_unless_proven(Path(bundle), given.trust_changes)
     from compiler.evaluation import evaluate
 
     with _shown_progress() as progress:
@@ -185,7 +195,7 @@ def _print(evaluation: Evaluation) -> None:
         for path in column.written:
             print(printable(f"{column.name}: {path}"))
     for caution in evaluation.cautions:
-        tell(f"warning: {on_one_line(caution)}")
+        warn(caution)
     tell("results " + ", ".join(dict.fromkeys(on_one_line(str(one.results.parent)) for one in evaluation.columns)))
 
 

@@ -16,6 +16,7 @@ from compiler.cli.arguments import (
     add_trust_changes,
     limits_of,
 )
+from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.json_text import json_text
 from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
@@ -64,6 +65,8 @@ def run(given: Namespace) -> int:
     bundles, sources = _told_apart(given.paths)
     options, writers = given.options, _writers(given.options)
     numbers = {name: _whole(name, options[name]) for name in ("iterations", "warmup", "threads") if name in options}
+    for folder in bundles:
+        warn_unless_proven(Path(folder), given.trust_changes)
     found = profile(
         bundles,
         sources,
@@ -78,7 +81,7 @@ def run(given: Namespace) -> int:
     )
     for bundle in found.bundles:
         for caution in bundle.cautions:
-            tell(f"warning: {on_one_line(f'{bundle.label}: {caution}')}")
+            warn(f"{bundle.label}: {caution}")
     print_profile(console(), found)
     for path, text_of in writers.items():
         with reading(path, "the file cannot be written"):

@@ -41,7 +41,7 @@ class Runner:
     workers: int = 1
 
     def run(self, results: ResultsFile, progress: Progress = lambda done: None) -> None:
-        """Look at every item that results are missing of, and add them.
+        """Look at every item that results are missing of, and add what is found.
 
         Raises:
             CompileError: A file cannot be read, or is beyond the limits.

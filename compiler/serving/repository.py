@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -86,9 +86,8 @@ def export_triton(
     name = name or folder.resolve().name
     require_plain_name(name, "name")
     served = triton_backend(contents.backend, contents.engine.files, str(folder))
-    if getattr(contents.backend, "version_compatible", False):
-        told = "start Triton with --backend-config=tensorrt,version-compatible=true: the engine brings code"
-        warnings.warn(told, Caution, stacklevel=2)
+    for caution in _cautions(contents):
+        warnings.warn(caution, Caution, stacklevel=2)
     alone = contents.task.looks_at == ARRAYS
     engine_name = name if alone else f"{name}{ENGINE_SUFFIX}"
     writers = {engine_name: partial(write_engine, name=engine_name, contents=contents, served=served)}
@@ -109,6 +108,18 @@ def export_triton(
     return tuple(target / model for model in writers)
 
 
+def _cautions(contents: BundleContents) -> Iterator[str]:
+    """Yield what a server has to be told, or cannot be told, of an engine."""
+    backend, smallest = contents.backend, contents.config.batch.smallest
+    if getattr(backend, "version_compatible", False):
+        yield "start Triton with --backend-config=tensorrt,version-compatible=true: the engine brings code"
+    if backend.PROFILED and smallest > 1 and largest_batch(contents):
+        yield (
+            f"Triton waits for no second request, and the engine takes {smallest} items at the least: send as many in "
+            "a request, or compile with batch.smallest=1"
+        )
+
+
 def write_engine(folder: Path, name: str, contents: BundleContents, served: TritonBackend) -> None:
     """Write the model that is the engine.
 
@@ -126,7 +137,7 @@ def write_engine(folder: Path, name: str, contents: BundleContents, served: Trit
     tensors, batch = warm_up_tensors(contents), largest_batch(contents)
     names = {spec.name: served.tensor_name(engine.inputs, index) for index, spec in enumerate(engine.inputs)}
     types = {spec.name: type_name(spec, str(engine.folder)) for spec in engine.inputs}
-    config["model_warmup"] = warm_up(tensors, names, types, batch)
+    config["model_warmup"] = warm_up(tensors, names, types, batch, contents.config.batch.smallest)
     (folder / WARM_UP).mkdir()
     for index, tensor in enumerate(tensors.values()):
         (folder / WARM_UP / warm_up_file(index)).write_bytes(tensor.tobytes())

@@ -11,7 +11,7 @@ from compiler.cli.completion import completions, print_completions
     ("line", "expected"),
     [
         ("pr", ["predict", "profile", "precision="]),
-        ("help p", ["plan", "predict", "profile"]),
+        ("help p", ["plan", "predict", "profile", "publish"]),
         ("predict bundle a.jpg b", ["box="]),
         ("predict --h", ["--help"]),
         ("compile --m", ["--multirun"]),

@@ -253,6 +253,22 @@ def test_an_engine_that_brings_code_is_exported_where_the_user_says_so(tmp_path)
         export_triton(bundle, tmp_path / "models", engine_code=True)
 
 
+@pytest.mark.parametrize(("backend", "cautioned"), [("tensorrt", True), ("openvino", False)])
+def test_an_engine_that_takes_no_single_item_is_warmed_up_with_more(
+    tmp_path, parse_configs, recwarn, backend, cautioned
+):
+    bundle = bundle_of(tmp_path / "bundle", backend)
+    config = (bundle / "config.yaml").read_text()
+    assert "  smallest: 1\n  usual: 1\n" in config
+    (bundle / "config.yaml").write_text(config.replace("  smallest: 1\n  usual: 1\n", "  smallest: 2\n  usual: 3\n"))
+    lock_again(bundle)
+    export_triton(bundle, tmp_path / "models")
+    told = parse_configs(tmp_path / "models")["bundle_engine"]
+    assert [sample["batch_size"] for sample in told["model_warmup"]] == [2, 4]
+    assert told["dynamic_batching"] == {"preferred_batch_size": [3]}
+    assert any("the engine takes 2 items at the least" in str(one.message) for one in recwarn) == cautioned
+
+
 def test_the_provider_and_the_threads_are_tritons_too(tmp_path, parse_configs):
     for name, options in (
         ("threads", {"threads": 3}),
