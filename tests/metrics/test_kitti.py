@@ -136,6 +136,22 @@ def test_what_lies_in_a_region_without_labels_is_no_error_in_the_image():
     assert scores["Car_BEV_AP40_easy_strict"] == pytest.approx(10 * 5 / 6)
 
 
+def test_a_frames_own_loss_is_by_its_recall_and_precision():
+    def loss(detected, *truth):
+        return Kitti(("Car",)).loss(detected, Dataset((Item(Path("000000.bin"), truth, frame=AHEAD),)))
+
+    right = [found(y) for y in PLACES]
+    assert loss(right, *map(car, PLACES)) == pytest.approx(0)
+    assert loss(right[:1], car(PLACES[0])) == pytest.approx(0), "one object is enough"
+    assert loss(right[:4], *map(car, PLACES)) == pytest.approx(1 - 2 * 4 / (5 + 4))
+    assert loss([*right, found(12, score=0.5)], *map(car, PLACES)) == pytest.approx(0), (
+        "what scores less can be left out"
+    )
+    assert loss([*right, found(12)], *map(car, PLACES)) == pytest.approx(1 - 2 * 5 / (5 + 6))
+    assert loss([], *map(car, PLACES)) == 1
+    assert loss(right) == 0, "nothing is measured"
+
+
 @pytest.mark.parametrize(
     "unseen",
     [found(0, x=71.0), found(41.0, x=60.0), found(0, z=0.1), found(0, z=-3.1), found(30.0, x=10.0)],

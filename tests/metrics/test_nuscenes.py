@@ -74,6 +74,15 @@ def test_what_is_found_where_it_is_scores_all_and_what_is_missed_nothing():
     assert [missed[key] for key in ("AP_dist_4.0", "trans_err", "attr_err")] == [0, 1, 1]
 
 
+def test_a_samples_own_loss_is_that_of_the_classes_in_it():
+    bus = replace(CAR, label="bus", bottom=(0.0, 20.0, -0.75))
+    metric = NuScenes()
+    assert metric.loss([detection()], one_sample(CAR)) == pytest.approx(0)
+    assert metric.loss([detection()], one_sample(CAR, bus)) == pytest.approx(0.5)
+    assert metric.loss([], one_sample(CAR)) == 1
+    assert metric.loss([detection()], one_sample()) == 0, "nothing is measured"
+
+
 def test_a_sample_with_nothing_in_it():
     scores = NuScenes().score([[]], one_sample())
     assert (scores["NuScenes/NDS"], scores["NuScenes/mAP"]) == (0, 0)
