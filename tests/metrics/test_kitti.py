@@ -16,6 +16,7 @@ from compiler.errors import CompileError
 from compiler.metrics.kitti import Kitti
 from compiler.tasks.voxel_detection import Detection3D
 from tests.metrics.kitti_files import PROJECTION, detections, projected, to_scanner, write_files
+from tests.tasks.detectors import detector
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/kitti_scores.json").read_text())
 """What MMDetection3D 1.4.0 says of the same files and boxes: see `ask_mmdetection3d.py`."""
@@ -180,3 +181,14 @@ def test_what_is_written_is_read_as_labels_again(dataset, predictions, tmp_path)
 def test_a_data_set_without_a_camera_is_refused():
     with pytest.raises(CompileError, match="does not say where its camera is"):
         Kitti(("Car",)).score([[]], Dataset((Item(Path("a.bin")),)))
+
+
+def test_the_classes_that_a_model_looks_for_are_measured_and_others_are_refused():
+    pointpillars, centerpoint = detector("pointpillars"), detector("centerpoint")
+    assert Kitti().fitted(pointpillars, Dataset(())).classes == pointpillars.classes == CLASSES
+    assert Kitti(("Car",)).fitted(pointpillars, Dataset(())).classes == ("Car",)
+    with pytest.raises(CompileError, match="does not say how these classes are measured"):
+        Kitti().fitted(centerpoint, Dataset(()))
+    with pytest.raises(CompileError, match="does not say how these classes are measured") as caught:
+        Kitti(("Car", "Van")).fitted(pointpillars, Dataset(()))
+    assert caught.value.where == "Van"

@@ -16,6 +16,7 @@ from compiler.errors import CompileError
 from compiler.metrics.nuscenes import NuScenes
 from compiler.tasks.voxel_detection import Detection3D
 from tests.metrics.nuscenes_tables import detections, tables, write_tables
+from tests.tasks.detectors import detector
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/nuscenes_scores.json").read_text())
 """What nuscenes-devkit 1.2.0 says of the same tables and boxes: see `ask_nuscenes_kit.py`."""
@@ -161,3 +162,8 @@ def test_what_is_written_is_what_nuscenes_server_reads(dataset, predictions, tmp
 def test_a_data_set_that_does_not_say_where_it_is_and_other_classes_are_refused():
     with pytest.raises(CompileError, match="does not say where its scanner is"):
         NuScenes().score([[]], Dataset((Item(Path("a.bin"), (CAR,)),)))
+    metric = NuScenes()
+    assert metric.fitted(detector("centerpoint"), Dataset(())) is metric
+    with pytest.raises(CompileError, match="looks for what nuScenes does not") as caught:
+        metric.fitted(detector("pointpillars"), Dataset(()))
+    assert caught.value.where == "Pedestrian, Cyclist, Car"
