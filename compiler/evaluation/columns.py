@@ -95,6 +95,7 @@ class Measuring:
                 results=results.path,
                 written=self._written(results) if self.options.format_only else (),
                 pictures=self._pictures(results),
+                tools=subject.tools,
             )
 
     @property

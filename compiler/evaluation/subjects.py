@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler import runtime
-from compiler.artifact import LOCK_FILE, digest, file_digest, file_digests, installed_version, source_digest
+from compiler.artifact import LOCK_FILE, digest, file_digest, file_digests, installed_version, lock_of, source_digest
 from compiler.artifact.source_code import code_contents
 from compiler.backends import Backend
 from compiler.config.limits import DEFAULT_LIMITS, Limits
@@ -68,12 +68,12 @@ class Subject:
     predictor: Predictor
 
 
-def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool | None) -> list[Subject]:
-    """The bundles, open.
+def require_bundles(bundles: Sequence[Path], opening: Opening) -> None:
+    """Refuse what are no bundles, before anything is read of a data set.
 
     Raises:
-        UsageError: There is no bundle, or one stands there twice.
-        CompileError: One cannot be opened, or they do different tasks.
+        UsageError: There is none, or one stands there twice.
+        CompileError: One is no bundle.
     """
     if not bundles:
         raise UsageError("there is no bundle to evaluate", where="command line", fix="name the folder of one")
@@ -81,6 +81,16 @@ def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool 
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)
         raise UsageError("a bundle stands there twice", where=str(twice), fix="name each once")
+    for bundle in bundles:
+        lock_of(bundle, opening.trust_changes)
+
+
+def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool | None) -> list[Subject]:
+    """The bundles, open.
+
+    Raises:
+        CompileError: One cannot be opened, or they do different tasks.
+    """
     subjects = [_open(bundle, opening, flip_test) for bundle in bundles]
     _require_same_task(subjects)
     return _named(subjects)
