@@ -39,6 +39,8 @@ NEAREST = {
     "predict": ("--hepl", "did you mean --help?"),
     "evaluate": ("--hepl", "did you mean --help?"),
     "profile": ("--hepl", "did you mean --help?"),
+    "verify": ("--engine-cdoe", "did you mean --engine-code?"),
+    "reproduce": ("--network-cdoe", "did you mean --network-code?"),
     "check": ("--hepl", "did you mean --help?"),
     "export": ("--hepl", "did you mean --help?"),
     "sign": ("--hepl", "did you mean --help?"),
