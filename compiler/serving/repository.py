@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, require_files, write_text
+from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, write_text
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.plain_names import require_plain_name
 from compiler.errors import Caution, CompileError
@@ -188,16 +188,12 @@ def _recorded(contents: BundleContents, sample: AnySample) -> Prepared | None:
         CompileError: It was changed, or does not fit the bundle.
     """
     from compiler.proof import proof_of
-    from compiler.proof.recording import RECORDED_FILE, Recording
+    from compiler.proof.recording import NOT_FITTING, RECORDED_FILE, recorded_in
 
-    folder, lock = contents.folder, contents.lock
-    if not (lock and RECORDED_FILE in lock.files) and not (folder / RECORDED_FILE).exists():
+    recording = recorded_in(contents.folder, contents.lock, contents.config.proof_inputs)
+    if recording is None:
         return None
-    require_files(folder, (RECORDED_FILE,), lock)
-    recording = Recording.load(folder)
-    with reading(folder / RECORDED_FILE, "the recording does not fit the bundle", fix="compile it again"):
-        if recording.size not in contents.config.proof_inputs:  # before anything as large is made
-            raise ValueError(f"no proof of it is made on {recording.size}")
+    with reading(contents.folder / RECORDED_FILE, NOT_FITTING, fix="compile it again"):
         return recording.prepared(proof_of(contents.task), sample)
 
 
