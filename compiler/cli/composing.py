@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEPLOY_NAME", "add_overrides", "choices", "composed"]
 
+NOT_COMPILED = ("hydra", "dataset")
+"""Groups that are no choice of a compile: Hydra's own, and what `evaluate` reads."""
 DEPLOY_NAME = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"
 
 
@@ -33,7 +35,10 @@ def add_overrides(parser: Parser) -> None:
 def choices(config_dir: Path | None) -> str:
     """What can be composed, a line for each group."""
     loader = config_loader(config_dir)
-    options = {group: loader.get_group_options(group) for group in sorted(_groups(loader))}
+    # What other verbs choose among, such as data sets, is no part of the config that is composed.
+    composed_groups = {field.name for field in fields(CompileConfig)} | NAME_KEYS.keys()
+    groups = [group for group in sorted(_groups(loader)) if group.partition("/")[0] in composed_groups]
+    options = {group: loader.get_group_options(group) for group in groups}
     lines = [f"{group}: {', '.join(sorted(names))}" for group, names in options.items() if names]
     return "\n  ".join(["choices (group=option):", *lines, f"deploy: {DEPLOY_NAME}"]) + "\n"
 
@@ -41,6 +46,6 @@ def choices(config_dir: Path | None) -> str:
 def _groups(loader: ConfigLoader, parent: str = "") -> Iterator[str]:
     for name in loader.list_groups(parent):
         group = f"{parent}/{name}" if parent else name
-        if group != "hydra":
+        if group not in NOT_COMPILED:
             yield group
             yield from _groups(loader, group)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import (
+    ANOTHER_FILE,
     INPUT_LIMITS,
     TRIAL_LIMITS,
     Parser,
@@ -16,9 +17,12 @@ from compiler.cli.arguments import (
     add_limits,
     add_trust_changes,
     limits_of,
+    output_files,
 )
+from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.streams import error_stream, tell
 from compiler.cli.verb import Verb
+from compiler.config.search import config_folder
 from compiler.errors import ExitCode, UsageError
 from compiler.printable import on_one_line, printable
 
@@ -29,8 +33,8 @@ SETTING = "metric."
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "dataset": (
         "dataset=<name or file>",
-        "one of conf/dataset (coco, voc2007, icdar2015 ...), annotations (.json, .txt), an OpenMMLab config (.py), a "
-        "folder; config: what the OpenMMLab config validates on that the bundle was compiled from",
+        "a name, annotations (.json, .txt), an OpenMMLab config (.py), a folder; config: what the OpenMMLab config "
+        "validates on that the bundle was compiled from",
     ),
     "data": ("data=<folder>", "where the data set lies, if not where its config says"),
     "reference": ("reference=true", "evaluate the PyTorch network of the first bundle too, and compare with it"),
@@ -39,11 +43,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "metric": ("metric=<name>[,<name>]", "measure this instead of what the data set calls for, such as coco or voc"),
     SETTING: (f"{SETTING}<setting>=<value>", "of the metrics, as OpenMMLab's classes call them: metric.classwise=true"),
     "bbox_file": ("bbox_file=<file>.json", "where a pose model looks for people; without it, the data set's own boxes"),
-    "detector": ("detector=<bundle>", "a detector that finds the people in which pose models look: as a chain"),
+    "detector": ("detector=<bundle>", "a detector of people before pose models, or of text before readers: as a chain"),
     "bbox_thr": ("bbox_thr=<0 to 1>", "leave out people that score less, in bbox_file or by the detector"),
     "flip_test": ("flip_test=true|false", "whether a pose model looks at mirrored crops too; as compiled without it"),
     "limit": ("limit=<number>", "look at so many files only, spread evenly"),
-    "workers": ("workers=<number>", "threads that read and prepare images; as many as processors without it"),
+    "workers": ("workers=<number>", "threads that read and prepare images; one a processor without it, and 8 at most"),
     "out": ("out=<file>.json", "write all numbers and settings"),
     "format_only": ("format_only=true", "write results as the data set's test server reads them, and measure nothing"),
     "show_dir": ("show_dir=<folder>", "draw what is found in each file"),
@@ -58,7 +62,8 @@ def add_arguments(parser: Parser) -> None:
     text = "the folders that compile printed, of one task; the first is what the others are compared with"
     parser.add_argument("bundles", nargs="+", metavar="<bundle>", help=text)
     for name, (spelling, text) in OPTIONS.items():
-        parser.add_option(name, spelling=spelling, text=text)
+        names = f"; names: {', '.join(_names())}" if name == "dataset" else ""
+        parser.add_option(name, spelling=spelling, text=f"{text}{names}")
     add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
     parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
     text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
@@ -69,6 +74,11 @@ def add_arguments(parser: Parser) -> None:
     add_trust_changes(parser)
 
 
+def _names() -> list[str]:
+    """Of our data sets."""
+    return sorted(file.stem for file in (config_folder() / "dataset").glob("*.yaml"))
+
+
 def run(given: Namespace) -> int:
     """Print the table, and write what is asked for."""
     if "dataset" not in given.options:
@@ -76,14 +86,36 @@ def run(given: Namespace) -> int:
             "evaluate takes a data set", where="command line", fix="add dataset=<name or file>, such as dataset=coco"
         )
     options = _options(given)
+    out = _output_file(given.options)
+    for bundle in given.bundles:
+        warn_unless_proven(Path(bundle), given.trust_changes)
     from compiler.evaluation import evaluate
 
     with _shown_progress() as progress:
         evaluation = evaluate(given.bundles, given.options["dataset"], options, progress)
     _print(evaluation)
-    if "out" in given.options:
-        evaluation.save(Path(given.options["out"]))
+    if out is not None:
+        from compiler.artifact import reading
+
+        with reading(out, "the numbers cannot be written", where=f"out={out}"):
+            evaluation.save(out)
     return ExitCode.PROVEN
+
+
+def _output_file(options: Mapping[str, str]) -> Path | None:
+    """Where the numbers go; None where they are only printed.
+
+    Raises:
+        UsageError: Writing there would lose something that is no such file of an earlier run.
+    """
+    from compiler.evaluation import is_saved
+
+    read = [options[name] for name in ("dataset", "bbox_file", "checkpoint", "file") if name in options]
+    path = output_files(options, ("out",), read).get("out")
+    if path is not None and path.exists() and not is_saved(path):
+        what = "there is a file already, and it holds no numbers of an evaluation"
+        raise UsageError(what, where=f"out={path}", fix=f"{ANOTHER_FILE}, or remove it")
+    return path
 
 
 def _options(given: Namespace) -> EvaluationOptions:
@@ -153,16 +185,16 @@ def _value(text: str) -> Any:
 
 @contextmanager
 def _shown_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each bundle where the error stream is a terminal; rich need not be installed."""
+    """Show a bar for each bundle where the error stream is a terminal, and lines elsewhere, or without rich."""
     stream = error_stream()
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
-        yield lambda name, done, items: None
+        yield told_in_lines()
         return
     if not stream.isatty():
-        yield lambda name, done, items: None
+        yield told_in_lines()
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bars: dict[str, Any] = {}
@@ -176,6 +208,19 @@ def _shown_progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+def told_in_lines() -> Callable[[str, int, int], None]:
+    """Tell how far each bundle is, in a line for each tenth of the way."""
+    told: dict[str, int] = {}
+
+    def tell_tenth(name: str, done: int, items: int) -> None:
+        tenth = 10 * done // max(items, 1)
+        if tenth > told.get(name, 0):
+            tell(f"{on_one_line(name)}: {done} of {items}")
+            told[name] = tenth
+
+    return tell_tenth
+
+
 def _print(evaluation: Evaluation) -> None:
     """Print the table on standard output, and on the error stream what one has to know about it."""
     print(printable(f"{evaluation.dataset}, {evaluation.items} files"))
@@ -185,7 +230,7 @@ def _print(evaluation: Evaluation) -> None:
         for path in column.written:
             print(printable(f"{column.name}: {path}"))
     for caution in evaluation.cautions:
-        tell(f"warning: {on_one_line(caution)}")
+        warn(caution)
     tell("results " + ", ".join(dict.fromkeys(on_one_line(str(one.results.parent)) for one in evaluation.columns)))
 
 

@@ -81,7 +81,8 @@ def _records(content: Any) -> list[Mapping[str, Any]]:
 
 
 def _boxes(rows: Sequence[tuple[Sequence[float], float]]) -> Boxes:
-    places = np.array([box for box, _ in rows], np.float32)
-    corners = np.concatenate([places[:, :2], places[:, :2] + places[:, 2:]], axis=1)
-    has_area = (places[:, 2:] > 0).all(axis=1)
-    return Boxes(corners[has_area], np.array([score for _, score in rows], np.float32)[has_area])
+    with np.errstate(over="ignore"):  # what is beyond single precision is left out
+        places = np.array([box for box, _ in rows], np.float32)
+        corners = np.concatenate([places[:, :2], places[:, :2] + places[:, 2:]], axis=1)
+    kept = (places[:, 2:] > 0).all(axis=1) & np.isfinite(corners).all(axis=1)
+    return Boxes(corners[kept], np.array([score for _, score in rows], np.float32)[kept])

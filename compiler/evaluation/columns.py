@@ -9,7 +9,7 @@ from pathlib import Path
 from compiler.errors import CompileError
 from compiler.evaluation.data import NamedDataset
 from compiler.evaluation.evaluation import Column
-from compiler.evaluation.keeping import kept_results, plain_name
+from compiler.evaluation.keeping import kept_results, plain_name, writing
 from compiler.evaluation.measures import find_metrics, openmmlab_nodes, require_files, require_truth
 from compiler.evaluation.options import NO_FILE, EvaluationOptions
 from compiler.evaluation.people import DetectionsFile, Detector
@@ -17,9 +17,12 @@ from compiler.evaluation.pictures import Pictures
 from compiler.evaluation.records import result_class
 from compiler.evaluation.results_file import ResultsFile
 from compiler.evaluation.running import Runner
+from compiler.evaluation.spotting import Spotter
 from compiler.evaluation.subjects import Subject
 from compiler.metrics import Metric, ResultFormat
+from compiler.runtime.text_spotting import Word
 from compiler.tasks.pose import TopdownPose
+from compiler.tasks.text_recognition import TextRecognition
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Measuring:
         named: The data set.
         metrics: As the bundle's model on the data set calls for them.
         people: Where a pose model looks; None for the data set's own boxes, and for other models.
+        spotter: The reader of text that the bundle is, behind a detector of text; None where there is no such detector.
         options: Of the evaluation.
     """
 
@@ -38,6 +42,7 @@ class Measuring:
     named: NamedDataset
     metrics: tuple[Metric, ...]
     people: DetectionsFile | Detector | None
+    spotter: Spotter | None
     options: EvaluationOptions
 
     @classmethod
@@ -51,16 +56,18 @@ class Measuring:
             CompileError: The data set is one of another task or lacks files, or a metric writes no results.
         """
         task, dataset = subject.predictor.task, named.dataset
-        people = _people(subject, named, options, detector)
+        spotter = Spotter.of(detector, subject) if detector and task.name == TextRecognition.name else None
+        people = None if spotter else _people(subject, named, options, detector)
+        name = spotter.task if spotter else task.name
         require_files(task, dataset, named.name)
         if not options.format_only or (isinstance(task, TopdownPose) and people is None):
             require_truth(task, dataset, named.name)
-        nodes = named.metrics or openmmlab_nodes(task, named.evaluators)
-        found = find_metrics(task, named.format, nodes, options.metrics, options.settings)
+        nodes = named.metrics or openmmlab_nodes(name, named.evaluators)
+        found = find_metrics(name, named.format, nodes, options.metrics, options.settings)
         metrics = tuple(metric.fitted(task, dataset) for metric in found)
         if options.format_only:
             _require_formats(metrics)
-        return cls(subject, named, metrics, people, options)
+        return cls(subject, named, metrics, people, spotter, options)
 
     def column(self, progress: Callable[[str, int, int], None]) -> Column:
         """Run the bundle over what an earlier run has not looked at, and measure all that was found.
@@ -70,12 +77,15 @@ class Measuring:
         """
         subject, dataset = self.subject, self.named.dataset
         found = self.people.found(dataset, self.options, self.folder, progress) if self.people else None
-        kind = result_class(subject.predictor.task, scored_boxes=found is not None)
-        boxes = self.people.key if self.people else None
-        with kept_results(self.folder, subject, dataset, kind, boxes) as results:
-            Runner(subject.predictor, dataset, found, self.options.threads).run(
-                results, lambda done: progress(subject.name, done, len(dataset.items))
+        kind = Word if self.spotter else result_class(subject.predictor.task, scored_boxes=found is not None)
+        before = self.spotter or self.people
+        with kept_results(self.folder, subject, dataset, kind, before.key if before else None) as results:
+            runner = (
+                self.spotter.runner(dataset)
+                if self.spotter
+                else Runner(subject.predictor, dataset, found, self.options.threads)
             )
+            runner.run(results, lambda done: progress(subject.name, done, len(dataset.items)))
             return Column(
                 name=subject.name,
                 bundle=subject.bundle,
@@ -85,6 +95,7 @@ class Measuring:
                 results=results.path,
                 written=self._written(results) if self.options.format_only else (),
                 pictures=self._pictures(results),
+                tools=subject.tools,
             )
 
     @property
@@ -101,9 +112,10 @@ class Measuring:
     def _written(self, results: ResultsFile) -> tuple[Path, ...]:
         """The files for a test server, in a folder of the bundle's own."""
         folder = results.path.with_suffix("")
-        folder.mkdir(exist_ok=True)
         formats = [metric for metric in self.metrics if isinstance(metric, ResultFormat)]
-        return tuple(path for one in formats for path in one.write(results, self.named.dataset, folder))
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            return tuple(path for one in formats for path in one.write(results, self.named.dataset, folder))
 
     def _pictures(self, results: ResultsFile) -> tuple[Path, ...]:
         options = self.options
@@ -111,7 +123,8 @@ class Measuring:
             return ()
         folder = options.show_dir / plain_name(self.subject.name)
         pictures = Pictures(folder, options.worst, options.show_score_thr)
-        return tuple(pictures.draw(self.subject.predictor, self.metrics[0], self.named.dataset, results))
+        drawing = self.spotter.spotter if self.spotter else self.subject.predictor
+        return tuple(pictures.draw(drawing, self.metrics[0], self.named.dataset, results))
 
 
 def _people(

@@ -21,6 +21,7 @@ METRICS: Mapping[str, str] = {
     "word_accuracy": "compiler.metrics.text_recognition.WordAccuracy",
     "edit_distance": "compiler.metrics.text_recognition.NormalizedEditDistance",
     "characters": "compiler.metrics.text_recognition.CharacterAccuracy",
+    "spotting": "compiler.metrics.text_spotting.SpottingHmean",
     "kitti": "compiler.metrics.kitti.Kitti",
     "nuscenes": "compiler.metrics.nuscenes.NuScenes",
 }
@@ -30,6 +31,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     "pose-detection": ("coco_keypoints",),
     "text-detection": ("hmean",),
     "text-recognition": ("word_accuracy", "edit_distance"),
+    "text-spotting": ("spotting",),
     "voxel-detection": ("nuscenes",),
 }
 """What each task is measured by, unless the format of the data set has a metric of its own."""
@@ -60,7 +62,7 @@ TRUTHS: Mapping[str, type[GroundTruth]] = {
 
 
 def find_metrics(
-    task: AnyTask,
+    task: str,
     data_format: str,
     nodes: Sequence[Mapping[str, Any]],
     chosen: Sequence[str],
@@ -69,7 +71,7 @@ def find_metrics(
     """The metrics of a model on a data set.
 
     Args:
-        task: Of the model.
+        task: Name of the model's, or of what two bundles do together.
         data_format: Of the data set.
         nodes: What the data set's config measures; none for what the task and the format call for.
         chosen: The names of metrics that the user asks for instead; none for those.
@@ -82,7 +84,7 @@ def find_metrics(
     unknown = next((name for name in chosen if name not in METRICS), None)
     if unknown:
         raise UsageError(f"there is no metric '{unknown}'", where=f"metric={unknown}", fix=nearest(unknown, METRICS))
-    usual = OF_FORMATS.get((task.name, data_format)) or USUAL.get(task.name, ())
+    usual = OF_FORMATS.get((task, data_format)) or USUAL.get(task, ())
     nodes = nodes if nodes and not chosen else [{"_target_": METRICS[name]} for name in chosen or usual]
     classes = [type(_built(node)) for node in nodes]
     known = {field.name for kind in classes for field in fields(kind)}  # type: ignore[arg-type]
@@ -91,9 +93,9 @@ def find_metrics(
             raise UsageError(f"no metric has a setting '{name}'", where=f"metric.{name}", fix=nearest(name, known))
     metrics = tuple(_built({**node, **_own(kind, settings)}) for kind, node in zip(classes, nodes, strict=True))
     for metric in metrics:
-        if task.name not in metric.TASKS:
+        if task not in metric.TASKS:
             raise CompileError(
-                f"{type(metric).__name__} does not measure {task.name}",
+                f"{type(metric).__name__} does not measure {task}",
                 where="dataset, metric",
                 why=f"it measures {', '.join(metric.TASKS)}",
                 fix="evaluate on a data set of the model's own task",
@@ -101,11 +103,11 @@ def find_metrics(
     return metrics
 
 
-def openmmlab_nodes(task: AnyTask, evaluators: Sequence[Evaluator]) -> list[dict[str, Any]]:
+def openmmlab_nodes(task: str, evaluators: Sequence[Evaluator]) -> list[dict[str, Any]]:
     """The metrics that an OpenMMLab config names, with those of their settings that ours have too."""
     nodes = []
     for one in evaluators:
-        name = OF_OPENMMLAB.get((task.name, one.kind))
+        name = OF_OPENMMLAB.get((task, one.kind))
         if name is not None:
             node = {"_target_": METRICS[name]}
             own = _own(type(_built(node)), one.settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,11 @@ from compiler.datasets.dataset import Dataset
 from compiler.evaluation.results_file import ResultsFile
 from compiler.metrics import Metric
 from compiler.runtime import Predictor
+from compiler.runtime.text_spotting import TextSpotter
 from compiler.tasks.images import write_image
 
+Drawing = Predictor | TextSpotter
+"""What draws results on an image."""
 SCORE_THRESHOLD = 0.3
 """What is drawn scores as much, as in OpenMMLab's visualizers."""
 
@@ -32,7 +34,7 @@ class Pictures:
     worst: int | None = None
     score_threshold: float = SCORE_THRESHOLD
 
-    def draw(self, predictor: Predictor, metric: Metric, dataset: Dataset, results: ResultsFile) -> list[Path]:
+    def draw(self, predictor: Drawing, metric: Metric, dataset: Dataset, results: ResultsFile) -> list[Path]:
         """Write the pictures, named for their files; those that are worst begin with their rank and their loss."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.worst is None:
@@ -45,9 +47,9 @@ class Pictures:
             ]
         return [self._drawn(predictor, dataset, results, index, name) for index, name in chosen]
 
-    def _drawn(self, predictor: Predictor, dataset: Dataset, results: ResultsFile, index: int, name: str) -> Path:
-        task: Any = predictor.task
-        if hasattr(task, "score_threshold"):
+    def _drawn(self, predictor: Drawing, dataset: Dataset, results: ResultsFile, index: int, name: str) -> Path:
+        task: Any = predictor.task if isinstance(predictor, Predictor) else None
+        if isinstance(predictor, Predictor) and hasattr(task, "score_threshold"):
             predictor = replace(predictor, task=replace(task, score_threshold=self.score_threshold))
         # Files of the same name in several folders of a data set are told apart by their place in it.
         path = self.folder / f"{name}_{index}.jpg"
@@ -56,12 +58,7 @@ class Pictures:
 
 
 def worst_items(metric: Metric, dataset: Dataset, results: Sequence[Sequence[Any]]) -> list[tuple[int, float]]:
-    """The items and the loss of each, the greatest first: one minus the metric's headline on that item alone.
-
-    Where nothing is measured of an item, as where nothing is in it, its loss is 0.
-    """
-    losses = []
-    for index, (item, found) in enumerate(zip(dataset.items, results, strict=True)):
-        value = metric.score([found], replace(dataset, items=(item,)))[metric.HEADLINE]
-        losses.append((index, 0.0 if isnan(value) else 1 - value))
+    """The items and the loss of each, the greatest first."""
+    pairs = zip(dataset.items, results, strict=True)
+    losses = [(index, metric.loss(found, replace(dataset, items=(item,)))) for index, (item, found) in enumerate(pairs)]
     return sorted(losses, key=lambda pair: -pair[1])

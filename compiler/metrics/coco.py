@@ -82,7 +82,7 @@ class CocoDetection(Metric):
         # What is found of a class of which there is nothing counts for nothing, and would take its time.
         present = {record["category_id"] for record in truth}
         numbers = {name: number for name, number in numbers.items() if number in present} or numbers
-        found = numbered(list(self._found(predictions, image_numbers(dataset), numbers)))
+        found = numbered(self._found(predictions, image_numbers(dataset), numbers))
         judge = measured(
             dataset,
             truth,

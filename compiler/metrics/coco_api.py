@@ -63,13 +63,16 @@ def truth_records(dataset: Dataset) -> list[Record]:
     """The annotations of a data set, numbered from 1: pycocotools takes 0 for none."""
     numbers = class_numbers(dataset)
     pairs = zip(image_numbers(dataset), dataset.items, strict=True)
-    records = [_record(one, image, numbers) for image, item in pairs for one in item.truth]
-    return numbered([record for record in records if record])
+    records = (_record(one, image, numbers) for image, item in pairs for one in item.truth)
+    return numbered(record for record in records if record)
 
 
-def numbered(records: Sequence[Record]) -> list[Record]:
-    """Records with numbers of their own, as pycocotools' index needs them."""
-    return [{"id": number, **record} for number, record in enumerate(records, start=1)]
+def numbered(records: Iterable[Record]) -> list[Record]:
+    """Records, of which there may be a million, with numbers of their own, as pycocotools' index needs them."""
+    found = list(records)
+    for number, record in enumerate(found, start=1):
+        record["id"] = number
+    return found
 
 
 def measured(

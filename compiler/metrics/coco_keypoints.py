@@ -96,7 +96,7 @@ class CocoKeypoints(Metric):
         """`coco/AP` and the others; see `Metric.score`."""
         truth = [self._with_area(record) for record in self._people(dataset)]
         found = numbered(
-            [_with_extent(one) for one in self._found(predictions, image_numbers(dataset), self._person(dataset))]
+            _with_extent(one) for one in self._found(predictions, image_numbers(dataset), self._person(dataset))
         )
         judge = measured(dataset, truth, found, "keypoints", kpt_oks_sigmas=np.array(self.sigmas))
         values = dict(zip(KEYPOINT_NUMBERS, judge.stats, strict=True))

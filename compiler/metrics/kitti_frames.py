@@ -128,7 +128,7 @@ def found_in_frame(found: Sequence[Detection3D], frame: CameraFrame, limits: Seq
     low, high = np.array(limits, np.float64).reshape(2, 3)
     is_within = ((scanned[:, :3] > low) & (scanned[:, :3] < high)).all(axis=1)
     is_seen = (image_boxes[:, :2] < (width, height)).all(axis=1) & (image_boxes[:, 2:] > 0).all(axis=1)
-    (rows,) = np.nonzero(is_within & is_seen)
+    rows = np.flatnonzero(is_within & is_seen).tolist()
     image_boxes[:, :2] = np.maximum(image_boxes[:, :2], 0)
     image_boxes[:, 2:] = np.minimum(image_boxes[:, 2:], (width, height))
     return Found(
@@ -173,7 +173,7 @@ def _shared_heights(a: Array, b: Array) -> Array:
     """How much of their heights boxes share, `[n, m]`; y is downwards."""
     bottoms = np.minimum(a[:, None, 1], b[None, :, 1])
     tops = np.maximum((a[:, 1] - a[:, 4])[:, None], b[:, 1] - b[:, 4])
-    return np.maximum(bottoms - tops, 0)
+    return np.asarray(np.maximum(bottoms - tops, 0))
 
 
 def _shared_in_image(a: Array, b: Array) -> Array:

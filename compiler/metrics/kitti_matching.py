@@ -33,32 +33,56 @@ class Candidates:
     covered: Booleans
     scores: Array
 
+    @property
+    def true(self) -> int:
+        """How many are to be found."""
+        return int((~self.ignored_truth).sum())
+
     def scores_of_matches(self, minimum: float) -> list[float]:
         """The scores of what was found and is true, where each that is true takes what scores most."""
-        free, matched = np.ones(len(self.scores), bool), []
-        for column, ignored in enumerate(self.ignored_truth):
-            matching = free & (self.overlaps[:, column] > minimum)
-            if matching.any():
-                row = int(np.where(matching, self.scores, -np.inf).argmax())
-                free[row] = False
-                if not (ignored or self.ignored_found[row]):
-                    matched.append(float(self.scores[row]))
-        return matched
+        pairs = _pairs(self._preferred(minimum, self.scores[:, None]), set(range(len(self.scores))))
+        return [float(self.scores[row]) for row, column in pairs if self._is_hit(row, column)]
 
-    def hits_and_errors(self, minimum: float, counted: Booleans) -> tuple[int, int]:
-        """How much of what was found and is `counted` is true, and how much is not.
+    def hits_and_errors(self, minimum: float, thresholds: Array) -> tuple[Array, Array]:
+        """How much of what was found and scores as much as each threshold is true, and how much is not, `[n]` each.
 
         Each that is true takes what overlaps it most, and something that is ignored where there is nothing else.
         """
-        free, hits = counted.copy(), 0
-        for column, ignored in enumerate(self.ignored_truth):
-            matching = free & (self.overlaps[:, column] > minimum)
-            if matching.any():
-                better = matching & ~self.ignored_found
-                row = int(np.where(better, self.overlaps[:, column], 0).argmax() if better.any() else matching.argmax())
-                free[row] = False
-                hits += not (ignored or self.ignored_found[row])
-        return hits, int((free & ~self.ignored_found & ~self.covered).sum())
+        may_be_wrong = ~self.ignored_found & ~self.covered
+        hits = np.zeros(len(thresholds))
+        errors = (self.scores[may_be_wrong, None] >= thresholds).sum(axis=0).astype(np.float64)
+        preferred = self._preferred(minimum, np.where(self.ignored_found[:, None], -1.0, self.overlaps))
+        if any(preferred):
+            enough = self.scores[:, None] >= thresholds
+            # Nothing changes between two thresholds but what scores enough.
+            counts, which = np.unique(enough.sum(axis=0), return_inverse=True)
+            for index in range(len(counts)):
+                alike = which == index
+                pairs = _pairs(preferred, set(np.flatnonzero(enough[:, alike.argmax()]).tolist()))
+                hits[alike] = sum(self._is_hit(row, column) for row, column in pairs)
+                errors[alike] -= sum(bool(may_be_wrong[row]) for row, _ in pairs)
+        return hits, errors
+
+    def _preferred(self, minimum: float, ranks: Array) -> list[list[int]]:
+        """For each that is true what was found and overlaps it enough, that of the highest rank first."""
+        ranks = np.broadcast_to(ranks, self.overlaps.shape)
+        columns = range(self.overlaps.shape[1])
+        enough = [np.flatnonzero(self.overlaps[:, column] > minimum) for column in columns]
+        return [rows[np.argsort(-ranks[rows, column], kind="stable")].tolist() for column, rows in enumerate(enough)]
+
+    def _is_hit(self, row: int, column: int) -> bool:
+        return not (self.ignored_truth[column] or self.ignored_found[row])
+
+
+def _pairs(preferred: Sequence[Sequence[int]], free: set[int]) -> list[tuple[int, int]]:
+    """What was found and what is true, where each in turn takes what it prefers of what is still free."""
+    pairs = []
+    for column, rows in enumerate(preferred):
+        taken = next((row for row in rows if row in free), None)
+        if taken is not None:
+            free.remove(taken)
+            pairs.append((taken, column))
+    return pairs
 
 
 def precision_curve(frames: Sequence[Candidates], minimum: float) -> Array:
@@ -68,22 +92,12 @@ def precision_curve(frames: Sequence[Candidates], minimum: float) -> Array:
         frames: What counts in each frame.
         minimum: The overlap beyond which an object is found.
     """
-    true = sum(int((~one.ignored_truth).sum()) for one in frames)
+    true = sum(one.true for one in frames)
     thresholds = _thresholds([score for one in frames for score in one.scores_of_matches(minimum)], true)
     hits, errors = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     for one in frames:
-        if not (one.overlaps > minimum).any():
-            wrong = one.scores[~one.ignored_found & ~one.covered]
-            errors += (wrong[:, None] >= thresholds).sum(axis=0)
-            continue
-        # Nothing of a frame changes between two thresholds but what scores enough.
-        counts, which = np.unique((one.scores[:, None] >= thresholds).sum(axis=0), return_inverse=True)
-        ranked = np.sort(one.scores)[::-1]
-        for index, count in enumerate(counts.tolist()):
-            counted = one.scores >= ranked[count - 1] if count else np.zeros(len(ranked), bool)
-            hit, error = one.hits_and_errors(minimum, counted)
-            hits[which == index] += hit
-            errors[which == index] += error
+        of_frame = one.hits_and_errors(minimum, thresholds)
+        hits, errors = hits + of_frame[0], errors + of_frame[1]
     curve, found = np.zeros(RECALLS), hits + errors
     curve[: len(thresholds)] = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
     return np.asarray(np.maximum.accumulate(curve[::-1])[::-1])

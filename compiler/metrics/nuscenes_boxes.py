@@ -139,11 +139,11 @@ def _true_placed(solids: Sequence[SolidTruth], frame: WorldFrame) -> Boxes:
 
 def _to_world(frame: WorldFrame) -> Array:
     """From the scanner to the world, `[4, 4]`."""
-    return np.array(frame.to_world) @ np.array(frame.to_vehicle)
+    return np.asarray(np.array(frame.to_world) @ np.array(frame.to_vehicle), np.float64)
 
 
 def _moved(points: Array, frame: Array) -> Array:
-    return np.asarray(points @ frame[:3, :3].T + frame[:3, 3])
+    return np.asarray(points @ frame[:3, :3].T + frame[:3, 3], np.float64)
 
 
 def _is_near(boxes: Boxes, frame: WorldFrame) -> Booleans:
@@ -159,8 +159,9 @@ def _is_in_rack(boxes: Boxes, solids: Sequence[SolidTruth], frame: WorldFrame) -
     apart = boxes.centers[:, None] - racks.centers[None]
     cosine, sine = np.cos(racks.yaws), np.sin(racks.yaws)
     along, across = (apart[..., 0] * a + apart[..., 1] * b for a, b in ((cosine, sine), (-sine, cosine)))
-    is_within = (np.abs(np.stack([along, across, apart[..., 2]], axis=-1)) <= racks.sizes / 2).all(axis=-1)
-    return np.asarray(is_within.any(axis=1) & np.isin(boxes.names, PARKED_IN_RACKS))
+    distances = np.abs(np.stack([along, across, apart[..., 2]], axis=-1))
+    outside = np.asarray(distances > racks.sizes / 2).sum(axis=-1)
+    return np.asarray((outside == 0).any(axis=1) & np.isin(boxes.names, PARKED_IN_RACKS))
 
 
 def _attribute(name: str, velocity: Array) -> str:

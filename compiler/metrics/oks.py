@@ -28,7 +28,8 @@ def similarity(pose: Floats, others: Floats, area: float, areas: Floats, sigmas:
 
 def suppressed(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats, threshold: float) -> list[int]:
     """Which poses, `[n, k, 2]`, are kept: the best first, and none too similar to one that is kept."""
-    order, kept = scores.argsort()[::-1], []
+    order = scores.argsort()[::-1]
+    kept: list[int] = []
     while len(order):
         first, rest = order[0], order[1:]
         kept.append(int(first))
@@ -39,7 +40,8 @@ def suppressed(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats, thr
 def softly_suppressed(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats, threshold: float) -> list[int]:
     """Which poses are kept: at each step the best, where those that are similar to better ones score less."""
     order = scores.argsort()[::-1]
-    left, kept = scores[order], []
+    left = scores[order]
+    kept: list[int] = []
     while len(order) and len(kept) < MOST_SOFT:
         first, order = order[0], order[1:]
         kept.append(int(first))

@@ -127,12 +127,15 @@ class HmeanIou(Metric):
         regions = [polygon for polygon, ignore in zip(truth, ignored, strict=True) if ignore]
         true = [polygon for polygon, ignore in zip(truth, ignored, strict=True) if not ignore]
         scored = np.asarray(scores, np.float32)
-        counts = [
-            score >= self.thresholds[0] and not self._is_ignored(polygon, regions)
-            for polygon, score in zip(found, scored, strict=True)
-        ]
+        counts = self.counting(found, scores, regions)
         kept = [polygon for polygon, does in zip(found, counts, strict=True) if does]
-        return ImageOverlaps(_overlaps(true, kept), scored[np.array(counts, bool)])
+        return ImageOverlaps(_overlaps(true, kept), scored[counts])
+
+    def counting(self, found: Sequence[Polygon], scores: Sequence[float], regions: Sequence[Polygon]) -> Booleans:
+        """Which of the texts that were found count: those that score enough, and do not lie in an ignored region."""
+        scored = zip(found, np.asarray(scores, np.float32), strict=True)
+        counts = [score >= self.thresholds[0] and not self._is_ignored(polygon, regions) for polygon, score in scored]
+        return np.array(counts, bool)
 
     def best_rates(self, images: Sequence[ImageOverlaps]) -> Rates:
         """The rates with the best of the thresholds; of several, with the lowest."""

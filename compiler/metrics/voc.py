@@ -136,11 +136,12 @@ def matches(found: Floats, truth: Floats, ignored: Flags, threshold: float) -> t
 
 def overlap(boxes: Floats, others: Floats) -> Floats:
     """Intersection over union of boxes, `[n, 4]`, with others, `[m, 4]`, as `[n, m]`, counted in whole pixels."""
-    first, second = boxes.astype(np.float32)[:, None], others.astype(np.float32)[None]
-    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2]) + PIXEL
-    shared = np.maximum(sides, 0).prod(axis=2)
-    areas = [(box[..., 2:] - box[..., :2] + PIXEL).prod(axis=2) for box in (first, second)]
-    return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, np.float32(1e-6)))
+    with np.errstate(all="ignore"):  # annotations may say anything
+        first, second = boxes.astype(np.float32)[:, None], others.astype(np.float32)[None]
+        sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2]) + PIXEL
+        shared = np.maximum(sides, 0).prod(axis=2)
+        areas = [(box[..., 2:] - box[..., :2] + PIXEL).prod(axis=2) for box in (first, second)]
+        return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, np.float32(1e-6)))
 
 
 def average_precision(recalls: Floats, precisions: Floats, mode: str) -> float:

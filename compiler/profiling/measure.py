@@ -199,9 +199,9 @@ def _listed(paths: StrPath | Sequence[StrPath]) -> tuple[str, ...]:
 
 
 def labels_of(folders: Sequence[str]) -> list[str]:
-    """What bundles are called: the names of their folders, whole paths where two are alike, and which of the same."""
+    """What bundles are called: the names of their folders, or paths where two are alike; the same one is numbered."""
     names = [Path(folder).name for folder in folders]
-    told = names if len(set(names)) == len(names) else list(folders)
+    told = names if len(set(names)) == len(set(folders)) else list(folders)
     times = [told[:index].count(label) for index, label in enumerate(told)]
     return [f"{label} ({before + 1})" if before else label for label, before in zip(told, times, strict=True)]
 

@@ -68,14 +68,17 @@ def largest_batch(contents: BundleContents) -> int:
     return contents.config.batch.largest if contents.task.batched and varies else 0
 
 
-def warm_up(tensors: Tensors, names: Mapping[str, str], types: Mapping[str, str], batch: int) -> list[dict[str, Any]]:
-    """What Triton runs before it answers: one item, and as many as it may put together.
+def warm_up(
+    tensors: Tensors, names: Mapping[str, str], types: Mapping[str, str], batch: int, smallest: int
+) -> list[dict[str, Any]]:
+    """What Triton runs before it answers: as few items as the engine takes, and as many as it may put together.
 
     Args:
         tensors: Of one item; where there is no batch, of one run.
         names: What Triton calls each.
         types: What Triton calls the type of each.
         batch: See `largest_batch`.
+        smallest: The fewest items that the engine takes, where there is a batch.
     """
     inputs = {
         names[name]: {
@@ -85,7 +88,7 @@ def warm_up(tensors: Tensors, names: Mapping[str, str], types: Mapping[str, str]
         }
         for index, (name, tensor) in enumerate(tensors.items())
     }
-    counts = dict.fromkeys((1, max(batch, 1)))
+    counts = dict.fromkeys((smallest, batch) if batch else (1,))
     return [{"name": f"{count} at once", "batch_size": count, "inputs": key_values(inputs)} for count in counts]
 
 

@@ -82,8 +82,11 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def _upright_size(data: bytes, where: str) -> tuple[int, int]:
     width, height = _claimed_size(data, where)
-    turned = imagesize.get(BytesIO(data)) == (height, width)
-    return (height, width) if turned else (width, height)
+    try:
+        is_turned = imagesize.get(BytesIO(data)) == (height, width)
+    except Exception:  # whatever a damaged orientation leads the library to raise: it is none
+        is_turned = False
+    return (height, width) if is_turned else (width, height)
 
 
 def require_image(image: NDArray[Any]) -> None:

@@ -11,9 +11,10 @@ from compiler.cli.completion import completions, print_completions
     ("line", "expected"),
     [
         ("pr", ["predict", "profile", "precision="]),
-        ("help p", ["plan", "predict", "profile"]),
-        ("predict bundle a.jpg b", ["box="]),
+        ("help p", ["plan", "predict", "profile", "publish"]),
+        ("predict bundle a.jpg b", ["box=", "batch="]),
         ("predict --h", ["--help"]),
+        ("evaluate <bundle> metric", ["metric=", "metric."]),
         ("compile --m", ["--multirun"]),
         ("precision=fp", ["precision=fp32", "precision=fp16"]),
         ("plan model=rtmpose +tail=", ["+tail=native", "+tail=host", "+tail=raw"]),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 
 from compiler.cli.verbs import VERBS
+from compiler.config import compose
 from compiler.config.search import config_loader
 from compiler.errors import UsageError
 from tests.cli.running import run_verb
 
 BACKENDS = f"backend: {', '.join(config_loader().get_group_options('backend'))}"
+
+FIRST = {"backend": "aotinductor", "classes": "coco", "keypoints": "coco", "model": "hrnet"}
+"""Of each group, one that goes with a model that has such a thing."""
 
 
 def test_help_names_every_verb_and_every_choice_and_imports_no_torch(command_line):
@@ -57,9 +61,13 @@ def test_the_choices_of_a_users_folder_are_told_wherever_the_flag_stands(capsys,
     assert "mine" not in capsys.readouterr().out
 
 
-def test_hydras_own_groups_are_no_choices(capsys):
+def test_only_what_can_be_composed_is_a_choice(capsys):
     run_verb("--help")
-    assert "hydra/" not in capsys.readouterr().out
+    told = capsys.readouterr().out.partition("choices (group=option):")[2].partition("deploy:")[0]
+    groups = [line.split(":")[0].strip() for line in told.strip().splitlines()]
+    assert groups == ["backend", "classes", "keypoints", "model"]
+    for group in groups:
+        compose(["model=rtmdet" if group == "classes" else "model=hrnet", f"{group}={FIRST[group]}"])
 
 
 @pytest.mark.parametrize("words", [["help", "explian"], ["explian", "--help"], ["explian", "somewhere"]])

@@ -97,8 +97,8 @@ def test_every_compile_that_is_answered_is_composed_and_its_backend_takes_its_so
         ),
         ("tools/sdk_analyze.py profile.txt", "python -m compiler profile <bundle>"),
         (
-            "tools/test.py detection_onnxruntime_static.py mine.py --model end2end.onnx --out results.pkl",
-            "python -m compiler deploy=detection_onnxruntime_static model=openmmlab model.config=mine.py",
+            "tools/test.py detection_onnxruntime_static.py mine.py --model end2end.onnx --show-dir shown",
+            "python -m compiler evaluate <bundle> dataset=mine.py show_dir=shown",
         ),
     ],
 )
@@ -112,6 +112,13 @@ def test_what_measures_speed_is_answered_with_what_measures_a_bundle():
     verb, given = understood(shlex.split(told.fix.splitlines()[0].replace("<bundle>", "outputs/mine"))[3:])
     assert (verb.name, given.paths) == ("profile", ["outputs/mine", "photos"])
     assert given.options == {"shape": "640x640", "warmup": "10"}
+
+
+def test_what_evaluates_is_answered_with_what_evaluates_a_bundle():
+    told = answer("tools/test.py detection_onnxruntime_static.py mine.py --out results.pkl --batch-size 8")
+    assert "out=<file>.json writes all numbers" in told.why
+    verb, given = understood(shlex.split(told.fix.splitlines()[0].replace("<bundle>", "outputs/mine"))[3:])
+    assert (verb.name, given.bundles, given.options) == ("evaluate", ["outputs/mine"], {"dataset": "mine.py"})
 
 
 def test_what_is_missing_is_named():

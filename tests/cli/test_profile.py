@@ -105,8 +105,13 @@ def test_shapes_are_written_as_deploy_names_write_them():
         (["iterations=many"], "'many' is no number", "iterations=many"),
         (["iterations=0"], "iterations are from 1", "iterations=0"),
         (["warmup=1.5"], "'1.5' is no number", "warmup=1.5"),
-        (["batch=9"], "the engine takes no such batch", "batch=9"),
-        (["out=."], "there is a folder where the file would be", "."),
+        (["out=."], "there is a folder where the file would be", "out=."),
+        (["out=found", "html=./found"], "two options name one file", "out=found"),
+        (
+            ["html=photograph.jpg", "photograph.jpg"],
+            "the file that would be written is one that is read",
+            "html=photograph.jpg",
+        ),
         (["precision=fp16"], "profile takes no option 'precision'", "precision=fp16"),
     ],
 )
@@ -114,6 +119,14 @@ def test_what_cannot_be_measured_is_refused_as_wrong_usage(words, what, where):
     with pytest.raises(UsageError, match=re.escape(what)) as caught:
         run_verb("profile", POSE, *words)
     assert caught.value.where == where
+
+
+def test_a_bundle_that_is_not_proven_says_so_before_it_is_measured(capsys, monkeypatch):
+    monkeypatch.setattr("compiler.report.Report.problem", "beyond its tolerance")
+    with pytest.raises(UsageError, match="the engine takes no such batch") as caught:
+        run_verb("profile", POSE, "batch=9")
+    assert caught.value.where == "batch=9"
+    assert capsys.readouterr().err == f"warning: {POSE} is not proven: beyond its tolerance\n"
 
 
 def test_no_bundle_among_the_paths_is_refused(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -137,9 +136,9 @@ def test_an_openmmlab_config_says_what_is_measured(coco, tmp_path):
     config.write_text(f"{CONFIG}val_evaluator = [{metric}, dict(type='X')]\n")
     found = find_dataset(str(config), coco)
     assert [one.kind for one in found.evaluators] == ["VOCMetric", "X"]
-    (node,) = openmmlab_nodes(SimpleNamespace(name="detection"), found.evaluators)
+    (node,) = openmmlab_nodes("detection", found.evaluators)
     assert instantiate(node, Metric, "metric") == VocDetection(iou_thrs=(0.7,), eval_mode="area")
     config.write_text(CONFIG + "val_evaluator = dict(type='mmpose.CocoMetric', score_mode='bbox', nms_mode='none')\n")
-    (node,) = openmmlab_nodes(SimpleNamespace(name="pose-detection"), find_dataset(str(config), coco).evaluators)
+    (node,) = openmmlab_nodes("pose-detection", find_dataset(str(config), coco).evaluators)
     assert instantiate(node, Metric, "metric") == CocoKeypoints(score_mode="bbox", nms_mode="none")
-    assert openmmlab_nodes(SimpleNamespace(name="text-detection"), found.evaluators) == []
+    assert openmmlab_nodes("text-detection", found.evaluators) == []

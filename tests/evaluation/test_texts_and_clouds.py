@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -133,5 +132,5 @@ def test_nuscenes_config_names_the_scenes_that_are_validated_on(tmp_path):
     ],
 )
 def test_what_a_config_of_mmocr_measures_is_measured(task, evaluator, metric):
-    (node,) = openmmlab_nodes(SimpleNamespace(name=task), [evaluator])
+    (node,) = openmmlab_nodes(task, [evaluator])
     assert instantiate(node, Metric, "metric") == metric

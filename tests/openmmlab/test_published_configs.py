@@ -5,6 +5,8 @@ import pytest
 from tests.openmmlab.agreement import agreement, make_reference_environment, table
 from tests.openmmlab.wheels import VERSIONS
 
+pytestmark = pytest.mark.slow
+
 # Neither reads these. Lazy configs and scripts among the configs, bases that are not published or not in these
 # packages, and a name that the base does not have.
 REFUSED = {

@@ -64,7 +64,7 @@ def test_every_round_is_told_with_all_that_was_measured_until_then():
 def test_bundles_are_called_after_their_folders_unless_two_are_called_the_same():
     assert labels_of(["outputs/a", "outputs/b"]) == ["a", "b"]
     assert labels_of(["one/a", "two/a", "one/b"]) == ["one/a", "two/a", "one/b"]
-    assert labels_of(["a", "a"]) == ["a", "a (2)"]
+    assert labels_of(["one/a", "one/a"]) == ["a", "a (2)"]
 
 
 @pytest.mark.parametrize(("name", "number"), [("iterations", 0), ("iterations", 10**7), ("warmup", -1)])

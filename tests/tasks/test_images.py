@@ -10,7 +10,7 @@ import pytest
 
 from compiler.config.limits import Limits
 from compiler.errors import CompileError
-from compiler.tasks.images import read_image, write_image
+from compiler.tasks.images import HEADER, image_size, read_image, write_image
 
 RAMP = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3) * 10
 
@@ -46,19 +46,56 @@ def test_grey_alpha_and_sixteen_bits(tmp_path, image, expected):
         np.testing.assert_array_equal(read, expected)
 
 
-def test_a_photograph_is_turned_upright(tmp_path):
-    # A minimal EXIF block that says: the first row is the right side (orientation 6, turn clockwise).
+def turned(image: np.ndarray) -> bytes:
+    """A JPEG with a minimal EXIF block that says: the first row is the right side (orientation 6, turn clockwise)."""
     tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     exif = b"\xff\xe1" + (len(tiff) + 8).to_bytes(2, "big") + b"Exif\0\0" + tiff
+    jpeg = encoded(image, ".jpg")
+    return jpeg[:2] + exif + jpeg[2:]
+
+
+def test_a_photograph_is_turned_upright(tmp_path):
     wide = np.zeros((16, 48, 3), np.uint8)
     wide[:, :16] = 255
-    jpeg = encoded(wide, ".jpg")
     path = tmp_path / "turned.jpg"
-    path.write_bytes(jpeg[:2] + exif + jpeg[2:])
+    path.write_bytes(turned(wide))
     upright = read_image(path)
     assert upright.shape == (48, 16, 3)
     assert upright[:16].mean() > 200
     assert upright[16:].mean() < 50
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp", ".jp2", ".ppm"])
+def test_the_size_of_an_image_is_read_from_its_header(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(encoded(np.zeros((64, 96, 3), np.uint8), suffix))
+    assert image_size(path) == (96, 64)
+
+
+def test_the_size_of_a_photograph_is_that_of_the_upright_one(tmp_path):
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(turned(np.zeros((16, 48, 3), np.uint8)))
+    assert image_size(path) == (16, 48)
+
+
+def test_the_size_may_stand_behind_much_else(tmp_path):
+    path = tmp_path / "image.jpg"
+    comment = b"\xff\xfe" + (65535).to_bytes(2, "big") + bytes(65533)
+    path.write_bytes(jpeg_of((7, 9), comment * (HEADER // 65535 + 1)))
+    assert image_size(path) == (9, 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(None, "does not exist"), (b"", "is empty"), (b"not an image", "cannot be decoded")]
+)
+def test_what_has_no_size_is_explained(tmp_path, content, what):
+    path = tmp_path / "image.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CompileError, match=what):
+        image_size(path)
+    with pytest.raises(CompileError, match="is a folder"):
+        image_size(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -99,12 +99,22 @@ LABELME = {
 }
 YOLO = {"path": ".", "train": ["images"], "val": "images", "names": ["cat", "dog"], "kpt_shape": [1, 3]}
 YOLO_LABELS = "0 0.5 0.5 0.2 0.4 0.1 0.1 2\n1 0.1 0.2 0.2 0.2 0 0 0"
+VOC = """<annotation>
+<object><name>dog</name><difficult>0</difficult>
+<bndbox><xmin>1</xmin><ymin>2.5</ymin><xmax>8</xmax><ymax>9</ymax></bndbox></object>
+<object><name>cat</name><difficult>1</difficult>
+<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>8</xmax><ymax>9</ymax></bndbox></object>
+</annotation>"""
+DETECTIONS = [
+    {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+    {"image_id": 2, "category_id": 1, "bbox": [0.5, 0, 9, 9], "score": 1},
+]
 
 
 def annotations(random: Random, seeds: Seeds, folder: Path) -> Case:
     """Annotations of any format."""
     texts, clouds = (_mmocr, _mmocr, _icdar, _icdar_words, _mmocr_lines), (_kitti, _nuscenes)
-    make = random.choice((_coco, _coco, *texts, *clouds, _list, _via, _labelme, _yolo))
+    make = random.choice((_coco, _coco, *texts, *clouds, _list, _via, _labelme, _yolo, _voc, _detections, _measured))
     return Case(call=make(random, folder), said=make.__name__)
 
 
@@ -202,6 +212,44 @@ def _yolo(random: Random, folder: Path) -> Callable[[], object]:
     return _converted("yolo", folder)
 
 
+def _voc(random: Random, folder: Path) -> Callable[[], object]:
+    from compiler.datasets import read_voc
+
+    first = random.random() < 0.8
+    (folder / "Annotations").mkdir()
+    _write(random, folder / "Annotations/a.xml", mutate.lines(random, VOC) if first else VOC)
+    _write(random, folder / "test.txt", "a 1" if first else mutate.lines(random, "a 1\n../../outside/secret"))
+    return lambda: _used(read_voc(folder, folder / "test.txt"))
+
+
+def _detections(random: Random, folder: Path) -> Callable[[], object]:
+    from compiler.datasets import Dataset, Item
+    from compiler.evaluation.boxes import read_detections
+
+    _write(random, folder / "boxes.json", mutate.as_json(mutate.tree(random, DETECTIONS)))
+    dataset = Dataset((Item(folder / "a.png", identity=1), Item(folder / "b.png", identity=2)))
+    return lambda: read_detections(folder / "boxes.json", dataset, 0.1)
+
+
+def _measured(random: Random, folder: Path) -> Callable[[], object]:
+    """Measure a detection in each image of annotations that say anything."""
+    from compiler.datasets import read_coco
+    from compiler.metrics.coco import CocoDetection
+    from compiler.metrics.voc import VocDetection
+    from compiler.tasks.detection import Detection
+
+    path = folder / "annotations.json"
+    _write(random, path, mutate.as_json(mutate.tree(random, COCO)))
+    found = Detection(np.float32([1, 2, 4, 6]), 0.5, 0, "person")
+
+    def measure() -> None:
+        dataset = read_coco(path, folder)
+        for metric in (CocoDetection(classwise=True), VocDetection()):
+            metric.score([[found]] * len(dataset.items), dataset)
+
+    return measure
+
+
 def _converted(name: str, folder: Path) -> Callable[[], object]:
     """Convert a data set of the one image that it names."""
     from compiler.datasets.conversion import convert
@@ -214,8 +262,11 @@ def _converted(name: str, folder: Path) -> Callable[[], object]:
 
 def _used(dataset: Any) -> None:
     """Look at what a reader made, as calibration does."""
+    from compiler.artifact import reading
+
     for item in dataset.items:
-        _ = item.boxes, item.path.is_file()
+        with reading(item.path, "the data set names a file that cannot be read"):
+            _ = item.boxes, item.path.is_file()
 
 
 def _write(random: Random, path: Path, text: str) -> None:
