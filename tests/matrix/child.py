@@ -81,7 +81,7 @@ def run_limited(command: Sequence[str], seconds: float) -> str:
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -107,6 +107,7 @@ def run_limited(command: Sequence[str], seconds: float) -> str:
     return f"exit status {process.returncode}: {last}"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The variables of a cell's process: those of this one, and where RKNN's toolkit is."""
     rknn = {"DEPLOY_COMPILER_RKNN_PYTHON": str(PYTHON_OF_RKNN)} if PYTHON_OF_RKNN.is_file() else {}
     return {**rknn, **os.environ}

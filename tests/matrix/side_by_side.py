@@ -8,6 +8,7 @@ writes `docs/pictures/side_by_side_<model>.jpg`, what was measured beside it, an
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,11 +19,13 @@ import cv2
 import numpy as np
 
 from compiler.artifact import Engine, write_json
+from compiler.backends import build_backend
+from compiler.config import compose
 from compiler.printable import caption
 from compiler.report.numbers import error_text
 from compiler.tasks.images import Image
 from tests.conftest import REPOSITORY
-from tests.matrix.child import Limits, bundle_folder, compile_cell
+from tests.matrix.child import Limits, bundle_folder, compile_cell, environment
 from tests.matrix.decoded import Apart, apart, decoded, threshold_of
 from tests.matrix.grid import COLUMNS, REFERENCE, Cell
 from tests.matrix.page import PAGE, table
@@ -40,6 +43,7 @@ LARGEST = 150_000
 
 def main(families: Sequence[str]) -> None:
     """Compile, draw and measure the models that are named, or all; write the page."""
+    os.environ.update(environment())
     measured = read_measured()
     for family in families or FAMILIES:
         measured[family] = _measure(family)
@@ -59,6 +63,11 @@ def _measure(family: str) -> dict[str, Any]:
     for column in COLUMNS:
         cell = Cell(family, column.backend, "static", column.usual)
         folder = bundle_folder(cell, REPOSITORY / "outputs/matrix")
+        backend = build_backend(compose(cell.overrides).backend)
+        probe = backend.probe()
+        if probe.run_problem and not backend.STAND_IN:
+            measured[column.backend] = probe.run_problem
+            continue
         print(f"{family} {column.backend} ...", flush=True)
         attempt = compile_cell(cell, REPOSITORY / "outputs/matrix", Limits())
         bundle = next((path.parent for path in folder.rglob(Engine.SIDECAR)), None)
