@@ -44,7 +44,9 @@ def run_cell(cell: Cell, folder: Path, limits: Limits) -> Result:
     return Result(cell, attempt, time.perf_counter() - start)
 
 
-def compile_cell(cell: Cell, folder: Path, limits: Limits, reference: Path | None = None) -> Attempt:
+def compile_cell(
+    cell: Cell, folder: Path, limits: Limits, reference: Path | None = None, more: Sequence[str] = ()
+) -> Attempt:
     """Compile a cell.
 
     Args:
@@ -52,13 +54,14 @@ def compile_cell(cell: Cell, folder: Path, limits: Limits, reference: Path | Non
         folder: Holds the bundles and the stages of all cells.
         limits: What it may take.
         reference: The bundle that it is timed beside; None to time nothing.
+        more: Overrides beside the cell's own.
     """
     arguments = (bundle_folder(cell, folder), folder / "cache", reference or "")
     with TemporaryDirectory() as temporary:
         answer = Path(temporary) / "attempt.json"
         module = (sys.executable, "-m", "tests.matrix.attempt")
         ended = run_limited(
-            (*module, *map(str, (limits.memory, limits.seconds, *arguments, answer)), *cell.overrides),
+            (*module, *map(str, (limits.memory, limits.seconds, *arguments, answer)), *cell.overrides, *more),
             limits.seconds * PATIENCE,
         )
         if not answer.is_file():
