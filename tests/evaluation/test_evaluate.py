@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 
 from compiler import runtime
-from compiler.datasets import read_coco
+from compiler.datasets import Dataset, Item, read_coco
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation import EvaluationOptions, Opening, evaluate
+from compiler.evaluation import EvaluationOptions, Opening, evaluate, subjects
+from compiler.evaluation.keeping import kept_results
+from compiler.evaluation.subjects import open_subjects
 from compiler.metrics.coco import CocoDetection
 from compiler.metrics.coco_keypoints import CocoKeypoints
 from compiler.runtime.chains import open_chain
+from compiler.tasks.pose import Pose
 from tests.bundles import lock_again
 from tests.evaluation.conftest import BOX, quick_detector
 
@@ -52,10 +55,10 @@ def test_bundles_stand_side_by_side(objects, images, object_annotations, options
     assert [first.name, second.name] == ["objects", "other"], (
         "where the backend is the same, the folders tell them apart"
     )
-    assert (
-        set(evaluation.differences(second).values()) <= {0}
-        or np.isnan([*evaluation.differences(second).values()]).any()
-    )
+    told = [value for value in evaluation.differences(second).values() if not np.isnan(value)]
+    assert "coco/bbox_mAP" in evaluation.differences(second)
+    assert told
+    assert set(told) == {0}
     assert first.numbers == pytest.approx(second.numbers, nan_ok=True)
     header, mean, *_ = evaluation.table().splitlines()
     assert header.split() == ["metric", "objects", "other"]
@@ -86,6 +89,58 @@ def test_results_are_not_taken_for_those_of_something_else(poses, images, pose_a
     fewer = evaluate([poses], pose_annotations, replace(fresh, limit=2))
     assert fewer.items == 2
     assert fewer.columns[0].results not in (column.results, touched.results)
+
+
+def test_boxes_of_a_detector_go_with_the_numbers_of_images_as_they_are_now(poses, images, pose_annotations, fresh):
+    """Renumbered, the same boxes are of other images: what was found of the old ones is not taken for theirs."""
+    x1, y1, x2, y2 = BOX
+    file = fresh.output.parent / "detections.json"
+    box = {"category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": 0.9}
+    file.write_text(json.dumps([{"image_id": image, **box} for image in (4, 9, 2)]))
+    chosen = replace(fresh, bbox_file=str(file))
+    (column,) = evaluate([poses], pose_annotations, chosen).columns
+    assert column.numbers["coco/AP"] == pytest.approx(1)
+    content = json.loads(pose_annotations.read_text())
+    for number, one in enumerate(content["images"], 100):
+        one["id"] = number
+    for one in content["annotations"]:
+        one["image_id"] = {4: 100, 9: 101, 2: 102}[one["image_id"]]
+    content["images"].append({"id": 4, "file_name": content["images"][0]["file_name"]})
+    renumbered = images / "renumbered" / pose_annotations.name
+    renumbered.parent.mkdir()
+    renumbered.write_text(json.dumps(content))
+    again = evaluate([poses], renumbered, replace(chosen, data=images, limit=None)).columns[0]
+    assert again.results != column.results
+    assert again.numbers["coco/AP"] == 0
+    content["images"].pop()
+    renumbered.write_text(json.dumps(content))
+    with pytest.raises(CompileError, match="of other images"):
+        evaluate([poses], renumbered, replace(chosen, data=images))
+
+
+@pytest.mark.parametrize("changed", ["numpy", "onnxruntime", "processor"])
+def test_results_of_other_libraries_or_another_machine_are_not_taken(poses, monkeypatch, changed):
+    (before,) = open_subjects([poses], Opening(), flip_test=None)
+    assert {"numpy", "opencv-python-headless", "onnxruntime", "processor"} <= before.tools.keys()
+    tools = {**before.tools, changed: "another"}
+    monkeypatch.setattr(subjects, "tools_of", lambda backend: tools)
+    (after,) = open_subjects([poses], Opening(), flip_test=None)
+    assert after.key != before.key
+    monkeypatch.setattr(subjects, "tools_of", lambda backend: dict(before.tools))
+    assert open_subjects([poses], Opening(), flip_test=None)[0].key == before.key
+
+
+def test_an_error_of_what_is_run_is_not_taken_for_one_of_the_results(poses, images, tmp_path):
+    """Only what happens to the file itself is said to be its fault."""
+    (subject,) = open_subjects([poses], Opening(), flip_test=None)
+    dataset = Dataset((Item(images / "a.png"),))
+    with pytest.raises(FileNotFoundError), kept_results(tmp_path, subject, dataset, Pose):
+        raise FileNotFoundError("something else")
+    with kept_results(tmp_path, subject, dataset, Pose) as results:
+        assert results.missing == [0], "and the lock is given back"
+    (tmp_path / "file").touch()
+    with pytest.raises(CompileError, match="the results cannot be written"):
+        kept_results(tmp_path / "file", subject, dataset, Pose).__enter__()
 
 
 def test_people_are_looked_for_where_the_data_set_says(poses, pose_annotations, options):
