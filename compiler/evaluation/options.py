@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from compiler.errors import UsageError
-from compiler.evaluation.pictures import SCORE_THRESHOLD
 from compiler.evaluation.subjects import Opening
 
 OUTPUT = "outputs/evaluation"
@@ -39,7 +38,7 @@ class EvaluationOptions:
         output: The folder that results are kept in.
         show_dir: The folder that pictures go to; None for none.
         worst: How many items are drawn, the worst first; None for all.
-        show_score_thr: What is drawn scores as much.
+        show_score_thr: What is drawn scores as much; None for 0.3, as in OpenMMLab's visualizers.
         opening: How bundles are opened.
         config_dir: A config folder of the user's, with a `dataset/` in it.
     """
@@ -60,12 +59,12 @@ class EvaluationOptions:
     output: Path = Path(OUTPUT)
     show_dir: Path | None = None
     worst: int | None = None
-    show_score_thr: float = SCORE_THRESHOLD
+    show_score_thr: float | None = None
     opening: Opening = field(default_factory=Opening)
     config_dir: Path | None = None
 
     @property
-    def threads(self) -> int:
+    def worker_count(self) -> int:
         """How many read and prepare images."""
         return self.workers or os.cpu_count() or 1
 
@@ -83,7 +82,10 @@ class EvaluationOptions:
             raise UsageError(
                 "two things say where people are", where="detector, bbox_file", fix="leave one of them out"
             )
-        if self.worst is not None and self.show_dir is None:
-            raise UsageError("worst= says which pictures are drawn", where="worst", fix="add show_dir=<folder>")
+        for name in ("worst", "show_score_thr"):
+            if getattr(self, name) is not None and self.show_dir is None:
+                raise UsageError(f"{name}= says what is drawn", where=name, fix="add show_dir=<folder>")
+        if self.opening.network_code and not self.reference:
+            raise UsageError("no network is run", where="--network-code", fix="add reference=true, or leave it out")
         if self.worst is not None and self.format_only:
             raise UsageError("nothing is measured with format_only=true", where="worst", fix="leave one of them out")

@@ -66,7 +66,7 @@ def evaluate(
         items=len(named.dataset.items),
         metrics={type(metric).__name__: asdict(metric) for metric in measurings[0].metrics},  # type: ignore[call-overload]
         columns=tuple(columns),
-        cautions=(*cautions(subjects), *_told(caught)),
+        cautions=(*measurings[0].cautions, *cautions(subjects), *_told(caught)),
     )
 
 

@@ -202,6 +202,28 @@ def test_a_detector_looks_into_no_boxes(objects, object_annotations, options):
         evaluate([objects], object_annotations, replace(options, detector=objects))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("objects", {"bbox_thr": 0.5}, "bbox_thr changes nothing"),
+        ("poses", {"bbox_thr": 0.5}, "bbox_thr changes nothing"),
+        ("poses", {"bbox_thr": 0.5, "bbox_file": "none"}, "bbox_thr changes nothing"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(request, options, name, settings, said):
+    annotations = request.getfixturevalue({"objects": "object_annotations", "poses": "pose_annotations"}[name])
+    with pytest.raises(UsageError, match=said):
+        evaluate(str(request.getfixturevalue(name)), annotations, replace(options, **settings))
+
+
+def test_options_that_need_others_are_refused_without_them():
+    with pytest.raises(UsageError, match="show_score_thr= says what is drawn"):
+        EvaluationOptions(show_score_thr=0.5)
+    with pytest.raises(UsageError, match="no network is run"):
+        EvaluationOptions(opening=Opening(network_code=True))
+    assert EvaluationOptions(reference=True, opening=Opening(network_code=True)).reference
+
+
 def test_a_flip_test_is_chosen_where_there_is_one(poses, objects, pose_annotations, object_annotations, options):
     plain = evaluate([poses], pose_annotations, options).columns[0]
     flipped = evaluate([poses], pose_annotations, replace(options, flip_test=True)).columns[0]
