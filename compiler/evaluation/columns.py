@@ -62,6 +62,7 @@ class Measuring:
         people = None if spotter else _people(subject, named, options, detector)
         _refuse_idle(subject, options, looks_into_scored_boxes=people is not None, reads_pages=spotter is not None)
         name = spotter.task if spotter else task.name
+        result_class(task, scored_boxes=people is not None)
         require_files(task, dataset, named.name)
         if not options.format_only or (isinstance(task, TopdownPose) and people is None):
             require_truth(task, dataset, named.name)

@@ -91,18 +91,22 @@ def find_metrics(
         task: Name of the model's, or of what two bundles do together.
         data_format: Of the data set.
         nodes: What the data set's config measures; none for what the task and the format call for.
-        chosen: The names of metrics that the user asks for instead; none for those.
+        chosen: The names of metrics that the user asks for instead, or dotted paths of classes of the user's own; none
+            for those.
         settings: Of their fields, by name.
 
     Raises:
         UsageError: There is no such metric, or no such setting.
         CompileError: It measures another task.
     """
-    unknown = next((name for name in chosen if name not in METRICS), None)
+    unknown = next((name for name in chosen if name not in METRICS and "." not in name), None)
     if unknown:
         raise UsageError(f"there is no metric '{unknown}'", where=f"metric={unknown}", fix=nearest(unknown, METRICS))
     usual = OF_FORMATS.get((task, data_format)) or USUAL.get(task, ())
-    nodes = nodes if nodes and not chosen else [{"_target_": METRICS[name]} for name in chosen or usual]
+    nodes = nodes if nodes and not chosen else [{"_target_": METRICS.get(name, name)} for name in chosen or usual]
+    if not nodes:
+        what = f"no metric is known for the task {task}"
+        raise UsageError(what, where="metric", fix="name a class of your own: metric=package.module.Class")
     classes = [type(_built(node)) for node in nodes]
     known = {field.name for kind in classes for field in fields(kind)}  # type: ignore[arg-type]
     for name in settings:

@@ -25,7 +25,8 @@ class EvaluationOptions:
         reference: Whether the PyTorch network of the first bundle is evaluated too.
         checkpoint: Its weights, a path or `official`; None for where the bundle says that they lie, or beside it.
         file: The ONNX file of `model=onnx`, likewise.
-        metrics: The names of metrics, those of `METRICS`; none for what the data set calls for.
+        metrics: The names of metrics, those of `METRICS`, or dotted paths of classes of the user's own; none for what
+            the data set calls for.
         settings: Of the metrics' fields, by name.
         bbox_file: What a detector found, in which a pose model looks for people: COCO's results in JSON. `none` for the
             data set's own boxes, where an OpenMMLab config names such a file.
