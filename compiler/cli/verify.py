@@ -67,12 +67,14 @@ def _lines(found: Verification) -> Iterator[str]:
     yield f"  worst      {error_text(worst.relative_error)} {worst.yardstick} in {worst.output}{then}"
     if proof.decoded:
         yield f"  decoded    {error_text(proof.worst_decoded)} {found.unit}"
+    yield f"  allowed    {found.tolerance}{f': looser than usual, {found.usual}' if found.is_looser else ''}"
     yield f"  stands on  {proof.weakest}"
     yield f"  made on    {_machine(found.proven_on) or 'a machine that was not written down'}"
     yield f"  here       {found.difference or 'the same'}"
     for name, (then_version, now) in found.libraries.items():
         yield f"  {name:10} {then_version} then, {now or 'not installed'} here"
-    yield f"not proven here: {found.problem}" if found.problem else "proven here: the engine is within its tolerance"
+    within = "within its tolerance" + (", which is looser than usual" if found.is_looser else "")
+    yield f"not proven here: {found.problem}" if found.problem else f"proven here: the engine is {within}"
 
 
 def _machine(machine: object) -> str:

@@ -22,8 +22,8 @@ from compiler.metrics.coco import CocoDetection
 from compiler.metrics.coco_keypoints import CocoKeypoints
 from compiler.runtime.chains import open_chain
 from compiler.tasks.pose import Pose
-from tests.bundles import lock_again, small_bundle
-from tests.evaluation.conftest import BOX
+from tests.bundles import lock_again
+from tests.evaluation.conftest import BOX, quick_detector
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_the_bundle_one_image_at_a_time(objects, images
 
 
 def test_bundles_stand_side_by_side(objects, images, object_annotations, options, tmp_path):
-    other = small_bundle(tmp_path / "other", "objects")
+    other = quick_detector(tmp_path / "other")
     evaluation = evaluate([objects, other], object_annotations, options)
     first, second = evaluation.columns
     assert [first.name, second.name] == ["objects", "other"], (
@@ -174,7 +174,7 @@ def test_people_are_looked_for_where_a_detector_says(poses, images, pose_annotat
 
 def test_people_are_looked_for_where_a_detector_finds_them(objects, poses, images, pose_annotations, fresh, tmp_path):
     """As `predict` chains the two; the small detector finds motorcycles, which are called people here."""
-    detector = small_bundle(tmp_path / "detector", "objects")
+    detector = quick_detector(tmp_path / "detector")
     config = detector / "config.yaml"
     text = config.read_text()
     config.write_text(text.replace("- person\n", "- human\n").replace("- motorcycle\n", "- person\n"))
@@ -284,7 +284,7 @@ def test_another_metric_can_be_asked_for(objects, object_annotations, options):
 
 
 def test_an_engine_that_drops_what_scores_little_is_told_of(tmp_path, object_annotations, options):
-    bundle = small_bundle(tmp_path / "sure", "objects")
+    bundle = quick_detector(tmp_path / "sure")
     config = bundle / "config.yaml"
     config.write_text(config.read_text().replace("score_thr: 0.001", "score_thr: 0.25"))
     opening = Opening(trust_changes=True)
@@ -339,7 +339,7 @@ def test_what_is_no_set_of_bundles_is_refused(objects, poses, object_annotations
         evaluate([objects, objects], object_annotations, options)
     with pytest.raises(CompileError, match="the bundles do different things"):
         evaluate([objects, poses], object_annotations, options)
-    changed = small_bundle(tmp_path / "changed", "objects")
+    changed = quick_detector(tmp_path / "changed")
     with (changed / "end2end.onnx").open("ab") as file:
         file.write(b"more")
     with pytest.raises(CompileError, match="the bundle is not as it was made"):
