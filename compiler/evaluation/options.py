@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from compiler.errors import UsageError
+from compiler.errors import UsageError, nearest
 from compiler.evaluation.subjects import Opening
 
 MOST_THREADS = 8
@@ -92,3 +92,37 @@ class EvaluationOptions:
             raise UsageError("no network is run", where="--network-code", fix="add reference=true, or leave it out")
         if self.worst is not None and self.format_only:
             raise UsageError("nothing is measured with format_only=true", where="worst", fix="leave one of them out")
+
+
+FOLDERS = frozenset(("data", "detector", "output", "show_dir", "config_dir", "cache"))
+"""Options that are paths, which may be given as text."""
+METRIC_KEYWORDS: Mapping[str, str] = {"metric": "metrics", "metric_settings": "settings"}
+"""Fields by the keywords that set them, which are the command line's `metric=` and `metric.<setting>=`."""
+
+
+def with_keywords(options: EvaluationOptions, given: Mapping[str, Any]) -> EvaluationOptions:
+    """Options with others by keywords, which are those of the command line: fields of these, and of their `Opening`.
+
+    Raises:
+        UsageError: There is no such option, or it does not go with the others.
+    """
+    own = {one.name for one in fields(EvaluationOptions)} - {"opening", *METRIC_KEYWORDS.values()} | {*METRIC_KEYWORDS}
+    of_opening = {one.name for one in fields(Opening)}
+    for name in given:
+        if name not in own | of_opening:
+            what = f"evaluate takes no option '{name}'"
+            raise UsageError(what, where=f"{name}=", fix=nearest(name, own | of_opening))
+    values = {name: _as_field(name, value) for name, value in given.items()}
+    opening = replace(options.opening, **{name: value for name, value in values.items() if name in of_opening})
+    chosen = {METRIC_KEYWORDS.get(name, name): value for name, value in values.items() if name in own}
+    return replace(options, **chosen, opening=opening)
+
+
+def _as_field(name: str, value: Any) -> Any:
+    if name in FOLDERS and isinstance(value, str):
+        return Path(value)
+    if name in ("bbox_file", "checkpoint", "file") and value is not None:
+        return os.fspath(value)
+    if name == "metric":
+        return (value,) if isinstance(value, str) else tuple(value)
+    return value

@@ -18,7 +18,7 @@ from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
 from compiler.evaluation.keeping import writing
-from compiler.evaluation.options import EvaluationOptions
+from compiler.evaluation.options import EvaluationOptions, with_keywords
 from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of, require_bundles
 
 Progress = Callable[[str, int, int], None]
@@ -33,6 +33,7 @@ def evaluate(
     dataset: str | PathLike[str],
     options: EvaluationOptions = USUAL,
     progress: Progress = lambda name, done, items: None,
+    **keywords: Any,
 ) -> Evaluation:
     """Run bundles over a data set, and measure what they find.
 
@@ -41,12 +42,15 @@ def evaluate(
         dataset: A name in `conf/dataset`, a file of annotations, a folder, or `config`; see `find_dataset`.
         options: What else there is to say.
         progress: Told of every item.
+        keywords: The same, by the names that the command line has: `limit=100`, `metric="voc"`, `reference=True`,
+            `engine_code=True`; settings of metrics as `metric_settings={"classwise": True}`.
 
     Raises:
         UsageError: The data set, a metric or a setting is not known.
         CompileError: A bundle cannot be opened, the data set cannot be read or is one of another task, or a file of it
             cannot be used. What was found before is kept, and the same call goes on from there.
     """
+    options = with_keywords(options, keywords)
     with _cautions_counted() as caught:
         folders = _listed(bundles)
         require_bundles(folders, options.opening)

@@ -17,6 +17,7 @@ from compiler.datasets import Dataset, Item, read_coco
 from compiler.errors import CompileError, UsageError
 from compiler.evaluation import EvaluationOptions, Opening, evaluate, subjects
 from compiler.evaluation.keeping import kept_results
+from compiler.evaluation.options import with_keywords
 from compiler.evaluation.subjects import open_subjects
 from compiler.metrics.coco import CocoDetection
 from compiler.metrics.coco_keypoints import CocoKeypoints
@@ -86,6 +87,8 @@ def test_results_are_not_taken_for_those_of_something_else(poses, images, pose_a
     os.utime(picture, ns=(picture.stat().st_atime_ns, picture.stat().st_mtime_ns + 1_000_000_000))
     (touched,) = evaluate([poses], pose_annotations, fresh).columns
     assert touched.results != column.results, "an image may have changed"
+    (flipped,) = evaluate([poses], pose_annotations, replace(fresh, flip_test=True)).columns
+    assert flipped.results not in (column.results, touched.results)
     fewer = evaluate([poses], pose_annotations, replace(fresh, limit=2))
     assert fewer.items == 2
     assert fewer.columns[0].results not in (column.results, touched.results)
@@ -216,6 +219,19 @@ def test_what_would_change_nothing_is_refused(request, options, name, settings, 
         evaluate(str(request.getfixturevalue(name)), annotations, replace(options, **settings))
 
 
+def test_keywords_are_those_of_the_command_line(objects, object_annotations, options):
+    keywords = {"output": str(options.output), "metric": "voc", "metric_settings": {"iou_thrs": [0.7]}, "limit": 2}
+    evaluation = evaluate(objects, object_annotations, **keywords, workers=1)
+    assert (evaluation.items, evaluation.metrics["VocDetection"]["iou_thrs"]) == (2, (0.7,))
+    assert evaluation.columns[0].results.is_relative_to(options.output)
+    assert with_keywords(options, {"trust_changes": True}).opening == Opening(trust_changes=True)
+    with pytest.raises(UsageError, match="evaluate takes no option 'limits_'") as caught:
+        evaluate(objects, object_annotations, limits_=3)
+    assert "limits" in caught.value.fix
+    with pytest.raises(UsageError, match="limit is at least 1"):
+        evaluate(objects, object_annotations, limit=0)
+
+
 def test_options_that_need_others_are_refused_without_them():
     with pytest.raises(UsageError, match="show_score_thr= says what is drawn"):
         EvaluationOptions(show_score_thr=0.5)
@@ -253,6 +269,7 @@ def test_the_worst_are_drawn(objects, object_annotations, options, tmp_path):
     (column,) = evaluate([objects], object_annotations, drawn).columns
     names = sorted(path.name for path in (tmp_path / "shown/onnxruntime_fp32").iterdir())
     assert [name[:3] for name in names] == ["001", "002"]
+    assert {name.split("_")[2] for name in names} == {"a", "b"}, "in the third nothing is annotated"
     losses = [float(name.split("_")[1]) for name in names]
     assert losses == sorted(losses, reverse=True)
     assert cv2.imread(str(column.pictures[0])).shape == (600, 512, 3)
