@@ -48,6 +48,7 @@ OF_OPENMMLAB: Mapping[tuple[str, str], str] = {
     ("text-recognition", "WordMetric"): "word_accuracy",
     ("text-recognition", "OneMinusNEDMetric"): "edit_distance",
     ("text-recognition", "CharMetric"): "characters",
+    ("text-spotting", "E2EHmeanIOUMetric"): "spotting",
     ("voxel-detection", "KittiMetric"): "kitti",
     ("voxel-detection", "NuScenesMetric"): "nuscenes",
 }

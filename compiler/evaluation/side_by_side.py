@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from compiler import runtime
-from compiler.errors import Caution
+from compiler.artifact.lock import looks_like_a_bundle
+from compiler.errors import Caution, UsageError
 from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
@@ -55,9 +56,9 @@ def evaluate(
         folders = _listed(bundles)
         require_bundles(folders, options.opening)
         named = _find_dataset(os.fspath(dataset), folders[0], options)
-        if options.show_dir is not None:
-            with writing(options.show_dir):
-                options.show_dir.mkdir(parents=True, exist_ok=True)
+        for folder in (options.output, options.show_dir):
+            if folder is not None:
+                _make_folder(folder)
         subjects = open_subjects(folders, options.opening, flip_test=options.flip_test)
         if options.reference:
             given = {"checkpoint": options.checkpoint, "model.file": options.file}
@@ -72,6 +73,21 @@ def evaluate(
         columns=tuple(columns),
         cautions=(*measurings[0].cautions, *cautions(subjects), *_told(caught)),
     )
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that something is written to, before anything runs.
+
+    Raises:
+        UsageError: It would lie in a bundle, whose files are as they were compiled.
+        CompileError: The operating system refuses it.
+    """
+    place = folder.resolve()
+    if any(map(looks_like_a_bundle, (place, *place.parents))):
+        what, fix = "the folder would lie in a bundle", "name one elsewhere: output=<folder>, show_dir=<folder>"
+        raise UsageError(what, where=str(folder), fix=fix)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _listed(bundles: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:

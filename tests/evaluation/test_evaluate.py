@@ -219,6 +219,16 @@ def test_what_would_change_nothing_is_refused(request, options, name, settings, 
         evaluate(str(request.getfixturevalue(name)), annotations, replace(options, **settings))
 
 
+@pytest.mark.parametrize("name", ["output", "show_dir"])
+def test_no_results_and_no_pictures_go_into_a_bundle(objects, object_annotations, fresh, tmp_path, name):
+    with pytest.raises(UsageError, match="the folder would lie in a bundle"):
+        evaluate(objects, object_annotations, replace(fresh, **{name: objects / "below"}))
+    assert not (objects / "below").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(CompileError, match="the results cannot be written"):
+        evaluate(objects, object_annotations, replace(fresh, **{name: tmp_path / "file/below"}))
+
+
 def test_keywords_are_those_of_the_command_line(objects, object_annotations, options):
     keywords = {"output": str(options.output), "metric": "voc", "metric_settings": {"iou_thrs": [0.7]}, "limit": 2}
     evaluation = evaluate(objects, object_annotations, **keywords, workers=1)
