@@ -305,15 +305,55 @@ def test_a_type_that_triton_does_not_know_is_named(bundles):
 def test_a_model_of_ours_is_replaced_and_no_other(bundles, tmp_path):
     models = tmp_path / "models"
     first = export_triton(bundles["pose"], models)
-    (first[1] / "1/model.onnx").write_bytes(b"old")
+    (first[0] / "1/__pycache__").mkdir()
+    (first[0] / "1/__pycache__/model.pyc").write_bytes(b"what Triton's Python makes")
     assert export_triton(bundles["pose"], models) == first
-    assert (first[1] / "1/model.onnx").stat().st_size > 3
+    assert not (first[0] / "1/__pycache__").exists()
     assert sorted(path.name for path in models.iterdir()) == ["pose", "pose_engine"]
     (first[1] / "config.pbtxt").write_text('name: "pose_engine"\n')
-    with pytest.raises(CompileError, match="something else lies where the model would be written") as caught:
-        export_triton(bundles["pose"], models)
-    assert caught.value.where == str(first[1])
+    for is_told in (False, True):
+        with pytest.raises(CompileError, match="something else lies where the model would be written") as caught:
+            export_triton(bundles["pose"], models, replace=is_told)
+        assert caught.value.where == str(first[1])
     assert export_triton(bundles["pose"], models, "people")[0].name == "people"
+
+
+def test_what_somebody_added_or_tuned_is_not_lost(bundles, tmp_path):
+    _, engine = export_triton(bundles["pose"], tmp_path)
+    before = (engine / "config.pbtxt").read_text()
+    (engine / "2").mkdir()
+    (engine / "2/model.onnx").write_bytes(b"another version")
+    (engine / "config.pbtxt").write_text(before.replace("max_batch_size: 4", "max_batch_size: 2"))
+    (engine / "1/model.onnx").write_bytes(b"fine-tuned")
+    with pytest.raises(CompileError, match="would be lost") as caught:
+        export_triton(bundles["pose"], tmp_path)
+    assert caught.value.why == ("changed since it was exported: 1/model.onnx, config.pbtxt; added since: 2/model.onnx")
+    assert (engine / "2/model.onnx").read_bytes() == b"another version"
+    export_triton(bundles["pose"], tmp_path, replace=True)
+    assert (engine / "config.pbtxt").read_text() == before
+    assert [path.name for path in engine.iterdir() if path.is_dir() and path.name != "warmup"] == ["1"]
+
+
+def test_models_of_another_bundle_are_not_replaced(bundles, tmp_path):
+    """Neither one that is called as the engine of ours, nor one of the same deploy name."""
+    arrays = small_bundle(tmp_path / "pose_engine", "arrays")
+    _, engine = export_triton(bundles["pose"], tmp_path / "models")
+    before = file_digest(engine / "1/model.onnx")
+    with pytest.raises(CompileError, match="would be lost") as caught:
+        export_triton(arrays, tmp_path / "models")
+    assert "it was exported from another bundle" in caught.value.why
+    assert file_digest(engine / "1/model.onnx") == before
+    with pytest.raises(CompileError, match="would be lost"):
+        export_triton(bundles["objects"], tmp_path / "models", "pose")
+    assert file_digest(engine / "1/model.onnx") == before
+
+
+def test_a_link_is_not_replaced(bundles, tmp_path):
+    first, _ = export_triton(bundles["pose"], tmp_path / "elsewhere")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/pose").symlink_to(first)
+    with pytest.raises(CompileError, match="something else lies"):
+        export_triton(bundles["pose"], tmp_path / "models")
 
 
 def test_a_bundle_whose_engine_was_changed_is_refused(tmp_path):
