@@ -84,17 +84,20 @@ def load_content(path: Path, *, mapped: bool = False, standing_in: Sequence[tupl
     return content
 
 
-def require_checkpoint(path: Path) -> None:
+def require_checkpoint(path: Path, where: str = "", fix: str = "give the path of a .pth or .safetensors file") -> None:
     """Refuse a checkpoint that is not there.
+
+    Args:
+        path: Of the file.
+        where: How the user named it; the path itself where it is empty.
+        fix: What the user can do.
 
     Raises:
         CompileError: It does not exist, is no file, or is larger than any checkpoint.
     """
-    fix = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
     # An empty one is a truncated one, which is said where it is read.
-    require_file(
-        path, f"the checkpoint {path}", where=f"checkpoint={path}", fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True
-    )
+    where = where or str(path)
+    require_file(path, f"the checkpoint {path}", where=where, fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -128,6 +128,31 @@ def test_nothing_is_written_over(trained):
     assert {path.name for path in first.parent.iterdir()} == {"epoch_3.pth", first.name}
 
 
+def test_what_came_a_moment_ago_is_not_written_over_without_hard_links_either(trained, monkeypatch):
+    first = publish(trained[0], day=DAY).path
+    first.unlink()
+    first.symlink_to(first.parent / "nowhere.pth")
+
+    def refuse(*paths):
+        raise PermissionError
+
+    for link in (os.link, refuse):
+        monkeypatch.setattr(os, "link", link)
+        with pytest.raises(CompileError, match="is there already"):
+            publish(trained[0], day=DAY)
+        assert not first.exists()
+    first.unlink()
+    assert publish(trained[0], day=DAY).path == first
+    assert {path.name for path in first.parent.iterdir()} == {"epoch_3.pth", first.name}
+
+
+def test_a_name_that_is_all_digest_is_refused(trained, tmp_path):
+    for name in ("-abcdef12.pth", "-abcdef12_20240101.pth"):
+        with pytest.raises(UsageError, match="has no name before its digest"):
+            publish(trained[0], tmp_path / name)
+    assert publish(trained[0], tmp_path / "a-abcdef12.pth", day=DAY).path.name.startswith("a-")
+
+
 class _RunsCode:
     def __reduce__(self):
         return os.mkdir, ("code_was_run",)
@@ -176,8 +201,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content, words):
         (tmp_path / "a.pth").write_bytes(content)
     elif content is not None:
         torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(CompileError, match=words):
+    with pytest.raises(CompileError, match=words) as caught:
         publish(tmp_path / "a.pth")
+    assert "checkpoint=" not in f"{caught.value.where} {caught.value.fix}", "that is an option of other verbs"
 
 
 def test_a_place_or_a_name_that_is_none_is_refused(trained, tmp_path):
