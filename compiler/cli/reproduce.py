@@ -15,14 +15,15 @@ from compiler.printable import on_one_line
 if TYPE_CHECKING:
     from compiler.pipeline.reproduction import Reproduction
 
+LOOKED_FOR = "; where it is left out, it is looked for"
 FILES = {
-    "checkpoint": "the weights",
-    "input": "the real input of the proof",
-    "box": "the file of boxes in it",
-    "file": "the ONNX file, of model=onnx",
-    "calibration": "what int8 was calibrated on, which has to be given where there was such",
+    "checkpoint": ("<path>|official", f"the weights, or official to download the published ones{LOOKED_FOR}"),
+    "input": ("<path>", f"the real input of the proof{LOOKED_FOR}"),
+    "box": ("<path>", f"the file of boxes in it{LOOKED_FOR}"),
+    "file": ("<path>", f"the ONNX file, of model=onnx{LOOKED_FOR}"),
+    "calibration": ("<path>", "what int8 was calibrated on; it has to be given where there was such"),
 }
-"""What a bundle is made from."""
+"""What a bundle is made from: how each is spelt, and what it is."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,8 +31,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed, wherever it is")
     text = "where the new bundle goes, which may not be there yet; outputs/reproduced without it"
     parser.add_option("output", spelling="output=<folder>", text=text)
-    for name, text in FILES.items():
-        parser.add_option(name, spelling=f"{name}=<path>", text=f"{text}; where it is left out, it is looked for")
+    for name, (value, text) in FILES.items():
+        parser.add_option(name, spelling=f"{name}={value}", text=text)
     add_limits(parser)
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     text = "run code of somebody's own that the bundle names as its network, such as model.target=nets:build"
@@ -88,8 +89,8 @@ VERB = Verb(
     name="reproduce",
     help="compile a bundle again from what it says of itself into a folder of its own, and say what differs",
     usage=(
-        "<bundle> [output=<folder>] [checkpoint=<path>] [input=<path>] [box=<path>] [file=<path>] [calibration=<path>] "
-        "[limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes]"
+        "<bundle> [output=<folder>] [checkpoint=<path>|official] [input=<path>] [box=<path>] [file=<path>] "
+        "[calibration=<path>] [limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes]"
     ),
     takes="one bundle",
     examples=("reproduce <bundle>", "reproduce <bundle> checkpoint=epoch_40.pth output=again"),

@@ -45,8 +45,6 @@ NEAREST = {
     "export": ("--hepl", "did you mean --help?"),
     "sign": ("--hepl", "did you mean --help?"),
     "publish": ("--hepl", "did you mean --help?"),
-    "reproduce": ("--network-cdoe", "did you mean --network-code?"),
-    "verify": ("--engine-cdoe", "did you mean --engine-code?"),
     "import": ("--hepl", "did you mean --help?"),
     "convert-dataset": ("--hepl", "did you mean --help?"),
     "doctor": ("--config-dri", "did you mean --config-dir?"),
