@@ -235,6 +235,5 @@ def _locate_checkpoint(config: CompileConfig, listen: Listener) -> Path | None:
         official = config.model.official
         return download(official.url, official.sha256, cache_folder(config.output, config.cache) / "checkpoints")
     path = Path(config.checkpoint)
-    fix = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
-    require_checkpoint(path, f"checkpoint={path}", fix)
+    require_checkpoint(path)
     return path
