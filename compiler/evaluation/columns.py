@@ -9,7 +9,7 @@ from pathlib import Path
 from compiler.errors import CompileError
 from compiler.evaluation.data import NamedDataset
 from compiler.evaluation.evaluation import Column
-from compiler.evaluation.keeping import kept_results, plain_name
+from compiler.evaluation.keeping import kept_results, plain_name, writing
 from compiler.evaluation.measures import find_metrics, openmmlab_nodes, require_files, require_truth
 from compiler.evaluation.options import NO_FILE, EvaluationOptions
 from compiler.evaluation.people import DetectionsFile, Detector
@@ -95,6 +95,7 @@ class Measuring:
                 results=results.path,
                 written=self._written(results) if self.options.format_only else (),
                 pictures=self._pictures(results),
+                tools=subject.tools,
             )
 
     @property
@@ -111,9 +112,10 @@ class Measuring:
     def _written(self, results: ResultsFile) -> tuple[Path, ...]:
         """The files for a test server, in a folder of the bundle's own."""
         folder = results.path.with_suffix("")
-        folder.mkdir(exist_ok=True)
         formats = [metric for metric in self.metrics if isinstance(metric, ResultFormat)]
-        return tuple(path for one in formats for path in one.write(results, self.named.dataset, folder))
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            return tuple(path for one in formats for path in one.write(results, self.named.dataset, folder))
 
     def _pictures(self, results: ResultsFile) -> tuple[Path, ...]:
         options = self.options

@@ -12,6 +12,8 @@ from compiler.errors import UsageError
 from compiler.evaluation.pictures import SCORE_THRESHOLD
 from compiler.evaluation.subjects import Opening
 
+MOST_THREADS = 8
+"""Unless the user asks for more: each holds what it prepared until its turn comes."""
 OUTPUT = "outputs/evaluation"
 NO_FILE = "none"
 """In the place of a file of boxes: the data set's own."""
@@ -34,7 +36,7 @@ class EvaluationOptions:
         bbox_thr: What scores less is left out; None for all that is in a file, and what scores 0.3 of a detector.
         flip_test: Whether a pose model looks at mirrored crops too; None for what the bundle was compiled with.
         limit: How many items are looked at, spread evenly; None for all.
-        workers: Threads that read and prepare images; None for as many as there are processors.
+        workers: Threads that read and prepare images; None for one a processor, and 8 at most.
         format_only: Whether results are only written, as the data set's test server reads them.
         output: The folder that results are kept in.
         show_dir: The folder that pictures go to; None for none.
@@ -67,7 +69,7 @@ class EvaluationOptions:
     @property
     def threads(self) -> int:
         """How many read and prepare images."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or min(os.cpu_count() or 1, MOST_THREADS)
 
     def __post_init__(self) -> None:
         for name in ("limit", "workers", "worst"):

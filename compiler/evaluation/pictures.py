@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +58,7 @@ class Pictures:
 
 
 def worst_items(metric: Metric, dataset: Dataset, results: Sequence[Sequence[Any]]) -> list[tuple[int, float]]:
-    """The items and the loss of each, the greatest first: one minus the metric's headline on that item alone.
-
-    Where nothing is measured of an item, as where nothing is in it, its loss is 0.
-    """
-    losses = []
-    for index, (item, found) in enumerate(zip(dataset.items, results, strict=True)):
-        value = metric.score([found], replace(dataset, items=(item,)))[metric.HEADLINE]
-        losses.append((index, 0.0 if isnan(value) else 1 - value))
+    """The items and the loss of each, the greatest first."""
+    pairs = zip(dataset.items, results, strict=True)
+    losses = [(index, metric.loss(found, replace(dataset, items=(item,)))) for index, (item, found) in enumerate(pairs)]
     return sorted(losses, key=lambda pair: -pair[1])

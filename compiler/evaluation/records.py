@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, get_origin, get_type_hints
 
 import numpy as np
@@ -56,11 +57,17 @@ def from_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
         kind: Its class.
         record: See `to_record`.
     """
+    return kind(**{name: _value(record[name], is_tuple) for name, is_tuple in _fields(kind).items()})  # type: ignore[arg-type]
+
+
+@cache
+def _fields(kind: type[Any]) -> Mapping[str, bool]:
+    """The fields of a class of results, and whether each is a tuple and no array; there may be millions of results."""
     hints = get_type_hints(kind)
-    return kind(**{field.name: _value(record[field.name], hints[field.name]) for field in fields(kind)})
+    return {field.name: get_origin(hints[field.name]) is tuple for field in fields(kind)}
 
 
-def _value(value: Any, hint: Any) -> Any:
+def _value(value: Any, is_tuple: bool) -> Any:
     if not isinstance(value, list):
         return value
-    return tuple(value) if get_origin(hint) is tuple else np.array(value, np.float32)
+    return tuple(value) if is_tuple else np.array(value, np.float32)

@@ -17,8 +17,9 @@ from compiler.errors import Caution
 from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
+from compiler.evaluation.keeping import writing
 from compiler.evaluation.options import EvaluationOptions
-from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of
+from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of, require_bundles
 
 Progress = Callable[[str, int, int], None]
 """Told the heading of what runs, how many items are done, and how many there are."""
@@ -28,7 +29,7 @@ MOST_CAUTIONS = 5
 
 
 def evaluate(
-    bundles: Sequence[str | PathLike[str]],
+    bundles: str | PathLike[str] | Sequence[str | PathLike[str]],
     dataset: str | PathLike[str],
     options: EvaluationOptions = USUAL,
     progress: Progress = lambda name, done, items: None,
@@ -36,7 +37,7 @@ def evaluate(
     """Run bundles over a data set, and measure what they find.
 
     Args:
-        bundles: Their folders, of any backends and one task.
+        bundles: Their folders, or that of one, of any backends and one task.
         dataset: A name in `conf/dataset`, a file of annotations, a folder, or `config`; see `find_dataset`.
         options: What else there is to say.
         progress: Told of every item.
@@ -47,12 +48,16 @@ def evaluate(
             cannot be used. What was found before is kept, and the same call goes on from there.
     """
     with _cautions_counted() as caught:
-        folders = [Path(bundle) for bundle in bundles]
+        folders = _listed(bundles)
+        require_bundles(folders, options.opening)
+        named = _find_dataset(os.fspath(dataset), folders[0], options)
+        if options.show_dir is not None:
+            with writing(options.show_dir):
+                options.show_dir.mkdir(parents=True, exist_ok=True)
         subjects = open_subjects(folders, options.opening, flip_test=options.flip_test)
         if options.reference:
             given = {"checkpoint": options.checkpoint, "model.file": options.file}
             subjects.insert(0, reference_of(subjects[0], options.opening, given))
-        named = _find_dataset(os.fspath(dataset), folders[0], options)
         detector = open_detector(options.detector, options.opening) if options.detector else None
         measurings = [Measuring.of(subject, named, options, detector) for subject in subjects]
         columns = [one.column(progress) for one in measurings]
@@ -63,6 +68,11 @@ def evaluate(
         columns=tuple(columns),
         cautions=(*cautions(subjects), *_told(caught)),
     )
+
+
+def _listed(bundles: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:
+    """The folder of one bundle, or of several."""
+    return [Path(bundles)] if isinstance(bundles, str | PathLike) else list(map(Path, bundles))
 
 
 def _find_dataset(name: str, bundle: Path, options: EvaluationOptions) -> NamedDataset:

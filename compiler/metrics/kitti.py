@@ -93,8 +93,7 @@ class Kitti(Metric):
     def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:
         """Average precisions in per cent, by class, measure, recalls, difficulty and strictness."""
         frames = list(self._frames(predictions, dataset))
-        classes = self.classes or tuple(one for one in MINIMA if one in dataset.classes)
-        by_class = {one: _precisions(frames, one) for one in classes}
+        by_class = {one: _precisions(frames, one) for one in self._measured(dataset)}
         scores: dict[str, float] = {}
         for points in ("AP11", "AP40"):
             for name, numbers in by_class.items():
@@ -106,6 +105,23 @@ class Kitti(Metric):
                     scores[f"KITTI/Overall_{key}"] = float(np.mean(of_classes)) if of_classes else float("nan")
         return scores
 
+    def loss(self, found: Sequence[Detection3D], dataset: Dataset) -> float:
+        """One minus the harmonic mean of recall and precision in space, at the score where it is the highest.
+
+        Average precision says nothing of a single frame: of the recalls it is taken at, few objects reach few.
+        """
+        (frame,) = self._frames([found], dataset)
+        thresholds = np.unique(frame.found.scores)
+        true, hits, errors = 0, np.zeros(len(thresholds)), np.zeros(len(thresholds))
+        for name in self._measured(dataset):
+            minimum, _ = MINIMA[name]["3D"]
+            candidates = _candidates(frame, name, "3D", DIFFICULTIES[-1], minimum)
+            of_class = candidates.hits_and_errors(minimum, thresholds)
+            true, hits, errors = true + candidates.true, hits + of_class[0], errors + of_class[1]
+        if not true:
+            return 0.0
+        return 1 - float((2 * hits / (true + hits + errors)).max(initial=0))
+
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A file for each frame, with an object in each line, as KITTI's own labels are, and their scores."""
         files = []
@@ -113,6 +129,10 @@ class Kitti(Metric):
             files.append(folder / f"{item.path.stem}.txt")
             write_text(files[-1], "".join(_lines(self._found(item, found))))
         return tuple(files)
+
+    def _measured(self, dataset: Dataset) -> tuple[str, ...]:
+        """The classes that are measured."""
+        return self.classes or tuple(one for one in MINIMA if one in dataset.classes)
 
     def _frames(self, predictions: Predictions, dataset: Dataset) -> Iterator[Frame]:
         """Yield every frame with what is true and what was found."""

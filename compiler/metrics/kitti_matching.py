@@ -33,6 +33,11 @@ class Candidates:
     covered: Booleans
     scores: Array
 
+    @property
+    def true(self) -> int:
+        """How many are to be found."""
+        return int((~self.ignored_truth).sum())
+
     def scores_of_matches(self, minimum: float) -> list[float]:
         """The scores of what was found and is true, where each that is true takes what scores most."""
         pairs = _pairs(self._preferred(minimum, self.scores[:, None]), set(range(len(self.scores))))
@@ -87,7 +92,7 @@ def precision_curve(frames: Sequence[Candidates], minimum: float) -> Array:
         frames: What counts in each frame.
         minimum: The overlap beyond which an object is found.
     """
-    true = sum(int((~one.ignored_truth).sum()) for one in frames)
+    true = sum(one.true for one in frames)
     thresholds = _thresholds([score for one in frames for score in one.scores_of_matches(minimum)], true)
     hits, errors = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     for one in frames:

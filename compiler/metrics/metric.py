@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -25,7 +26,7 @@ class Metric(ABC):
     TASKS: ClassVar[tuple[str, ...]]
     """The names of the tasks whose results it measures; see `compiler.tasks.Task.name`."""
     HEADLINE: ClassVar[str]
-    """The number that stands for all: the higher, the better. An image's own loss is one minus it, on that image."""
+    """The number that stands for all: the higher, the better."""
 
     def fitted(self, task: AnyTask, dataset: Dataset) -> Metric:
         """The metric for what one model looks for in a data set: itself, unless overridden.
@@ -46,6 +47,19 @@ class Metric(ABC):
         Raises:
             CompileError: The data set lacks what is measured, or a library is not installed.
         """
+
+    def loss(self, found: Sequence[Any], dataset: Dataset) -> float:
+        """How bad the results of one item are, by which the worst are drawn: one minus `HEADLINE`, unless overridden.
+
+        Args:
+            found: What was found in it.
+            dataset: Of this item alone.
+
+        Returns:
+            0 where nothing is measured, as where nothing is in it.
+        """
+        value = self.score([found], dataset)[self.HEADLINE]
+        return 0.0 if isnan(value) else 1 - value
 
 
 @runtime_checkable

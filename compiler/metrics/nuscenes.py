@@ -20,7 +20,7 @@ from compiler.metrics.metric import Metric, Predictions
 from compiler.metrics.nuscenes_boxes import CLASS_RANGES, Boxes, found_in_world, true_in_world
 from compiler.metrics.nuscenes_matching import ERRORS, matches
 from compiler.tasks import AnyTask
-from compiler.tasks.voxel_detection import VoxelDetection
+from compiler.tasks.voxel_detection import Detection3D, VoxelDetection
 
 DISTANCES = (0.5, 1.0, 2.0, 4.0)
 """Metres between centres up to which what was found is true."""
@@ -71,6 +71,13 @@ class NuScenes(Metric):
         scores |= {f"NuScenes/{mean}": value for mean, value in means.items()}
         return {**scores, "NuScenes/NDS": total / (PRECISION_WEIGHT + len(means)), "NuScenes/mAP": precision}
 
+    def loss(self, found: Sequence[Detection3D], dataset: Dataset) -> float:
+        """One minus the mean average precision of the classes that are in the sample."""
+        samples = list(_samples([found], dataset))
+        names = sorted(set(samples[0][0].names.tolist()))
+        precisions = [_of_class(samples, name)[f"AP_dist_{one}"] for name in names for one in DISTANCES]
+        return 1 - _mean(precisions) if precisions else 0.0
+
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `results_nusc.json`, as nuScenes' server reads it."""
         results = {
@@ -92,7 +99,8 @@ def _samples(predictions: Predictions, dataset: Dataset) -> Iterator[tuple[Boxes
 
 def _of_class(samples: Sequence[tuple[Boxes, Boxes]], name: str) -> dict[str, float]:
     """The average precisions and the errors of a class."""
-    by_distance = {distance: matches(samples, name, distance) for distance in DISTANCES}
+    alike = [(true[true.names == name], found[found.names == name]) for true, found in samples]
+    by_distance = {distance: matches(alike, distance) for distance in DISTANCES}
     precisions = {f"AP_dist_{distance}": one.average_precision for distance, one in by_distance.items()}
     undefined = UNDEFINED.get(name, ())
     of_hits = by_distance[DISTANCE_OF_ERRORS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from compiler.datasets import Dataset, Item, KeypointTruth, ObjectTruth
 from compiler.errors import CompileError
 from compiler.evaluation.boxes import people_in, read_detections
 from compiler.evaluation.running import AHEAD, ahead
+from compiler.runtime import open as open_bundle
 
 SEEN, HIDDEN, UNLABELLED = (KeypointTruth(5, 5, visibility) for visibility in (2, 1, 0))
 
@@ -86,3 +88,22 @@ def test_boxes_of_a_detector_are_by_the_numbers_of_images(tmp_path):
 def test_a_file_that_holds_no_results_is_refused(tmp_path, content):
     with pytest.raises(CompileError, match="holds no results of a detector"):
         detected(tmp_path, content)
+
+
+def test_what_only_a_contradictory_bundle_does_is_its_fault_and_no_defect(objects, images):
+    predictor = open_bundle(objects)
+    sample = predictor.task.read(images / "a.png")
+    prepared = predictor.prepare(sample)
+    assert len(predictor.results(prepared)) == len(predictor(images / "a.png")) > 0
+    with pytest.raises(CompileError, match="the bundle contradicts itself"):
+        replace(predictor, session=SessionOf({"other": np.zeros(3, np.float32)})).results(prepared)
+
+
+class SessionOf:
+    """An engine that gives the same whatever it is given."""
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def run(self, tensors):
+        return self.outputs
