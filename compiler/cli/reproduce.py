@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
+from compiler.cli.arguments import Parser, add_config_dir, add_json, add_limits, add_trust_changes, limits_of
+from compiler.cli.json_text import json_text
+from compiler.cli.streams import error_stream
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
 from compiler.printable import on_one_line
@@ -38,16 +40,18 @@ def add_arguments(parser: Parser) -> None:
     text = "run code of somebody's own that the bundle names as its network, such as model.target=nets:build"
     parser.add_argument("--network-code", action="store_true", help=text)
     add_trust_changes(parser)
+    add_json(parser)
 
 
 def run(given: Namespace) -> int:
     """Compile again, and print what is the same and what is not."""
+    from compiler.artifact import finite
     from compiler.config.known_classes import modules_of
     from compiler.pipeline.origins import OPTIONS
     from compiler.pipeline.reproduction import REPRODUCED, reproduce_bundle
     from compiler.report.console import console, print_outcome, progress
 
-    screen, options = console(), given.options
+    screen, options = console(error_stream() if given.json else None), given.options
     with progress(screen) as listen:
         found = reproduce_bundle(
             given.bundle,
@@ -60,6 +64,9 @@ def run(given: Namespace) -> int:
             limits=limits_of(options),
         )
     print_outcome(screen, found.outcome)
+    if given.json:
+        print(json_text(finite(found.to_dict())))
+        return found.exit_code
     for line in _lines(found):
         print(on_one_line(line, longest=2000))
     return found.exit_code
@@ -90,7 +97,7 @@ VERB = Verb(
     help="compile a bundle again from what it says of itself into a folder of its own, and say what differs",
     usage=(
         "<bundle> [output=<folder>] [checkpoint=<path>|official] [input=<path>] [box=<path>] [file=<path>] "
-        "[calibration=<path>] [limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes]"
+        "[calibration=<path>] [limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes] [--json]"
     ),
     takes="one bundle",
     examples=("reproduce <bundle>", "reproduce <bundle> checkpoint=epoch_40.pth output=again"),

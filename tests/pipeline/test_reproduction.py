@@ -80,6 +80,7 @@ def test_with_trusted_changes_the_files_are_read_and_not_the_lock(copied, tmp_pa
     if changed:
         (copied / changed).write_bytes((copied / changed).read_bytes() + b" ")
     found = reproduce_bundle(copied, output=str(tmp_path / "again"), trust_changes=True)
+    assert json.loads(json.dumps(found.to_dict())).items() >= {"reproduced": not changed, "bundle": str(again)}.items()
     assert list(found.differing) == ([changed] if changed else [])
     assert found.exit_code == (ExitCode.NOT_PROVEN if changed else ExitCode.PROVEN)
     assert (changed in found.same) is False
