@@ -89,15 +89,18 @@ def plain(reason: str, output: Path) -> str:
 
 
 def milliseconds(bundle: Path, reference: Path) -> tuple[float, float]:
-    """How long an engine and another take for one input of the usual size on one thread: in turns, the fastest each."""
+    """What an engine and another take of a processor for one input of the usual size: in turns, the fastest run each.
+
+    Both run on one thread: while a machine does something else, neither's time goes on.
+    """
     tensors = sample(bundle)
     runs: list[Callable[[], object]] = [_run(folder, tensors) for folder in (bundle, reference)]
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(WARM_UP + ROUNDS):
         for run, seconds in zip(runs, times, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
     own, others = (min(seconds[WARM_UP:]) * 1000 for seconds in times)
     return own, others
 

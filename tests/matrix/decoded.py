@@ -97,9 +97,11 @@ def apart(reference: Decoded, other: Decoded) -> Apart:
 
 
 def threshold_of(reference: Decoded) -> float:
-    """The score of the last of the surest results, or of their parts that have scores of their own."""
-    scores = np.sort(np.concatenate([scores_of(one) for one in reference.results] or [np.zeros(1)]))
-    return float(scores[max(0, len(scores) - SHOWN)])
+    """A score that the surest results have, or their parts that have scores of their own: none has it itself, or
+    rounding would decide whether that is drawn."""
+    scores = np.sort(np.concatenate([np.zeros(1), *(scores_of(one) for one in reference.results)]))
+    first = max(1, len(scores) - SHOWN) if len(scores) > 1 else 0
+    return float(scores[max(0, first - 1) : first + 1].mean())
 
 
 def _nearest(one: Any, others: Sequence[Any]) -> Any:
