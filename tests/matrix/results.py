@@ -29,7 +29,7 @@ class Attempt:
         decoded: The largest difference after decoding, in the task's unit; None where that is not finite.
         unit: Of that.
         stage: What was compared last, such as `engine (ncnn)`.
-        milliseconds: Of a processor, for one run of the engine, the fastest of several; None where it does not run here.
+        milliseconds: Of a processor, for the fastest of several runs of the engine; None where it does not run here.
         reference: The same of ONNX Runtime's in fp32, in the same process, in turns.
         reason: Why it is not proven, in a line.
         machine: The kind of processor.
