@@ -65,12 +65,16 @@ def evaluate(
             subjects.insert(0, reference_of(subjects[0], options.opening, given))
         detector = open_detector(options.detector, options.opening) if options.detector else None
         measurings = [Measuring.of(subject, named, options, detector) for subject in subjects]
-        columns = [one.column(progress) for one in measurings]
+        columns = tuple(one.column(progress) for one in measurings)
+        if options.latency:
+            from compiler.evaluation.costs import with_costs
+
+            columns = with_costs(columns, options.opening, progress)
     return Evaluation(
         dataset=named.name,
         items=len(named.dataset.items),
         metrics={type(metric).__name__: asdict(metric) for metric in measurings[0].metrics},  # type: ignore[call-overload]
-        columns=tuple(columns),
+        columns=columns,
         cautions=(*measurings[0].cautions, *cautions(subjects), *_told(caught)),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from compiler import runtime
 from compiler.datasets import Dataset, Item, read_coco
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation import EvaluationOptions, Opening, evaluate, subjects
+from compiler.evaluation import Column, Evaluation, EvaluationOptions, Opening, costs, evaluate, subjects
 from compiler.evaluation.keeping import kept_results
 from compiler.evaluation.options import with_keywords
 from compiler.evaluation.subjects import open_subjects
@@ -227,6 +228,31 @@ def test_no_results_and_no_pictures_go_into_a_bundle(objects, object_annotations
     (tmp_path / "file").touch()
     with pytest.raises(CompileError, match="the results cannot be written"):
         evaluate(objects, object_annotations, replace(fresh, **{name: tmp_path / "file/below"}))
+
+
+def test_engines_are_timed_below_what_they_reach(objects, object_annotations, options, monkeypatch):
+    monkeypatch.setattr(costs, "ITERATIONS", 5)
+    monkeypatch.setattr(costs, "WARMUP", 1)
+    (column,) = evaluate(objects, object_annotations, replace(options, latency=True)).columns
+    *_, size, latency = column.numbers
+    assert column.numbers["coco/bbox_mAP"] > 0
+    assert size == "size (MB)"
+    assert column.numbers[size] == pytest.approx((objects / "end2end.onnx").stat().st_size / 1e6)
+    assert re.fullmatch(r"latency at \d+x\d+x\d+ \(ms\)", latency)
+    assert column.numbers[latency] > 0
+    with pytest.raises(UsageError, match="a latency is that of one engine"):
+        replace(options, latency=True, detector=objects)
+
+
+def test_a_number_that_the_first_has_not_stands_alone(tmp_path):
+    plain = Column("PyTorch", tmp_path, "pytorch", "fp32", {"AP": 0.5, "AP_s": float("nan")}, tmp_path)
+    other = replace(plain, name="engine", numbers={"AP": 0.25, "AP_s": 0.5, "latency (ms)": 2.0})
+    told = Evaluation("cups", 3, {}, (plain, other)).table().splitlines()
+    assert [line.split() for line in told[1:]] == [
+        ["AP", "0.5000", "0.2500", "(-0.2500)"],
+        ["AP_s", "-", "0.5000"],
+        ["latency", "(ms)", "-", "2.0000"],
+    ]
 
 
 def test_keywords_are_those_of_the_command_line(objects, object_annotations, options):
