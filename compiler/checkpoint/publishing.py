@@ -67,7 +67,7 @@ def publish(source: Path, target: Path | None = None, place: str | None = None, 
     stem = _stem(target or source.with_suffix(".pth"))
     if place is not None and place not in WEIGHTS:
         raise UsageError(f"no weights lie in '{place}'", where=f"weights={place}", fix=f"one of {', '.join(WEIGHTS)}")
-    require_checkpoint(source)
+    require_checkpoint(source, str(source), "give the path of a .pth or .safetensors file")
     content = read_content(source, standing_in())
     if place is not None and not (isinstance(content, Mapping) and isinstance(content.get(place), Mapping)):
         raise CompileError(f"{source.name} has no {place}", where=f"weights={place}", fix="leave weights= out")

@@ -125,6 +125,11 @@ def add_trust_changes(parser: Parser) -> None:
     parser.add_argument("--trust-changes", action="store_true", help=text)
 
 
+def add_json(parser: Parser) -> None:
+    """Add `--json`, to verbs whose results programs read."""
+    parser.add_argument("--json", action="store_true", help="print it all as JSON")
+
+
 INPUT_LIMITS: Mapping[str, str] = {
     "megapixels": f"how large an image may be, by its header before it is decoded; {Limits.megapixels:g} without it",
     "points": f"how many points a cloud may have; {Limits.points} without it",

@@ -241,7 +241,7 @@ VERB = Verb(
     usage="<bundle> [<bundle> ...] dataset=<name or file> [data=<folder>] [name=value ...] [flags]",
     takes="bundles and a data set",
     examples=(
-        "evaluate outputs/rtmdet-tiny/* dataset=coco data=data/coco reference=true",
+        "evaluate outputs/detection_rtmdet-tiny_*/ dataset=coco data=data/coco reference=true",
         "evaluate <bundle> dataset=annotations.json data=images out=numbers.json",
         "evaluate <pose bundle> dataset=coco_person_keypoints bbox_file=person_detections.json flip_test=true",
         "evaluate <pose bundle> <pose bundle> dataset=coco_person_keypoints detector=<detector bundle>",

@@ -58,6 +58,12 @@ class Reproduction:
         is_same = not self.differing and self.outcome.exit_code == ExitCode.PROVEN
         return ExitCode.PROVEN if is_same else ExitCode.NOT_PROVEN
 
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        told = {name: getattr(self, name) for name in ("same", "differing", "versions", "made_from")}
+        made = {"bundle": str(self.outcome.bundle), "problem": self.outcome.problem}
+        return {"reproduced": self.exit_code == ExitCode.PROVEN, **made, **told}
+
 
 def reproduce_bundle(
     bundle: Path,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from compiler.artifact import installed_version, reading, require_files
 from compiler.artifact.machine import elsewhere
@@ -77,6 +78,12 @@ class Verification:
     def exit_code(self) -> ExitCode:
         """Proven here, or not."""
         return ExitCode.NOT_PROVEN if self.problem else ExitCode.PROVEN
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        values = {**asdict(self), "bundle": str(self.bundle), "proof": self.proof.to_dict()}
+        derived = {"looser": self.is_looser, "difference": self.difference, "problem": self.problem}
+        return {**values, **derived, "proven": not self.problem}
 
 
 def verify_bundle(

@@ -99,7 +99,7 @@ class Predictor:
         """
         with self._at_one():
             prepared: Prepared = self.task.preprocess(part, self.sizes)
-            return prepared
+        return prepared
 
     def results(self, prepared: Prepared) -> list[Any]:
         """The results for inputs that `prepare` gave.

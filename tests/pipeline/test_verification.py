@@ -86,6 +86,16 @@ def test_it_says_which_machine_the_proof_was_made_on_and_what_differs(copied, ca
     assert "torch" not in printed, "running the bundle has nothing to do with it"
 
 
+def test_programs_read_it_as_json(copied, capsys):
+    change_weights(copied, float("nan"))
+    assert run_verb("verify", str(copied), "--json") == ExitCode.NOT_PROVEN
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert (found["proven"], found["looser"], found["bundle"]) == (False, False, str(copied))
+    assert found["tolerance"]["relative"] == 1e-4
+    assert found["proof"]["comparisons"][0]["relative_error"] in ("inf", "nan")
+    assert "y of 1 has" in found["problem"]
+
+
 def test_opening_it_on_another_machine_names_the_command(copied):
     change_json(copied / "engine.json", machine={"processor": "sparc64"})
     lock_again(copied)
