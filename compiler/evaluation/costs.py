@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compiler.artifact import Engine
-from compiler.evaluation.evaluation import Column
+from compiler.evaluation.results import Column
 from compiler.evaluation.subjects import REFERENCE, Opening
 from compiler.profiling import Timing, profile
 

@@ -16,10 +16,10 @@ from compiler import runtime
 from compiler.artifact.lock import looks_like_a_bundle
 from compiler.errors import Caution, UsageError
 from compiler.evaluation.columns import Measuring
-from compiler.evaluation.data import NamedDataset, find_dataset
-from compiler.evaluation.evaluation import Evaluation
-from compiler.evaluation.keeping import writing
+from compiler.evaluation.dataset_configs import NamedDataset, find_dataset
+from compiler.evaluation.kept_results import writing
 from compiler.evaluation.options import EvaluationOptions, with_keywords
+from compiler.evaluation.results import Evaluation
 from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of, require_bundles
 
 Progress = Callable[[str, int, int], None]

@@ -17,7 +17,7 @@ from compiler import runtime
 from compiler.datasets import Dataset, Item, read_coco
 from compiler.errors import CompileError, UsageError
 from compiler.evaluation import Column, Evaluation, EvaluationOptions, Opening, costs, evaluate, subjects
-from compiler.evaluation.keeping import kept_results
+from compiler.evaluation.kept_results import kept_results
 from compiler.evaluation.options import with_keywords
 from compiler.evaluation.subjects import open_subjects
 from compiler.metrics.coco import CocoDetection
