@@ -134,6 +134,17 @@ def test_results_of_other_libraries_or_another_machine_are_not_taken(poses, monk
     assert open_subjects([poses], Opening(), flip_test=None)[0].key == before.key
 
 
+def test_results_go_with_the_code_of_ones_own(poses, tmp_path, monkeypatch):
+    module = tmp_path / "backend_of_ones_own.py"
+    module.write_text("FACTOR = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    opening = Opening(modules=frozenset(("backend_of_ones_own",)))
+    (before,) = open_subjects([poses], opening, flip_test=None)
+    assert open_subjects([poses], opening, flip_test=None)[0].key == before.key
+    module.write_text("FACTOR = 2\n")
+    assert open_subjects([poses], opening, flip_test=None)[0].key != before.key
+
+
 def test_an_error_of_what_is_run_is_not_taken_for_one_of_the_results(poses, images, tmp_path):
     """Only what happens to the file itself is said to be its fault."""
     (subject,) = open_subjects([poses], Opening(), flip_test=None)
