@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from compiler import runtime
-from compiler.errors import Caution
+from compiler.artifact.lock import looks_like_a_bundle
+from compiler.errors import Caution, UsageError
 from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
 from compiler.evaluation.keeping import writing
-from compiler.evaluation.options import EvaluationOptions
+from compiler.evaluation.options import EvaluationOptions, with_keywords
 from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of, require_bundles
 
 Progress = Callable[[str, int, int], None]
@@ -33,6 +34,7 @@ def evaluate(
     dataset: str | PathLike[str],
     options: EvaluationOptions = USUAL,
     progress: Progress = lambda name, done, items: None,
+    **keywords: Any,
 ) -> Evaluation:
     """Run bundles over a data set, and measure what they find.
 
@@ -41,19 +43,22 @@ def evaluate(
         dataset: A name in `conf/dataset`, a file of annotations, a folder, or `config`; see `find_dataset`.
         options: What else there is to say.
         progress: Told of every item.
+        keywords: The same, by the names that the command line has: `limit=100`, `metric="voc"`, `reference=True`,
+            `engine_code=True`; settings of metrics as `metric_settings={"classwise": True}`.
 
     Raises:
         UsageError: The data set, a metric or a setting is not known.
         CompileError: A bundle cannot be opened, the data set cannot be read or is one of another task, or a file of it
             cannot be used. What was found before is kept, and the same call goes on from there.
     """
+    options = with_keywords(options, keywords)
     with _cautions_counted() as caught:
         folders = _listed(bundles)
         require_bundles(folders, options.opening)
         named = _find_dataset(os.fspath(dataset), folders[0], options)
-        if options.show_dir is not None:
-            with writing(options.show_dir):
-                options.show_dir.mkdir(parents=True, exist_ok=True)
+        for folder in (options.output, options.show_dir):
+            if folder is not None:
+                _make_folder(folder)
         subjects = open_subjects(folders, options.opening, flip_test=options.flip_test)
         if options.reference:
             given = {"checkpoint": options.checkpoint, "model.file": options.file}
@@ -66,8 +71,23 @@ def evaluate(
         items=len(named.dataset.items),
         metrics={type(metric).__name__: asdict(metric) for metric in measurings[0].metrics},  # type: ignore[call-overload]
         columns=tuple(columns),
-        cautions=(*cautions(subjects), *_told(caught)),
+        cautions=(*measurings[0].cautions, *cautions(subjects), *_told(caught)),
     )
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that something is written to, before anything runs.
+
+    Raises:
+        UsageError: It would lie in a bundle, whose files are as they were compiled.
+        CompileError: The operating system refuses it.
+    """
+    place = folder.resolve()
+    if any(map(looks_like_a_bundle, (place, *place.parents))):
+        what, fix = "the folder would lie in a bundle", "name one elsewhere: output=<folder>, show_dir=<folder>"
+        raise UsageError(what, where=str(folder), fix=fix)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _listed(bundles: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:

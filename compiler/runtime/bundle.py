@@ -98,7 +98,8 @@ class Predictor:
             CompileError: The bundle's files do not fit each other.
         """
         with self._at_one():
-            return self.task.preprocess(part, self.sizes)
+            prepared: Prepared = self.task.preprocess(part, self.sizes)
+        return prepared
 
     def results(self, prepared: Prepared) -> list[Any]:
         """The results for inputs that `prepare` gave.

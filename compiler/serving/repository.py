@@ -86,7 +86,7 @@ def export_triton(
     name = name or folder.resolve().name
     require_plain_name(name, "name")
     served = triton_backend(contents.backend, contents.engine.files, str(folder))
-    for caution in _cautions(contents):
+    for caution in _cautions(contents, served):
         warnings.warn(caution, Caution, stacklevel=2)
     alone = contents.task.looks_at == ARRAYS
     engine_name = name if alone else f"{name}{ENGINE_SUFFIX}"
@@ -110,12 +110,12 @@ def export_triton(
     return tuple(target / model for model in writers)
 
 
-def _cautions(contents: BundleContents) -> Iterator[str]:
+def _cautions(contents: BundleContents, served: TritonBackend) -> Iterator[str]:
     """Yield what a server has to be told, or cannot be told, of an engine."""
     backend, smallest = contents.backend, contents.config.batch.smallest
     if getattr(backend, "version_compatible", False):
         yield "start Triton with --backend-config=tensorrt,version-compatible=true: the engine brings code"
-    if backend.PROFILED and smallest > 1 and largest_batch(contents):
+    if backend.PROFILED and smallest > 1 and largest_batch(contents, served):
         yield (
             f"Triton waits for no second request, and the engine takes {smallest} items at the least: send as many in "
             "a request, or compile with batch.smallest=1"
@@ -136,7 +136,8 @@ def write_engine(folder: Path, name: str, contents: BundleContents, served: Trit
     for ours, theirs in zip(files, served.files, strict=False):
         shutil.copyfile(located(engine.folder, ours), folder / VERSION / theirs)
     config = engine_config(name, contents, served, bool(labels))
-    tensors, batch = warm_up_tensors(contents), largest_batch(contents)
+    batch = largest_batch(contents, served)
+    tensors = warm_up_tensors(contents, batch)
     names = {spec.name: served.tensor_name(engine.inputs, index) for index, spec in enumerate(engine.inputs)}
     types = {spec.name: type_name(spec, str(engine.folder)) for spec in engine.inputs}
     config["model_warmup"] = warm_up(tensors, names, types, batch, contents.config.batch.smallest)
@@ -167,14 +168,19 @@ def write_pipeline(
     write_text(folder / CONFIG, text_format(config))
 
 
-def warm_up_tensors(contents: BundleContents) -> Tensors:
-    """The engine's inputs, of one item: what the bundle was proven on; where it keeps none, its task's sample."""
+def warm_up_tensors(contents: BundleContents, batch: int) -> Tensors:
+    """The engine's inputs, of one item: what the bundle was proven on; where it keeps none, its task's sample.
+
+    Args:
+        contents: Of the bundle.
+        batch: See `largest_batch`.
+    """
     task = contents.task
     sample = task.read(task.sample_source())
     prepared = _recorded(contents, sample) or task.preprocess(sample, contents.config.sizes)
     tensors = {spec.name: prepared.tensors[spec.name] for spec in contents.engine.inputs}
     fixed = contents.engine.inputs[0].shape[:1]
-    if largest_batch(contents):
+    if batch:
         count = 1
     elif task.batched and fixed and isinstance(fixed[0], int):
         count = fixed[0]

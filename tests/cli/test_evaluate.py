@@ -38,7 +38,7 @@ def test_a_table_is_printed_and_all_numbers_saved(poses, pose_annotations, tmp_p
         (("dataset=a.json", "reference=yes"), "yes is no value of reference"),
         (("dataset=a.json", "show_score_thr=7"), "7 is no value of show_score_thr"),
         (("dataset=a.json", "checkpoint=a.pth"), "a bundle has its weights in it"),
-        (("dataset=a.json", "worst=3"), "worst= says which pictures are drawn"),
+        (("dataset=a.json", "worst=3"), "worst= says what is drawn"),
         (("dataset=a.json", "workers=many"), "many is no value of workers"),
         (("dataset=a.json", "metrics=coco"), "evaluate takes no option 'metrics'"),
         (("dataset=a.json", "limits.megapixels=-1"), "megapixels"),

@@ -17,6 +17,7 @@ from compiler.datasets import Dataset, Item, read_coco
 from compiler.errors import CompileError, UsageError
 from compiler.evaluation import EvaluationOptions, Opening, evaluate, subjects
 from compiler.evaluation.keeping import kept_results
+from compiler.evaluation.options import with_keywords
 from compiler.evaluation.subjects import open_subjects
 from compiler.metrics.coco import CocoDetection
 from compiler.metrics.coco_keypoints import CocoKeypoints
@@ -86,6 +87,8 @@ def test_results_are_not_taken_for_those_of_something_else(poses, images, pose_a
     os.utime(picture, ns=(picture.stat().st_atime_ns, picture.stat().st_mtime_ns + 1_000_000_000))
     (touched,) = evaluate([poses], pose_annotations, fresh).columns
     assert touched.results != column.results, "an image may have changed"
+    (flipped,) = evaluate([poses], pose_annotations, replace(fresh, flip_test=True)).columns
+    assert flipped.results not in (column.results, touched.results)
     fewer = evaluate([poses], pose_annotations, replace(fresh, limit=2))
     assert fewer.items == 2
     assert fewer.columns[0].results not in (column.results, touched.results)
@@ -202,6 +205,51 @@ def test_a_detector_looks_into_no_boxes(objects, object_annotations, options):
         evaluate([objects], object_annotations, replace(options, detector=objects))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("objects", {"bbox_thr": 0.5}, "bbox_thr changes nothing"),
+        ("poses", {"bbox_thr": 0.5}, "bbox_thr changes nothing"),
+        ("poses", {"bbox_thr": 0.5, "bbox_file": "none"}, "bbox_thr changes nothing"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(request, options, name, settings, said):
+    annotations = request.getfixturevalue({"objects": "object_annotations", "poses": "pose_annotations"}[name])
+    with pytest.raises(UsageError, match=said):
+        evaluate(str(request.getfixturevalue(name)), annotations, replace(options, **settings))
+
+
+@pytest.mark.parametrize("name", ["output", "show_dir"])
+def test_no_results_and_no_pictures_go_into_a_bundle(objects, object_annotations, fresh, tmp_path, name):
+    with pytest.raises(UsageError, match="the folder would lie in a bundle"):
+        evaluate(objects, object_annotations, replace(fresh, **{name: objects / "below"}))
+    assert not (objects / "below").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(CompileError, match="the results cannot be written"):
+        evaluate(objects, object_annotations, replace(fresh, **{name: tmp_path / "file/below"}))
+
+
+def test_keywords_are_those_of_the_command_line(objects, object_annotations, options):
+    keywords = {"output": str(options.output), "metric": "voc", "metric_settings": {"iou_thrs": [0.7]}, "limit": 2}
+    evaluation = evaluate(objects, object_annotations, **keywords, workers=1)
+    assert (evaluation.items, evaluation.metrics["VocDetection"]["iou_thrs"]) == (2, (0.7,))
+    assert evaluation.columns[0].results.is_relative_to(options.output)
+    assert with_keywords(options, {"trust_changes": True}).opening == Opening(trust_changes=True)
+    with pytest.raises(UsageError, match="evaluate takes no option 'limits_'") as caught:
+        evaluate(objects, object_annotations, limits_=3)
+    assert "limits" in caught.value.fix
+    with pytest.raises(UsageError, match="limit is at least 1"):
+        evaluate(objects, object_annotations, limit=0)
+
+
+def test_options_that_need_others_are_refused_without_them():
+    with pytest.raises(UsageError, match="show_score_thr= says what is drawn"):
+        EvaluationOptions(show_score_thr=0.5)
+    with pytest.raises(UsageError, match="no network is run"):
+        EvaluationOptions(opening=Opening(network_code=True))
+    assert EvaluationOptions(reference=True, opening=Opening(network_code=True)).reference
+
+
 def test_a_flip_test_is_chosen_where_there_is_one(poses, objects, pose_annotations, object_annotations, options):
     plain = evaluate([poses], pose_annotations, options).columns[0]
     flipped = evaluate([poses], pose_annotations, replace(options, flip_test=True)).columns[0]
@@ -231,6 +279,7 @@ def test_the_worst_are_drawn(objects, object_annotations, options, tmp_path):
     (column,) = evaluate([objects], object_annotations, drawn).columns
     names = sorted(path.name for path in (tmp_path / "shown/onnxruntime_fp32").iterdir())
     assert [name[:3] for name in names] == ["001", "002"]
+    assert {name.split("_")[2] for name in names} == {"a", "b"}, "in the third nothing is annotated"
     losses = [float(name.split("_")[1]) for name in names]
     assert losses == sorted(losses, reverse=True)
     assert cv2.imread(str(column.pictures[0])).shape == (600, 512, 3)

@@ -79,12 +79,26 @@ def test_boxes_of_a_detector_are_by_the_numbers_of_images(tmp_path):
     found = detected(
         tmp_path, [one, {**one, "score": 0.2}, {**one, "bbox": [1, 2, 0, 3]}, {**one, "category_id": 3}], 0.3
     )
-    assert list(found) == [1]
-    np.testing.assert_array_equal(found[1].corners, [[10, 20, 40, 60]])
-    np.testing.assert_array_equal(found[1].scores, np.float32([0.5]))
+    assert list(found) == ["1"]
+    np.testing.assert_array_equal(found["1"].corners, [[10, 20, 40, 60]])
+    np.testing.assert_array_equal(found["1"].scores, np.float32([0.5]))
+    assert list(detected(tmp_path, [{**one, "image_id": "2"}])) == ["2"], "a number may be written as text"
 
 
-@pytest.mark.parametrize("content", [{"boxes": []}, [{"image_id": 1}], [[1, 2, 3, 4]], "text"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"boxes": []},
+        [{"image_id": 1}],
+        [[1, 2, 3, 4]],
+        "text",
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1e39, 5], "score": 0.5}],
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, float("nan"), 5], "score": 0.5}],
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5], "score": 0.5}],
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": float("inf")}],
+        [{"image_id": 1.5, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5}],
+    ],
+)
 def test_a_file_that_holds_no_results_is_refused(tmp_path, content):
     with pytest.raises(CompileError, match="holds no results of a detector"):
         detected(tmp_path, content)
