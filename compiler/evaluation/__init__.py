@@ -3,7 +3,7 @@
 from compiler.evaluation.options import EvaluationOptions
 from compiler.evaluation.results import Column, Evaluation, is_saved
 from compiler.evaluation.side_by_side import evaluate
-from compiler.evaluation.subjects import Opening
+from compiler.runtime.opening import Opening
 
 __all__ = [
     "Column",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.errors import UsageError, nearest
-from compiler.evaluation.subjects import Opening
+from compiler.runtime.opening import Opening
 
 MOST_THREADS = 8
 """Unless the user asks for more: each holds what it prepared until its turn comes."""
