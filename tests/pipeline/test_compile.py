@@ -33,6 +33,7 @@ ARTEFACTS = {
     "output_onnxruntime.jpg",
     "output_pytorch.jpg",
     "pipeline.json",
+    "recorded.npz",
     "report.html",
     "report.json",
 }
