@@ -51,6 +51,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "workers": ("workers=<number>", "threads that read and prepare images; one a processor without it, and 8 at most"),
     "out": ("out=<file>.json", "write all numbers and settings"),
     "format_only": ("format_only=true", "write results as the data set's test server reads them, and measure nothing"),
+    "latency": ("latency=true", "time the engines too, in turns: their sizes and median latencies stand below"),
     "show_dir": ("show_dir=<folder>", "draw what is found in each file"),
     "worst": ("worst=<number>", "draw so many files only, the worst by their own loss"),
     "show_score_thr": ("show_score_thr=<0 to 1>", "draw what scores as much; 0.3 without it"),
@@ -124,7 +125,7 @@ def _options(given: Namespace) -> EvaluationOptions:
 
     words: dict[str, str] = given.options
     kinds: Mapping[str, Callable[[str, str], Any]] = {
-        **dict.fromkeys(("reference", "flip_test", "format_only"), truth_in),
+        **dict.fromkeys(("reference", "flip_test", "format_only", "latency"), truth_in),
         **dict.fromkeys(("limit", "workers", "worst"), partial(whole_in, least=1)),
         **dict.fromkeys(("bbox_thr", "show_score_thr"), share_in),
         **dict.fromkeys(("data", "detector", "output", "show_dir"), lambda name, text: Path(text)),

@@ -1,7 +1,7 @@
 """How well bundles do on a data set."""
 
-from compiler.evaluation.evaluation import Column, Evaluation, is_saved
 from compiler.evaluation.options import EvaluationOptions
+from compiler.evaluation.results import Column, Evaluation, is_saved
 from compiler.evaluation.side_by_side import evaluate
 from compiler.runtime.opening import Opening
 
