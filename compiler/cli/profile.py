@@ -26,8 +26,8 @@ ITERATIONS, WARMUP = 200, 50
 def add_arguments(parser: Parser) -> None:
     """Add the bundles, what they look at, what is measured, and where results go."""
     text = (
-        "the folders that compile printed; then images, clouds (.bin), arrays (.npz), folders of them, or patterns such "
-        "as 'photos/**/*.jpg'"
+        "the folders that compile printed; then images, clouds (.bin), arrays (.npz), folders of them, or patterns "
+        "such as 'photos/**/*.jpg'"
     )
     parser.add_argument("paths", nargs="+", metavar="<bundle> ... [<input> ...]", help=text)
     spelling = "shape=<height>x<width>[,...]"
