@@ -59,12 +59,7 @@ class Pictures:
 
 
 def worst_items(metric: Metric, dataset: Dataset, results: Sequence[Sequence[Any]]) -> list[tuple[int, float]]:
-    """The items and the loss of each, the greatest first: one minus the metric's headline on that item alone.
-
-    Where nothing is measured of an item, as where nothing is in it, its loss is 0.
-    """
-    losses = []
-    for index, (item, found) in enumerate(zip(dataset.items, results, strict=True)):
-        value = metric.score([found], replace(dataset, items=(item,)))[metric.HEADLINE]
-        losses.append((index, 0.0 if isnan(value) else 1 - value))
-    return sorted(losses, key=lambda pair: -pair[1])
+    """The items in which something is annotated, and the loss of each, the greatest first; see `Metric.item_loss`."""
+    pairs = zip(dataset.items, results, strict=True)
+    losses = [(index, metric.item_loss(found, item, dataset)) for index, (item, found) in enumerate(pairs)]
+    return sorted((pair for pair in losses if not isnan(pair[1])), key=lambda pair: -pair[1])

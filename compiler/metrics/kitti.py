@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from compiler.datasets.dataset import CameraFrame, Dataset, Item, SolidTruth
 from compiler.datasets.kitti import DONT_CARE
 from compiler.errors import CompileError
 from compiler.metrics.kitti_frames import Found, Frame, Truth, found_in_frame, true_in_frame
-from compiler.metrics.kitti_matching import Candidates, precision_curve
+from compiler.metrics.kitti_matching import Candidates, precision_curve, ranking_precision
 from compiler.metrics.metric import Metric, Predictions
 from compiler.tasks import AnyTask
 from compiler.tasks.voxel_detection import Detection3D, VoxelDetection
@@ -59,6 +59,7 @@ DIFFICULTIES = (
     Difficulty("moderate", 25, 1, 0.3),
     Difficulty("hard", 25, 2, 0.5),
 )
+HEADLINE_DIFFICULTY = DIFFICULTIES[1]
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,20 @@ class Kitti(Metric):
                     of_classes = [numbers[f"{key}_strict"] for numbers in by_class.values()]
                     scores[f"KITTI/Overall_{key}"] = float(np.mean(of_classes)) if of_classes else float("nan")
         return scores
+
+    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
+        """One minus the mean precision at each object of the frame, of the classes in it; see `Metric.item_loss`.
+
+        KITTI's own number cannot say it: it looks at 40 recalls, and a frame has fewer objects.
+        """
+        (frame,) = self._frames([found], replace(dataset, items=(item,)))
+        minima = {name: MINIMA[name]["3D"][0] for name in self.classes or MINIMA}
+        precisions = [
+            ranking_precision(_candidates(frame, name, "3D", HEADLINE_DIFFICULTY, minimum), minimum)
+            for name, minimum in minima.items()
+        ]
+        known = [one for one in precisions if not np.isnan(one)]
+        return 1 - float(np.mean(known)) if known else float("nan")
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A file for each frame, with an object in each line, as KITTI's own labels are, and their scores."""

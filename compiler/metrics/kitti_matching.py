@@ -98,6 +98,22 @@ def precision_curve(frames: Sequence[Candidates], minimum: float) -> Array:
     return np.asarray(np.maximum.accumulate(curve[::-1])[::-1])
 
 
+def ranking_precision(frame: Candidates, minimum: float) -> float:
+    """The mean over the objects of a frame of the precision with which each is found, 0 where it is not; nan where
+    there is no object.
+
+    Args:
+        frame: What counts in it.
+        minimum: The overlap beyond which an object is found.
+    """
+    true = int((~frame.ignored_truth).sum())
+    if not true:
+        return float("nan")
+    thresholds = np.array(sorted(frame.scores_of_matches(minimum), reverse=True))
+    hits, errors = frame.hits_and_errors(minimum, thresholds)
+    return float(np.divide(hits, hits + errors, out=np.zeros_like(hits), where=hits > 0).sum() / true)
+
+
 def _thresholds(scores: Sequence[float], true: int) -> Array:
     """Of the scores of what is true those at which recall comes nearest to each of `RECALLS`, from the best down."""
     chosen: list[float] = []

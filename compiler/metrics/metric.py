@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from compiler.datasets.dataset import Dataset
+from compiler.datasets.dataset import Dataset, Item
 from compiler.tasks import AnyTask
 
 Predictions = Sequence[Sequence[Any]]
@@ -25,7 +26,7 @@ class Metric(ABC):
     TASKS: ClassVar[tuple[str, ...]]
     """The names of the tasks whose results it measures; see `compiler.tasks.Task.name`."""
     HEADLINE: ClassVar[str]
-    """The number that stands for all: the higher, the better. An image's own loss is one minus it, on that image."""
+    """The number that stands for all: the higher, the better."""
 
     def fitted(self, task: AnyTask, dataset: Dataset) -> Metric:
         """The metric for what one model looks for in a data set: itself, unless overridden.
@@ -46,6 +47,19 @@ class Metric(ABC):
         Raises:
             CompileError: The data set lacks what is measured, or a library is not installed.
         """
+
+    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
+        """How bad the results of one item are, from 0 where all is right to 1; nan where nothing is annotated in it.
+
+        One minus the headline of the item alone, unless overridden: a metric whose headline says something else of one
+        item, is in another unit, or is left out by a setting has to.
+
+        Args:
+            found: In the item.
+            item: Of the data set.
+            dataset: Says what the classes are.
+        """
+        return 1 - self.score([found], replace(dataset, items=(item,)))[self.HEADLINE]
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,6 +70,17 @@ class NuScenes(Metric):
         total = PRECISION_WEIGHT * precision + sum(max(0.0, 1 - error) for error in means.values())
         scores |= {f"NuScenes/{mean}": value for mean, value in means.items()}
         return {**scores, "NuScenes/NDS": total / (PRECISION_WEIGHT + len(means)), "NuScenes/mAP": precision}
+
+    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
+        """One minus the mean precision at each object of the sample, over distances and the classes in it.
+
+        nuScenes' own numbers cannot say it: they are means over all ten classes, of which a sample has few.
+        """
+        samples = list(_samples([found], replace(dataset, items=(item,))))
+        ((true, _),) = samples
+        names = [name for name in CLASS_RANGES if name in true.names]
+        precisions = [matches(samples, name, distance).ranking_precision for name in names for distance in DISTANCES]
+        return 1 - float(np.mean(precisions)) if precisions else math.nan
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `results_nusc.json`, as nuScenes' server reads it."""

@@ -55,6 +55,12 @@ class Matches:
         curve = np.interp(RECALLS, self._recalls, precision, right=0)
         return float(np.maximum(curve[FIRST:] - MIN_PRECISION, 0).mean() / (1 - MIN_PRECISION))
 
+    @property
+    def ranking_precision(self) -> float:
+        """The mean over the objects of the precision with which each is found, 0 where it is not."""
+        precision = np.cumsum(self.is_hit) / np.arange(1, len(self.is_hit) + 1)
+        return float(precision[self.is_hit].sum() / self.true)
+
     def error(self, name: str) -> float:
         """The mean of an error over the recalls beyond 0.1 that were reached; 1 where none was."""
         if not self.is_hit.any():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +102,10 @@ class HmeanIou(Metric):
         best = self.best_rates([self.of_image(*_truth(item), *_found(found)) for item, found in pairs])
         return {"icdar/precision": best.precision, "icdar/recall": best.recall, "icdar/hmean": best.hmean}
 
+    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
+        """One minus the hmean of the image with the best of the thresholds; see `Metric.item_loss`."""
+        return super().item_loss(found, item, dataset) if has_texts(item) else nan
+
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `submit.zip` of ICDAR's: for each image a `res_<name>.txt` with the corners of a text in each line.
 
@@ -155,6 +160,11 @@ class HmeanIou(Metric):
     def _is_ignored(self, polygon: Polygon, regions: Sequence[Polygon]) -> bool:
         own = area(polygon) + _SMALL
         return any(shared_areas(polygon, region)[0] / own > self.ignore_precision_thr for region in regions)
+
+
+def has_texts(item: Item) -> bool:
+    """Whether there is a text in an image that counts."""
+    return any(isinstance(one, TextTruth) and not one.ignore for one in item.truth)
 
 
 def _truth(item: Item) -> tuple[list[Polygon], list[bool]]:
