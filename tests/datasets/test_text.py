@@ -63,6 +63,25 @@ def test_what_is_no_text_of_mmocrs_is_refused(tmp_path, instance):
     assert caught.value.where == str(path)
 
 
+def test_what_a_polygon_costs_is_bounded(tmp_path):
+    corners = [number for place in range(257) for number in (place % 2, place)]
+    (item,) = read_mmocr(mmocr(tmp_path, {"polygon": corners[2:]}), tmp_path).items
+    assert len(item.truth[0].polygon) == 256
+    with pytest.raises(CompileError) as caught:
+        read_mmocr(mmocr(tmp_path, {"polygon": corners}), tmp_path)
+    assert "imgs/img_1.jpg: a polygon has 257 corners, and at most 256 are taken" in caught.value.why
+
+
+@pytest.mark.parametrize("number", [1e30, float("inf"), float("nan"), True, None])
+@pytest.mark.parametrize("shape", ["polygon", "bbox"])
+def test_what_is_no_coordinate_of_mmocrs_is_refused(tmp_path, shape, number):
+    numbers = [0, 0, 9, 0, 9, 9, 0, number] if shape == "polygon" else [0, 0, 9, number]
+    with pytest.raises(CompileError) as caught:
+        read_mmocr(mmocr(tmp_path, {shape: numbers}), tmp_path)
+    assert "imgs/img_1.jpg" in caught.value.why
+    assert "no number of pixels" in caught.value.why
+
+
 def test_an_error_names_the_format_that_a_file_is_of(tmp_path):
     path = mmocr(tmp_path, {"polygon": [1, 2, 3, 4]})
     with pytest.raises(CompileError, match="holds no annotations of MMOCR") as caught:

@@ -1,4 +1,4 @@
-"""How bad one item came out, for each metric: what is perfect is not worst, and of what is not annotated nothing is said."""
+"""How bad one item is, for each metric: what is perfect is not worst; of what is not annotated nothing is said."""
 
 from __future__ import annotations
 
