@@ -100,6 +100,10 @@ _TABLE_MODULES = ("jinja2", "rich")
 """What tables and pages are made with, which the extra `evaluate` brings too."""
 
 
+_METRIC_MODULES = ("pycocotools", "rapidfuzz")
+"""What measures, which the extra `evaluate` brings."""
+
+
 def as_compile_error(error: Exception) -> CompileError:
     """An error as one that can be shown: what nobody foresaw is a defect, and says so."""
     if isinstance(error, CompileError):
@@ -110,6 +114,12 @@ def as_compile_error(error: Exception) -> CompileError:
             f"{missing} is not installed",
             why="running a bundle does not need it; tables and pages do",
             fix="pip install 'deploy-compiler[evaluate]', or [compile]",
+        )
+    if missing in _METRIC_MODULES:
+        return CompileError(
+            f"{missing} is not installed",
+            why="running a bundle does not need it; measuring does",
+            fix="pip install 'deploy-compiler[evaluate]'",
         )
     if isinstance(error, ModuleNotFoundError) and missing in _COMPILE_MODULES:
         return CompileError(

@@ -200,6 +200,15 @@ def test_what_tables_need_and_is_not_there_names_the_smaller_extra_too(name):
     assert shown.fix == "pip install 'deploy-compiler[evaluate]', or [compile]"
 
 
+@pytest.mark.parametrize("name", ["pycocotools.cocoeval", "rapidfuzz"])
+def test_what_measures_and_is_not_there_names_its_extra(name):
+    shown = as_compile_error(ModuleNotFoundError(f"No module named '{name}'", name=name))
+    assert (shown.what, shown.fix) == (
+        f"{name.partition('.')[0]} is not installed",
+        "pip install 'deploy-compiler[evaluate]'",
+    )
+
+
 def test_a_module_that_nobody_knows_is_a_defect():
     assert (
         "a defect in the compiler" in as_compile_error(ModuleNotFoundError("No module named 'zebra'", name="zebra")).fix

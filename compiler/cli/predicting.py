@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import finite
 from compiler.cli.json_text import json_text
 from compiler.cli.outlets import Outlets, write_arrays
 from compiler.cli.streams import tell
@@ -39,7 +40,7 @@ def predict_one(runner: Runner, one: Input, outlets: Outlets) -> list[Any]:
     """
     results = _results(runner, one.path, one.box)
     _write(runner, one, results, outlets)
-    print(json_text([result.to_dict() for result in results]))
+    print(json_text(finite([result.to_dict() for result in results])))
     return results
 
 
@@ -78,7 +79,7 @@ def predict_many(runner: Runner, inputs: Iterable[Input | CompileError], outlets
 def _print_lines(values: Iterable[dict[str, Any]]) -> None:
     """Print values as JSON, each in a line that whoever waits for it gets at once."""
     for value in values:
-        print(json.dumps(value), flush=True)
+        print(json.dumps(finite(value), allow_nan=False), flush=True)
 
 
 def _failure(one: Input | CompileError, error: CompileError) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.artifact import write_text
 from compiler.datasets.dataset import Dataset, ObjectTruth
 from compiler.errors import CompileError
+from compiler.metrics.checks import require_numbers
 
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
@@ -86,14 +87,9 @@ def measured(
         found: The same of results, with a score each.
         kind: `bbox` or `keypoints`.
         settings: Of `COCOeval.params`.
-
-    Raises:
-        CompileError: pycocotools is not installed.
     """
-    try:
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise not_installed("pycocotools") from error
+    from pycocotools.cocoeval import COCOeval
+
     with redirect_stdout(io.StringIO()):
         judge = COCOeval(_index(dataset, truth), _index(dataset, found), kind)
         for name, value in settings.items():
@@ -110,14 +106,13 @@ def numbers_of(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def write_records(path: Path, records: Iterable[Record]) -> Path:
-    """A file of records, which may be a million: in as few characters as JSON takes."""
-    write_text(path, json.dumps(list(records), allow_nan=False))
+    """A file of records, which may be a million: in as few characters as JSON takes.
+
+    Raises:
+        CompileError: A number is none.
+    """
+    write_text(path, json.dumps([require_numbers(one, one["image_id"]) for one in records], allow_nan=False))
     return path
-
-
-def not_installed(library: str) -> CompileError:
-    """What a metric says without the library that measures it."""
-    return CompileError(f"{library} is not installed", fix="pip install 'deploy-compiler[evaluate]'")
 
 
 def _index(dataset: Dataset, records: Sequence[Record]) -> COCO:

@@ -18,6 +18,7 @@ from compiler.artifact.files import write_text
 from compiler.datasets.dataset import CameraFrame, Dataset, Item, SolidTruth
 from compiler.datasets.kitti import DONT_CARE
 from compiler.errors import CompileError
+from compiler.metrics.checks import require_numbers
 from compiler.metrics.kitti_frames import Found, Frame, Truth, found_in_frame, true_in_frame
 from compiler.metrics.kitti_matching import Candidates, precision_curve, ranking_precision
 from compiler.metrics.metric import Metric, Predictions
@@ -126,7 +127,7 @@ class Kitti(Metric):
         files = []
         for item, found in zip(dataset.items, predictions, strict=True):
             files.append(folder / f"{item.path.stem}.txt")
-            write_text(files[-1], "".join(_lines(self._found(item, found))))
+            write_text(files[-1], "".join(_lines(self._found(item, found), item.path.stem)))
         return tuple(files)
 
     def _frames(self, predictions: Predictions, dataset: Dataset) -> Iterator[Frame]:
@@ -200,9 +201,11 @@ def _covered(frame: Frame, minimum: float) -> Booleans:
     return np.asarray((frame.shares[:, regions] > minimum).any(axis=1))
 
 
-def _lines(found: Found) -> Iterator[str]:
+def _lines(found: Found, frame: str) -> Iterator[str]:
     """Yield the objects of a frame as KITTI's server reads them."""
     for row, name in enumerate(found.spellings):
         x, y, z, length, height, width, rotation = found.boxes[row]
-        numbers = (found.angles[row], *found.image_boxes[row], height, width, length, x, y, z, rotation)
-        yield f"{name} -1 -1 {' '.join(f'{number:.4f}' for number in (*numbers, found.scores[row]))}\n"
+        numbers = [found.angles[row], *found.image_boxes[row], height, width, length, x, y, z, rotation]
+        score = float(found.scores[row])
+        require_numbers({"score": score, "box": list(map(float, numbers))}, frame)
+        yield f"{name} -1 -1 {' '.join(f'{number:.4f}' for number in (*numbers, score))}\n"

@@ -45,7 +45,8 @@ class Metric(ABC):
             dataset: What is true.
 
         Raises:
-            CompileError: The data set lacks what is measured, or a library is not installed.
+            CompileError: The data set lacks what is measured.
+            ModuleNotFoundError: The library that measures is not installed.
         """
 
     def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:

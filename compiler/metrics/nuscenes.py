@@ -16,6 +16,7 @@ import numpy as np
 from compiler.artifact.files import write_json
 from compiler.datasets.dataset import Dataset, Item, SolidTruth, WorldFrame
 from compiler.errors import CompileError
+from compiler.metrics.checks import require_numbers
 from compiler.metrics.metric import Metric, Predictions
 from compiler.metrics.nuscenes_boxes import CLASS_RANGES, Boxes, found_in_world, true_in_world
 from compiler.metrics.nuscenes_matching import ERRORS, matches
@@ -139,7 +140,7 @@ def _records(item: Item, boxes: Boxes) -> Iterator[dict[str, Any]]:
     for row, name in enumerate(boxes.names.tolist()):
         length, width, height = boxes.sizes[row].tolist()
         half = float(boxes.yaws[row]) / 2
-        yield {
+        record = {
             "sample_token": str(item.identity),
             "translation": boxes.centers[row].tolist(),
             "size": [width, length, height],
@@ -149,3 +150,4 @@ def _records(item: Item, boxes: Boxes) -> Iterator[dict[str, Any]]:
             "detection_score": float(boxes.scores[row]),
             "attribute_name": boxes.attributes[row].item(),
         }
+        yield require_numbers(record, item.identity)

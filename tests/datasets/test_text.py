@@ -41,6 +41,14 @@ def test_mmocrs_words_are_whole_images(tmp_path):
     assert item.boxes is None
 
 
+def test_where_no_word_has_an_area_nothing_is_looked_at_and_not_the_whole_image(tmp_path):
+    flat, ignored = {"polygon": [0, 5, 9, 5, 4, 5], "text": "a"}, {"bbox": [1, 2, 3, 4], "ignore": True}
+    (item,) = read_mmocr(mmocr(tmp_path, flat, ignored), tmp_path).items
+    assert item.boxes == ()
+    (item,) = read_mmocr(mmocr(tmp_path), tmp_path).items
+    assert item.boxes is None, "nobody says where something is"
+
+
 def test_mmocrs_lines_are_files_and_texts(tmp_path):
     path = tmp_path / "label.txt"
     path.write_text('img1.jpg OpenMMLab\n\nimg 2\n{"filename": "b.jpg", "text": "two words"}\n')
