@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import file_digest
@@ -66,7 +67,7 @@ def publish(source: Path, target: Path | None = None, place: str | None = None, 
     stem = _stem(target or source.with_suffix(".pth"))
     if place is not None and place not in WEIGHTS:
         raise UsageError(f"no weights lie in '{place}'", where=f"weights={place}", fix=f"one of {', '.join(WEIGHTS)}")
-    require_checkpoint(source)
+    require_checkpoint(source, str(source), "give the path of a .pth or .safetensors file")
     content = read_content(source, standing_in())
     if place is not None and not (isinstance(content, Mapping) and isinstance(content.get(place), Mapping)):
         raise CompileError(f"{source.name} has no {place}", where=f"weights={place}", fix="leave weights= out")
@@ -90,7 +91,11 @@ def _stem(target: Path) -> Path:
     """A target without its suffix, and without the digest and the date of an earlier publication."""
     if target.suffix != ".pth":
         raise UsageError(f"{target.name} is no name of a checkpoint", where=str(target), fix="let it end in .pth")
-    return target.with_name(_PUBLISHED.sub("", target.stem))
+    stem = _PUBLISHED.sub("", target.stem)
+    if not stem:
+        fix = "name what is written: publish <in>.pth <out>.pth"
+        raise UsageError(f"{target.name} has no name before its digest", where=str(target), fix=fix)
+    return target.with_name(stem)
 
 
 def _meta(content: object) -> dict[str, Any]:
@@ -118,16 +123,34 @@ def _written(content: Mapping[str, Any], stem: Path, day: date) -> Path:
     """
     import torch
 
-    partial = stem.with_name(f".{stem.name}.{os.getpid()}.partial")
+    partial = stem.with_name(f".{token_hex(8)}.partial")
     try:
-        with partial.open("wb") as file:  # saved to a path, an archive would hold the path's name
+        with partial.open("xb") as file:  # saved to a path, an archive would hold the path's name
             torch.save(content, file)
         path = stem.with_name(f"{stem.name}-{file_digest(partial)[:DIGITS]}_{day:%Y%m%d}.pth")
-        if path.exists():
-            raise CompileError(f"{path.name} is there already", where=str(path), fix="use it, or remove it first")
-        partial.rename(path)
+        _give_name(partial, path)
+    except FileExistsError as error:
+        raise CompileError(
+            f"{path.name} is there already", where=str(path), fix="use it, or remove it first"
+        ) from error
     except OSError as error:
         raise CompileError("the checkpoint cannot be written", where=str(stem.parent), why=reason(error)) from error
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _give_name(partial: Path, path: Path) -> None:
+    """Give a file its name; nothing that has it is replaced, even what came a moment ago.
+
+    Raises:
+        FileExistsError: Something has it.
+    """
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        partial.rename(path)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = "official"
 """What stands for the checkpoint that a model's authors publish."""
+GIVE_ONE = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
 SAFETENSORS = ".safetensors"
 LARGEST_CODE = 1 << 20
 """In bytes: what the code of a TorchScript archive may unpack to, which is compressed and refused by its own name."""
@@ -84,17 +85,20 @@ def load_content(path: Path, *, mapped: bool = False, standing_in: Sequence[tupl
     return content
 
 
-def require_checkpoint(path: Path) -> None:
+def require_checkpoint(path: Path, where: str = "", fix: str = GIVE_ONE) -> None:
     """Refuse a checkpoint that is not there.
+
+    Args:
+        path: Of the file.
+        where: How the user named it; as a compile has it where it is empty.
+        fix: What the user can do, likewise.
 
     Raises:
         CompileError: It does not exist, is no file, or is larger than any checkpoint.
     """
-    fix = f"give the path of a .pth file, checkpoint={OFFICIAL}, or nothing to draw weights"
     # An empty one is a truncated one, which is said where it is read.
-    require_file(
-        path, f"the checkpoint {path}", where=f"checkpoint={path}", fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True
-    )
+    where = where or f"checkpoint={path}"
+    require_file(path, f"the checkpoint {path}", where=where, fix=fix, largest=LARGEST_WEIGHTS, may_be_empty=True)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -123,6 +125,11 @@ def add_trust_changes(parser: Parser) -> None:
     parser.add_argument("--trust-changes", action="store_true", help=text)
 
 
+def add_json(parser: Parser) -> None:
+    """Add `--json`, to verbs whose results programs read."""
+    parser.add_argument("--json", action="store_true", help="print it all as JSON")
+
+
 INPUT_LIMITS: Mapping[str, str] = {
     "megapixels": f"how large an image may be, by its header before it is decoded; {Limits.megapixels:g} without it",
     "points": f"how many points a cloud may have; {Limits.points} without it",
@@ -175,6 +182,51 @@ def truth(options: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
+def output_files(options: Mapping[str, str], names: Sequence[str], inputs: Iterable[str] = ()) -> dict[str, Path]:
+    """The files that options say are written, by the options' names: found fit before anything takes its time.
+
+    Args:
+        options: All that are given.
+        names: Of those that name a file to write.
+        inputs: Paths of what is read.
+
+    Raises:
+        UsageError: There cannot be such a file, or writing it loses another one.
+        CompileError: The operating system refuses its folder.
+    """
+    files = {name: Path(options[name]) for name in names if name in options}
+    read = {_resolved(path) for path in inputs}
+    for name, path in files.items():
+        where, others = f"{name}={path}", [other for other in files.values() if other is not path]
+        _require_place(path, where)
+        if _resolved(path) in read:
+            raise UsageError("the file that would be written is one that is read", where=where, fix=ANOTHER_FILE)
+        if _resolved(path) in map(_resolved, others):
+            raise UsageError("two options name one file", where=where, fix=ANOTHER_FILE)
+    return files
+
+
+def _require_place(path: Path, where: str) -> None:
+    """Refuse a path that no file can be written to, or that lies in a bundle, which is as it was compiled."""
+    from compiler.artifact import reading
+    from compiler.artifact.lock import looks_like_a_bundle
+
+    with reading(path, "there cannot be such a file"):
+        if path.is_dir():
+            raise UsageError("there is a folder where the file would be", where=where, fix="name a file")
+        if any(map(looks_like_a_bundle, path.resolve().parents)):
+            what = "the file would lie in a bundle, whose files are as they were compiled"
+            raise UsageError(what, where=where, fix="name a file elsewhere")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _resolved(path: str | Path) -> str:
+    return os.path.realpath(path)
+
+
+ANOTHER_FILE = "name another file"
 OWN_FILES = "a config folder of your own, with your own model/ and backend/ files in it"
 
 

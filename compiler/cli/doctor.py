@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import Parser, add_config_dir
+from compiler.cli.arguments import Parser, add_config_dir, add_json
 from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError, nearest
@@ -106,7 +106,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--smoke", action="store_true", help="build and run a tiny network with each backend: a minute")
-    parser.add_argument("--json", action="store_true", help="print it all as JSON")
+    add_json(parser)
     text = "look at these backends alone; the exit status is 0 where one of them can be used"
     parser.add_option("backend", spelling="backend=<name>,...", text=text)
     parser.add_argument("--make", metavar="BACKEND", help="install what a backend needs into an environment of its own")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import (
+    ANOTHER_FILE,
     INPUT_LIMITS,
     TRIAL_LIMITS,
     Parser,
@@ -16,6 +17,7 @@ from compiler.cli.arguments import (
     add_limits,
     add_trust_changes,
     limits_of,
+    output_files,
 )
 from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.streams import error_stream, tell
@@ -45,7 +47,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "bbox_thr": ("bbox_thr=<0 to 1>", "leave out people that score less, in bbox_file or by the detector"),
     "flip_test": ("flip_test=true|false", "whether a pose model looks at mirrored crops too; as compiled without it"),
     "limit": ("limit=<number>", "look at so many files only, spread evenly"),
-    "workers": ("workers=<number>", "threads that read and prepare images; as many as processors without it"),
+    "workers": ("workers=<number>", "threads that read and prepare images; one a processor without it, and 8 at most"),
     "out": ("out=<file>.json", "write all numbers and settings"),
     "format_only": ("format_only=true", "write results as the data set's test server reads them, and measure nothing"),
     "show_dir": ("show_dir=<folder>", "draw what is found in each file"),
@@ -84,6 +86,7 @@ def run(given: Namespace) -> int:
             "evaluate takes a data set", where="command line", fix="add dataset=<name or file>, such as dataset=coco"
         )
     options = _options(given)
+    out = _output_file(given.options)
     for bundle in given.bundles:
         warn_unless_proven(Path(bundle), given.trust_changes)
     from compiler.evaluation import evaluate
@@ -91,9 +94,28 @@ def run(given: Namespace) -> int:
     with _shown_progress() as progress:
         evaluation = evaluate(given.bundles, given.options["dataset"], options, progress)
     _print(evaluation)
-    if "out" in given.options:
-        evaluation.save(Path(given.options["out"]))
+    if out is not None:
+        from compiler.artifact import reading
+
+        with reading(out, "the numbers cannot be written", where=f"out={out}"):
+            evaluation.save(out)
     return ExitCode.PROVEN
+
+
+def _output_file(options: Mapping[str, str]) -> Path | None:
+    """Where the numbers go; None where they are only printed.
+
+    Raises:
+        UsageError: Writing there would lose something that is no such file of an earlier run.
+    """
+    from compiler.evaluation import is_saved
+
+    read = [options[name] for name in ("dataset", "bbox_file", "checkpoint", "file") if name in options]
+    path = output_files(options, ("out",), read).get("out")
+    if path is not None and path.exists() and not is_saved(path):
+        what = "there is a file already, and it holds no numbers of an evaluation"
+        raise UsageError(what, where=f"out={path}", fix=f"{ANOTHER_FILE}, or remove it")
+    return path
 
 
 def _options(given: Namespace) -> EvaluationOptions:
@@ -163,16 +185,16 @@ def _value(text: str) -> Any:
 
 @contextmanager
 def _shown_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each bundle where the error stream is a terminal; rich need not be installed."""
+    """Show a bar for each bundle where the error stream is a terminal, and lines elsewhere, or without rich."""
     stream = error_stream()
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
-        yield lambda name, done, items: None
+        yield told_in_lines()
         return
     if not stream.isatty():
-        yield lambda name, done, items: None
+        yield told_in_lines()
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bars: dict[str, Any] = {}
@@ -184,6 +206,19 @@ def _shown_progress() -> Iterator[Callable[[str, int, int], None]]:
             live.update(bars[name], completed=done)
 
         yield show
+
+
+def told_in_lines() -> Callable[[str, int, int], None]:
+    """Tell how far each bundle is, in a line for each tenth of the way."""
+    told: dict[str, int] = {}
+
+    def tell_tenth(name: str, done: int, items: int) -> None:
+        tenth = 10 * done // max(items, 1)
+        if tenth > told.get(name, 0):
+            tell(f"{on_one_line(name)}: {done} of {items}")
+            told[name] = tenth
+
+    return tell_tenth
 
 
 def _print(evaluation: Evaluation) -> None:
@@ -205,7 +240,7 @@ VERB = Verb(
     usage="<bundle> [<bundle> ...] dataset=<name or file> [data=<folder>] [name=value ...] [flags]",
     takes="bundles and a data set",
     examples=(
-        "evaluate outputs/rtmdet-tiny/* dataset=coco data=data/coco reference=true",
+        "evaluate outputs/detection_rtmdet-tiny_*/ dataset=coco data=data/coco reference=true",
         "evaluate <bundle> dataset=annotations.json data=images out=numbers.json",
         "evaluate <pose bundle> dataset=coco_person_keypoints bbox_file=person_detections.json flip_test=true",
         "evaluate <pose bundle> <pose bundle> dataset=coco_person_keypoints detector=<detector bundle>",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of, one_of
+from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of, one_of, truth
 from compiler.cli.cautions import cautions_shown
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
@@ -20,6 +20,8 @@ def add_arguments(parser: Parser) -> None:
     place("bundle", metavar="<bundle>", help="the folder that compile printed")
     place("repository", metavar="<repository>", help="the folder of the server's models")
     parser.add_option("name", spelling="name=<name>", text="of the model; without it, the name of the bundle's folder")
+    text = "replace models of ours though they were changed since, or are of another bundle"
+    parser.add_option("replace", spelling="replace=true", text=text)
     add_limits(parser)
     text = "export an engine that brings code, such as TorchScript's: the server runs what it says"
     place("--engine-code", action="store_true", help=text)
@@ -41,6 +43,7 @@ def run(given: Namespace) -> int:
             engine_code=given.engine_code,
             trust_changes=given.trust_changes,
             limits=limits_of(given.options),
+            replace=truth(given.options, "replace"),
         )
     print("\n".join(map(str, folders)))
     return ExitCode.PROVEN
@@ -50,8 +53,8 @@ VERB = Verb(
     name="export",
     help="write a bundle as models that Triton Inference Server and OpenVINO Model Server read (needs no torch)",
     usage=(
-        "triton <bundle> <repository> [name=<name>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] "
-        "[--trust-changes]"
+        "triton <bundle> <repository> [name=<name>] [replace=true] [limits.<name>=<number>] [--config-dir DIR] "
+        "[--engine-code] [--trust-changes]"
     ),
     takes="triton, a bundle and a repository",
     examples=("export triton <bundle> models/", "export triton <bundle> models/ name=people"),

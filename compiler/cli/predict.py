@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from compiler.runtime import Predictor
     from compiler.runtime.inputs import Input
 
+LARGEST_BATCH = 4096
 CHAIN_OPTIONS: Mapping[str, str] = {
     "label": "of two bundles: the class that the second looks at; people, where it finds key points",
     "score_threshold": "of two bundles: what detections score more than that it looks at; 0.3 without it",
@@ -53,6 +54,8 @@ def add_arguments(parser: Parser) -> None:
     text = "where people or words are; without it, the whole image"
     parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text=text)
     add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
+    text = "how many of several inputs go through the engine together; 1 without it"
+    parser.add_option("batch", spelling="batch=<number>", text=text)
     text = "draw the results into this image or video, or those of several inputs into this folder"
     parser.add_option("picture", spelling="picture=<file>|<folder>/", text=text)
     parser.add_option("show", spelling="show=true|false", text="show the drawn results in a window")
@@ -147,12 +150,26 @@ def _predict(runner: Runner, words: Sequence[str], options: Mapping[str, str], w
     outlets = Outlets(places.get("picture"), places.get("arrays"), window)
     if not is_single(words, kind):
         found = find_inputs(words, kind, _standard_input())
-        return predict_many(runner, _with_box(found, options.get("box")), outlets, limits_of(options))
+        inputs = _with_box(found, options.get("box"))
+        return predict_many(runner, inputs, outlets, limits_of(options), _batch_of(options))
     (word,) = words
     results = predict_one(runner, Input(Path(word), Path(Path(word).name), options.get("box")), outlets)
     if outlets.drawn:
         _tell_hidden(runner, results)
     return ExitCode.PROVEN
+
+
+def _batch_of(options: Mapping[str, str]) -> int:
+    """How many inputs are looked at together.
+
+    Raises:
+        UsageError: It is no such number.
+    """
+    text = options.get("batch", "1")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LARGEST_BATCH:
+        fix = f"give a whole number from 1 to {LARGEST_BATCH}"
+        raise UsageError(f"'{text}' is no batch", where=f"batch={text}", fix=fix)
+    return int(text)
 
 
 def _standard_input() -> TextIO:
@@ -206,8 +223,9 @@ VERB = Verb(
     help="run a bundle, or one and another that looks at what it finds; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<second bundle>] <input>... [box=x1,y1,x2,y2|boxes.json] [picture=<file>|<folder>/] "
-        "[show=true|false] [score_threshold=<0 to 1>] [chain.<name>=<value>] [arrays=<file>.npz|<folder>/] "
-        "[cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] [--trust-changes]"
+        "[show=true|false] [batch=<number>] [score_threshold=<0 to 1>] [chain.<name>=<value>] "
+        "[arrays=<file>.npz|<folder>/] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] "
+        "[--engine-code] [--trust-changes]"
     ),
     takes="a bundle, or two, and what they look at",
     examples=(

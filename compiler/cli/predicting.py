@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import finite
@@ -39,12 +38,15 @@ def predict_one(runner: Runner, one: Input, outlets: Outlets) -> list[Any]:
         The results.
     """
     results = _results(runner, one.path, one.box)
-    _write(runner, one, results, outlets)
+    _write_arrays(one, results, outlets)
     print(json_text(finite([result.to_dict() for result in results])))
+    _draw(runner, one, results, outlets)
     return results
 
 
-def predict_many(runner: Runner, inputs: Iterable[Input | CompileError], outlets: Outlets, limits: Limits) -> int:
+def predict_many(
+    runner: Runner, inputs: Iterable[Input | CompileError], outlets: Outlets, limits: Limits, batch: int = 1
+) -> int:
     """Print the results of each input as a line of JSON, once they are there; one that fails does not end the run.
 
     Args:
@@ -52,17 +54,19 @@ def predict_many(runner: Runner, inputs: Iterable[Input | CompileError], outlets
         inputs: Or what is wrong with one.
         outlets: Where else results go.
         limits: What a frame of a video may cost.
+        batch: How many inputs that follow each other are looked at together.
 
     Returns:
         The exit status.
     """
     count = failed = 0
-    for one in inputs:
+    for one, results in _looked_at(runner, inputs, batch):
         count += 1
         try:
             if isinstance(one, CompileError):
                 raise one
-            _print_lines(_frames(runner, one, outlets, limits) if one.is_video else _whole(runner, one, outlets))
+            lines = _frames(runner, one, outlets, limits) if one.is_video else _whole(runner, one, outlets, results)
+            _print_lines(lines)
         except UsageError:  # what is wrong with the command line is wrong with every input
             raise
         except CompileError as error:
@@ -74,6 +78,34 @@ def predict_many(runner: Runner, inputs: Iterable[Input | CompileError], outlets
     if failed and count > 1:
         tell(f"{failed} of {count} inputs failed")
     return ExitCode.FAILED if failed else ExitCode.PROVEN
+
+
+def _looked_at(
+    runner: Runner, inputs: Iterable[Input | CompileError], batch: int
+) -> Iterator[tuple[Input | CompileError, list[Any] | None]]:
+    """Yield each input with its results, where it was looked at together with others; else with None."""
+    group: list[Input] = []
+    for one in inputs:
+        if isinstance(one, CompileError) or one.is_video:
+            yield from zip(group, _together(runner, group), strict=True)
+            yield one, None
+            group = []
+            continue
+        group.append(one)
+        if len(group) == batch:
+            yield from zip(group, _together(runner, group), strict=True)
+            group = []
+    yield from zip(group, _together(runner, group), strict=True)
+
+
+def _together(runner: Runner, group: Sequence[Input]) -> Sequence[list[Any] | None]:
+    """The results of several inputs; None for each where one fails: each is looked at by itself then."""
+    from compiler.runtime import Predictor
+
+    if len(group) > 1 and isinstance(runner, Predictor):
+        with suppress(CompileError):
+            return runner([one.path for one in group], [one.box for one in group])
+    return [None] * len(group)
 
 
 def _print_lines(values: Iterable[dict[str, Any]]) -> None:
@@ -102,9 +134,9 @@ def _results(runner: Runner, source: Any, box: Any) -> list[Any]:
     return runner(source, box)
 
 
-def _whole(runner: Runner, one: Input, outlets: Outlets) -> Iterator[dict[str, Any]]:
-    results = _results(runner, one.path, one.box)
-    written = _write(runner, one, results, outlets)
+def _whole(runner: Runner, one: Input, outlets: Outlets, found: list[Any] | None) -> Iterator[dict[str, Any]]:
+    results = _results(runner, one.path, one.box) if found is None else found
+    written = {**_write_arrays(one, results, outlets), **_draw(runner, one, results, outlets)}
     yield {"input": str(one.path), "results": [result.to_dict() for result in results], **written}
 
 
@@ -128,23 +160,27 @@ def _frames(runner: Runner, one: Input, outlets: Outlets, limits: Limits) -> Ite
                 break
 
 
-def _write(runner: Runner, one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
-    """Draw and write what is asked for, and say where it lies."""
+def _write_arrays(one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
+    """Write arrays where they are asked for, and say where they lie."""
+    if not outlets.arrays:
+        return {}
+    path = outlets.arrays.file(one, ".npz")
+    write_arrays(path, results)
+    return {"arrays": str(path)}
+
+
+def _draw(runner: Runner, one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:
+    """Draw and show where that is asked for, and say where the picture lies."""
     from compiler.tasks.images import write_image
     from compiler.tasks.inputs import IMAGE
 
-    written: dict[str, Path] = {}
-    if outlets.arrays:
-        written["arrays"] = outlets.arrays.file(one, ".npz")
-        write_arrays(written["arrays"], results)
     if not outlets.drawn:
-        return {name: str(path) for name, path in written.items()}
+        return {}
     suffix = one.path.suffix if one.path.suffix.lower() in IMAGE.suffixes else NO_IMAGE_SUFFIX
     path = outlets.pictures and outlets.pictures.file(one, suffix)
     picture = runner.draw(one.path, results)
     if path:
-        written["picture"] = path
         write_image(path, picture)
     if outlets.window:
         outlets.window.show(picture, wait=True)
-    return {name: str(path) for name, path in written.items()}
+    return {"picture": str(path)} if path else {}

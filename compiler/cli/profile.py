@@ -15,6 +15,7 @@ from compiler.cli.arguments import (
     add_limits,
     add_trust_changes,
     limits_of,
+    output_files,
 )
 from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.json_text import json_text
@@ -63,7 +64,7 @@ def run(given: Namespace) -> int:
     from compiler.report.console import console
 
     bundles, sources = _told_apart(given.paths)
-    options, writers = given.options, _writers(given.options)
+    options, writers = given.options, _writers(given.options, given.paths)
     numbers = {name: _whole(name, options[name]) for name in ("iterations", "warmup", "threads") if name in options}
     for folder in bundles:
         warn_unless_proven(Path(folder), given.trust_changes)
@@ -141,26 +142,22 @@ def _tell_progress(progress: Progress) -> None:
     tell(f"[{place}]-{len(timing.samples)} times per count: {mean * 1000:.2f} ms, {timing.per_second(mean):.2f} FPS")
 
 
-def _writers(options: Mapping[str, str]) -> dict[Path, Callable[[Profile], str]]:
+def _writers(options: Mapping[str, str], inputs: Sequence[str]) -> dict[Path, Callable[[Profile], str]]:
     """What is written of a profile, by the files that are asked for.
 
     Raises:
         CompileError: There cannot be such a file: that is found before anything is measured.
     """
-    from compiler.artifact import finite, reading
+    from compiler.artifact import finite
 
+    files = output_files(options, ("out", "html"), inputs)
     writers: dict[Path, Callable[[Profile], str]] = {}
-    if "out" in options:
-        writers[Path(options["out"])] = lambda found: json_text(finite(found.to_dict())) + "\n"
-    if "html" in options:
+    if "out" in files:
+        writers[files["out"]] = lambda found: json_text(finite(found.to_dict())) + "\n"
+    if "html" in files:
         from compiler.profiling.page import page
 
-        writers[Path(options["html"])] = page
-    for path in writers:
-        with reading(path, "there cannot be such a file"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise UsageError("there is a folder where the file would be", where=str(path), fix="name a file")
+        writers[files["html"]] = page
     return writers
 
 

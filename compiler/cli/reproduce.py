@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
+from compiler.cli.arguments import Parser, add_config_dir, add_json, add_limits, add_trust_changes, limits_of
+from compiler.cli.json_text import json_text
+from compiler.cli.streams import error_stream
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
 from compiler.printable import on_one_line
@@ -15,14 +17,15 @@ from compiler.printable import on_one_line
 if TYPE_CHECKING:
     from compiler.pipeline.reproduction import Reproduction
 
+LOOKED_FOR = "; where it is left out, it is looked for"
 FILES = {
-    "checkpoint": "the weights",
-    "input": "the real input of the proof",
-    "box": "the file of boxes in it",
-    "file": "the ONNX file, of model=onnx",
-    "calibration": "what int8 was calibrated on, which has to be given where there was such",
+    "checkpoint": ("<path>|official", f"the weights, or official to download the published ones{LOOKED_FOR}"),
+    "input": ("<path>", f"the real input of the proof{LOOKED_FOR}"),
+    "box": ("<path>", f"the file of boxes in it{LOOKED_FOR}"),
+    "file": ("<path>", f"the ONNX file, of model=onnx{LOOKED_FOR}"),
+    "calibration": ("<path>", "what int8 was calibrated on; it has to be given where there was such"),
 }
-"""What a bundle is made from."""
+"""What a bundle is made from: how each is spelt, and what it is."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,23 +33,25 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed, wherever it is")
     text = "where the new bundle goes, which may not be there yet; outputs/reproduced without it"
     parser.add_option("output", spelling="output=<folder>", text=text)
-    for name, text in FILES.items():
-        parser.add_option(name, spelling=f"{name}=<path>", text=f"{text}; where it is left out, it is looked for")
+    for name, (value, text) in FILES.items():
+        parser.add_option(name, spelling=f"{name}={value}", text=text)
     add_limits(parser)
     add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     text = "run code of somebody's own that the bundle names as its network, such as model.target=nets:build"
     parser.add_argument("--network-code", action="store_true", help=text)
     add_trust_changes(parser)
+    add_json(parser)
 
 
 def run(given: Namespace) -> int:
     """Compile again, and print what is the same and what is not."""
+    from compiler.artifact import finite
     from compiler.config.known_classes import modules_of
     from compiler.pipeline.origins import OPTIONS
     from compiler.pipeline.reproduction import REPRODUCED, reproduce_bundle
     from compiler.report.console import console, print_outcome, progress
 
-    screen, options = console(), given.options
+    screen, options = console(error_stream() if given.json else None), given.options
     with progress(screen) as listen:
         found = reproduce_bundle(
             given.bundle,
@@ -59,6 +64,9 @@ def run(given: Namespace) -> int:
             limits=limits_of(options),
         )
     print_outcome(screen, found.outcome)
+    if given.json:
+        print(json_text(finite(found.to_dict())))
+        return found.exit_code
     for line in _lines(found):
         print(on_one_line(line, longest=2000))
     return found.exit_code
@@ -88,8 +96,8 @@ VERB = Verb(
     name="reproduce",
     help="compile a bundle again from what it says of itself into a folder of its own, and say what differs",
     usage=(
-        "<bundle> [output=<folder>] [checkpoint=<path>] [input=<path>] [box=<path>] [file=<path>] [calibration=<path>] "
-        "[limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes]"
+        "<bundle> [output=<folder>] [checkpoint=<path>|official] [input=<path>] [box=<path>] [file=<path>] "
+        "[calibration=<path>] [limits.<name>=<number>] [--config-dir DIR] [--network-code] [--trust-changes] [--json]"
     ),
     takes="one bundle",
     examples=("reproduce <bundle>", "reproduce <bundle> checkpoint=epoch_40.pth output=again"),

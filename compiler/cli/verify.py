@@ -13,10 +13,12 @@ from compiler.cli.arguments import (
     TRIAL_LIMITS,
     Parser,
     add_config_dir,
+    add_json,
     add_limits,
     add_trust_changes,
     limits_of,
 )
+from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
 from compiler.errors import Caution
 from compiler.printable import on_one_line
@@ -34,10 +36,12 @@ def add_arguments(parser: Parser) -> None:
     text = "open an engine that brings code for the processor: it runs what it says"
     parser.add_argument("--engine-code", action="store_true", help=text)
     add_trust_changes(parser)
+    add_json(parser)
 
 
 def run(given: Namespace) -> int:
     """Prove, and print what was compared and on which machines."""
+    from compiler.artifact import finite
     from compiler.config.known_classes import modules_of
     from compiler.pipeline.verification import verify_bundle
 
@@ -52,6 +56,9 @@ def run(given: Namespace) -> int:
             limits=limits_of(given.options),
             cache=None if cache is None else Path(cache),
         )
+    if given.json:
+        print(json_text(finite(found.to_dict())))
+        return found.exit_code
     for line in _lines(found):
         print(on_one_line(line, longest=2000))
     return found.exit_code
@@ -67,12 +74,14 @@ def _lines(found: Verification) -> Iterator[str]:
     yield f"  worst      {error_text(worst.relative_error)} {worst.yardstick} in {worst.output}{then}"
     if proof.decoded:
         yield f"  decoded    {error_text(proof.worst_decoded)} {found.unit}"
+    yield f"  allowed    {found.tolerance}{f': looser than usual, {found.usual}' if found.is_looser else ''}"
     yield f"  stands on  {proof.weakest}"
     yield f"  made on    {_machine(found.proven_on) or 'a machine that was not written down'}"
     yield f"  here       {found.difference or 'the same'}"
     for name, (then_version, now) in found.libraries.items():
         yield f"  {name:10} {then_version} then, {now or 'not installed'} here"
-    yield f"not proven here: {found.problem}" if found.problem else "proven here: the engine is within its tolerance"
+    within = "within its tolerance" + (", which is looser than usual" if found.is_looser else "")
+    yield f"not proven here: {found.problem}" if found.problem else f"proven here: the engine is {within}"
 
 
 def _machine(machine: object) -> str:
@@ -82,7 +91,10 @@ def _machine(machine: object) -> str:
 VERB = Verb(
     name="verify",
     help="prove a bundle again where it lies now, on the input that it keeps (needs no torch)",
-    usage="<bundle> [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] [--trust-changes]",
+    usage=(
+        "<bundle> [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] [--engine-code] [--trust-changes] "
+        "[--json]"
+    ),
     takes="one bundle",
     examples=("verify outputs/rtmpose/pose-detection_simcc_onnxruntime_dynamic_256x192",),
     add_arguments=add_arguments,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import write_text
+from compiler.artifact import reading, write_text
 from compiler.datasets.dataset import Dataset
 from compiler.datasets.icdar import read_icdar_folder
 from compiler.datasets.kitti import read_kitti_images
@@ -85,10 +85,13 @@ def convert(name: str, source: Path, target: Path, options: Mapping[str, str]) -
     for option in options:
         if option not in conversion.options:
             raise UsageError(f"{name} takes no option '{option}'", where=f"{option}={options[option]}")
-    if not source.exists():
-        raise UsageError("the data set does not exist", where=str(source), why=f"paths are seen from {Path.cwd()}")
-    if target.suffix != ".json" or target.exists():
-        why = "there is a file of this name" if target.exists() else "annotations are JSON"
+    with reading(source, "the data set cannot be read"):
+        if not source.exists():
+            raise UsageError("the data set does not exist", where=str(source), why=f"paths are seen from {Path.cwd()}")
+    with reading(target, "this is no file to write"):
+        is_there = target.exists()
+    if target.suffix != ".json" or is_there:
+        why = "there is a file of this name" if is_there else "annotations are JSON"
         raise UsageError("this is no file to write", where=str(target), why=why, fix="name a new .json")
     dataset = conversion.read(source, options)
     if not dataset.items:

@@ -164,10 +164,10 @@ def _place(root: Path, name: Any) -> Path:
 def _objects(image: Path, root: Path, kinds: _Kinds) -> tuple[ObjectTruth, ...]:
     """The objects in the label file of an image; none where there is none."""
     path = _label_file(image, root)
-    if not path.is_file():
-        return ()
-    size = image_size(image)
     with expected(path, "labels of YOLO", LABEL_FORM):
+        if not path.is_file():
+            return ()
+        size = image_size(image)
         return tuple(_object(line, size, kinds) for line in read_lines(path))
 
 

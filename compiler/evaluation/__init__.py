@@ -1,6 +1,6 @@
 """How well bundles do on a data set."""
 
-from compiler.evaluation.evaluation import Column, Evaluation
+from compiler.evaluation.evaluation import Column, Evaluation, is_saved
 from compiler.evaluation.options import EvaluationOptions
 from compiler.evaluation.side_by_side import evaluate
 from compiler.evaluation.subjects import Opening
@@ -11,4 +11,5 @@ __all__ = [
     "EvaluationOptions",
     "Opening",
     "evaluate",
+    "is_saved",
 ]

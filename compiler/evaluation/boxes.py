@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.datasets.dataset import Dataset, Item, ObjectTruth
-from compiler.datasets.files import expected, parse_json
+from compiler.datasets.files import expected, parse_json, pixels
 from compiler.errors import CompileError
 
 Floats = NDArray[np.float32]
@@ -47,8 +48,8 @@ def _has_key_points(truth: ObjectTruth) -> bool:
     return labelled and not truth.ignore and any(max(point.x, point.y) > 0 for point in truth.keypoints)
 
 
-def read_detections(path: Path, dataset: Dataset, threshold: float) -> Mapping[int | str, Boxes]:
-    """The people that a detector found, by the numbers of the images; the file is MMPose's `bbox_file`.
+def read_detections(path: Path, dataset: Dataset, threshold: float) -> Mapping[str, Boxes]:
+    """The people that a detector found, by the numbers of the images as text; the file is MMPose's `bbox_file`.
 
     Args:
         path: COCO's results in JSON.
@@ -58,13 +59,14 @@ def read_detections(path: Path, dataset: Dataset, threshold: float) -> Mapping[i
     Raises:
         CompileError: The file cannot be read, or names none of the images.
     """
-    known = {item.identity for item in dataset.items}
-    found: dict[int | str, list[tuple[Sequence[float], float]]] = {}
+    known = {str(item.identity) for item in dataset.items if item.identity is not None}
+    found: dict[str, list[tuple[Sequence[float], float]]] = {}
     with expected(path, "results of a detector", FORM):
         for one in _records(parse_json(path)):
-            if int(one["category_id"]) == PERSON and float(one["score"]) >= threshold:
-                x, y, width, height = map(float, one["bbox"][:4])
-                found.setdefault(one["image_id"], []).append(((x, y, width, height), float(one["score"])))
+            image, score = _number_of(one["image_id"]), _score(one["score"])
+            if int(one["category_id"]) == PERSON and score >= threshold:
+                x, y, width, height = map(pixels, one["bbox"][:4])
+                found.setdefault(image, []).append(((x, y, width, height), score))
     if not known & found.keys():
         raise CompileError(
             "the detector's results are of other images",
@@ -80,9 +82,22 @@ def _records(content: Any) -> list[Mapping[str, Any]]:
     return content
 
 
+def _number_of(image: Any) -> str:
+    """The number of an image as text: some files write numbers as text where others write them as numbers."""
+    if isinstance(image, bool) or not isinstance(image, int | str):
+        raise TypeError(f"{image!r:.60} is no number of an image")
+    return str(image)
+
+
+def _score(value: Any) -> float:
+    score = float(value)
+    if not math.isfinite(score):
+        raise ValueError(f"{value!r:.60} is no score")
+    return score
+
+
 def _boxes(rows: Sequence[tuple[Sequence[float], float]]) -> Boxes:
-    with np.errstate(over="ignore"):  # what is beyond single precision is left out
-        places = np.array([box for box, _ in rows], np.float32)
-        corners = np.concatenate([places[:, :2], places[:, :2] + places[:, 2:]], axis=1)
-    kept = (places[:, 2:] > 0).all(axis=1) & np.isfinite(corners).all(axis=1)
+    places = np.array([box for box, _ in rows], np.float32)
+    corners = np.concatenate([places[:, :2], places[:, :2] + places[:, 2:]], axis=1)
+    kept = (corners[:, 2:] > corners[:, :2]).all(axis=1)
     return Boxes(corners[kept], np.array([score for _, score in rows], np.float32)[kept])

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.errors import CompileError
+from compiler.errors import CompileError, UsageError
 from compiler.evaluation.data import NamedDataset
 from compiler.evaluation.evaluation import Column
-from compiler.evaluation.keeping import kept_results, plain_name
-from compiler.evaluation.measures import find_metrics, openmmlab_nodes, require_files, require_truth
+from compiler.evaluation.keeping import kept_results, plain_name, writing
+from compiler.evaluation.measures import find_metrics, openmmlab_nodes, require_files, require_truth, unknown_evaluators
 from compiler.evaluation.options import NO_FILE, EvaluationOptions
 from compiler.evaluation.people import DetectionsFile, Detector
-from compiler.evaluation.pictures import Pictures
+from compiler.evaluation.pictures import SCORE_THRESHOLD, Pictures
 from compiler.evaluation.records import result_class
 from compiler.evaluation.results_file import ResultsFile
 from compiler.evaluation.running import Runner
@@ -36,6 +36,7 @@ class Measuring:
         people: Where a pose model looks; None for the data set's own boxes, and for other models.
         spotter: The reader of text that the bundle is, behind a detector of text; None where there is no such detector.
         options: Of the evaluation.
+        cautions: What one has to know about what is measured.
     """
 
     subject: Subject
@@ -44,6 +45,7 @@ class Measuring:
     people: DetectionsFile | Detector | None
     spotter: Spotter | None
     options: EvaluationOptions
+    cautions: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -58,16 +60,19 @@ class Measuring:
         task, dataset = subject.predictor.task, named.dataset
         spotter = Spotter.of(detector, subject) if detector and task.name == TextRecognition.name else None
         people = None if spotter else _people(subject, named, options, detector)
+        _refuse_idle(subject, options, looks_into_scored_boxes=people is not None, reads_pages=spotter is not None)
         name = spotter.task if spotter else task.name
+        result_class(task, scored_boxes=people is not None)
         require_files(task, dataset, named.name)
         if not options.format_only or (isinstance(task, TopdownPose) and people is None):
             require_truth(task, dataset, named.name)
-        nodes = named.metrics or openmmlab_nodes(name, named.evaluators)
+        evaluators = () if options.metrics or named.metrics else named.evaluators
+        nodes = named.metrics or openmmlab_nodes(name, evaluators)
         found = find_metrics(name, named.format, nodes, options.metrics, options.settings)
         metrics = tuple(metric.fitted(task, dataset) for metric in found)
         if options.format_only:
             _require_formats(metrics)
-        return cls(subject, named, metrics, people, spotter, options)
+        return cls(subject, named, metrics, people, spotter, options, tuple(unknown_evaluators(name, evaluators)))
 
     def column(self, progress: Callable[[str, int, int], None]) -> Column:
         """Run the bundle over what an earlier run has not looked at, and measure all that was found.
@@ -83,7 +88,7 @@ class Measuring:
             runner = (
                 self.spotter.runner(dataset)
                 if self.spotter
-                else Runner(subject.predictor, dataset, found, self.options.threads)
+                else Runner(subject.predictor, dataset, found, self.options.worker_count)
             )
             runner.run(results, lambda done: progress(subject.name, done, len(dataset.items)))
             return Column(
@@ -95,6 +100,7 @@ class Measuring:
                 results=results.path,
                 written=self._written(results) if self.options.format_only else (),
                 pictures=self._pictures(results),
+                tools=subject.tools,
             )
 
     @property
@@ -111,16 +117,18 @@ class Measuring:
     def _written(self, results: ResultsFile) -> tuple[Path, ...]:
         """The files for a test server, in a folder of the bundle's own."""
         folder = results.path.with_suffix("")
-        folder.mkdir(exist_ok=True)
         formats = [metric for metric in self.metrics if isinstance(metric, ResultFormat)]
-        return tuple(path for one in formats for path in one.write(results, self.named.dataset, folder))
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            return tuple(path for one in formats for path in one.write(results, self.named.dataset, folder))
 
     def _pictures(self, results: ResultsFile) -> tuple[Path, ...]:
         options = self.options
         if options.show_dir is None:
             return ()
         folder = options.show_dir / plain_name(self.subject.name)
-        pictures = Pictures(folder, options.worst, options.show_score_thr)
+        least = SCORE_THRESHOLD if options.show_score_thr is None else options.show_score_thr
+        pictures = Pictures(folder, options.worst, least)
         drawing = self.spotter.spotter if self.spotter else self.subject.predictor
         return tuple(pictures.draw(drawing, self.metrics[0], self.named.dataset, results))
 
@@ -141,6 +149,25 @@ def _people(
     given = options.bbox_file
     file = named.detections if given is None else None if given == NO_FILE else Path(given)
     return None if file is None else DetectionsFile(file, options.bbox_thr or 0.0)
+
+
+def _refuse_idle(
+    subject: Subject, options: EvaluationOptions, *, looks_into_scored_boxes: bool, reads_pages: bool
+) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        UsageError: There is such a one.
+    """
+    if options.bbox_thr is not None and not looks_into_scored_boxes:
+        why = "it leaves out people that a detector found, and here none looks for people"
+        raise UsageError(
+            "bbox_thr changes nothing", where=f"bbox_thr={options.bbox_thr:g}", why=why, fix="leave it out"
+        )
+    drawn_by_score = hasattr(subject.predictor.task, "score_threshold") and not reads_pages
+    if options.show_score_thr is not None and not drawn_by_score:
+        where, what = f"show_score_thr={options.show_score_thr:g}", "all that is read is drawn"
+        raise UsageError(what, where=where, fix="leave it out")
 
 
 def _refuse_boxes(options: EvaluationOptions) -> None:

@@ -157,9 +157,12 @@ def _find(
         return NamedDataset(name, "coco", read_annotations(path, data or path.parent))
     if path.suffix == ".txt" and path.is_file():
         return NamedDataset(name, "mmocr_lines", read_mmocr_lines(path, data or path.parent))
-    if path.is_dir():
-        return _of_folder(name, path)
     configs = named_configs(config_dir)
+    if name not in configs and path.is_dir():
+        if data is not None:
+            what = "the data set is a folder, and lies where it lies"
+            raise UsageError(what, where=f"dataset={name}, data={data}", fix="leave data= out, or name the folder once")
+        return _of_folder(name, path)
     if name not in configs:
         raise UsageError(
             f"there is no data set '{name}'",
@@ -231,9 +234,44 @@ def _of_openmmlab(name: str, file: Path, packages: Mapping[str, str], data: Path
     folders = {key: Path(folder) for key, folder in packages.items()}
     files = annotation_files(file, folders, data)
     read = [FORMATS[one.format](one.annotations, one.images) for one in files]
-    dataset = replace(read[0], items=tuple(item for one in read for item in one.items))
-    measured = evaluators(file, folders)
-    return NamedDataset(name, _format_of(files), dataset, evaluators=measured, detections=files[0].detections)
+    measured, detections = evaluators(file, folders), files[0].detections
+    if any(one.detections != detections for one in files):
+        what = "the config names several files of boxes"
+        raise CompileError(what, where=f"{file}: bbox_file", fix=f"evaluate on one of {_listed(files)}")
+    return NamedDataset(name, _format_of(files), joined(read, files), evaluators=measured, detections=detections)
+
+
+def joined(read: Sequence[Dataset], files: Sequence[AnnotationFile]) -> Dataset:
+    """Several files of annotations as one data set, of all classes that they name.
+
+    Raises:
+        CompileError: They give one number to several classes or images, or have other key points.
+    """
+    first, *others = read
+    if any(one.keypoints != first.keypoints for one in others):
+        raise _apart(files, "they have other key points")
+    if any(one.class_numbers != first.class_numbers or bool(one.classes) != bool(first.classes) for one in others):
+        raise _apart(files, "they have other classes")
+    if first.class_numbers and any(one.classes != first.classes for one in others):
+        raise _apart(files, "one number is that of several classes")
+    items = tuple(item for one in read for item in one.items)
+    named = [item.identity for item in items if item.identity is not None]
+    if others and len(set(named)) < len(named):
+        raise _apart(files, "they give one number to several images")
+    return replace(first, items=items, classes=tuple(dict.fromkeys(name for one in read for name in one.classes)))
+
+
+def _apart(files: Sequence[AnnotationFile], why: str) -> CompileError:
+    return CompileError(
+        "the config's files of annotations are no one data set",
+        where=_listed(files),
+        why=why,
+        fix="evaluate on each alone",
+    )
+
+
+def _listed(files: Sequence[AnnotationFile]) -> str:
+    return ", ".join(str(one.annotations) for one in files)
 
 
 def _format_of(files: Sequence[AnnotationFile]) -> str:

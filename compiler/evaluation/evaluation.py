@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import write_json
+from compiler.artifact import installed_version, read_json, write_json
+from compiler.errors import CompileError
+
+DISTRIBUTION = "deploy-compiler"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Column:
         results: The file of what it found in each item.
         written: The files for a test server.
         pictures: What was drawn.
+        tools: The machine and the versions of the libraries that ran it, by name.
     """
 
     name: str
@@ -34,6 +39,7 @@ class Column:
     results: Path
     written: tuple[Path, ...] = ()
     pictures: tuple[Path, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """All numbers and settings as JSON can hold them."""
         return {
+            "version": installed_version(DISTRIBUTION),
             "dataset": self.dataset,
             "items": self.items,
             "metrics": self.metrics,
@@ -102,4 +109,13 @@ class Evaluation:
             "results": str(column.results),
             "written": list(map(str, column.written)),
             "pictures": list(map(str, column.pictures)),
+            "tools": dict(column.tools),
         }
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a file holds what `Evaluation.save` writes, and nothing else is lost where it is written again."""
+    with suppress(CompileError):
+        content = read_json(path)
+        return isinstance(content, dict) and content.keys() >= {"dataset", "metrics", "columns", "cautions"}
+    return False

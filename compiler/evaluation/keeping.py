@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,33 @@ def kept_results(
 
     header = _header(subject, dataset, boxes)
     path = folder / f"{plain_name(subject.name)}-{digest(header)[:8]}.jsonl"
+    with ExitStack() as locks:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                locks.enter_context(FileLock(path.with_suffix(".lock"), timeout=0))
+            except Timeout as error:
+                what = "another process evaluates the same"
+                raise CompileError(what, where=str(path), fix="wait until it ends") from error
+            results = ResultsFile.continued(path, kind, len(dataset.items), header)
+        yield results
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses while results are written into a clear error.
+
+    Raises:
+        CompileError: It refuses something.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=0):
-            yield ResultsFile.continued(path, kind, len(dataset.items), header)
-    except Timeout as error:
-        what = "another process evaluates the same"
-        raise CompileError(what, where=str(path), fix="wait until it ends") from error
+        yield
     except OSError as error:
         raise CompileError(
             "the results cannot be written",
             where=str(error.filename or path),
             why=error.strerror or str(error),
-            fix="write elsewhere: output=<folder>",
+            fix="write elsewhere: output=<folder>, show_dir=<folder>",
         ) from error
 
 
@@ -68,6 +82,8 @@ def _header(subject: Subject, dataset: Dataset, boxes: Mapping[str, Any] | None)
 
 
 def _item_key(item: Any, *, with_truth: bool) -> list[Any]:
-    """What tells the file of an item from another one; where a task looks into boxes, they count too."""
+    """What tells an item from another one: its file, and its number, by which boxes of a detector are found; where a
+    task looks into the data set's own boxes, they count too."""
     found = item.path.stat()
-    return [str(item.path), found.st_size, found.st_mtime_ns, repr(item.truth) if with_truth else ""]
+    truth = repr(item.truth) if with_truth else ""
+    return [str(item.path), item.identity, found.st_size, found.st_mtime_ns, truth]

@@ -10,6 +10,7 @@ from compiler.config.instantiate import instantiate
 from compiler.datasets.dataset import Dataset, GroundTruth, ObjectTruth, SolidTruth, TextTruth
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.metrics import Metric
+from compiler.metrics.text_recognition import SYMBOLS
 from compiler.openmmlab.evaluators import Evaluator
 from compiler.tasks import AnyTask
 
@@ -47,10 +48,27 @@ OF_OPENMMLAB: Mapping[tuple[str, str], str] = {
     ("text-recognition", "WordMetric"): "word_accuracy",
     ("text-recognition", "OneMinusNEDMetric"): "edit_distance",
     ("text-recognition", "CharMetric"): "characters",
+    ("text-spotting", "E2EHmeanIOUMetric"): "spotting",
     ("voxel-detection", "KittiMetric"): "kitti",
     ("voxel-detection", "NuScenesMetric"): "nuscenes",
 }
 """The metric that equals a class of OpenMMLab's, for each task."""
+BESIDE = frozenset(
+    (
+        *("ann_file", "data_root", "backend_args", "file_client_args", "collect_device", "sort_categories"),
+        *("prefix", "outfile_prefix", "jsonfile_prefix", "pklfile_prefix", "submission_prefix", "format_only"),
+        *("use_mp_eval", "default_cam_key"),
+    )
+)
+"""Settings of OpenMMLab's metrics that change no number."""
+AS_MEASURED: Mapping[str, tuple[Any, ...]] = {
+    "metric": ("bbox", ["bbox"], "mAP", ["mAP"]),
+    "iou_type": ("keypoints",),
+    "valid_symbol": (SYMBOLS.pattern,),
+    "eval_version": ("detection_cvpr_2019",),
+    "modality": ({"use_camera": False, "use_lidar": True},),
+}
+"""Settings that ours do not have, by what they say of what ours measure."""
 TRUTHS: Mapping[str, type[GroundTruth]] = {
     "detection": ObjectTruth,
     "pose-detection": ObjectTruth,
@@ -74,18 +92,22 @@ def find_metrics(
         task: Name of the model's, or of what two bundles do together.
         data_format: Of the data set.
         nodes: What the data set's config measures; none for what the task and the format call for.
-        chosen: The names of metrics that the user asks for instead; none for those.
+        chosen: The names of metrics that the user asks for instead, or dotted paths of classes of the user's own; none
+            for those.
         settings: Of their fields, by name.
 
     Raises:
         UsageError: There is no such metric, or no such setting.
         CompileError: It measures another task.
     """
-    unknown = next((name for name in chosen if name not in METRICS), None)
+    unknown = next((name for name in chosen if name not in METRICS and "." not in name), None)
     if unknown:
         raise UsageError(f"there is no metric '{unknown}'", where=f"metric={unknown}", fix=nearest(unknown, METRICS))
     usual = OF_FORMATS.get((task, data_format)) or USUAL.get(task, ())
-    nodes = nodes if nodes and not chosen else [{"_target_": METRICS[name]} for name in chosen or usual]
+    nodes = nodes if nodes and not chosen else [{"_target_": METRICS.get(name, name)} for name in chosen or usual]
+    if not nodes:
+        what = f"no metric is known for the task {task}"
+        raise UsageError(what, where="metric", fix="name a class of your own: metric=package.module.Class")
     classes = [type(_built(node)) for node in nodes]
     known = {field.name for kind in classes for field in fields(kind)}  # type: ignore[arg-type]
     for name in settings:
@@ -104,15 +126,53 @@ def find_metrics(
 
 
 def openmmlab_nodes(task: str, evaluators: Sequence[Evaluator]) -> list[dict[str, Any]]:
-    """The metrics that an OpenMMLab config names, with those of their settings that ours have too."""
-    nodes = []
-    for one in evaluators:
-        name = OF_OPENMMLAB.get((task, one.kind))
-        if name is not None:
-            node = {"_target_": METRICS[name]}
-            own = _own(type(_built(node)), one.settings)
-            nodes.append({**node, **{key: _as_ours(key, value) for key, value in own.items()}})
-    return nodes
+    """The metrics that an OpenMMLab config names, with their settings; none where it names none.
+
+    Those that are not known are left out where another one is known; see `unknown_evaluators`.
+
+    Raises:
+        CompileError: None of them is known, or one has a setting that ours has not: another thing would be measured.
+    """
+    known = [one for one in evaluators if (task, one.kind) in OF_OPENMMLAB]
+    if evaluators and not known:
+        raise CompileError(
+            f"what the config measures is not measured here: {', '.join(one.kind for one in evaluators)}",
+            where="evaluator",
+            why=f"of {task}, OpenMMLab's {', '.join(kind for name, kind in OF_OPENMMLAB if name == task)} are",
+            fix=_instead(task),
+        )
+    return [_openmmlab_node(task, one) for one in known]
+
+
+def _openmmlab_node(task: str, evaluator: Evaluator) -> dict[str, Any]:
+    node: dict[str, Any] = {"_target_": METRICS[OF_OPENMMLAB[task, evaluator.kind]]}
+    given = {key: value for key, value in evaluator.settings.items() if value is not None and key not in BESIDE}
+    own = _own(type(_built(node)), given)
+    for key, value in given.items():
+        if key not in own and value not in AS_MEASURED.get(key, ()):
+            raise CompileError(
+                f"{evaluator.kind} is not known here with {key}={value!r}",
+                where=f"evaluator.{key}",
+                why="it changes what is measured",
+                fix=_instead(task),
+            )
+    return {**node, **{key: _as_ours(key, value) for key, value in own.items()}}
+
+
+def _instead(task: str) -> str:
+    names = " or ".join(
+        f"metric={name}" for name in dict.fromkeys(OF_OPENMMLAB[one] for one in OF_OPENMMLAB if one[0] == task)
+    )
+    return f"say what is measured instead: {names or 'metric=<name>'}"
+
+
+def unknown_evaluators(task: str, evaluators: Sequence[Evaluator]) -> list[str]:
+    """What one has to know where some of an OpenMMLab config's metrics are left out."""
+    return [
+        f"the config measures {one.kind} too, which is not measured here"
+        for one in evaluators
+        if (task, one.kind) not in OF_OPENMMLAB
+    ]
 
 
 def _as_ours(name: str, value: Any) -> Any:

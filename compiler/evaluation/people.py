@@ -47,7 +47,7 @@ class DetectionsFile:
         """
         by_number = read_detections(self.path, dataset, self.threshold)
         nobody = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-        return [nobody if item.identity is None else by_number.get(item.identity, nobody) for item in dataset.items]
+        return [by_number.get(str(item.identity), nobody) for item in dataset.items]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Detector:
         """
         name = f"detector {self.subject.name}"
         with kept_results(folder, replace(self.subject, name=name), dataset, Detection) as results:
-            runner = Runner(self.subject.predictor, dataset, workers=options.threads)
+            runner = Runner(self.subject.predictor, dataset, workers=options.worker_count)
             runner.run(results, lambda done: progress(name, done, len(dataset.items)))
             return [_boxes(self.chain.chosen(found)) for found in results]
 

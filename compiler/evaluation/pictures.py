@@ -59,7 +59,7 @@ class Pictures:
 
 
 def worst_items(metric: Metric, dataset: Dataset, results: Sequence[Sequence[Any]]) -> list[tuple[int, float]]:
-    """The items in which something is annotated, and the loss of each, the greatest first; see `Metric.item_loss`."""
+    """The items in which something is annotated, and the loss of each, the greatest first; see `Metric.loss`."""
     pairs = zip(dataset.items, results, strict=True)
-    losses = [(index, metric.item_loss(found, item, dataset)) for index, (item, found) in enumerate(pairs)]
+    losses = [(index, metric.loss(found, replace(dataset, items=(item,)))) for index, (item, found) in enumerate(pairs)]
     return sorted((pair for pair in losses if not isnan(pair[1])), key=lambda pair: -pair[1])

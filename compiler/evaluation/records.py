@@ -4,43 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 
 from compiler.errors import CompileError
 from compiler.tasks import AnyTask
-from compiler.tasks.detection import Detection
-from compiler.tasks.pose import Pose, TopdownPose
+from compiler.tasks.pose import TopdownPose
 from compiler.tasks.pose.bottomup import PersonPose
-from compiler.tasks.text_detection import TextInstance
-from compiler.tasks.text_recognition import Text
-from compiler.tasks.voxel_detection import Detection3D
-
-RESULTS: Mapping[str, type[Any]] = {
-    "detection": Detection,
-    "pose-detection": PersonPose,
-    "text-detection": TextInstance,
-    "text-recognition": Text,
-    "voxel-detection": Detection3D,
-}
-"""What tasks find, by their names."""
 
 
 def result_class(task: AnyTask, *, scored_boxes: bool) -> type[Any]:
     """What a task finds; a pose that is looked for in a box with a score has the score of the person.
 
     Raises:
-        CompileError: No metric is known for the task.
+        CompileError: The task does not say what it finds.
     """
-    if task.name not in RESULTS:
+    if task.result_class is None:
         raise CompileError(
-            f"there is no metric for the task {task.name}",
+            f"results of the task {task.name} cannot be kept",
             where="bundles",
-            why=f"metrics are known for {', '.join(RESULTS)}",
-            fix="run the bundle in Python, compiler.runtime.open(bundle), and measure what it gives",
+            why=f"{type(task).__name__} does not say which class they are of",
+            fix="let it say so: result_class; or run the bundle in Python, compiler.runtime.open(bundle)",
         )
-    return Pose if isinstance(task, TopdownPose) and not scored_boxes else RESULTS[task.name]
+    return PersonPose if isinstance(task, TopdownPose) and scored_boxes else task.result_class
 
 
 def to_record(result: Any) -> dict[str, Any]:
@@ -56,11 +44,17 @@ def from_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
         kind: Its class.
         record: See `to_record`.
     """
+    return kind(**{name: _value(record[name], is_tuple) for name, is_tuple in _fields(kind).items()})  # type: ignore[arg-type]
+
+
+@cache
+def _fields(kind: type[Any]) -> Mapping[str, bool]:
+    """The fields of a class of results, and whether each is a tuple and no array; there may be millions of results."""
     hints = get_type_hints(kind)
-    return kind(**{field.name: _value(record[field.name], hints[field.name]) for field in fields(kind)})
+    return {field.name: get_origin(hints[field.name]) is tuple for field in fields(kind)}
 
 
-def _value(value: Any, hint: Any) -> Any:
+def _value(value: Any, is_tuple: bool) -> Any:
     if not isinstance(value, list):
         return value
-    return tuple(value) if get_origin(hint) is tuple else np.array(value, np.float32)
+    return tuple(value) if is_tuple else np.array(value, np.float32)

@@ -62,9 +62,8 @@ class Runner:
         sample, scores = self._sample(index)
         if sample.boxes is not None and not len(sample.boxes):
             return []
-        task, sizes = self.predictor.task, self.predictor.sizes
         return [
-            (task.preprocess(part, sizes), None if scores is None else _of_part(scores, part))
+            (self.predictor.prepare(part), None if scores is None else _of_part(scores, part))
             for part in sample.parts(self.predictor.batch)
         ]
 
@@ -80,11 +79,7 @@ class Runner:
         return replace(sample, boxes=boxes.corners), boxes.scores
 
     def _results(self, parts: Sequence[tuple[Prepared, Any]]) -> list[Any]:
-        return [
-            result
-            for prepared, scores in parts
-            for result in _scored(self.predictor.task.decode(self.predictor.run(prepared.tensors), prepared), scores)
-        ]
+        return [result for prepared, scores in parts for result in _scored(self.predictor.results(prepared), scores)]
 
 
 def ahead(make: Callable[[Given], Made], given: Iterable[Given], workers: int) -> Iterator[Made]:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from compiler import runtime
-from compiler.errors import Caution
+from compiler.artifact.lock import looks_like_a_bundle
+from compiler.errors import Caution, UsageError
 from compiler.evaluation.columns import Measuring
 from compiler.evaluation.data import NamedDataset, find_dataset
 from compiler.evaluation.evaluation import Evaluation
-from compiler.evaluation.options import EvaluationOptions
-from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of
+from compiler.evaluation.keeping import writing
+from compiler.evaluation.options import EvaluationOptions, with_keywords
+from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of, require_bundles
 
 Progress = Callable[[str, int, int], None]
 """Told the heading of what runs, how many items are done, and how many there are."""
@@ -28,31 +30,39 @@ MOST_CAUTIONS = 5
 
 
 def evaluate(
-    bundles: Sequence[str | PathLike[str]],
+    bundles: str | PathLike[str] | Sequence[str | PathLike[str]],
     dataset: str | PathLike[str],
     options: EvaluationOptions = USUAL,
     progress: Progress = lambda name, done, items: None,
+    **keywords: Any,
 ) -> Evaluation:
     """Run bundles over a data set, and measure what they find.
 
     Args:
-        bundles: Their folders, of any backends and one task.
+        bundles: Their folders, or that of one, of any backends and one task.
         dataset: A name in `conf/dataset`, a file of annotations, a folder, or `config`; see `find_dataset`.
         options: What else there is to say.
         progress: Told of every item.
+        keywords: The same, by the names that the command line has: `limit=100`, `metric="voc"`, `reference=True`,
+            `engine_code=True`; settings of metrics as `metric_settings={"classwise": True}`.
 
     Raises:
         UsageError: The data set, a metric or a setting is not known.
         CompileError: A bundle cannot be opened, the data set cannot be read or is one of another task, or a file of it
             cannot be used. What was found before is kept, and the same call goes on from there.
     """
+    options = with_keywords(options, keywords)
     with _cautions_counted() as caught:
-        folders = [Path(bundle) for bundle in bundles]
+        folders = _listed(bundles)
+        require_bundles(folders, options.opening)
+        named = _find_dataset(os.fspath(dataset), folders[0], options)
+        for folder in (options.output, options.show_dir):
+            if folder is not None:
+                _make_folder(folder)
         subjects = open_subjects(folders, options.opening, flip_test=options.flip_test)
         if options.reference:
             given = {"checkpoint": options.checkpoint, "model.file": options.file}
             subjects.insert(0, reference_of(subjects[0], options.opening, given))
-        named = _find_dataset(os.fspath(dataset), folders[0], options)
         detector = open_detector(options.detector, options.opening) if options.detector else None
         measurings = [Measuring.of(subject, named, options, detector) for subject in subjects]
         columns = [one.column(progress) for one in measurings]
@@ -61,8 +71,28 @@ def evaluate(
         items=len(named.dataset.items),
         metrics={type(metric).__name__: asdict(metric) for metric in measurings[0].metrics},  # type: ignore[call-overload]
         columns=tuple(columns),
-        cautions=(*cautions(subjects), *_told(caught)),
+        cautions=(*measurings[0].cautions, *cautions(subjects), *_told(caught)),
     )
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that something is written to, before anything runs.
+
+    Raises:
+        UsageError: It would lie in a bundle, whose files are as they were compiled.
+        CompileError: The operating system refuses it.
+    """
+    place = folder.resolve()
+    if any(map(looks_like_a_bundle, (place, *place.parents))):
+        what, fix = "the folder would lie in a bundle", "name one elsewhere: output=<folder>, show_dir=<folder>"
+        raise UsageError(what, where=str(folder), fix=fix)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _listed(bundles: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:
+    """The folder of one bundle, or of several."""
+    return [Path(bundles)] if isinstance(bundles, str | PathLike) else list(map(Path, bundles))
 
 
 def _find_dataset(name: str, bundle: Path, options: EvaluationOptions) -> NamedDataset:

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from compiler import runtime
-from compiler.artifact import LOCK_FILE, Engine, digest, file_digest, file_digests, source_digest
+from compiler.artifact import LOCK_FILE, digest, file_digest, file_digests, installed_version, lock_of, source_digest
+from compiler.artifact.source_code import code_contents
+from compiler.backends import Backend
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, UsageError
 from compiler.runtime import Predictor
+from compiler.runtime.contents import read_bundle
 
 REFERENCE = "PyTorch"
 """The heading of the network that a bundle was made from."""
+LIBRARIES = ("numpy", "opencv-python-headless", "pyclipper")
+"""That take part in running any bundle."""
 LEAST_SCORE = 0.05
 """Evaluations need what scores as little as this."""
 
@@ -50,6 +55,7 @@ class Subject:
         backend: What runs it.
         precision: Of the engine.
         key: The digest of all that its results depend on, but for the data.
+        tools: The machine, and the versions of the libraries that its results depend on, by name.
         predictor: Open.
     """
 
@@ -58,15 +64,16 @@ class Subject:
     backend: str
     precision: str
     key: str
+    tools: Mapping[str, str]
     predictor: Predictor
 
 
-def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool | None) -> list[Subject]:
-    """The bundles, open.
+def require_bundles(bundles: Sequence[Path], opening: Opening) -> None:
+    """Refuse what are no bundles, before anything is read of a data set.
 
     Raises:
-        UsageError: There is no bundle, or one stands there twice.
-        CompileError: One cannot be opened, or they do different tasks.
+        UsageError: There is none, or one stands there twice.
+        CompileError: One is no bundle.
     """
     if not bundles:
         raise UsageError("there is no bundle to evaluate", where="command line", fix="name the folder of one")
@@ -74,6 +81,16 @@ def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool 
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)
         raise UsageError("a bundle stands there twice", where=str(twice), fix="name each once")
+    for bundle in bundles:
+        lock_of(bundle, opening.trust_changes)
+
+
+def open_subjects(bundles: Sequence[Path], opening: Opening, *, flip_test: bool | None) -> list[Subject]:
+    """The bundles, open.
+
+    Raises:
+        CompileError: One cannot be opened, or they do different tasks.
+    """
     subjects = [_open(bundle, opening, flip_test) for bundle in bundles]
     _require_same_task(subjects)
     return _named(subjects)
@@ -97,12 +114,25 @@ def _open(bundle: Path, opening: Opening, flip_test: bool | None) -> Subject:
         limits=opening.limits,
         cache=opening.cache,
     )
-    config = runtime.read_config(bundle, opening.modules, opening.limits)
+    contents = read_bundle(
+        bundle,
+        opening.modules,
+        engine_code=opening.engine_code,
+        trust_changes=opening.trust_changes,
+        limits=opening.limits,
+    )
+    backend, tools = contents.backend, tools_of(contents.backend)
     files = file_digests(bundle) if opening.trust_changes else file_digest(bundle / LOCK_FILE)
     own = source_digest([Path(runtime.__file__).parents[1]])
-    backend = str(Engine.load(bundle).backend.get("name", ""))
-    key = digest({"files": files, "code": own, "flip_test": flip_test})
-    return Subject("", bundle, backend, config.precision, key, _flipping(predictor, flip_test))
+    theirs = code_contents(sorted(opening.modules))
+    key = digest({"files": files, "code": [own, theirs], "flip_test": flip_test, "tools": tools})
+    return Subject("", bundle, backend.name, contents.config.precision, key, tools, _flipping(predictor, flip_test))
+
+
+def tools_of(backend: Backend) -> dict[str, str]:
+    """What results depend on beside a bundle's files: this machine and the versions of libraries, by name."""
+    versions = {name: installed_version(name) for name in LIBRARIES}
+    return {**versions, **backend.machine(), backend.name: backend.probe().version}
 
 
 def _flipping(predictor: Predictor, flip_test: bool | None) -> Predictor:
@@ -147,8 +177,9 @@ def reference_of(subject: Subject, opening: Opening, given: Mapping[str, str | N
 
     network = open_network(subject.bundle, opening, {key: name for key, name in given.items() if name is not None})
     predictor = replace(subject.predictor, session=network)
-    key = digest({"bundle": subject.key, "network": network.key})
-    return Subject(REFERENCE, subject.bundle, "pytorch", network.precision, key, predictor)
+    tools = {**subject.tools, "torch": installed_version("torch"), "onnxruntime": installed_version("onnxruntime")}
+    key = digest({"bundle": subject.key, "network": network.key, "tools": tools})
+    return Subject(REFERENCE, subject.bundle, "pytorch", network.precision, key, tools, predictor)
 
 
 def _named(subjects: Sequence[Subject]) -> list[Subject]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from compiler.datasets.dataset import Dataset, Item
+from compiler.datasets.dataset import Dataset
 from compiler.metrics.classes import known_classes
 from compiler.metrics.coco_api import (
     NOT_MEASURED,
@@ -96,9 +96,9 @@ class CocoDetection(Metric):
         told = {f"coco/bbox_{name}": values[name] for name in self.metric_items}
         return numbers_of({**self._classwise(judge, numbers, dataset), **told})
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """One minus the mAP of the image, whatever is told; see `Metric.item_loss`."""
-        return Metric.item_loss(replace(self, metric_items=BOX_NUMBERS[:1], classwise=False), found, item, dataset)
+    def loss(self, found: Sequence[Detection], dataset: Dataset) -> float:
+        """One minus the mAP of the image, whatever is told; see `Metric.loss`."""
+        return Metric.loss(replace(self, metric_items=BOX_NUMBERS[:1], classwise=False), found, dataset)
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """`results.bbox.json`, as COCO's server takes it; see `ResultFormat`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from compiler.datasets.kitti import DONT_CARE
 from compiler.errors import CompileError
 from compiler.metrics.checks import require_numbers
 from compiler.metrics.kitti_frames import Found, Frame, Truth, found_in_frame, true_in_frame
-from compiler.metrics.kitti_matching import Candidates, precision_curve, ranking_precision
+from compiler.metrics.kitti_matching import Candidates, precision_curve
 from compiler.metrics.metric import Metric, Predictions
 from compiler.tasks import AnyTask
 from compiler.tasks.voxel_detection import Detection3D, VoxelDetection
@@ -60,7 +60,6 @@ DIFFICULTIES = (
     Difficulty("moderate", 25, 1, 0.3),
     Difficulty("hard", 25, 2, 0.5),
 )
-HEADLINE_DIFFICULTY = DIFFICULTIES[1]
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,7 @@ class Kitti(Metric):
     def score(self, predictions: Predictions, dataset: Dataset) -> Mapping[str, float]:
         """Average precisions in per cent, by class, measure, recalls, difficulty and strictness."""
         frames = list(self._frames(predictions, dataset))
-        classes = self.classes or tuple(one for one in MINIMA if one in dataset.classes)
-        by_class = {one: _precisions(frames, one) for one in classes}
+        by_class = {one: _precisions(frames, one) for one in self._measured(dataset)}
         scores: dict[str, float] = {}
         for points in ("AP11", "AP40"):
             for name, numbers in by_class.items():
@@ -108,19 +106,22 @@ class Kitti(Metric):
                     scores[f"KITTI/Overall_{key}"] = float(np.mean(of_classes)) if of_classes else float("nan")
         return scores
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """One minus the mean precision at each object of the frame, of the classes in it; see `Metric.item_loss`.
+    def loss(self, found: Sequence[Detection3D], dataset: Dataset) -> float:
+        """One minus the harmonic mean of recall and precision in space, at the score where it is the highest.
 
-        KITTI's own number cannot say it: it looks at 40 recalls, and a frame has fewer objects.
+        Average precision says nothing of a single frame: of the recalls it is taken at, few objects reach few.
         """
-        (frame,) = self._frames([found], replace(dataset, items=(item,)))
-        minima = {name: MINIMA[name]["3D"][0] for name in self.classes or MINIMA}
-        precisions = [
-            ranking_precision(_candidates(frame, name, "3D", HEADLINE_DIFFICULTY, minimum), minimum)
-            for name, minimum in minima.items()
-        ]
-        known = [one for one in precisions if not np.isnan(one)]
-        return 1 - float(np.mean(known)) if known else float("nan")
+        (frame,) = self._frames([found], dataset)
+        thresholds = np.unique(frame.found.scores)
+        true, hits, errors = 0, np.zeros(len(thresholds)), np.zeros(len(thresholds))
+        for name in self._measured(dataset):
+            minimum, _ = MINIMA[name]["3D"]
+            candidates = _candidates(frame, name, "3D", DIFFICULTIES[-1], minimum)
+            of_class = candidates.hits_and_errors(minimum, thresholds)
+            true, hits, errors = true + candidates.true, hits + of_class[0], errors + of_class[1]
+        if not true:
+            return float("nan")
+        return 1 - float((2 * hits / (true + hits + errors)).max(initial=0))
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A file for each frame, with an object in each line, as KITTI's own labels are, and their scores."""
@@ -129,6 +130,10 @@ class Kitti(Metric):
             files.append(folder / f"{item.path.stem}.txt")
             write_text(files[-1], "".join(_lines(self._found(item, found), item.path.stem)))
         return tuple(files)
+
+    def _measured(self, dataset: Dataset) -> tuple[str, ...]:
+        """The classes that are measured."""
+        return self.classes or tuple(one for one in MINIMA if one in dataset.classes)
 
     def _frames(self, predictions: Predictions, dataset: Dataset) -> Iterator[Frame]:
         """Yield every frame with what is true and what was found."""

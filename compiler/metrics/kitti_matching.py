@@ -33,6 +33,11 @@ class Candidates:
     covered: Booleans
     scores: Array
 
+    @property
+    def true(self) -> int:
+        """How many are to be found."""
+        return int((~self.ignored_truth).sum())
+
     def scores_of_matches(self, minimum: float) -> list[float]:
         """The scores of what was found and is true, where each that is true takes what scores most."""
         pairs = _pairs(self._preferred(minimum, self.scores[:, None]), set(range(len(self.scores))))
@@ -87,7 +92,7 @@ def precision_curve(frames: Sequence[Candidates], minimum: float) -> Array:
         frames: What counts in each frame.
         minimum: The overlap beyond which an object is found.
     """
-    true = sum(int((~one.ignored_truth).sum()) for one in frames)
+    true = sum(one.true for one in frames)
     thresholds = _thresholds([score for one in frames for score in one.scores_of_matches(minimum)], true)
     hits, errors = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     for one in frames:
@@ -96,22 +101,6 @@ def precision_curve(frames: Sequence[Candidates], minimum: float) -> Array:
     curve, found = np.zeros(RECALLS), hits + errors
     curve[: len(thresholds)] = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
     return np.asarray(np.maximum.accumulate(curve[::-1])[::-1])
-
-
-def ranking_precision(frame: Candidates, minimum: float) -> float:
-    """The mean over the objects of a frame of the precision with which each is found, 0 where it is not; nan where
-    there is no object.
-
-    Args:
-        frame: What counts in it.
-        minimum: The overlap beyond which an object is found.
-    """
-    true = int((~frame.ignored_truth).sum())
-    if not true:
-        return float("nan")
-    thresholds = np.array(sorted(frame.scores_of_matches(minimum), reverse=True))
-    hits, errors = frame.hits_and_errors(minimum, thresholds)
-    return float(np.divide(hits, hits + errors, out=np.zeros_like(hits), where=hits > 0).sum() / true)
 
 
 def _thresholds(scores: Sequence[float], true: int) -> Array:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from compiler.datasets.dataset import Dataset, Item
+from compiler.datasets.dataset import Dataset
 from compiler.tasks import AnyTask
 
 Predictions = Sequence[Sequence[Any]]
@@ -49,18 +48,17 @@ class Metric(ABC):
             ModuleNotFoundError: The library that measures is not installed.
         """
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """How bad the results of one item are, from 0 where all is right to 1; nan where nothing is annotated in it.
+    def loss(self, found: Sequence[Any], dataset: Dataset) -> float:
+        """How bad the results of one item are, by which the worst are drawn; nan where nothing is annotated in it.
 
-        One minus the headline of the item alone, unless overridden: a metric whose headline says something else of one
-        item, is in another unit, or is left out by a setting has to.
+        One minus `HEADLINE`, unless overridden: a metric whose headline says something else of one item, is in another
+        unit, or is left out by a setting has to.
 
         Args:
-            found: In the item.
-            item: Of the data set.
-            dataset: Says what the classes are.
+            found: What was found in it.
+            dataset: Of this item alone.
         """
-        return 1 - self.score([found], replace(dataset, items=(item,)))[self.HEADLINE]
+        return 1 - self.score([found], dataset)[self.HEADLINE]
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from compiler.metrics.metric import Metric, Predictions
 from compiler.metrics.nuscenes_boxes import CLASS_RANGES, Boxes, found_in_world, true_in_world
 from compiler.metrics.nuscenes_matching import ERRORS, matches
 from compiler.tasks import AnyTask
-from compiler.tasks.voxel_detection import VoxelDetection
+from compiler.tasks.voxel_detection import Detection3D, VoxelDetection
 
 DISTANCES = (0.5, 1.0, 2.0, 4.0)
 """Metres between centres up to which what was found is true."""
@@ -72,16 +72,12 @@ class NuScenes(Metric):
         scores |= {f"NuScenes/{mean}": value for mean, value in means.items()}
         return {**scores, "NuScenes/NDS": total / (PRECISION_WEIGHT + len(means)), "NuScenes/mAP": precision}
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """One minus the mean precision at each object of the sample, over distances and the classes in it.
-
-        nuScenes' own numbers cannot say it: they are means over all ten classes, of which a sample has few.
-        """
-        samples = list(_samples([found], replace(dataset, items=(item,))))
-        ((true, _),) = samples
-        names = [name for name in CLASS_RANGES if name in true.names]
-        precisions = [matches(samples, name, distance).ranking_precision for name in names for distance in DISTANCES]
-        return 1 - float(np.mean(precisions)) if precisions else math.nan
+    def loss(self, found: Sequence[Detection3D], dataset: Dataset) -> float:
+        """One minus the mean average precision of the classes that are in the sample."""
+        samples = list(_samples([found], dataset))
+        names = sorted(set(samples[0][0].names.tolist()))
+        precisions = [_of_class(samples, name)[f"AP_dist_{one}"] for name in names for one in DISTANCES]
+        return 1 - _mean(precisions) if precisions else math.nan
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `results_nusc.json`, as nuScenes' server reads it."""
@@ -104,7 +100,8 @@ def _samples(predictions: Predictions, dataset: Dataset) -> Iterator[tuple[Boxes
 
 def _of_class(samples: Sequence[tuple[Boxes, Boxes]], name: str) -> dict[str, float]:
     """The average precisions and the errors of a class."""
-    by_distance = {distance: matches(samples, name, distance) for distance in DISTANCES}
+    alike = [(true[true.names == name], found[found.names == name]) for true, found in samples]
+    by_distance = {distance: matches(alike, distance) for distance in DISTANCES}
     precisions = {f"AP_dist_{distance}": one.average_precision for distance, one in by_distance.items()}
     undefined = UNDEFINED.get(name, ())
     of_hits = by_distance[DISTANCE_OF_ERRORS]

@@ -55,12 +55,6 @@ class Matches:
         curve = np.interp(RECALLS, self._recalls, precision, right=0)
         return float(np.maximum(curve[FIRST:] - MIN_PRECISION, 0).mean() / (1 - MIN_PRECISION))
 
-    @property
-    def ranking_precision(self) -> float:
-        """The mean over the objects of the precision with which each is found, 0 where it is not."""
-        precision = np.cumsum(self.is_hit) / np.arange(1, len(self.is_hit) + 1)
-        return float(precision[self.is_hit].sum() / self.true)
-
     def error(self, name: str) -> float:
         """The mean of an error over the recalls beyond 0.1 that were reached; 1 where none was."""
         if not self.is_hit.any():
@@ -79,15 +73,14 @@ class Matches:
         return np.asarray(np.cumsum(self.is_hit) / float(self.true))
 
 
-def matches(samples: Sequence[tuple[Boxes, Boxes]], name: str, distance: float) -> Matches:
+def matches(samples: Sequence[tuple[Boxes, Boxes]], distance: float) -> Matches:
     """What was found of a class.
 
     Args:
-        samples: What is true and what was found in each.
-        name: The class.
+        samples: What is true and what was found of it in each.
         distance: In metres, up to which what was found is true.
     """
-    parts = [_of_sample(true[true.names == name], found[found.names == name], distance) for true, found in samples]
+    parts = [_of_sample(true, found, distance) for true, found in samples]
     scores = np.concatenate([part.scores for part in parts] or [np.zeros(0)])
     is_hit = np.concatenate([part.is_hit for part in parts] or [np.zeros(0, bool)])
     order = _surest_first(scores)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +102,9 @@ class HmeanIou(Metric):
         best = self.best_rates([self.of_image(*_truth(item), *_found(found)) for item, found in pairs])
         return {"icdar/precision": best.precision, "icdar/recall": best.recall, "icdar/hmean": best.hmean}
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """One minus the hmean of the image with the best of the thresholds; see `Metric.item_loss`."""
-        return super().item_loss(found, item, dataset) if has_texts(item) else nan
+    def loss(self, found: Sequence[TextInstance], dataset: Dataset) -> float:
+        """One minus the hmean of the image with the best of the thresholds; see `Metric.loss`."""
+        return super().loss(found, dataset) if has_texts(dataset.items[0]) else nan
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `submit.zip` of ICDAR's: for each image a `res_<name>.txt` with the corners of a text in each line.
@@ -159,7 +159,7 @@ class HmeanIou(Metric):
 
     def _is_ignored(self, polygon: Polygon, regions: Sequence[Polygon]) -> bool:
         own = area(polygon) + _SMALL
-        near = (regions[place] for place in np.flatnonzero(_near([polygon], regions)))
+        near = (regions[place] for place in np.flatnonzero(_near([polygon], regions)).tolist())
         return any(intersection_and_union(polygon, one)[0] / own > self.ignore_precision_thr for one in near)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +67,9 @@ class SpottingHmean(Metric):
         best = max(rates, key=lambda one: one.hmean)
         return {"icdar/precision": best.precision, "icdar/recall": best.recall, "icdar/hmean": best.hmean}
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """One minus the hmean of the image with the best of the thresholds; see `Metric.item_loss`."""
-        return super().item_loss(found, item, dataset) if has_texts(item) else nan
+    def loss(self, found: Sequence[Word], dataset: Dataset) -> float:
+        """One minus the hmean of the image with the best of the thresholds; see `Metric.loss`."""
+        return super().loss(found, dataset) if has_texts(dataset.items[0]) else nan
 
     def rates(self, images: Sequence[ImageWords], threshold: float) -> Rates:
         """The rates where words that score less than a threshold are left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +76,13 @@ class VocDetection(Metric):
             **{f"pascal_voc/{name}_AP": value for name, value in classes.items()},
         }
 
-    def item_loss(self, found: Sequence[Any], item: Item, dataset: Dataset) -> float:
-        """One minus the mAP of the classes that are in the image; see `Metric.item_loss`."""
+    def loss(self, found: Sequence[Detection], dataset: Dataset) -> float:
+        """One minus the mAP of the classes that are in the image; see `Metric.loss`."""
+        (item,) = dataset.items
         names = self.classes or dataset.classes
         if not any(isinstance(one, ObjectTruth) and one.label in names and not one.ignore for one in item.truth):
             return float("nan")
-        return super().item_loss(found, item, dataset)
+        return super().loss(found, dataset)
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """`comp4_det_test_<class>.txt` for each class, as VOC's server takes them; see `ResultFormat`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compiler.artifact import Lock, read_json, reading, recover_folder
+from compiler.artifact import LOCK_FILE, Lock, file_digests, read_json, reading, recover_folder
 from compiler.artifact.lock import require_unchanged
 from compiler.config import CompileConfig
 from compiler.config.known_classes import NETWORKS, TAILS, TASKS, check_classes, registered_modules
@@ -58,6 +58,12 @@ class Reproduction:
         is_same = not self.differing and self.outcome.exit_code == ExitCode.PROVEN
         return ExitCode.PROVEN if is_same else ExitCode.NOT_PROVEN
 
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        told = {name: getattr(self, name) for name in ("same", "differing", "versions", "made_from")}
+        made = {"bundle": str(self.outcome.bundle), "problem": self.outcome.problem}
+        return {"reproduced": self.exit_code == ExitCode.PROVEN, **made, **told}
+
 
 def reproduce_bundle(
     bundle: Path,
@@ -89,7 +95,7 @@ def reproduce_bundle(
             cannot be compiled.
     """
     recover_folder(bundle)
-    lock = Lock.load(bundle) if trust_changes else require_unchanged(bundle)
+    lock = _lock_of_what_is_there(bundle) if trust_changes else require_unchanged(bundle)
     config = read_config(bundle, modules, limits)
     if not network_code:
         require_known_code(config, bundle / CONFIG_FILE, modules)
@@ -122,6 +128,11 @@ def require_known_code(config: CompileConfig, file: Path, modules: Collection[st
             why="the bundle may come from somebody else, and its config says what would be imported",
             fix="if that is your code, say so: --network-code",
         )
+
+
+def _lock_of_what_is_there(bundle: Path) -> Lock:
+    """The lock of a bundle, with the digests that its files have now."""
+    return replace(Lock.load(bundle), files=file_digests(bundle, exclude=(LOCK_FILE,)))
 
 
 def _compared(before: Path, lock: Lock, outcome: Outcome) -> Reproduction:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from compiler.artifact import installed_version, reading, require_files
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Probe, Session, measurements_folder
 from compiler.config.limits import DEFAULT_LIMITS, Limits
+from compiler.config.schema import VerifyConfig
 from compiler.errors import CompileError, ExitCode
 from compiler.graphs import RuntimeOptions, run_until_selection
 from compiler.pipeline.deferred_build import why_unproven
 from compiler.pipeline.tolerances import proof_tolerance
-from compiler.proof import AnyProof, Comparison, Run, StageProof, proof_of
-from compiler.proof.recording import RECORDED_FILE, Recording
+from compiler.proof import AnyProof, Comparison, Run, StageProof, Tolerance, proof_of
+from compiler.proof.recording import NOT_FITTING, RECORDED_FILE, Recording, recorded_in
 from compiler.proof.verdicts import Stage
 from compiler.report import Report
 from compiler.report.report import JSON_FILE
@@ -23,6 +25,7 @@ from compiler.runtime.contents import BundleContents, read_bundle
 from compiler.stages.open_selection import open_graph
 from compiler.stages.tools import versions
 from compiler.stages.verify import ENGINE, engine_stage
+from compiler.tasks import Prepared
 
 LIBRARIES = ("python", "numpy", "opencv-python-headless", "pyclipper")
 """Those that take part in running any bundle, beside the backend's own."""
@@ -37,6 +40,8 @@ class Verification:
         proof: Of its engine, on this machine.
         unit: The task's, of decoded differences.
         then: The worst comparison of the same input when the bundle was made; None where its engine was not run then.
+        tolerance: What the engine is held to, by the bundle's own config.
+        usual: What it would be held to where a config says nothing.
         proven_on: The machine that the bundle was proven on, by name; nothing where that was not kept.
         here: This one.
         libraries: Versions that are others here: when it was made, and now.
@@ -47,10 +52,17 @@ class Verification:
     proof: StageProof
     unit: str
     then: Comparison | None
+    tolerance: Tolerance
+    usual: Tolerance
     proven_on: Mapping[str, str]
     here: Mapping[str, str]
     libraries: Mapping[str, tuple[str, str]]
     unproven: str
+
+    @property
+    def is_looser(self) -> bool:
+        """Whether the bundle is held to less than is usual."""
+        return self.tolerance.is_looser_than(self.usual)
 
     @property
     def problem(self) -> str:
@@ -66,6 +78,12 @@ class Verification:
     def exit_code(self) -> ExitCode:
         """Proven here, or not."""
         return ExitCode.NOT_PROVEN if self.problem else ExitCode.PROVEN
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        values = {**asdict(self), "bundle": str(self.bundle), "proof": self.proof.to_dict()}
+        derived = {"looser": self.is_looser, "difference": self.difference, "problem": self.problem}
+        return {**values, **derived, "proven": not self.problem}
 
 
 def verify_bundle(
@@ -87,17 +105,28 @@ def verify_bundle(
         CompileError: The folder is no bundle, was changed, keeps no input, or its engine cannot be opened here.
     """
     found = read_bundle(bundle, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
-    _require_recording(found)
-    require_files(bundle, (RECORDED_FILE, JSON_FILE), found.lock)
-    recording, report = Recording.load(bundle), Report.load(bundle)
+    recording = _recording_in(found)
+    require_files(bundle, (JSON_FILE,), found.lock)
+    report = Report.load(bundle)
+    before, tolerance = _engine_proof(report), proof_tolerance(found.config)
+    _require_same_comparison(found, recording, before)
+    proof = proof_of(found.task)
+    prepared = _prepared(found, recording, proof)
+    usual = proof_tolerance(replace(found.config, verify=VerifyConfig()))
     probe = found.backend.probe()
     session = _open(found, probe, limits, cache)
     own = found.backend.machine()
     return Verification(
         bundle=bundle,
-        proof=_prove(found, recording, session.run, bool(probe.run_problem)),
+        proof=replace(
+            _prove(found, recording, prepared, proof, session.run, tolerance),
+            stage=engine_stage(found.backend, stands_in=bool(probe.run_problem)),
+            reference=recording.reference,
+        ),
         unit=report.unit,
-        then=_then(report, str(recording.size)),
+        then=_worst(before, str(recording.size)),
+        tolerance=tolerance,
+        usual=replace(usual, decoded=proof.allowed(prepared)),
         proven_on=found.engine.machine,
         here=own,
         libraries=_other_libraries(report, own),
@@ -105,20 +134,41 @@ def verify_bundle(
     )
 
 
-def _require_recording(found: BundleContents) -> None:
-    """Refuse a bundle that never had a recording; one that lacks it is told of as of any file.
+def _recording_in(found: BundleContents) -> Recording:
+    """The recording of a bundle.
 
     Raises:
-        CompileError: It has none.
+        CompileError: It has none, or one that was changed or is not its own.
     """
-    if (found.lock and RECORDED_FILE in found.lock.files) or (found.folder / RECORDED_FILE).exists():
-        return
+    recording = recorded_in(found.folder, found.lock, found.config.proof_inputs)
+    if recording is not None:
+        return recording
     raise CompileError(
         "the bundle keeps no input that it could be proven on again",
         where=str(found.folder / RECORDED_FILE),
         why="it was compiled before inputs were kept, or on an input that is too large to keep",
         fix="compile it again, on this machine: that proves it here, and keeps what verify needs",
     )
+
+
+def _require_same_comparison(found: BundleContents, recording: Recording, before: StageProof | None) -> None:
+    """Refuse a recording with which less would be compared than when the bundle was made.
+
+    Raises:
+        CompileError: It lacks outputs of the engine, or has others, or lacks the candidates that were compared.
+    """
+    given, kept = {spec.name for spec in found.engine.outputs}, {*recording.outputs, *recording.chosen}
+    basis = before.bases.get(str(recording.size)) if before else None
+    lacks_candidates = basis is not None and (
+        (basis.opened and recording.candidates is None) or (basis.tied and recording.tied is None)
+    )
+    if kept != given:
+        why = f"it is of {', '.join(sorted(kept))}, and the engine gives {', '.join(sorted(given))}"
+    elif lacks_candidates:
+        why = "it lacks the candidates that the engine was compared by when the bundle was made"
+    else:
+        return
+    raise CompileError(NOT_FITTING, where=str(found.folder / RECORDED_FILE), why=why, fix="compile it again")
 
 
 def _open(found: BundleContents, probe: Probe, limits: Limits, cache: Path | None) -> Session:
@@ -128,24 +178,27 @@ def _open(found: BundleContents, probe: Probe, limits: Limits, cache: Path | Non
     return found.backend.open_within(found.engine, limits, None if cache is None else measurements_folder(cache))
 
 
-def _prove(found: BundleContents, recording: Recording, run: Run, stands_in: bool) -> StageProof:
-    """The proof of the engine.
+def _prepared(found: BundleContents, recording: Recording, proof: AnyProof) -> Prepared:
+    """The input of the proof.
+
+    Raises:
+        CompileError: The task of the bundle prepares no such input.
+    """
+    with reading(found.folder / RECORDED_FILE, NOT_FITTING, fix="compile it again"):
+        return recording.prepared(proof, found.task.read(found.task.sample_source()))
+
+
+def _prove(
+    found: BundleContents, recording: Recording, prepared: Prepared, proof: AnyProof, run: Run, tolerance: Tolerance
+) -> StageProof:
+    """The proof of the engine, which has no name yet.
 
     Raises:
         CompileError: The recording and the bundle do not belong to each other.
     """
-    proof, config = proof_of(found.task), found.config
     stage = Stage(run, _graph_run(found, proof, open_graph), _graph_run(found, proof, run_until_selection))
-    with reading(found.folder / RECORDED_FILE, "the recording does not fit the bundle", fix="compile it again"):
-        if recording.size not in config.proof_inputs:
-            raise ValueError(f"no proof of it is made on {recording.size}")
-        given = {spec.name for spec in found.engine.outputs}
-        if not {*recording.outputs, *recording.chosen} <= given:
-            raise ValueError(f"its outputs are not those of the engine, {', '.join(sorted(given))}")
-        sample = found.task.read(found.task.sample_source())
-        prepared = recording.prepared(proof, sample)
-        proven = recording.prove(stage, prepared, proof, proof_tolerance(config))
-    return replace(proven, stage=engine_stage(found.backend, stands_in), reference=recording.reference)
+    with reading(found.folder / RECORDED_FILE, NOT_FITTING, fix="compile it again"):
+        return recording.prove(stage, prepared, proof, tolerance)
 
 
 def _graph_run(
@@ -164,11 +217,15 @@ def _graph_run(
     return open_if_possible
 
 
-def _then(report: Report, size: str) -> Comparison | None:
-    """What the engine was worst by, on the same input, when the bundle was made."""
-    engines = [proof for proof in report.proofs if proof.stage.startswith(ENGINE)]
-    compared = [one for one in engines[-1].comparisons if one.input == size] if engines else []
-    return replace(engines[-1], comparisons=tuple(compared)).worst if compared else None
+def _engine_proof(report: Report) -> StageProof | None:
+    """What was compared of the engine when the bundle was made; None where it was not run then."""
+    return next((proof for proof in reversed(report.proofs) if proof.stage.startswith(ENGINE)), None)
+
+
+def _worst(proof: StageProof | None, size: str) -> Comparison | None:
+    """What a stage was worst by, on one input."""
+    compared = [one for one in proof.comparisons if one.input == size] if proof else []
+    return replace(proof, comparisons=tuple(compared)).worst if proof and compared else None
 
 
 def _other_libraries(report: Report, machine: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -39,6 +39,23 @@ class Tolerance:
         """What rounding in this precision may do to a score."""
         return USUAL_MARGIN if self.relative is None else self.relative
 
+    def __str__(self) -> str:
+        told = [
+            None if self.relative is None else f"{self.relative:g} in the yardstick of an output",
+            None if self.typical is None else f"{self.typical:g} σ RMS",
+            None if self.cosine is None else f"a cosine of {self.cosine:g}",
+            "decoded what the task allows" if self.decoded is None else f"decoded {self.decoded:g}",
+        ]
+        return ", ".join(filter(None, told))
+
+    def is_looser_than(self, other: Tolerance) -> bool:
+        """Whether something passes that is beyond another, which says what is allowed after decoding."""
+        errors = [(self.relative, other.relative), (self.typical, other.typical)]
+        looser = [_or_infinite(own) > _or_infinite(others) for own, others in errors]
+        lower_cosine = other.cosine is not None and (self.cosine is None or self.cosine < other.cosine)
+        more_decoded = self.decoded is not None and self.decoded > _or_infinite(other.decoded)
+        return any(looser) or lower_cosine or more_decoded
+
     def holds(self, comparison: Comparison) -> bool:
         """Whether a raw output is within it."""
         return not any(self.faults(comparison))
@@ -126,6 +143,10 @@ def are_alike(reference: Tensors, found: Tensors) -> bool:
         name in found and found[name].ndim == tensor.ndim and found[name].shape[:1] == tensor.shape[:1]
         for name, tensor in reference.items()
     )
+
+
+def _or_infinite(limit: float | None) -> float:
+    return math.inf if limit is None else limit
 
 
 def _least(*limits: float | None) -> float | None:

@@ -7,7 +7,7 @@ and not decoded.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Tensors, located, reading, require_file, written_whole
+from compiler.artifact import Lock, Tensors, located, reading, require_file, require_files, written_whole
 from compiler.config.sizes import InputSize
+from compiler.errors import CompileError
 from compiler.numerics import Yardstick, yardstick_of
 from compiler.proof.basis import Basis
 from compiler.proof.comparisons import Comparison, Tolerance, compare_arrays
@@ -28,6 +29,7 @@ from compiler.tasks import AnySample, Prepared
 from compiler.tasks.arrays.files import load_plain
 
 RECORDED_FILE = "recorded.npz"
+NOT_FITTING = "the recording does not fit the bundle"
 VERSION = 1
 LARGEST_INPUTS = 32 * 2**20
 """Bytes of the inputs, unpacked: a larger one is not kept."""
@@ -166,6 +168,31 @@ class Recording:
             if bool(found.outputs) == bool(found.chosen):
                 raise ValueError("it has no outputs, or some twice")
             return found
+
+
+def recorded_in(folder: Path, lock: Lock | None, sizes: Collection[InputSize]) -> Recording | None:
+    """The recording in a bundle; None where it keeps none.
+
+    Args:
+        folder: The bundle.
+        lock: What its files are held to; None where changes are trusted.
+        sizes: Of the inputs that the bundle is proven on.
+
+    Raises:
+        CompileError: It was changed, is damaged, or is of an input that the bundle is not proven on.
+    """
+    if not (lock and RECORDED_FILE in lock.files) and not (folder / RECORDED_FILE).exists():
+        return None
+    require_files(folder, (RECORDED_FILE,), lock)
+    recording = Recording.load(folder)
+    if recording.size not in sizes:  # before anything as large is made
+        raise CompileError(
+            NOT_FITTING,
+            where=str(folder / RECORDED_FILE),
+            why=f"no proof of it is made on {recording.size}",
+            fix="compile it again",
+        )
+    return recording
 
 
 def recording_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -33,9 +33,10 @@ class Screen(Console):
         return super().render_str(shortened(printable(text), LONGEST_PRINT), **options)
 
 
-def console() -> Console:
-    """The terminal; text that goes to a file is not folded at 80 columns."""
-    return Screen() if sys.stdout.isatty() else Screen(width=WIDTH_OF_FILES)
+def console(stream: TextIO | None = None) -> Console:
+    """The terminal, or another stream; text that goes to a file is not folded at 80 columns."""
+    is_terminal = (stream or sys.stdout).isatty()
+    return Screen(file=stream) if is_terminal else Screen(file=stream, width=WIDTH_OF_FILES)
 
 
 @contextmanager

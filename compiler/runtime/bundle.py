@@ -23,7 +23,7 @@ from compiler.errors import Caution, UsageError
 from compiler.runtime.batches import run_samples
 from compiler.runtime.contents import COMPILE_AGAIN, read_bundle
 from compiler.spans import Span
-from compiler.tasks import AnySample, AnyTask
+from compiler.tasks import AnySample, AnyTask, Prepared
 
 PredictorInput = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
 """A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
@@ -90,6 +90,25 @@ class Predictor:
     @Span("load")
     def _read(self, source: Any, box: Any) -> AnySample:
         return self.task.read(source, box, self.limits)
+
+    def prepare(self, part: AnySample) -> Prepared:
+        """The network's inputs for a sample that has no more boxes than `batch`.
+
+        Raises:
+            CompileError: The bundle's files do not fit each other.
+        """
+        with self._at_one():
+            prepared: Prepared = self.task.preprocess(part, self.sizes)
+        return prepared
+
+    def results(self, prepared: Prepared) -> list[Any]:
+        """The results for inputs that `prepare` gave.
+
+        Raises:
+            CompileError: The bundle's files do not fit each other.
+        """
+        with self._at_one():
+            return self.task.decode(self.run(prepared.tensors), prepared)
 
     def run(self, tensors: Tensors) -> Tensors:
         """The raw outputs for preprocessed inputs, the flip test included where the task asks for it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compiler.artifact import Dimension, Tensors, TensorSpec
+from compiler.backends import Backend
 from compiler.errors import CompileError
 from compiler.graphs.providers import CPU as ON_CPU
 from compiler.runtime.contents import BundleContents
@@ -25,6 +26,8 @@ ACCELERATORS: Mapping[str, Mapping[str, Any]] = {
     "openvino": {"cpu_execution_accelerator": [{"name": "openvino"}]},
 }
 """What Triton is told of an execution provider of ONNX Runtime's, by our name for it."""
+GRAPH_LEVELS: Mapping[str, int] = {"basic": -1, "extended": 1, "disabled": 2}
+"""How far ONNX Runtime optimises a graph, by our name for it; all the way where nothing is said."""
 
 
 def engine_config(name: str, contents: BundleContents, served: TritonBackend, labelled: bool) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def engine_config(name: str, contents: BundleContents, served: TritonBackend, la
         labelled: Whether there is a file of labels.
     """
     engine, config = contents.engine, contents.config
-    batch, where = largest_batch(contents), str(engine.folder)
+    batch, where = largest_batch(contents, served), str(engine.folder)
     outputs = [_tensor(served, engine.outputs, index, batch, where) for index in range(len(engine.outputs))]
     names = [spec.name for spec in engine.outputs]
     told = next((one for one in LABELLED if one in names), None)
@@ -57,15 +60,15 @@ def engine_config(name: str, contents: BundleContents, served: TritonBackend, la
     }
 
 
-def largest_batch(contents: BundleContents) -> int:
+def largest_batch(contents: BundleContents, served: TritonBackend) -> int:
     """How many items Triton may put together; 0 where the first axes do not count them, or count a fixed number.
 
-    A batch of a range is called `batch` in the specs of every tensor; of a fixed one Triton would cut it off.
+    A batch that varies has a name in the specs of every tensor; a fixed one Triton would take for an axis of its own.
     """
     engine = contents.engine
     axes = {spec.shape[:1] for spec in (*engine.inputs, *engine.outputs)}
     varies = len(axes) == 1 and all(isinstance(side, str) for side in next(iter(axes))) and axes != {()}
-    return contents.config.batch.largest if contents.task.batched and varies else 0
+    return contents.config.batch.largest if served.batches and contents.task.batched and varies else 0
 
 
 def warm_up(
@@ -141,7 +144,7 @@ def _options(contents: BundleContents, served: TritonBackend) -> dict[str, Any]:
     Raises:
         CompileError: There are no words for one.
     """
-    backend, kind = contents.backend, served.kind
+    backend = contents.backend
     provider = getattr(backend, "provider", ON_CPU)
     if provider not in ACCELERATORS:
         raise CompileError(
@@ -150,23 +153,23 @@ def _options(contents: BundleContents, served: TritonBackend) -> dict[str, Any]:
             why=f"it knows {', '.join(ACCELERATORS)}",
             fix=f"compile with backend.provider={ON_CPU}",
         )
-    accelerators = ACCELERATORS[provider]
-    kind = GPU if provider in ("cuda", "tensorrt") else kind
-    threads = getattr(backend, "threads", None)
-    word = THREADS.get(served.name)
+    optimization = {"execution_accelerators": ACCELERATORS[provider]} if ACCELERATORS[provider] else {}
+    level = GRAPH_LEVELS.get(getattr(backend, "optimization", ""))
+    if level is not None:
+        optimization = {**optimization, "graph": {"level": level}}
+    parameters = _parameters(_settings(backend, served))
     return {
-        "instance_group": [{"kind": Word(kind)}],
-        **({"optimization": {"execution_accelerators": accelerators}} if accelerators else {}),
-        **({"parameters": _parameters({word: str(threads)})} if threads and word else {}),
+        "instance_group": [{"kind": Word(GPU if provider in ("cuda", "tensorrt") else served.kind)}],
+        **({"optimization": optimization} if optimization else {}),
+        **({"parameters": parameters} if parameters else {}),
     }
 
 
-THREADS: Mapping[str, str] = {
-    "onnxruntime": "intra_op_thread_count",
-    "openvino": "INFERENCE_NUM_THREADS",
-    "pytorch": "INTRA_OP_THREAD_COUNT",
-}
-"""What backends of Triton's call the number of threads within one operator."""
+def _settings(backend: Backend, served: TritonBackend) -> dict[str, str]:
+    """What the options of a backend are in the words of Triton's; what nobody chose is left to it."""
+    chosen = {word: getattr(backend, option) for option, word in served.options.items()}
+    bf16 = {"HINT_BF16": "YES"} if getattr(backend, "inference_precision", None) == "bf16" else {}
+    return {word: str(value).upper() for word, value in chosen.items() if value is not None} | bf16
 
 
 def _parameters(values: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, require_files, write_text
+from compiler.artifact import Engine, Tensors, copy_files, located, reading, replace_folder, write_text
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.plain_names import require_plain_name
-from compiler.errors import Caution, CompileError
+from compiler.errors import Caution
 from compiler.printable import on_one_line
 from compiler.runtime.contents import CONFIG_FILE, BundleContents, read_bundle
+from compiler.serving.mark import CONFIG, name_of, require_ours, write_mark
 from compiler.serving.model_config import (
     LABELS_FILE,
     WARM_UP,
@@ -33,11 +34,8 @@ from compiler.serving.text_format import text_format
 from compiler.tasks import AnySample, AnyTask, Prepared
 from compiler.tasks.inputs import ARRAYS
 
-CONFIG = "config.pbtxt"
 VERSION = "1"
 """Of every model: its folder, which servers look for the files in."""
-MARK = "# Written by deploy-compiler: python -m compiler export triton\n"
-"""The first line of every config: what is ours may be written again."""
 ENGINE_SUFFIX = "_engine"
 PIPELINE_FOLDER = "bundle"
 MODEL = '''"""What surrounds the engine of a bundle; needs deploy-compiler in Triton's Python, without torch."""
@@ -61,6 +59,7 @@ def export_triton(
     engine_code: bool = False,
     trust_changes: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    replace: bool = False,
 ) -> tuple[Path, ...]:
     """Write the models of a bundle: the engine, as it is, and what surrounds it, unless it takes arrays as they are.
 
@@ -72,13 +71,14 @@ def export_triton(
         engine_code: Likewise; it is the server that runs it.
         trust_changes: Likewise.
         limits: What an input of a request may cost.
+        replace: Whether models of ours may go that were changed since they were exported, or are of another bundle.
 
     Returns:
         The folders of the models, the one that clients ask first.
 
     Raises:
         CompileError: The bundle cannot be read (see `compiler.runtime.open`), Triton does not run its engine, or
-            something else lies where a model is written.
+            something lies where a model is written that would be lost.
         UsageError: The name is none.
     """
     folder, target = Path(bundle), Path(repository)
@@ -86,7 +86,7 @@ def export_triton(
     name = name or folder.resolve().name
     require_plain_name(name, "name")
     served = triton_backend(contents.backend, contents.engine.files, str(folder))
-    for caution in _cautions(contents):
+    for caution in _cautions(contents, served):
         warnings.warn(caution, Caution, stacklevel=2)
     alone = contents.task.looks_at == ARRAYS
     engine_name = name if alone else f"{name}{ENGINE_SUFFIX}"
@@ -95,8 +95,9 @@ def export_triton(
         settings = {**({"modules": ",".join(modules)} if modules else {}), **_limit_settings(limits)}
         around = partial(write_pipeline, name=name, engine_name=engine_name, contents=contents, settings=settings)
         writers = {name: around, **writers}
+    source = name_of(contents)
     for model in writers:
-        _require_ours(target / model)
+        require_ours(target / model, source, replace)
     with reading(target, "the repository cannot be written"):
         target.mkdir(parents=True, exist_ok=True)
         for model, write in writers.items():
@@ -104,16 +105,17 @@ def export_triton(
                 made = Path(place) / model
                 (made / VERSION).mkdir(parents=True)
                 write(made)
+                write_mark(made, source)
                 replace_folder(made, target / model)
     return tuple(target / model for model in writers)
 
 
-def _cautions(contents: BundleContents) -> Iterator[str]:
+def _cautions(contents: BundleContents, served: TritonBackend) -> Iterator[str]:
     """Yield what a server has to be told, or cannot be told, of an engine."""
     backend, smallest = contents.backend, contents.config.batch.smallest
     if getattr(backend, "version_compatible", False):
         yield "start Triton with --backend-config=tensorrt,version-compatible=true: the engine brings code"
-    if backend.PROFILED and smallest > 1 and largest_batch(contents):
+    if backend.PROFILED and smallest > 1 and largest_batch(contents, served):
         yield (
             f"Triton waits for no second request, and the engine takes {smallest} items at the least: send as many in "
             "a request, or compile with batch.smallest=1"
@@ -134,7 +136,8 @@ def write_engine(folder: Path, name: str, contents: BundleContents, served: Trit
     for ours, theirs in zip(files, served.files, strict=False):
         shutil.copyfile(located(engine.folder, ours), folder / VERSION / theirs)
     config = engine_config(name, contents, served, bool(labels))
-    tensors, batch = warm_up_tensors(contents), largest_batch(contents)
+    batch = largest_batch(contents, served)
+    tensors = warm_up_tensors(contents, batch)
     names = {spec.name: served.tensor_name(engine.inputs, index) for index, spec in enumerate(engine.inputs)}
     types = {spec.name: type_name(spec, str(engine.folder)) for spec in engine.inputs}
     config["model_warmup"] = warm_up(tensors, names, types, batch, contents.config.batch.smallest)
@@ -143,7 +146,7 @@ def write_engine(folder: Path, name: str, contents: BundleContents, served: Trit
         (folder / WARM_UP / warm_up_file(index)).write_bytes(tensor.tobytes())
     if labels:
         write_text(folder / LABELS_FILE, "".join(f"{on_one_line(label)}\n" for label in labels))
-    write_text(folder / CONFIG, MARK + text_format(config))
+    write_text(folder / CONFIG, text_format(config))
 
 
 def write_pipeline(
@@ -162,17 +165,22 @@ def write_pipeline(
     files = {one: located(contents.engine.folder, one) for one in (CONFIG_FILE, Engine.SIDECAR)}
     copy_files(files, folder / VERSION / PIPELINE_FOLDER)
     config = pipeline_config(name, engine_name, contents.task, settings)
-    write_text(folder / CONFIG, MARK + text_format(config))
+    write_text(folder / CONFIG, text_format(config))
 
 
-def warm_up_tensors(contents: BundleContents) -> Tensors:
-    """The engine's inputs, of one item: what the bundle was proven on; where it keeps none, its task's sample."""
+def warm_up_tensors(contents: BundleContents, batch: int) -> Tensors:
+    """The engine's inputs, of one item: what the bundle was proven on; where it keeps none, its task's sample.
+
+    Args:
+        contents: Of the bundle.
+        batch: See `largest_batch`.
+    """
     task = contents.task
     sample = task.read(task.sample_source())
     prepared = _recorded(contents, sample) or task.preprocess(sample, contents.config.sizes)
     tensors = {spec.name: prepared.tensors[spec.name] for spec in contents.engine.inputs}
     fixed = contents.engine.inputs[0].shape[:1]
-    if largest_batch(contents):
+    if batch:
         count = 1
     elif task.batched and fixed and isinstance(fixed[0], int):
         count = fixed[0]
@@ -188,16 +196,12 @@ def _recorded(contents: BundleContents, sample: AnySample) -> Prepared | None:
         CompileError: It was changed, or does not fit the bundle.
     """
     from compiler.proof import proof_of
-    from compiler.proof.recording import RECORDED_FILE, Recording
+    from compiler.proof.recording import NOT_FITTING, RECORDED_FILE, recorded_in
 
-    folder, lock = contents.folder, contents.lock
-    if not (lock and RECORDED_FILE in lock.files) and not (folder / RECORDED_FILE).exists():
+    recording = recorded_in(contents.folder, contents.lock, contents.config.proof_inputs)
+    if recording is None:
         return None
-    require_files(folder, (RECORDED_FILE,), lock)
-    recording = Recording.load(folder)
-    with reading(folder / RECORDED_FILE, "the recording does not fit the bundle", fix="compile it again"):
-        if recording.size not in contents.config.proof_inputs:  # before anything as large is made
-            raise ValueError(f"no proof of it is made on {recording.size}")
+    with reading(contents.folder / RECORDED_FILE, NOT_FITTING, fix="compile it again"):
         return recording.prepared(proof_of(contents.task), sample)
 
 
@@ -210,21 +214,3 @@ def labels_of(task: AnyTask) -> tuple[str, ...]:
 
 def _limit_settings(limits: Limits) -> dict[str, str]:
     return {f"limits.{name}": repr(getattr(limits, name)) for name in ("megapixels", "points")}
-
-
-def _require_ours(folder: Path) -> None:
-    """Refuse to replace a model that was not written by us.
-
-    Raises:
-        CompileError: Something else lies there.
-    """
-    with reading(folder, "the repository cannot be read"):
-        config = folder / CONFIG
-        ours = not folder.exists() or (config.is_file() and config.read_text(errors="replace").startswith(MARK))
-    if not ours:
-        raise CompileError(
-            "something else lies where the model would be written",
-            where=str(folder),
-            why=f"it is no model with a {CONFIG} of ours",
-            fix="give the model another name: name=<name>; or remove the folder",
-        )

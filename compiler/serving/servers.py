@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compiler.artifact import TensorSpec
 from compiler.backends import Backend
@@ -22,6 +22,9 @@ class TritonBackend:
         platform: The older name of its models, which tools still look at; empty where it has none.
         kind: Where it runs them.
         numbered: Whether tensors are told apart by a number behind their name, as in `input__0`.
+        batches: Whether it runs as many requests at once as there are, up to the largest batch. OpenVINO's fixes a
+            model to the largest, and refuses fewer: it is told of no batch, and runs what a request holds.
+        options: What it calls the options of our backend, by our names.
     """
 
     name: str
@@ -29,6 +32,8 @@ class TritonBackend:
     platform: str = ""
     kind: str = CPU
     numbered: bool = False
+    batches: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def tensor_name(self, specs: Sequence[TensorSpec], index: int) -> str:
         """What the tensor at a place among inputs or outputs is called."""
@@ -38,9 +43,16 @@ class TritonBackend:
 TRITON_BACKENDS: Mapping[str, TritonBackend] = {
     one.name: one
     for one in (
-        TritonBackend("onnxruntime", ("model.onnx",), "onnxruntime_onnx"),
-        TritonBackend("openvino", ("model.xml", "model.bin")),
-        TritonBackend("pytorch", ("model.pt",), "pytorch_libtorch", numbered=True),
+        TritonBackend("onnxruntime", ("model.onnx",), "onnxruntime_onnx", options={"threads": "intra_op_thread_count"}),
+        TritonBackend(
+            "openvino",
+            ("model.xml", "model.bin"),
+            batches=False,
+            options={"threads": "INFERENCE_NUM_THREADS", "streams": "NUM_STREAMS", "hint": "PERFORMANCE_HINT"},
+        ),
+        TritonBackend(
+            "pytorch", ("model.pt",), "pytorch_libtorch", numbered=True, options={"threads": "INTRA_OP_THREAD_COUNT"}
+        ),
         TritonBackend("tensorrt", ("model.plan",), "tensorrt_plan", GPU),
     )
 }
@@ -70,6 +82,11 @@ def triton_backend(backend: Backend, engine_files: Sequence[str], where: str) ->
             why=f"it runs those of {', '.join(TRITON_BACKENDS)}",
             fix="compile for one of them: backend=onnxruntime, openvino, tensorrt or torchscript",
         )
+    device = getattr(backend, "device", "")
+    if found.name == "openvino" and device != "CPU":
+        why = "Triton's OpenVINO runs on the processor alone"
+        fix = "compile it with backend.device=CPU"
+        raise CompileError(f"Triton runs no engine for {device}", where=where, why=why, fix=fix)
     if len(engine_files) != len(found.files):
         raise CompileError(
             f"Triton takes another number of files of {title}",

@@ -58,6 +58,9 @@ class Task(ABC, Generic[SourceT, PreparedT, ResultT]):
     imports it."""
     looks_at: ClassVar[InputKind]
     """Its kind of input."""
+    result_class: ClassVar[type[Any] | None] = None
+    """What it finds: a dataclass whose `to_dict` gives its fields, arrays as lists, so that it can be kept.
+    None where results are not."""
     takes_boxes: ClassVar[bool] = False
     """Whether it looks into boxes, each of which is one item of the batch; else at the whole of its source."""
     sides: ClassVar[tuple[str, ...]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections import OrderedDict
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +130,31 @@ def test_nothing_is_written_over(trained):
     assert {path.name for path in first.parent.iterdir()} == {"epoch_3.pth", first.name}
 
 
+def test_what_came_a_moment_ago_is_not_written_over_without_hard_links_either(trained, monkeypatch):
+    first = publish(trained[0], day=DAY).path
+    first.unlink()
+    first.symlink_to(first.parent / "nowhere.pth")
+
+    def refuse(*paths):
+        raise PermissionError
+
+    for link in (os.link, refuse):
+        monkeypatch.setattr(os, "link", link)
+        with pytest.raises(CompileError, match="is there already"):
+            publish(trained[0], day=DAY)
+        assert not first.exists()
+    first.unlink()
+    assert publish(trained[0], day=DAY).path == first
+    assert {path.name for path in first.parent.iterdir()} == {"epoch_3.pth", first.name}
+
+
+def test_a_name_that_is_all_digest_is_refused(trained, tmp_path):
+    for name in ("-abcdef12.pth", "-abcdef12_20240101.pth"):
+        with pytest.raises(UsageError, match="has no name before its digest"):
+            publish(trained[0], tmp_path / name)
+    assert publish(trained[0], tmp_path / "a-abcdef12.pth", day=DAY).path.name.startswith("a-")
+
+
 class _RunsCode:
     def __reduce__(self):
         return os.mkdir, ("code_was_run",)
@@ -176,8 +203,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content, words):
         (tmp_path / "a.pth").write_bytes(content)
     elif content is not None:
         torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(CompileError, match=words):
+    with pytest.raises(CompileError, match=words) as caught:
         publish(tmp_path / "a.pth")
+    assert "checkpoint=" not in f"{caught.value.where} {caught.value.fix}", "that is an option of other verbs"
 
 
 def test_a_place_or_a_name_that_is_none_is_refused(trained, tmp_path):
@@ -192,10 +220,18 @@ def test_a_place_or_a_name_that_is_none_is_refused(trained, tmp_path):
         publish(source, tmp_path / "nowhere/mine.pth")
 
 
-def test_the_command_line_says_what_was_saved(trained, capsys):
+def test_the_command_line_prints_the_path_and_says_what_was_saved(trained, capsys):
     assert run_verb("publish", str(trained[0])) == ExitCode.PROVEN
-    printed = capsys.readouterr().out
-    assert "the average that MMEngine's EMAHook kept" in printed
-    assert "optimizer, message_hub, param_schedulers" in printed
-    assert re.search(r"size +[\d.]+ KiB before, [\d.]+ KiB now \(\d+%\)", printed)
-    assert re.search(r"published .*epoch_3-[0-9a-f]{8}_\d{8}\.pth", printed)
+    path, told = capsys.readouterr()
+    assert re.fullmatch(r".*epoch_3-[0-9a-f]{8}_\d{8}\.pth\n", path)
+    assert "the average that MMEngine's EMAHook kept" in told
+    assert "optimizer, message_hub, param_schedulers" in told
+    assert re.search(r"size +[\d.]+ KiB before, [\d.]+ KiB now \(\d+%\)", told)
+
+
+def test_programs_read_it_as_json(trained, tmp_path, capsys):
+    assert run_verb("publish", str(trained[0]), str(tmp_path / "mine.pth"), "--json") == ExitCode.PROVEN
+    found = json.loads(capsys.readouterr().out)
+    assert Path(found["path"]).stat().st_size == found["size"] < found["size_before"]
+    assert (found["place"], found["is_average"]) == ("state_dict", True)
+    assert found["dropped"] == ["ema_state_dict", "optimizer", "message_hub", "param_schedulers"]

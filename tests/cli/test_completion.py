@@ -12,8 +12,9 @@ from compiler.cli.completion import completions, print_completions
     [
         ("pr", ["predict", "profile", "precision="]),
         ("help p", ["plan", "predict", "profile", "publish"]),
-        ("predict bundle a.jpg b", ["box="]),
+        ("predict bundle a.jpg b", ["box=", "batch="]),
         ("predict --h", ["--help"]),
+        ("evaluate <bundle> metric", ["metric=", "metric."]),
         ("compile --m", ["--multirun"]),
         ("precision=fp", ["precision=fp32", "precision=fp16"]),
         ("plan model=rtmpose +tail=", ["+tail=native", "+tail=host", "+tail=raw"]),

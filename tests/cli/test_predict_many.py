@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from compiler import runtime
 from compiler.errors import CompileError, UsageError
 from tests.bundles import lock_again, small_bundle
 from tests.cli.running import run_verb
@@ -170,6 +171,54 @@ def test_a_program_that_asks_line_by_line_gets_each_answer_at_once(pose, command
         assert json.loads(process.stdout.readline())["input"] == str(PHOTOGRAPH)
     process.stdin.close()
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("batch", [2, 3, 8])
+def test_inputs_go_through_the_engine_together_where_that_is_asked_for(pose, photos, capsys, monkeypatch, batch):
+    words = [photos / "a.jpg", photos / "a.jpg", write(photos / "clip.avi", frames(1)), *[photos / "below/a.png"] * 3]
+    assert run_verb("predict", pose, *map(str, words)) == 0
+    alone, counts = lines(capsys), []
+    original = runtime.Predictor.run
+
+    def run(self, tensors):
+        counts.append(len(tensors["input"]))
+        return original(self, tensors)
+
+    monkeypatch.setattr(runtime.Predictor, "run", run)
+    assert run_verb("predict", pose, *map(str, words), f"batch={batch}") == 0
+    together = lines(capsys)
+    assert [line["input"] for line in together] == [line["input"] for line in alone]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one["results"][0]["keypoints"], other["results"][0]["keypoints"], rtol=1e-3)
+    assert counts == {2: [2, 1, 2, 1], 3: [2, 1, 3], 8: [2, 1, 3]}[batch]
+
+
+def test_one_that_fails_in_a_batch_loses_no_other(pose, photos, capsys):
+    (photos / "b.jpg").write_bytes(b"no image")
+    assert run_verb("predict", pose, str(photos), "batch=3") == 1
+    assert ["error" in line for line in lines(capsys)] == [False, True, False]
+
+
+@pytest.mark.parametrize("batch", ["0", "many", "-1", "1.5", "5000", "²"])
+def test_a_batch_that_is_none_is_refused(pose, photos, batch):
+    with pytest.raises(UsageError, match="is no batch"):
+        run_verb("predict", pose, str(photos), f"batch={batch}")
+
+
+def test_nothing_that_compiles_is_imported(bundles, photos, command_line):
+    write(photos / "clip.mp4", frames(1))
+    words = (str(bundles["objects"]), str(bundles["pose"]), str(photos), "picture=drawn/")
+    run = command_line("predict", *words, "--debug", PYTHONPROFILEIMPORTTIME="1")
+    assert run.returncode == 0, run.stderr
+    imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
+    assert "compiler.runtime.chains" in imported
+    assert not imported & {"torch", "hydra", "omegaconf", "onnx", "compiler.networks"}
+
+
+def test_results_are_printed_before_a_picture_fails(pose, capsys):
+    with pytest.raises(CompileError, match="the image cannot be encoded"):
+        run_verb("predict", pose, str(PHOTOGRAPH), "picture=drawn.txt")
+    assert len(json.loads(capsys.readouterr().out)) == 1
 
 
 def test_arrays_of_several_inputs_go_into_a_folder(bundles, tmp_path, capsys):

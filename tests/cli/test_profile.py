@@ -105,7 +105,13 @@ def test_shapes_are_written_as_deploy_names_write_them():
         (["iterations=many"], "'many' is no number", "iterations=many"),
         (["iterations=0"], "iterations are from 1", "iterations=0"),
         (["warmup=1.5"], "'1.5' is no number", "warmup=1.5"),
-        (["out=."], "there is a folder where the file would be", "."),
+        (["out=."], "there is a folder where the file would be", "out=."),
+        (["out=found", "html=./found"], "two options name one file", "out=found"),
+        (
+            ["html=photograph.jpg", "photograph.jpg"],
+            "the file that would be written is one that is read",
+            "html=photograph.jpg",
+        ),
         (["precision=fp16"], "profile takes no option 'precision'", "precision=fp16"),
     ],
 )

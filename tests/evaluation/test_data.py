@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compiler.config.instantiate import instantiate
 from compiler.config.search import config_folder
+from compiler.datasets import Dataset, Item
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation.data import READERS, _read_config, find_dataset, named_configs
-from compiler.evaluation.measures import openmmlab_nodes
+from compiler.evaluation.data import READERS, _read_config, find_dataset, joined, named_configs
+from compiler.evaluation.measures import openmmlab_nodes, unknown_evaluators
 from compiler.metrics import Metric
+from compiler.metrics.coco import CocoDetection
 from compiler.metrics.coco_keypoints import CocoKeypoints
 from compiler.metrics.voc import VocDetection
+from compiler.openmmlab.evaluators import Evaluator
 from tests.datasets.test_coco import IMAGES
 
 OBJECT = {"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12}
@@ -44,7 +48,7 @@ def test_a_data_set_is_found_by_its_name(coco):
     found = find_dataset("coco", coco)
     assert [item.path for item in found.dataset.items] == [coco / "val2017" / one["file_name"] for one in IMAGES]
     assert found.format == "coco"
-    assert [node["_target_"] for node in found.metrics] == ["compiler.metrics.coco.CocoDetection"]
+    assert not found.metrics, "what is measured is what a model of the task is, in data of this format"
 
 
 def test_a_name_is_misspelt(coco):
@@ -136,9 +140,80 @@ def test_an_openmmlab_config_says_what_is_measured(coco, tmp_path):
     config.write_text(f"{CONFIG}val_evaluator = [{metric}, dict(type='X')]\n")
     found = find_dataset(str(config), coco)
     assert [one.kind for one in found.evaluators] == ["VOCMetric", "X"]
+    (caution,) = unknown_evaluators("detection", found.evaluators)
+    assert caution == "the config measures X too, which is not measured here"
     (node,) = openmmlab_nodes("detection", found.evaluators)
     assert instantiate(node, Metric, "metric") == VocDetection(iou_thrs=(0.7,), eval_mode="area")
     config.write_text(CONFIG + "val_evaluator = dict(type='mmpose.CocoMetric', score_mode='bbox', nms_mode='none')\n")
     (node,) = openmmlab_nodes("pose-detection", find_dataset(str(config), coco).evaluators)
     assert instantiate(node, Metric, "metric") == CocoKeypoints(score_mode="bbox", nms_mode="none")
-    assert openmmlab_nodes("text-detection", found.evaluators) == []
+    assert openmmlab_nodes("text-detection", ()) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "kinds", "instead"),
+    [
+        ("detection", ("CityScapesMetric",), "metric=coco or metric=voc"),
+        ("pose-detection", ("PCKAccuracy", "AUC"), "metric=coco_keypoints"),
+        ("pose-detection", ("VOCMetric",), "metric=coco_keypoints"),
+    ],
+)
+def test_a_metric_that_is_not_known_is_not_replaced_by_another(task, kinds, instead):
+    with pytest.raises(CompileError, match=", ".join(kinds)) as caught:
+        openmmlab_nodes(task, [Evaluator(kind, {}) for kind in kinds])
+    assert caught.value.fix.endswith(instead)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "settings"),
+    [
+        ("detection", "CocoMetric", {"metric": ["proposal"]}),
+        ("detection", "CocoMetric", {"metric": ["bbox", "segm"]}),
+        ("detection", "VOCMetric", {"metric": "recall"}),
+        ("pose-detection", "CocoMetric", {"iou_type": "keypoints_crowd"}),
+        ("voxel-detection", "NuScenesMetric", {"modality": {"use_camera": True, "use_lidar": True}}),
+        ("text-recognition", "WordMetric", {"valid_symbol": "[^a-z]"}),
+    ],
+)
+def test_a_setting_that_changes_what_is_measured_is_not_dropped(task, kind, settings):
+    with pytest.raises(CompileError, match="is not known here with") as caught:
+        openmmlab_nodes(task, [Evaluator(kind, settings)])
+    assert caught.value.where == f"evaluator.{next(iter(settings))}"
+
+
+def test_what_a_config_says_as_it_is_by_default_changes_nothing():
+    """As MMDetection's and MMPose's configs have it."""
+    settings = {"ann_file": "a.json", "metric": "bbox", "format_only": False, "backend_args": None, "iou_thrs": None}
+    (node,) = openmmlab_nodes("detection", [Evaluator("CocoMetric", {**settings, "proposal_nums": (100, 1, 10)})])
+    assert instantiate(node, Metric, "metric") == CocoDetection(proposal_nums=(100, 1, 10))
+    (node,) = openmmlab_nodes("pose-detection", [Evaluator("CocoMetric", {"iou_type": "keypoints", "nms_mode": None})])
+    assert instantiate(node, Metric, "metric") == CocoKeypoints()
+
+
+def test_several_files_are_one_data_set_where_they_number_alike():
+    one = Dataset((Item(Path("a.jpg"), identity=1),), ("cup", "spoon"), class_numbers=(1, 2))
+    other = replace(one, items=(Item(Path("b.jpg"), identity=2),))
+    assert [item.identity for item in joined([one, other], ()).items] == [1, 2]
+    named = joined([Dataset(one.items, ("cup",)), Dataset(other.items, ("spoon", "cup"))], ())
+    assert named.classes == ("cup", "spoon")
+    assert joined([one], ()) == one
+    for changed, why in (
+        (replace(other, classes=("cup", "fork")), "one number is that of several classes"),
+        (replace(other, class_numbers=(1, 3)), "other classes"),
+        (replace(other, classes=(), class_numbers=()), "other classes"),
+        (replace(other, keypoints=("nose",)), "other key points"),
+        (replace(other, items=one.items), "one number to several images"),
+    ):
+        with pytest.raises(CompileError, match="are no one data set") as caught:
+            joined([one, changed], ())
+        assert why in caught.value.why
+
+
+def test_a_folder_of_the_name_of_a_data_set_hides_it_not(coco, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "voc2007").mkdir()
+    assert find_dataset("coco", coco).format == "coco"
+    with pytest.raises(CompileError, match="there is no folder data"):
+        find_dataset("voc2007", None)
+    with pytest.raises(UsageError, match="lies where it lies"):
+        find_dataset("./voc2007", coco)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from compiler.errors import CompileError
+from compiler.datasets import Dataset
+from compiler.errors import CompileError, UsageError
+from compiler.evaluation.measures import find_metrics
 from compiler.evaluation.records import from_record, result_class, to_record
 from compiler.evaluation.results_file import ResultsFile
 from compiler.tasks.detection import Detection
@@ -106,9 +109,59 @@ def test_a_line_that_is_damaged_within_is_told(tmp_path):
     assert caught.value.fix == f"remove {path}"
 
 
-def test_a_task_without_a_metric_is_named():
-    class Segmentation:
-        name = "segmentation"
+class Segmentation:
+    """A task of the user's own."""
 
-    with pytest.raises(CompileError, match="there is no metric for the task segmentation"):
+    name = "segmentation"
+    result_class = None
+
+
+def test_a_task_that_does_not_say_what_it_finds_is_named():
+    with pytest.raises(CompileError, match="results of the task segmentation cannot be kept"):
         result_class(Segmentation(), scored_boxes=False)
+
+
+def test_a_task_of_ones_own_says_what_it_finds():
+    task = Segmentation()
+    task.result_class = Mask
+    assert result_class(task, scored_boxes=False) is Mask
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What is found by a task of the user's own."""
+
+    area: float
+
+
+METRIC = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from compiler.metrics import Metric
+
+
+@dataclass(frozen=True)
+class MeanArea(Metric):
+    TASKS: ClassVar[tuple[str, ...]] = ("segmentation",)
+    HEADLINE: ClassVar[str] = "area"
+
+    scale: float = 1.0
+
+    def score(self, predictions, dataset):
+        areas = [one.area for found in predictions for one in found]
+        return {"area": self.scale * sum(areas) / len(areas)}
+"""
+
+
+def test_a_metric_of_ones_own_is_named_by_its_class(tmp_path, monkeypatch):
+    (tmp_path / "metrics_of_ones_own.py").write_text(METRIC)
+    monkeypatch.syspath_prepend(tmp_path)
+    (metric,) = find_metrics("segmentation", "own", (), ("metrics_of_ones_own.MeanArea",), {"scale": 2.0})
+    assert metric.score([[Mask(3.0)], [Mask(5.0)]], Dataset(())) == {"area": 8.0}
+    with pytest.raises(UsageError, match="no metric is known for the task segmentation"):
+        find_metrics("segmentation", "own", (), (), {})
+    with pytest.raises(UsageError, match=r"metrics_of_ones_own\.Other is not a Metric"):
+        find_metrics("segmentation", "own", (), ("metrics_of_ones_own.Other",), {})
+    with pytest.raises(CompileError, match="MeanArea does not measure detection"):
+        find_metrics("detection", "coco", (), ("metrics_of_ones_own.MeanArea",), {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from compiler.errors import CompileError
 from compiler.evaluation.boxes import people_in, read_detections
 from compiler.evaluation.results_file import ResultsFile
 from compiler.evaluation.running import AHEAD, Runner, ahead
+from compiler.runtime import open as open_bundle
 from compiler.tasks.text_recognition import Text
 
 SEEN, HIDDEN, UNLABELLED = (KeypointTruth(5, 5, visibility) for visibility in (2, 1, 0))
@@ -80,12 +82,26 @@ def test_boxes_of_a_detector_are_by_the_numbers_of_images(tmp_path):
     found = detected(
         tmp_path, [one, {**one, "score": 0.2}, {**one, "bbox": [1, 2, 0, 3]}, {**one, "category_id": 3}], 0.3
     )
-    assert list(found) == [1]
-    np.testing.assert_array_equal(found[1].corners, [[10, 20, 40, 60]])
-    np.testing.assert_array_equal(found[1].scores, np.float32([0.5]))
+    assert list(found) == ["1"]
+    np.testing.assert_array_equal(found["1"].corners, [[10, 20, 40, 60]])
+    np.testing.assert_array_equal(found["1"].scores, np.float32([0.5]))
+    assert list(detected(tmp_path, [{**one, "image_id": "2"}])) == ["2"], "a number may be written as text"
 
 
-@pytest.mark.parametrize("content", [{"boxes": []}, [{"image_id": 1}], [[1, 2, 3, 4]], "text"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"boxes": []},
+        [{"image_id": 1}],
+        [[1, 2, 3, 4]],
+        "text",
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1e39, 5], "score": 0.5}],
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, float("nan"), 5], "score": 0.5}],
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5], "score": 0.5}],
+        [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": float("inf")}],
+        [{"image_id": 1.5, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5}],
+    ],
+)
 def test_a_file_that_holds_no_results_is_refused(tmp_path, content):
     with pytest.raises(CompileError, match="holds no results of a detector"):
         detected(tmp_path, content)
@@ -98,3 +114,22 @@ def test_nothing_is_looked_at_where_no_box_has_an_area(tmp_path):
     results = ResultsFile.continued(tmp_path / "results.jsonl", Text, 1, {})
     Runner(SimpleNamespace(task=SimpleNamespace(takes_boxes=True)), dataset).run(results)
     assert list(results) == [[]]
+
+
+def test_what_only_a_contradictory_bundle_does_is_its_fault_and_no_defect(objects, images):
+    predictor = open_bundle(objects)
+    sample = predictor.task.read(images / "a.png")
+    prepared = predictor.prepare(sample)
+    assert len(predictor.results(prepared)) == len(predictor(images / "a.png")) > 0
+    with pytest.raises(CompileError, match="the bundle contradicts itself"):
+        replace(predictor, session=SessionOf({"other": np.zeros(3, np.float32)})).results(prepared)
+
+
+class SessionOf:
+    """An engine that gives the same whatever it is given."""
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def run(self, tensors):
+        return self.outputs

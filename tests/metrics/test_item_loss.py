@@ -113,18 +113,3 @@ def test_the_worst_is_what_was_missed_and_the_best_what_was_found(name):
     assert (worst, middle, best) == (MISSED, HALF, PERFECT), "and nothing is said of what is not annotated"
     assert (most, none) == (pytest.approx(1), pytest.approx(0))
     assert 0.2 < some < 0.8
-
-
-def test_of_a_cloud_what_is_surer_than_the_object_is_a_loss_and_what_is_less_sure_is_not():
-    metric, dataset, _ = scans_of_kitti()
-    item = dataset.items[PERFECT]
-    right = kitti.found(0, score=0.5)
-    assert metric.item_loss([right, kitti.found(8, score=0.4)], item, dataset) == pytest.approx(0)
-    assert metric.item_loss([right, kitti.found(8, score=0.6)], item, dataset) == pytest.approx(1 / 2)
-    metric, dataset, _ = scans_of_nuscenes()
-    item, right = dataset.items[PERFECT], nuscenes.detection(score=0.5)
-    for score, loss in ((0.4, 0), (0.6, 1 / 2)):
-        wrong = nuscenes.detection(center=(30.0, 0.0, 0.0), score=score)
-        assert metric.item_loss([right, wrong], item, dataset) == pytest.approx(loss)
-    near = nuscenes.detection(center=(6.5, 0.0, 0.0))
-    assert metric.item_loss([near], item, dataset) == pytest.approx(1 / 2), "1.5 m off, two of four distances"

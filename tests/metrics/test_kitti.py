@@ -16,6 +16,7 @@ from compiler.errors import CompileError
 from compiler.metrics.kitti import Kitti
 from compiler.tasks.voxel_detection import Detection3D
 from tests.metrics.kitti_files import PROJECTION, detections, projected, to_scanner, write_files
+from tests.tasks.detectors import detector
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/kitti_scores.json").read_text())
 """What MMDetection3D 1.4.0 says of the same files and boxes: see `ask_mmdetection3d.py`."""
@@ -70,6 +71,11 @@ def test_all_that_is_found_where_it_is_scores_all_of_the_recalls_that_so_few_rea
     assert scores["Car_3D_AP40_moderate_strict"] == pytest.approx(100 * 4 / 40)
     assert scores["Car_3D_AP11_moderate_strict"] == pytest.approx(100 * 2 / 11)
     assert scores["Overall_3D_AP40_moderate"] == scores["Car_3D_AP40_moderate_strict"]
+
+
+def test_a_frame_with_nothing_in_it():
+    for detected, truth in (([], []), ([found(0)], []), ([], [car(0)])):
+        assert set(of_one_frame(detected, *truth).values()) == {0}
 
 
 def test_a_box_that_floats_is_right_from_above_alone():
@@ -131,6 +137,22 @@ def test_what_lies_in_a_region_without_labels_is_no_error_in_the_image():
     assert scores["Car_BEV_AP40_easy_strict"] == pytest.approx(10 * 5 / 6)
 
 
+def test_a_frames_own_loss_is_by_its_recall_and_precision():
+    def loss(detected, *truth):
+        return Kitti(("Car",)).loss(detected, Dataset((Item(Path("000000.bin"), truth, frame=AHEAD),)))
+
+    right = [found(y) for y in PLACES]
+    assert loss(right, *map(car, PLACES)) == pytest.approx(0)
+    assert loss(right[:1], car(PLACES[0])) == pytest.approx(0), "one object is enough"
+    assert loss(right[:4], *map(car, PLACES)) == pytest.approx(1 - 2 * 4 / (5 + 4))
+    assert loss([*right, found(12, score=0.5)], *map(car, PLACES)) == pytest.approx(0), (
+        "what scores less can be left out"
+    )
+    assert loss([*right, found(12)], *map(car, PLACES)) == pytest.approx(1 - 2 * 5 / (5 + 6))
+    assert loss([], *map(car, PLACES)) == 1
+    assert math.isnan(loss(right)), "nothing is measured"
+
+
 @pytest.mark.parametrize(
     "unseen",
     [found(0, x=71.0), found(41.0, x=60.0), found(0, z=0.1), found(0, z=-3.1), found(30.0, x=10.0)],
@@ -159,3 +181,14 @@ def test_what_is_written_is_read_as_labels_again(dataset, predictions, tmp_path)
 def test_a_data_set_without_a_camera_is_refused():
     with pytest.raises(CompileError, match="does not say where its camera is"):
         Kitti(("Car",)).score([[]], Dataset((Item(Path("a.bin")),)))
+
+
+def test_the_classes_that_a_model_looks_for_are_measured_and_others_are_refused():
+    pointpillars, centerpoint = detector("pointpillars"), detector("centerpoint")
+    assert Kitti().fitted(pointpillars, Dataset(())).classes == pointpillars.classes == CLASSES
+    assert Kitti(("Car",)).fitted(pointpillars, Dataset(())).classes == ("Car",)
+    with pytest.raises(CompileError, match="does not say how these classes are measured"):
+        Kitti().fitted(centerpoint, Dataset(()))
+    with pytest.raises(CompileError, match="does not say how these classes are measured") as caught:
+        Kitti(("Car", "Van")).fitted(pointpillars, Dataset(()))
+    assert caught.value.where == "Van"

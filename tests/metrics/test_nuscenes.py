@@ -16,6 +16,7 @@ from compiler.errors import CompileError
 from compiler.metrics.nuscenes import NuScenes
 from compiler.tasks.voxel_detection import Detection3D
 from tests.metrics.nuscenes_tables import detections, tables, write_tables
+from tests.tasks.detectors import detector
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/nuscenes_scores.json").read_text())
 """What nuscenes-devkit 1.2.0 says of the same tables and boxes: see `ask_nuscenes_kit.py`."""
@@ -72,6 +73,21 @@ def test_what_is_found_where_it_is_scores_all_and_what_is_missed_nothing():
     assert [found[error] for error in ("trans_err", "scale_err", "orient_err", "vel_err", "attr_err")] == [0] * 5
     missed = of_cars([], CAR)
     assert [missed[key] for key in ("AP_dist_4.0", "trans_err", "attr_err")] == [0, 1, 1]
+
+
+def test_a_samples_own_loss_is_that_of_the_classes_in_it():
+    bus = replace(CAR, label="bus", bottom=(0.0, 20.0, -0.75))
+    metric = NuScenes()
+    assert metric.loss([detection()], one_sample(CAR)) == pytest.approx(0)
+    assert metric.loss([detection()], one_sample(CAR, bus)) == pytest.approx(0.5)
+    assert metric.loss([], one_sample(CAR)) == 1
+    assert math.isnan(metric.loss([detection()], one_sample())), "nothing is measured"
+
+
+def test_a_sample_with_nothing_in_it():
+    scores = NuScenes().score([[]], one_sample())
+    assert (scores["NuScenes/NDS"], scores["NuScenes/mAP"]) == (0, 0)
+    assert of_cars([detection()])["AP_dist_4.0"] == 0
 
 
 def test_a_car_beside_its_place_counts_from_the_distance_on_that_it_is_beside():
@@ -146,3 +162,8 @@ def test_what_is_written_is_what_nuscenes_server_reads(dataset, predictions, tmp
 def test_a_data_set_that_does_not_say_where_it_is_and_other_classes_are_refused():
     with pytest.raises(CompileError, match="does not say where its scanner is"):
         NuScenes().score([[]], Dataset((Item(Path("a.bin"), (CAR,)),)))
+    metric = NuScenes()
+    assert metric.fitted(detector("centerpoint"), Dataset(())) is metric
+    with pytest.raises(CompileError, match="looks for what nuScenes does not") as caught:
+        metric.fitted(detector("pointpillars"), Dataset(()))
+    assert caught.value.where == "Pedestrian, Cyclist, Car"

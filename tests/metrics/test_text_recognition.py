@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,14 @@ def test_what_makes_a_word_right(truth, found, exact, case, symbols):
 def test_the_edit_distance_is_by_the_longer_word():
     scores = NormalizedEditDistance().score(*words(("kitten", "sitting"), ("abc", "abc")))
     assert scores["recog/1-N.E.D"] == pytest.approx(1 - (3 / 7 + 0) / 2)
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)
+    with pytest.raises(CompileError, match="rapidfuzz is not installed") as caught:
+        NormalizedEditDistance().score(*words(("a", "b")))
+    assert "deploy-compiler[evaluate]" in caught.value.fix
+    assert WordAccuracy().score(*words(("a", "a")))["recog/word_acc"] == 1, "which needs none"
 
 
 def test_words_in_an_image_are_paired_with_its_boxes():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from compiler import runtime
-from compiler.artifact import Engine, file_digests
+from compiler.artifact import Engine, Lock, file_digests
 from compiler.backends import Obstacle
 from compiler.backends.tensorrt import TensorRT
 from compiler.cli.sweep import sweep
@@ -20,6 +20,7 @@ from compiler.events import StageFinished, StageProgressed
 from compiler.graphs import OnnxRuntimeSession
 from compiler.pipeline import build_bundle
 from compiler.report import Report
+from tests.bundles import change_json
 from tests.compiling import compile_here
 from tests.conftest import NAME
 from tests.pipeline.conftest import NO_DRIVER
@@ -99,9 +100,11 @@ def test_the_engine_of_a_bundle_of_the_first_layout_is_built(tmp_path, with_tens
     bundle = Path(shutil.copytree(Path(__file__).parents[1] / "data/first_layout/tensorrt", tmp_path / "bundle"))
     for picture in Report.load(bundle).pictures:
         cv2.imwrite(str(bundle / picture), np.zeros((4, 4, 3), np.uint8))  # its own are not among the tests' data
+    change_json(bundle / "lock.json", made_from={"checkpoint": "0" * 64})
     outcome = build_bundle(bundle, trust_changes=True)
     assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
     assert (bundle / "end2end.engine").is_file()
+    assert Lock.load(bundle).made_from == {"checkpoint": "0" * 64}, "it is made from what it was"
 
 
 def test_an_engine_that_was_built_later_is_opened_like_any_other(postponed, with_tensorrt):

@@ -16,6 +16,7 @@ from compiler.config import compose
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.pipeline.origins import CALIBRATION, Origins
 from compiler.pipeline.reproduction import OF_A_RUN, reproduce_bundle
+from compiler.report import Report
 from compiler.runtime import read_config
 from compiler.stages.package import config_yaml
 from tests.bundles import lock_again, small_bundle
@@ -69,6 +70,20 @@ def test_what_is_other_is_named_and_ends_with_3(copied, tmp_path):
     }
     assert found.versions == {"numpy": ("1.26.0", np.__version__)}
     assert not found.made_from
+
+
+@pytest.mark.parametrize("changed", [None, "end2end.onnx", "recorded.npz"])
+def test_with_trusted_changes_the_files_are_read_and_not_the_lock(copied, tmp_path, monkeypatch, changed):
+    again = Path(shutil.copytree(copied, tmp_path / "compiled"))
+    made = Report.load(again).outcome(again)
+    monkeypatch.setattr("compiler.pipeline.reproduction.compile_bundle", lambda config, listen: made)
+    if changed:
+        (copied / changed).write_bytes((copied / changed).read_bytes() + b" ")
+    found = reproduce_bundle(copied, output=str(tmp_path / "again"), trust_changes=True)
+    assert json.loads(json.dumps(found.to_dict())).items() >= {"reproduced": not changed, "bundle": str(again)}.items()
+    assert list(found.differing) == ([changed] if changed else [])
+    assert found.exit_code == (ExitCode.NOT_PROVEN if changed else ExitCode.PROVEN)
+    assert (changed in found.same) is False
 
 
 def test_nothing_is_written_over(copied, tmp_path):

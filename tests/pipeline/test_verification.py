@@ -19,7 +19,8 @@ from compiler.backends.onnxruntime import OnnxRuntime
 from compiler.config.sizes import InputSize
 from compiler.errors import CompileError, ExitCode
 from compiler.pipeline.verification import verify_bundle
-from compiler.proof.recording import LARGEST_INPUTS, LARGEST_OUTPUTS, RECORDED_FILE, Recording
+from compiler.proof import Tolerance
+from compiler.proof.recording import LARGEST_INPUTS, LARGEST_OUTPUTS, RECORDED_FILE, Chosen, Recording
 from tests.bundles import change_json, lock_again, record_own_outputs, small_bundle
 from tests.cli.running import run_verb
 
@@ -85,6 +86,16 @@ def test_it_says_which_machine_the_proof_was_made_on_and_what_differs(copied, ca
     assert "torch" not in printed, "running the bundle has nothing to do with it"
 
 
+def test_programs_read_it_as_json(copied, capsys):
+    change_weights(copied, float("nan"))
+    assert run_verb("verify", str(copied), "--json") == ExitCode.NOT_PROVEN
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert (found["proven"], found["looser"], found["bundle"]) == (False, False, str(copied))
+    assert found["tolerance"]["relative"] == 1e-4
+    assert found["proof"]["comparisons"][0]["relative_error"] in ("inf", "nan")
+    assert "y of 1 has" in found["problem"]
+
+
 def test_opening_it_on_another_machine_names_the_command(copied):
     change_json(copied / "engine.json", machine={"processor": "sparc64"})
     lock_again(copied)
@@ -148,6 +159,70 @@ def test_outputs_of_another_shape_are_not_proven(copied):
     kept = Recording.load(copied)
     Recording(kept.size, "file", kept.numbers, {"y": np.zeros((1, 4), np.float32)}).save(copied)
     assert verify_bundle(copied, trust_changes=True).exit_code == ExitCode.NOT_PROVEN
+
+
+def test_a_recording_of_some_outputs_proves_nothing(tmp_path):
+    bundle = small_bundle(tmp_path / "pose", "pose")
+    record_own_outputs(bundle)
+    kept = Recording.load(bundle)
+    assert set(kept.outputs) == {"simcc_x", "simcc_y"}
+    chosen = {name: Chosen.of(array) for name, array in kept.outputs.items()}
+    Recording(kept.size, "network", kept.numbers, chosen=chosen).save(bundle)
+    assert verify_bundle(bundle, trust_changes=True).exit_code == ExitCode.PROVEN
+    for half in ({"outputs": {"simcc_x": kept.outputs["simcc_x"]}}, {"chosen": {"simcc_x": chosen["simcc_x"]}}):
+        Recording(kept.size, "network", kept.numbers, **half).save(bundle)
+        with pytest.raises(CompileError, match="does not fit the bundle") as caught:
+            verify_bundle(bundle, trust_changes=True)
+        assert caught.value.why == "it is of simcc_x, and the engine gives simcc_x, simcc_y"
+
+
+@pytest.mark.parametrize("what", ["opened", "tied"])
+def test_candidates_that_were_compared_are_needed_again(tmp_path, what):
+    bundle = small_bundle(tmp_path / "objects", "objects")
+    record_own_outputs(bundle)
+    proofs = json.loads((bundle / "report.json").read_text())["proofs"]
+    size = str(Recording.load(bundle).size)
+    proofs[-1]["bases"] = {size: {"numbers": 5, "results": 0, "things": "objects", what: False}}
+    change_json(bundle / "report.json", proofs=proofs)
+    assert verify_bundle(bundle, trust_changes=True).exit_code == ExitCode.PROVEN
+    proofs[-1]["bases"][size][what] = True
+    change_json(bundle / "report.json", proofs=proofs)
+    with pytest.raises(CompileError, match="does not fit the bundle") as caught:
+        verify_bundle(bundle, trust_changes=True)
+    assert "it lacks the candidates that the engine was compared by" in caught.value.why
+
+
+def test_a_tolerance_is_told_and_one_that_is_looser_than_usual_is_marked(copied, capsys):
+    assert run_verb("verify", str(copied)) == ExitCode.PROVEN
+    printed = capsys.readouterr().out
+    assert "allowed    0.0001 in the yardstick of an output, decoded what the task allows\n" in printed
+    assert "looser" not in printed
+    config = (copied / "config.yaml").read_text()
+    assert "  tolerance: 0.0001\n" in config
+    (copied / "config.yaml").write_text(config.replace("  tolerance: 0.0001\n", "  tolerance: 1000000000.0\n"))
+    change_weights(copied, 1.001)
+    run_verb("verify", str(copied))
+    printed = capsys.readouterr().out
+    assert "allowed    1e+09 in the yardstick of an output" in printed
+    assert ": looser than usual, 0.0001 in the yardstick" in printed
+
+
+@pytest.mark.parametrize(
+    ("own", "is_looser"),
+    [
+        (Tolerance(0.1, 2.0, 0.99, 0.2), False),
+        (Tolerance(0.05, 1.0, 0.999, 0.1), False),
+        (Tolerance(0.1, None, 0.99, 0.2), False),
+        (Tolerance(0.11, 2.0, 0.99, 0.2), True),
+        (Tolerance(None, 2.0, 0.99, 0.2), True),
+        (Tolerance(0.1, 2.1, 0.99, 0.2), True),
+        (Tolerance(0.1, 2.0, 0.98, 0.2), True),
+        (Tolerance(0.1, 2.0, None, 0.2), True),
+        (Tolerance(0.1, 2.0, 0.99, 0.3), True),
+    ],
+)
+def test_what_lets_more_pass_in_any_measure_is_looser(own, is_looser):
+    assert own.is_looser_than(Tolerance(0.1, 2.0, 0.99, 0.2)) == is_looser
 
 
 def test_a_link_out_of_the_bundle_is_refused(copied):

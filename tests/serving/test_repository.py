@@ -253,25 +253,22 @@ def test_an_engine_that_brings_code_is_exported_where_the_user_says_so(tmp_path)
         export_triton(bundle, tmp_path / "models", engine_code=True)
 
 
-@pytest.mark.parametrize(("backend", "cautioned"), [("tensorrt", True), ("openvino", False)])
-def test_an_engine_that_takes_no_single_item_is_warmed_up_with_more(
-    tmp_path, parse_configs, recwarn, backend, cautioned
-):
-    bundle = bundle_of(tmp_path / "bundle", backend)
+def test_an_engine_that_takes_no_single_item_is_warmed_up_with_more(tmp_path, parse_configs):
+    bundle = bundle_of(tmp_path / "bundle", "tensorrt")
     config = (bundle / "config.yaml").read_text()
     assert "  smallest: 1\n  usual: 1\n" in config
     (bundle / "config.yaml").write_text(config.replace("  smallest: 1\n  usual: 1\n", "  smallest: 2\n  usual: 3\n"))
     lock_again(bundle)
-    export_triton(bundle, tmp_path / "models")
+    with pytest.warns(match="the engine takes 2 items at the least"):
+        export_triton(bundle, tmp_path / "models")
     told = parse_configs(tmp_path / "models")["bundle_engine"]
     assert [sample["batch_size"] for sample in told["model_warmup"]] == [2, 4]
     assert told["dynamic_batching"] == {"preferred_batch_size": [3]}
-    assert any("the engine takes 2 items at the least" in str(one.message) for one in recwarn) == cautioned
 
 
 def test_the_provider_and_the_threads_are_tritons_too(tmp_path, parse_configs):
     for name, options in (
-        ("threads", {"threads": 3}),
+        ("threads", {"threads": 3, "optimization": "extended"}),
         ("cuda", {"provider": "cuda"}),
         ("accelerated", {"provider": "openvino"}),
     ):
@@ -283,6 +280,7 @@ def test_the_provider_and_the_threads_are_tritons_too(tmp_path, parse_configs):
     parsed = parse_configs(tmp_path / "models")
     threads = parsed["threads_engine"]
     assert threads["parameters"] == {"intra_op_thread_count": {"string_value": "3"}}
+    assert threads["optimization"] == {"graph": {"level": 1}}
     assert parsed["cuda_engine"]["instance_group"] == [{"kind": "KIND_GPU"}]
     accelerators = parsed["accelerated_engine"]["optimization"]["execution_accelerators"]
     assert accelerators == {"cpu_execution_accelerator": [{"name": "openvino"}]}
@@ -291,6 +289,26 @@ def test_the_provider_and_the_threads_are_tritons_too(tmp_path, parse_configs):
     lock_again(bundle)
     with pytest.raises(CompileError, match="Triton runs no engine by the provider directml"):
         export_triton(bundle, tmp_path / "models")
+
+
+def test_openvinos_engine_is_given_what_a_request_holds_on_the_processor(tmp_path, parse_configs):
+    """Triton's OpenVINO calls `ov::set_batch(model, max_batch_size)`, and refuses fewer items from then on."""
+    options = {"threads": 2, "streams": 1, "inference_precision": "bf16"}
+    export_triton(bundle_of(tmp_path / "bundle", "openvino", **options), tmp_path / "models")
+    told = parse_configs(tmp_path / "models")["bundle_engine"]
+    assert told.get("max_batch_size", 0) == 0
+    assert "dynamic_batching" not in told
+    assert told["input"][0]["dims"] == ["-1", "3", "256", "192"]
+    ((key, warm),) = told["model_warmup"][0]["inputs"].items()
+    assert (key, warm["dims"]) == ("input", ["1", "3", "256", "192"])
+    assert {name: value["string_value"] for name, value in told["parameters"].items()} == {
+        "INFERENCE_NUM_THREADS": "2",
+        "NUM_STREAMS": "1",
+        "PERFORMANCE_HINT": "LATENCY",
+        "HINT_BF16": "YES",
+    }
+    with pytest.raises(CompileError, match="Triton runs no engine for GPU"):
+        export_triton(bundle_of(tmp_path / "gpu", "openvino", device="GPU"), tmp_path / "models")
 
 
 def test_a_type_that_triton_does_not_know_is_named(bundles):
@@ -305,15 +323,55 @@ def test_a_type_that_triton_does_not_know_is_named(bundles):
 def test_a_model_of_ours_is_replaced_and_no_other(bundles, tmp_path):
     models = tmp_path / "models"
     first = export_triton(bundles["pose"], models)
-    (first[1] / "1/model.onnx").write_bytes(b"old")
+    (first[0] / "1/__pycache__").mkdir()
+    (first[0] / "1/__pycache__/model.pyc").write_bytes(b"what Triton's Python makes")
     assert export_triton(bundles["pose"], models) == first
-    assert (first[1] / "1/model.onnx").stat().st_size > 3
+    assert not (first[0] / "1/__pycache__").exists()
     assert sorted(path.name for path in models.iterdir()) == ["pose", "pose_engine"]
     (first[1] / "config.pbtxt").write_text('name: "pose_engine"\n')
-    with pytest.raises(CompileError, match="something else lies where the model would be written") as caught:
-        export_triton(bundles["pose"], models)
-    assert caught.value.where == str(first[1])
+    for is_told in (False, True):
+        with pytest.raises(CompileError, match="something else lies where the model would be written") as caught:
+            export_triton(bundles["pose"], models, replace=is_told)
+        assert caught.value.where == str(first[1])
     assert export_triton(bundles["pose"], models, "people")[0].name == "people"
+
+
+def test_what_somebody_added_or_tuned_is_not_lost(bundles, tmp_path):
+    _, engine = export_triton(bundles["pose"], tmp_path)
+    before = (engine / "config.pbtxt").read_text()
+    (engine / "2").mkdir()
+    (engine / "2/model.onnx").write_bytes(b"another version")
+    (engine / "config.pbtxt").write_text(before.replace("max_batch_size: 4", "max_batch_size: 2"))
+    (engine / "1/model.onnx").write_bytes(b"fine-tuned")
+    with pytest.raises(CompileError, match="would be lost") as caught:
+        export_triton(bundles["pose"], tmp_path)
+    assert caught.value.why == ("changed since it was exported: 1/model.onnx, config.pbtxt; added since: 2/model.onnx")
+    assert (engine / "2/model.onnx").read_bytes() == b"another version"
+    export_triton(bundles["pose"], tmp_path, replace=True)
+    assert (engine / "config.pbtxt").read_text() == before
+    assert [path.name for path in engine.iterdir() if path.is_dir() and path.name != "warmup"] == ["1"]
+
+
+def test_models_of_another_bundle_are_not_replaced(bundles, tmp_path):
+    """Neither one that is called as the engine of ours, nor one of the same deploy name."""
+    arrays = small_bundle(tmp_path / "pose_engine", "arrays")
+    _, engine = export_triton(bundles["pose"], tmp_path / "models")
+    before = file_digest(engine / "1/model.onnx")
+    with pytest.raises(CompileError, match="would be lost") as caught:
+        export_triton(arrays, tmp_path / "models")
+    assert "it was exported from another bundle" in caught.value.why
+    assert file_digest(engine / "1/model.onnx") == before
+    with pytest.raises(CompileError, match="would be lost"):
+        export_triton(bundles["objects"], tmp_path / "models", "pose")
+    assert file_digest(engine / "1/model.onnx") == before
+
+
+def test_a_link_is_not_replaced(bundles, tmp_path):
+    first, _ = export_triton(bundles["pose"], tmp_path / "elsewhere")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/pose").symlink_to(first)
+    with pytest.raises(CompileError, match="something else lies"):
+        export_triton(bundles["pose"], tmp_path / "models")
 
 
 def test_a_bundle_whose_engine_was_changed_is_refused(tmp_path):

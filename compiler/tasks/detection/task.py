@@ -89,6 +89,7 @@ class ObjectDetection(Detector[Detection]):
 
     name: ClassVar[str] = "detection"
     proof: ClassVar[str] = "compiler.proof.detection:ObjectDetectionProof"
+    result_class: ClassVar[type[Any] | None] = Detection
 
     scale: tuple[int, int]
     classes: Classes

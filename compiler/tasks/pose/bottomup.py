@@ -83,6 +83,7 @@ class BottomupPose(Detector[PersonPose]):
 
     name: ClassVar[str] = "pose-detection"
     proof: ClassVar[str] = "compiler.proof.pose:BottomupPoseProof"
+    result_class: ClassVar[type[Any] | None] = PersonPose
     extras: ClassVar[tuple[str, ...]] = ("keypoints",)
 
     input_size: tuple[int, int]

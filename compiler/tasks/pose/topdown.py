@@ -93,6 +93,7 @@ class TopdownPose(ImageTask[PreparedPoses, Pose]):
 
     name: ClassVar[str] = "pose-detection"
     proof: ClassVar[str] = "compiler.proof.pose:TopdownPoseProof"
+    result_class: ClassVar[type[Any] | None] = Pose
 
     input_size: tuple[int, int]
     codec: Codec

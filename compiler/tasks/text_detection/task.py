@@ -66,6 +66,7 @@ class TextDetection(WholeImageTask[TextInstance]):
 
     name: ClassVar[str] = "text-detection"
     proof: ClassVar[str] = "compiler.proof.text_detection:TextDetectionProof"
+    result_class: ClassVar[type[Any] | None] = TextInstance
 
     scale: tuple[int, int]
     postprocessor: Postprocessor

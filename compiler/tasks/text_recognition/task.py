@@ -102,6 +102,7 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
 
     name: ClassVar[str] = "text-recognition"
     proof: ClassVar[str] = "compiler.proof.text_recognition:TextRecognitionProof"
+    result_class: ClassVar[type[Any] | None] = Text
 
     dictionary: Dictionary
     height: int

@@ -114,6 +114,7 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
 
     name: ClassVar[str] = "voxel-detection"
     proof: ClassVar[str] = "compiler.proof.voxel_detection:VoxelDetectionProof"
+    result_class: ClassVar[type[Any] | None] = Detection3D
     looks_at: ClassVar[InputKind] = POINTS
     sides: ClassVar[tuple[str, ...]] = ("voxels",)
     axes: ClassVar[Mapping[str, Mapping[int, str]]] = {

@@ -262,8 +262,11 @@ def _converted(name: str, folder: Path) -> Callable[[], object]:
 
 def _used(dataset: Any) -> None:
     """Look at what a reader made, as calibration does."""
+    from compiler.artifact import reading
+
     for item in dataset.items:
-        _ = item.boxes, item.path.is_file()
+        with reading(item.path, "the data set names a file that cannot be read"):
+            _ = item.boxes, item.path.is_file()
 
 
 def _write(random: Random, path: Path, text: str) -> None:
