@@ -9,6 +9,7 @@ from compiler.artifact.input_files import InputFile
 from compiler.artifact.lock import LOCK_FILE, Lock, lock_of, require_files
 from compiler.artifact.names import files_in, inside, located
 from compiler.artifact.packages import package_folders
+from compiler.artifact.processes import ended, isolated_command
 from compiler.artifact.programs import (
     OnnxProgram,
     Program,
@@ -38,12 +39,14 @@ __all__ = [
     "bytes_digest",
     "copy_files",
     "digest",
+    "ended",
     "file_digest",
     "file_digests",
     "files_in",
     "finite",
     "inside",
     "installed_version",
+    "isolated_command",
     "located",
     "lock_of",
     "package_folders",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-from compiler.artifact import package_folders
+from compiler.artifact import ended, package_folders
 from compiler.errors import CompileError
 
 PROGRESS = re.compile(r" *([\d.]+)%  (.*)")
@@ -98,8 +97,7 @@ def _failure(status: int, said: str, log: Path) -> CompileError:
         what, _, why = words.strip().partition("\n")
         return CompileError(what, why=why)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     # Where in the script it was says nothing to who runs it; Python indents those lines.
     told = [line for line in said.splitlines() if line.strip() and not line.startswith((TRACEBACK, " "))]
     words = "\n".join([*(line for line in lines[-LAST_WORDS:] if line.strip()), *told[-LAST_WORDS:]])
-    return CompileError(f"the builder's process ended with {ended}", why=words)
+    return CompileError(f"the builder's process ended with {ended(status)}", why=words)

@@ -7,13 +7,18 @@ import os
 import re
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from compiler.config.limits import Limits
 from compiler.errors import UsageError, nearest
 
+if TYPE_CHECKING:
+    from compiler.runtime.opening import Opening
+
 COMMAND = "python -m compiler"
+LARGEST_WHOLE = 2**31
 _OPTION = re.compile(r"([A-Za-z]\w*(?:\.\w+)*)=(.*)", re.DOTALL)
 
 
@@ -125,6 +130,45 @@ def add_trust_changes(parser: Parser) -> None:
     parser.add_argument("--trust-changes", action="store_true", help=text)
 
 
+OWN_CLASSES = "a config folder of your own: a bundle may name the classes that its files name"
+
+
+def add_opening(
+    parser: Parser, *, engine_code: bool = True, cache: bool = True, trial: bool = True, config_dir: str = OWN_CLASSES
+) -> None:
+    """Add what opening a bundle asks for, to verbs that open one; `opening_of` reads it.
+
+    Args:
+        parser: Of the verb.
+        engine_code: Whether the verb opens engines, or hands them on.
+        cache: Whether it keeps what opening takes long for.
+        trial: Whether engines are tried out before they are opened.
+        config_dir: What the user's config folder is for.
+    """
+    add_limits(parser, {**INPUT_LIMITS, **(TRIAL_LIMITS if trial else {})})
+    if cache:
+        parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
+    if engine_code:
+        text = "use an engine that brings code, such as TorchScript's or a version-compatible one: it runs what it says"
+        parser.add_argument("--engine-code", action="store_true", help=text)
+    add_config_dir(parser, config_dir)
+    add_trust_changes(parser)
+
+
+def opening_of(given: Namespace) -> Opening:
+    """How bundles are opened, by what is given.
+
+    Raises:
+        UsageError: A limit is no number, or out of its range.
+    """
+    from compiler.config.known_classes import modules_of
+    from compiler.runtime.opening import Opening
+
+    flags = {name: getattr(given, name, False) for name in ("engine_code", "network_code", "trust_changes")}
+    cache = Path(given.options["cache"]) if "cache" in given.options else None
+    return Opening(modules=modules_of(given.config_dir), limits=limits_of(given.options), cache=cache, **flags)
+
+
 def add_json(parser: Parser) -> None:
     """Add `--json`, to verbs whose results programs read."""
     parser.add_argument("--json", action="store_true", help="print it all as JSON")
@@ -176,10 +220,51 @@ def truth(options: Mapping[str, str], name: str) -> bool:
     Raises:
         UsageError: It is neither.
     """
-    text = options.get(name, "false")
+    return truth_in(name, options.get(name, "false"))
+
+
+def truth_in(name: str, text: str) -> bool:
+    """What the value of an option says that is `true` or `false`.
+
+    Raises:
+        UsageError: It is neither.
+    """
     if text not in ("true", "false"):
-        raise UsageError(f"'{name}' is true or false", where=f"{name}={text}", fix=f"give {name}=true, or leave it out")
+        raise no_value(name, text, "give true or false")
     return text == "true"
+
+
+def whole_in(name: str, text: str, least: int = 0, most: int = LARGEST_WHOLE) -> int:
+    """The whole number that is the value of an option.
+
+    Raises:
+        UsageError: It is none, or too small or large.
+    """
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
+        raise no_value(name, text, f"give a whole number from {least} to {most}")
+    return int(text)
+
+
+def share_in(name: str, text: str) -> float:
+    """The number from 0 to 1 that is the value of an option.
+
+    Raises:
+        UsageError: It is none.
+    """
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise no_value(name, text, "give a number from 0 to 1")
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a value, in which commas stand between them."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def no_value(name: str, text: str, fix: str) -> UsageError:
+    """That an option takes no such value."""
+    return UsageError(f"'{text}' is no value of {name}", where=f"{name}={text}", fix=fix)
 
 
 def output_files(options: Mapping[str, str], names: Sequence[str], inputs: Iterable[str] = ()) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of
+from compiler.cli.arguments import Parser, add_opening, opening_of
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError
 
@@ -17,33 +17,28 @@ def add_arguments(parser: Parser) -> None:
         "input", spelling="input=<file>", text="prove the engine on this; without it, on the task's sample"
     )
     parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text="where the objects are in it")
-    parser.add_option("cache", spelling="cache=<folder>", text="where builders keep what they measured: outputs/.cache")
-    add_limits(parser)
-    add_config_dir(parser, "a config folder of your own: the bundle may name the classes that its files name")
-    add_trust_changes(parser)
+    add_opening(parser, engine_code=False, trial=False)
 
 
 def run(given: Namespace) -> int:
     """Build, and print the proof."""
-    from compiler.config.known_classes import modules_of
     from compiler.pipeline import build_bundle
     from compiler.report.console import console, print_outcome, progress
 
     screen, options = console(), given.options
-    cache, source = (Path(options[name]) if name in options else None for name in ("cache", "input"))
+    opening, source = opening_of(given), Path(options["input"]) if "input" in options else None
     if source is None and "box" in options:
         raise UsageError("a box is somewhere in an input", where=f"box={options['box']}", fix="add input=<file>")
-    modules = modules_of(given.config_dir)
     with progress(screen) as listen:
         outcome = build_bundle(
             given.bundle,
             listen,
-            modules,
-            cache=cache,
+            opening.modules,
+            cache=opening.cache,
             source=source,
             box=options.get("box"),
-            trust_changes=given.trust_changes,
-            limits=limits_of(options),
+            trust_changes=opening.trust_changes,
+            limits=opening.limits,
         )
     print_outcome(screen, outcome)
     return outcome.exit_code

@@ -5,19 +5,20 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.cli.arguments import (
     ANOTHER_FILE,
-    INPUT_LIMITS,
-    TRIAL_LIMITS,
+    OWN_CLASSES,
     Parser,
-    add_config_dir,
-    add_limits,
-    add_trust_changes,
-    limits_of,
+    add_opening,
+    opening_of,
     output_files,
+    share_in,
+    truth_in,
+    whole_in,
 )
 from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.streams import error_stream, tell
@@ -50,6 +51,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "workers": ("workers=<number>", "threads that read and prepare images; one a processor without it, and 8 at most"),
     "out": ("out=<file>.json", "write all numbers and settings"),
     "format_only": ("format_only=true", "write results as the data set's test server reads them, and measure nothing"),
+    "latency": ("latency=true", "time the engines too, in turns: their sizes and median latencies stand below"),
     "show_dir": ("show_dir=<folder>", "draw what is found in each file"),
     "worst": ("worst=<number>", "draw so many files only, the worst by their own loss"),
     "show_score_thr": ("show_score_thr=<0 to 1>", "draw what scores as much; 0.3 without it"),
@@ -64,14 +66,9 @@ def add_arguments(parser: Parser) -> None:
     for name, (spelling, text) in OPTIONS.items():
         names = f"; names: {', '.join(_names())}" if name == "dataset" else ""
         parser.add_option(name, spelling=spelling, text=f"{text}{names}")
-    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
-    parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
-    text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
-    parser.add_argument("--engine-code", action="store_true", help=text)
     text = "with reference=true: run code of somebody's own that the bundle names as its network"
     parser.add_argument("--network-code", action="store_true", help=text)
-    add_config_dir(parser, "a config folder of your own: its dataset/ is looked into, and bundles may name its classes")
-    add_trust_changes(parser)
+    add_opening(parser, config_dir=f"{OWN_CLASSES}, and its dataset/ is looked into")
 
 
 def _names() -> list[str]:
@@ -124,54 +121,22 @@ def _options(given: Namespace) -> EvaluationOptions:
     Raises:
         UsageError: One is of another kind than its option.
     """
-    from compiler.config.known_classes import modules_of
-    from compiler.evaluation import EvaluationOptions, Opening
+    from compiler.evaluation import EvaluationOptions
 
     words: dict[str, str] = given.options
-    kinds: Mapping[str, Callable[[str], Any]] = {
-        **dict.fromkeys(("reference", "flip_test", "format_only"), _flag),
-        **dict.fromkeys(("limit", "workers", "worst"), _count),
-        **dict.fromkeys(("bbox_thr", "show_score_thr"), _share),
-        **dict.fromkeys(("data", "detector", "output", "show_dir"), Path),
-        **dict.fromkeys(("bbox_file", "checkpoint", "file"), str),
+    kinds: Mapping[str, Callable[[str, str], Any]] = {
+        **dict.fromkeys(("reference", "flip_test", "format_only", "latency"), truth_in),
+        **dict.fromkeys(("limit", "workers", "worst"), partial(whole_in, least=1)),
+        **dict.fromkeys(("bbox_thr", "show_score_thr"), share_in),
+        **dict.fromkeys(("data", "detector", "output", "show_dir"), lambda name, text: Path(text)),
+        **dict.fromkeys(("bbox_file", "checkpoint", "file"), lambda name, text: text),
     }
-    chosen = {name: _understood(name, words[name], kind) for name, kind in kinds.items() if name in words}
+    chosen = {name: kind(name, words[name]) for name, kind in kinds.items() if name in words}
     settings = {name.removeprefix(SETTING): _value(text) for name, text in words.items() if name.startswith(SETTING)}
-    opening = Opening(
-        modules=modules_of(given.config_dir),
-        engine_code=given.engine_code,
-        network_code=given.network_code,
-        trust_changes=given.trust_changes,
-        limits=limits_of(words),
-        cache=Path(words["cache"]) if "cache" in words else None,
-    )
     metrics = tuple(filter(None, words.get("metric", "").split(",")))
-    return EvaluationOptions(**chosen, metrics=metrics, settings=settings, opening=opening, config_dir=given.config_dir)
-
-
-def _understood(name: str, text: str, kind: Callable[[str], Any]) -> Any:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise UsageError(f"{text} is no value of {name}", where=f"{name}={text}", fix=OPTIONS[name][0]) from error
-
-
-def _flag(text: str) -> bool:
-    return {"true": True, "false": False}[text] if text in ("true", "false") else _refuse(text)
-
-
-def _refuse(text: str) -> bool:
-    raise ValueError(text)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    return number if number > 0 else int(_refuse(text))
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    return number if 0 <= number <= 1 else float(_refuse(text))
+    return EvaluationOptions(
+        **chosen, metrics=metrics, settings=settings, opening=opening_of(given), config_dir=given.config_dir
+    )
 
 
 def _value(text: str) -> Any:

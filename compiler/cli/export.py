@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from compiler.cli.arguments import Parser, add_config_dir, add_limits, add_trust_changes, limits_of, one_of, truth
+from compiler.cli.arguments import Parser, add_opening, one_of, opening_of, truth
 from compiler.cli.cautions import cautions_shown
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
@@ -22,27 +22,23 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option("name", spelling="name=<name>", text="of the model; without it, the name of the bundle's folder")
     text = "replace models of ours though they were changed since, or are of another bundle"
     parser.add_option("replace", spelling="replace=true", text=text)
-    add_limits(parser)
-    text = "export an engine that brings code, such as TorchScript's: the server runs what it says"
-    place("--engine-code", action="store_true", help=text)
-    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
-    add_trust_changes(parser)
+    add_opening(parser, cache=False, trial=False)
 
 
 def run(given: Namespace) -> int:
     """Write the models, and print their folders."""
-    from compiler.config.known_classes import modules_of
     from compiler.serving import export_triton
 
+    opening = opening_of(given)
     with cautions_shown():
         folders = export_triton(
             given.bundle,
             given.repository,
             given.options.get("name", ""),
-            sorted(modules_of(given.config_dir)),
-            engine_code=given.engine_code,
-            trust_changes=given.trust_changes,
-            limits=limits_of(given.options),
+            sorted(opening.modules),
+            engine_code=opening.engine_code,
+            trust_changes=opening.trust_changes,
+            limits=opening.limits,
             replace=truth(given.options, "replace"),
         )
     print("\n".join(map(str, folders)))

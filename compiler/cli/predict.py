@@ -8,21 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import TextIOWrapper
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from compiler.cli.arguments import (
-    INPUT_LIMITS,
-    TRIAL_LIMITS,
-    Parser,
-    add_config_dir,
-    add_limits,
-    add_trust_changes,
-    limits_of,
-    number,
-    truth,
-)
+from compiler.cli.arguments import Parser, add_opening, limits_of, number, opening_of, share_in, truth, whole_in
 from compiler.cli.cautions import cautions_shown, warn, warn_unless_proven
 from compiler.cli.verb import Verb
 from compiler.errors import CompileError, ExitCode, UsageError
@@ -53,7 +42,6 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="<input>", help=text)
     text = "where people or words are; without it, the whole image"
     parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text=text)
-    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
     text = "how many of several inputs go through the engine together; 1 without it"
     parser.add_option("batch", spelling="batch=<number>", text=text)
     text = "draw the results into this image or video, or those of several inputs into this folder"
@@ -63,13 +51,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option("score_threshold", spelling=spelling, text="draw what scores as much as this")
     for option, text in CHAIN_OPTIONS.items():
         parser.add_option(f"chain.{option}", spelling=f"chain.{option}=<value>", text=text)
-    text = "open an engine that brings code for the processor, such as a version-compatible one: it runs what it says"
-    parser.add_argument("--engine-code", action="store_true", help=text)
-    parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
-    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     text = "write the outputs of a model that gives arrays, those of several inputs into a folder"
     parser.add_option("arrays", spelling="arrays=<file>.npz|<folder>/", text=text)
-    add_trust_changes(parser)
+    add_opening(parser)
 
 
 def run(given: Namespace) -> int:
@@ -118,18 +102,15 @@ def _opened(bundles: Sequence[str], given: Namespace) -> Runner:
     """What runs."""
     from compiler import runtime
     from compiler.config.instantiate import instantiate
-    from compiler.config.known_classes import modules_of
 
-    modules, limits, options = modules_of(given.config_dir), limits_of(given.options), given.options
-    settings = {"limits": limits, "cache": options.get("cache")}
-    settings |= {"engine_code": given.engine_code, "trust_changes": given.trust_changes}
+    opening, options = opening_of(given), given.options
     threshold = options.get("score_threshold")
     if len(bundles) == 1:
-        return _with_threshold(runtime.open(bundles[0], modules, **settings), threshold)
+        return _with_threshold(opening.predictor(bundles[0]), threshold)
     chosen = {name: options[f"chain.{name}"] for name in CHAIN_OPTIONS if f"chain.{name}" in options}
     values = {name: text if name == "label" else number(text) for name, text in chosen.items()}
     chain_options = instantiate(values, runtime.ChainOptions, "chain") if values else None
-    chain = runtime.open_chain(bundles[0], bundles[1], modules, options=chain_options, **settings)
+    chain = runtime.chain(opening.predictor(bundles[0]), opening.predictor(bundles[1]), chain_options)
     if not isinstance(chain, runtime.DetectionChain):
         if threshold is not None:
             raise UsageError("words are all drawn", where="score_threshold", fix="leave it out")
@@ -151,25 +132,13 @@ def _predict(runner: Runner, words: Sequence[str], options: Mapping[str, str], w
     if not is_single(words, kind):
         found = find_inputs(words, kind, _standard_input())
         inputs = _with_box(found, options.get("box"))
-        return predict_many(runner, inputs, outlets, limits_of(options), _batch_of(options))
+        batch = whole_in("batch", options.get("batch", "1"), least=1, most=LARGEST_BATCH)
+        return predict_many(runner, inputs, outlets, limits_of(options), batch)
     (word,) = words
     results = predict_one(runner, Input(Path(word), Path(Path(word).name), options.get("box")), outlets)
     if outlets.drawn:
         _tell_hidden(runner, results)
     return ExitCode.PROVEN
-
-
-def _batch_of(options: Mapping[str, str]) -> int:
-    """How many inputs are looked at together.
-
-    Raises:
-        UsageError: It is no such number.
-    """
-    text = options.get("batch", "1")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LARGEST_BATCH:
-        fix = f"give a whole number from 1 to {LARGEST_BATCH}"
-        raise UsageError(f"'{text}' is no batch", where=f"batch={text}", fix=fix)
-    return int(text)
 
 
 def _standard_input() -> TextIO:
@@ -208,12 +177,7 @@ def _with_threshold(predictor: Predictor, given: str | None) -> Predictor:
     where = f"score_threshold={given}"
     if not hasattr(predictor.task, "score_threshold"):
         raise UsageError(f"results of {predictor.task.name} are all drawn", where=where, fix="leave it out")
-    try:
-        threshold = float(given)
-    except ValueError:
-        threshold = nan
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"{given} is no score", where=where, fix="give a number from 0 to 1")
+    threshold = share_in("score_threshold", given)
     task: Any = predictor.task
     return replace(predictor, task=replace(task, score_threshold=threshold))
 

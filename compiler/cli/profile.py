@@ -7,21 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import (
-    INPUT_LIMITS,
-    TRIAL_LIMITS,
-    Parser,
-    add_config_dir,
-    add_limits,
-    add_trust_changes,
-    limits_of,
-    output_files,
-)
+from compiler.cli.arguments import Parser, add_opening, opening_of, output_files, whole_in, words_in
 from compiler.cli.cautions import warn, warn_unless_proven
 from compiler.cli.json_text import json_text
 from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
-from compiler.errors import ExitCode, UsageError
+from compiler.errors import ExitCode
 from compiler.printable import on_one_line
 
 if TYPE_CHECKING:
@@ -48,35 +39,30 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_option("out", spelling="out=<file>.json", text="write all of it there, with every sample")
     parser.add_option("html", spelling="html=<file>.html", text="write a page with plots there")
-    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
-    text = "open engines that bring code for the processor: they run what they say"
-    parser.add_argument("--engine-code", action="store_true", help=text)
-    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
-    add_trust_changes(parser)
+    add_opening(parser, cache=False)
 
 
 def run(given: Namespace) -> int:
     """Measure the bundles, and print the tables; what is told meanwhile goes to the error stream."""
     from compiler.artifact import reading, write_text
-    from compiler.config.known_classes import modules_of
     from compiler.profiling import profile
     from compiler.profiling.console import print_profile
     from compiler.report.console import console
 
     bundles, sources = _told_apart(given.paths)
-    options, writers = given.options, _writers(given.options, given.paths)
-    numbers = {name: _whole(name, options[name]) for name in ("iterations", "warmup", "threads") if name in options}
+    opening, options, writers = opening_of(given), given.options, _writers(given.options, given.paths)
+    numbers = {name: whole_in(name, options[name]) for name in ("iterations", "warmup", "threads") if name in options}
     for folder in bundles:
         warn_unless_proven(Path(folder), given.trust_changes)
     found = profile(
         bundles,
         sources,
         shapes=shapes_in(options.get("shape", "")),
-        batches=[_whole("batch", word) for word in _words(options.get("batch", ""))],
-        modules=modules_of(given.config_dir),
-        engine_code=given.engine_code,
-        trust_changes=given.trust_changes,
-        limits=limits_of(options),
+        batches=[whole_in("batch", word) for word in words_in(options.get("batch", ""))],
+        modules=opening.modules,
+        engine_code=opening.engine_code,
+        trust_changes=opening.trust_changes,
+        limits=opening.limits,
         report=_tell_progress,
         **numbers,
     )
@@ -115,23 +101,7 @@ def shapes_in(text: str) -> list[Size]:
     Raises:
         UsageError: One is not made of numbers.
     """
-    return [tuple(_whole("shape", side) for side in word.split("x")) for word in _words(text)]
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _whole(name: str, word: str) -> int:
-    """A whole number.
-
-    Raises:
-        UsageError: It is none.
-    """
-    if not word.isascii() or not word.isdigit() or int(word) > 2**31:
-        fix = "write it as 256x192" if name == "shape" else "give a whole number"
-        raise UsageError(f"'{word}' is no number", where=f"{name}={word}", fix=fix)
-    return int(word)
+    return [tuple(whole_in("shape", side) for side in word.split("x")) for word in words_in(text)]
 
 
 def _tell_progress(progress: Progress) -> None:

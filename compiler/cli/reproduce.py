@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import Parser, add_config_dir, add_json, add_limits, add_trust_changes, limits_of
+from compiler.cli.arguments import Parser, add_json, add_opening, opening_of
 from compiler.cli.json_text import json_text
 from compiler.cli.streams import error_stream
 from compiler.cli.verb import Verb
@@ -35,18 +35,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option("output", spelling="output=<folder>", text=text)
     for name, (value, text) in FILES.items():
         parser.add_option(name, spelling=f"{name}={value}", text=text)
-    add_limits(parser)
-    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
     text = "run code of somebody's own that the bundle names as its network, such as model.target=nets:build"
     parser.add_argument("--network-code", action="store_true", help=text)
-    add_trust_changes(parser)
+    add_opening(parser, engine_code=False, cache=False, trial=False)
     add_json(parser)
 
 
 def run(given: Namespace) -> int:
     """Compile again, and print what is the same and what is not."""
     from compiler.artifact import finite
-    from compiler.config.known_classes import modules_of
     from compiler.pipeline.origins import OPTIONS
     from compiler.pipeline.reproduction import REPRODUCED, reproduce_bundle
     from compiler.report.console import console, print_outcome, progress
@@ -56,12 +53,9 @@ def run(given: Namespace) -> int:
         found = reproduce_bundle(
             given.bundle,
             listen,
-            modules_of(given.config_dir),
+            opening_of(given),
             given={key: options[option] for key, option in OPTIONS.items() if option in options},
             output=options.get("output", REPRODUCED),
-            network_code=given.network_code,
-            trust_changes=given.trust_changes,
-            limits=limits_of(options),
         )
     print_outcome(screen, found.outcome)
     if given.json:

@@ -8,16 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.cli.arguments import (
-    INPUT_LIMITS,
-    TRIAL_LIMITS,
-    Parser,
-    add_config_dir,
-    add_json,
-    add_limits,
-    add_trust_changes,
-    limits_of,
-)
+from compiler.cli.arguments import Parser, add_json, add_opening, opening_of
 from compiler.cli.json_text import json_text
 from compiler.cli.verb import Verb
 from compiler.errors import Caution
@@ -30,32 +21,18 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     """Add the bundle, and what opening it asks for."""
     parser.add_argument("bundle", type=Path, metavar="<bundle>", help="the folder that compile printed, wherever it is")
-    parser.add_option("cache", spelling="cache=<folder>", text="keep what opening takes long for: outputs/.cache")
-    add_limits(parser, {**INPUT_LIMITS, **TRIAL_LIMITS})
-    add_config_dir(parser, "a config folder of your own: a bundle may name the classes that its files name")
-    text = "open an engine that brings code for the processor: it runs what it says"
-    parser.add_argument("--engine-code", action="store_true", help=text)
-    add_trust_changes(parser)
+    add_opening(parser)
     add_json(parser)
 
 
 def run(given: Namespace) -> int:
     """Prove, and print what was compared and on which machines."""
     from compiler.artifact import finite
-    from compiler.config.known_classes import modules_of
     from compiler.pipeline.verification import verify_bundle
 
-    cache = given.options.get("cache")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Caution)  # that the machine is another is what is printed
-        found = verify_bundle(
-            given.bundle,
-            modules_of(given.config_dir),
-            engine_code=given.engine_code,
-            trust_changes=given.trust_changes,
-            limits=limits_of(given.options),
-            cache=None if cache is None else Path(cache),
-        )
+        found = verify_bundle(given.bundle, opening_of(given))
     if given.json:
         print(json_text(finite(found.to_dict())))
         return found.exit_code

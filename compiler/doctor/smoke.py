@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import package_folders
+from compiler.artifact import ended, isolated_command, package_folders
 from compiler.errors import CompileError, one_line
 from compiler.printable import shortened
 
@@ -26,7 +26,6 @@ TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2}
 MARK = "smoke: "
 """What the line begins with in which the process tells what came out: libraries may print lines of their own."""
 WORKS, FAILED, SKIPPED = "works", "failed", "skipped"
-SCRIPT = "import sys; sys.path[:] = {folders!r}; from compiler.doctor.smoke import main; main()"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def smoke(backend: Backend, probe: Probe) -> Smoke:
     folders = [str(Path(__file__).resolve().parents[2]), *package_folders()]
     try:
         run = subprocess.run(
-            [sys.executable, "-I", "-c", SCRIPT.format(folders=folders)],
+            isolated_command("compiler.doctor.smoke", folders),
             input=json.dumps({"backend": backend.node()}),
             capture_output=True,
             text=True,
@@ -72,7 +71,7 @@ def _told(run: subprocess.CompletedProcess[str], seconds: float) -> Smoke:
         status, detail = json.loads(said[-1].removeprefix(MARK))
         return Smoke(status, detail, seconds)
     last = next((line for line in reversed(run.stderr.splitlines()) if line.strip()), "")
-    return Smoke(FAILED, shortened(f"its process ended with {run.returncode}: {last.strip()}", 300), seconds)
+    return Smoke(FAILED, shortened(f"its process ended with {ended(run.returncode)}: {last.strip()}", 300), seconds)
 
 
 def main() -> None:

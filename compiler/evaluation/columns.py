@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation.data import NamedDataset
-from compiler.evaluation.evaluation import Column
-from compiler.evaluation.keeping import kept_results, plain_name, writing
-from compiler.evaluation.measures import find_metrics, openmmlab_nodes, require_files, require_truth, unknown_evaluators
+from compiler.evaluation.dataset_configs import NamedDataset
+from compiler.evaluation.kept_results import kept_results, plain_name, writing
+from compiler.evaluation.metric_selection import (
+    find_metrics,
+    openmmlab_nodes,
+    require_files,
+    require_truth,
+    unknown_evaluators,
+)
 from compiler.evaluation.options import NO_FILE, EvaluationOptions
 from compiler.evaluation.people import DetectionsFile, Detector
 from compiler.evaluation.pictures import SCORE_THRESHOLD, Pictures
 from compiler.evaluation.records import result_class
+from compiler.evaluation.results import Column
 from compiler.evaluation.results_file import ResultsFile
 from compiler.evaluation.running import Runner
 from compiler.evaluation.spotting import Spotter

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.errors import UsageError, nearest
-from compiler.evaluation.subjects import Opening
+from compiler.runtime.opening import Opening
 
 MOST_THREADS = 8
 """Unless the user asks for more: each holds what it prepared until its turn comes."""
@@ -38,6 +38,7 @@ class EvaluationOptions:
         limit: How many items are looked at, spread evenly; None for all.
         workers: Threads that read and prepare images; None for one a processor, and 8 at most.
         format_only: Whether results are only written, as the data set's test server reads them.
+        latency: Whether the engines are timed too, after all results are there.
         output: The folder that results are kept in.
         show_dir: The folder that pictures go to; None for none.
         worst: How many items are drawn, the worst first; None for all.
@@ -59,6 +60,7 @@ class EvaluationOptions:
     limit: int | None = None
     workers: int | None = None
     format_only: bool = False
+    latency: bool = False
     output: Path = Path(OUTPUT)
     show_dir: Path | None = None
     worst: int | None = None
@@ -76,6 +78,9 @@ class EvaluationOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is at least 1", where=f"{name}={value}", fix="leave it out for all")
+        if self.latency and self.detector is not None:
+            what = "a latency is that of one engine, and two are measured as one"
+            raise UsageError(what, where="latency, detector", fix="leave one of them out")
         for name in ("checkpoint", "file"):
             if getattr(self, name) is not None and not self.reference:
                 raise UsageError(

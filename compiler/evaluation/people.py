@@ -12,7 +12,7 @@ import numpy as np
 from compiler.artifact import file_digest
 from compiler.datasets.dataset import Dataset
 from compiler.evaluation.boxes import Boxes, read_detections
-from compiler.evaluation.keeping import kept_results
+from compiler.evaluation.kept_results import kept_results
 from compiler.evaluation.options import EvaluationOptions
 from compiler.evaluation.running import Runner
 from compiler.evaluation.subjects import Subject

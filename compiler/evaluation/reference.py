@@ -8,7 +8,6 @@ from pathlib import Path
 
 from compiler.artifact import Lock, Tensors, digest
 from compiler.config import CompileConfig
-from compiler.evaluation.subjects import Opening
 from compiler.pipeline.cache import Cache
 from compiler.pipeline.composition import rewriting_of, selection_for
 from compiler.pipeline.guards import writable
@@ -17,6 +16,7 @@ from compiler.pipeline.line import Line
 from compiler.pipeline.origins import Origins
 from compiler.pipeline.reproduction import require_known_code
 from compiler.runtime import CONFIG_FILE, read_config
+from compiler.runtime.opening import Opening
 from compiler.stages import Load, LoadedNetwork
 from compiler.stages.fingerprint import fingerprint
 

@@ -16,10 +16,10 @@ from compiler import runtime
 from compiler.artifact.lock import looks_like_a_bundle
 from compiler.errors import Caution, UsageError
 from compiler.evaluation.columns import Measuring
-from compiler.evaluation.data import NamedDataset, find_dataset
-from compiler.evaluation.evaluation import Evaluation
-from compiler.evaluation.keeping import writing
+from compiler.evaluation.dataset_configs import NamedDataset, find_dataset
+from compiler.evaluation.kept_results import writing
 from compiler.evaluation.options import EvaluationOptions, with_keywords
+from compiler.evaluation.results import Evaluation
 from compiler.evaluation.subjects import cautions, open_detector, open_subjects, reference_of, require_bundles
 
 Progress = Callable[[str, int, int], None]
@@ -65,12 +65,16 @@ def evaluate(
             subjects.insert(0, reference_of(subjects[0], options.opening, given))
         detector = open_detector(options.detector, options.opening) if options.detector else None
         measurings = [Measuring.of(subject, named, options, detector) for subject in subjects]
-        columns = [one.column(progress) for one in measurings]
+        columns = tuple(one.column(progress) for one in measurings)
+        if options.latency:
+            from compiler.evaluation.costs import with_costs
+
+            columns = with_costs(columns, options.opening, progress)
     return Evaluation(
         dataset=named.name,
         items=len(named.dataset.items),
         metrics={type(metric).__name__: asdict(metric) for metric in measurings[0].metrics},  # type: ignore[call-overload]
-        columns=tuple(columns),
+        columns=columns,
         cautions=(*measurings[0].cautions, *cautions(subjects), *_told(caught)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from compiler import runtime
 from compiler.artifact import LOCK_FILE, digest, file_digest, file_digests, installed_version, lock_of, source_digest
 from compiler.artifact.source_code import code_contents
 from compiler.backends import Backend
-from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError, UsageError
 from compiler.runtime import Predictor
-from compiler.runtime.contents import read_bundle
+from compiler.runtime.opening import Opening
 
 REFERENCE = "PyTorch"
 """The heading of the network that a bundle was made from."""
@@ -22,27 +21,6 @@ LIBRARIES = ("numpy", "opencv-python-headless", "pyclipper")
 """That take part in running any bundle."""
 LEAST_SCORE = 0.05
 """Evaluations need what scores as little as this."""
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How bundles are opened; see `compiler.runtime.open`.
-
-    Attributes:
-        modules: Of the user's own backends and tasks.
-        engine_code: Whether engines may bring code.
-        network_code: Whether code may be run that is not ours and that a bundle names as its network.
-        trust_changes: Whether files may be others than their lock says.
-        limits: What an input may cost.
-        cache: Where backends keep what they make of engines, and stages of the network.
-    """
-
-    modules: Collection[str] = ()
-    engine_code: bool = False
-    network_code: bool = False
-    trust_changes: bool = False
-    limits: Limits = DEFAULT_LIMITS
-    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -106,21 +84,7 @@ def open_detector(bundle: Path, opening: Opening) -> Subject:
 
 
 def _open(bundle: Path, opening: Opening, flip_test: bool | None) -> Subject:
-    predictor = runtime.open(
-        bundle,
-        opening.modules,
-        engine_code=opening.engine_code,
-        trust_changes=opening.trust_changes,
-        limits=opening.limits,
-        cache=opening.cache,
-    )
-    contents = read_bundle(
-        bundle,
-        opening.modules,
-        engine_code=opening.engine_code,
-        trust_changes=opening.trust_changes,
-        limits=opening.limits,
-    )
+    predictor, contents = opening.predictor(bundle), opening.contents(bundle)
     backend, tools = contents.backend, tools_of(contents.backend)
     files = file_digests(bundle) if opening.trust_changes else file_digest(bundle / LOCK_FILE)
     own = source_digest([Path(runtime.__file__).parents[1]])

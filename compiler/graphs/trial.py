@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.artifact import Dimension, Tensors
+from compiler.artifact import Dimension, Tensors, ended, isolated_command
 from compiler.config.limits import Limits
 from compiler.errors import CompileError
 from compiler.graphs.onnx_files import read_onnx_file, take_over
@@ -52,7 +52,6 @@ stack of a thread."""
 REQUEST, ANSWER = "request.json", "answer.json"
 GIVEN_FILE = "given.onnx"
 """The file as ONNX Runtime reads it: whole, and in versions that it knows."""
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from compiler.graphs.trial import main; main()"
 FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"}
 """Threads take address space on a machine of many cores, which the network is to have."""
 MOST_THREADS = 8
@@ -122,7 +121,7 @@ class Trial:
     def _start(self, folder: Path) -> int:
         """The exit status of the child."""
         # What it imports lies where ours does, and never in the folder that it is started in.
-        command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(folder)]
+        command = [*isolated_command("compiler.graphs.trial", sys.path), str(folder)]
         nothing = subprocess.DEVNULL
         try:
             return subprocess.run(
@@ -145,9 +144,8 @@ class Trial:
     def _ended(self, status: int) -> CompileError:
         if -status == getattr(signal, "SIGXCPU", None):
             return self._too_long()
-        ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         memory = self.limits.memory
-        why = f"the process that runs it ended with {ended}; limits.memory is {memory:g} GiB"
+        why = f"the process that runs it ended with {ended(status)}; limits.memory is {memory:g} GiB"
         return self._error(why, f"where you trust it and it needs more, give limits.memory={memory * 4:g}")
 
     def _failed(self, said: str) -> CompileError:
@@ -168,7 +166,7 @@ def is_out_of_memory(said: str) -> bool:
 
 def main() -> None:
     """Do what the request in a folder says, and write the answer beside it."""
-    folder = Path(sys.argv[2])
+    folder = Path(sys.argv[1])
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     _limit(request["seconds"], request["memory"])
     write_answer(folder, request)

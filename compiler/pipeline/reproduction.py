@@ -12,7 +12,6 @@ from compiler.artifact import LOCK_FILE, Lock, file_digests, read_json, reading,
 from compiler.artifact.lock import require_unchanged
 from compiler.config import CompileConfig
 from compiler.config.known_classes import NETWORKS, TAILS, TASKS, check_classes, registered_modules
-from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, ExitCode, UsageError
@@ -25,6 +24,7 @@ from compiler.report import Report
 from compiler.report.outcome import Outcome
 from compiler.report.report import HTML_FILE, JSON_FILE
 from compiler.runtime import CONFIG_FILE, read_config
+from compiler.runtime.opening import OPENING, Opening
 from compiler.stages.package import LOG_FILE
 
 REPRODUCED = "outputs/reproduced"
@@ -68,26 +68,21 @@ class Reproduction:
 def reproduce_bundle(
     bundle: Path,
     listen: Listener = lambda event: None,
-    modules: Collection[str] = (),
+    opening: Opening = OPENING,
     *,
     given: Mapping[str, str] | None = None,
     output: str = REPRODUCED,
-    network_code: bool = False,
-    trust_changes: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> Reproduction:
     """Compile a bundle again into a folder of its own, with nothing of an earlier compile, and compare both.
 
     Args:
         bundle: Its folder; nothing is written into it.
         listen: Told what happens while it happens.
-        modules: See `compiler.runtime.open`.
+        opening: How bundles are opened, and whether code may be run that is not ours and that the config names as the
+            network.
         given: Files that it was made from, by the keys of its config; those that are left out are looked for where the
             config says, beside the bundle and in the current folder, by their digests.
         output: Where the new bundle goes, by its name.
-        network_code: Whether code may be run that is not ours and that the config names as the network.
-        trust_changes: See `compiler.runtime.open`.
-        limits: Likewise.
 
     Raises:
         UsageError: The new bundle is there already, or something is given that the bundle was not made from.
@@ -95,10 +90,10 @@ def reproduce_bundle(
             cannot be compiled.
     """
     recover_folder(bundle)
-    lock = _lock_of_what_is_there(bundle) if trust_changes else require_unchanged(bundle)
-    config = read_config(bundle, modules, limits)
-    if not network_code:
-        require_known_code(config, bundle / CONFIG_FILE, modules)
+    lock = _lock_of_what_is_there(bundle) if opening.trust_changes else require_unchanged(bundle)
+    config = read_config(bundle, opening.modules, opening.limits)
+    if not opening.network_code:
+        require_known_code(config, bundle / CONFIG_FILE, opening.modules)
     folders = (bundle.parent, Path(), cache_folder() / "checkpoints")
     config = replace(Origins(lock, given or {}, folders).config(config), output=output)
     if config.bundle.exists():

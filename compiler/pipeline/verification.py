@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from compiler.artifact import installed_version, reading, require_files
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Probe, Session, measurements_folder
-from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.schema import VerifyConfig
 from compiler.errors import CompileError, ExitCode
 from compiler.graphs import RuntimeOptions, run_until_selection
@@ -21,7 +20,8 @@ from compiler.proof.recording import NOT_FITTING, RECORDED_FILE, Recording, reco
 from compiler.proof.verdicts import Stage
 from compiler.report import Report
 from compiler.report.report import JSON_FILE
-from compiler.runtime.contents import BundleContents, read_bundle
+from compiler.runtime.contents import BundleContents
+from compiler.runtime.opening import OPENING, Opening
 from compiler.stages.open_selection import open_graph
 from compiler.stages.tools import versions
 from compiler.stages.verify import ENGINE, engine_stage
@@ -86,25 +86,17 @@ class Verification:
         return {**values, **derived, "proven": not self.problem}
 
 
-def verify_bundle(
-    bundle: Path,
-    modules: Collection[str] = (),
-    *,
-    engine_code: bool = False,
-    trust_changes: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-    cache: Path | None = None,
-) -> Verification:
+def verify_bundle(bundle: Path, opening: Opening = OPENING) -> Verification:
     """Run the engine of a bundle on the input that the bundle keeps, and hold it to what was kept beside it.
 
     Args:
         bundle: Its folder; nothing is written into it.
-        modules: See `compiler.runtime.open`, as the rest.
+        opening: How it is opened.
 
     Raises:
         CompileError: The folder is no bundle, was changed, keeps no input, or its engine cannot be opened here.
     """
-    found = read_bundle(bundle, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
+    found = opening.contents(bundle)
     recording = _recording_in(found)
     require_files(bundle, (JSON_FILE,), found.lock)
     report = Report.load(bundle)
@@ -114,7 +106,7 @@ def verify_bundle(
     prepared = _prepared(found, recording, proof)
     usual = proof_tolerance(replace(found.config, verify=VerifyConfig()))
     probe = found.backend.probe()
-    session = _open(found, probe, limits, cache)
+    session = _open(found, probe, opening)
     own = found.backend.machine()
     return Verification(
         bundle=bundle,
@@ -171,11 +163,12 @@ def _require_same_comparison(found: BundleContents, recording: Recording, before
     raise CompileError(NOT_FITTING, where=str(found.folder / RECORDED_FILE), why=why, fix="compile it again")
 
 
-def _open(found: BundleContents, probe: Probe, limits: Limits, cache: Path | None) -> Session:
+def _open(found: BundleContents, probe: Probe, opening: Opening) -> Session:
     """The engine, or what is computed in its place on a machine that cannot run it."""
     if probe.run_problem and found.backend.STAND_IN:
         return found.backend.stand_in(found.engine)
-    return found.backend.open_within(found.engine, limits, None if cache is None else measurements_folder(cache))
+    cache = None if opening.cache is None else measurements_folder(opening.cache)
+    return found.backend.open_within(found.engine, opening.limits, cache)
 
 
 def _prepared(found: BundleContents, recording: Recording, proof: AnyProof) -> Prepared:

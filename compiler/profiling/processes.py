@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from compiler.artifact import ended, isolated_command
 from compiler.backends import LayerTime
 from compiler.config.instantiate import instantiate
 from compiler.errors import CompileError, ExitCode, UsageError
@@ -20,8 +20,6 @@ from compiler.profiling.subject import Opened
 from compiler.profiling.worker import OPEN, STATE, State
 from compiler.spans import SpanPath
 
-SCRIPT = "import sys; sys.path[:] = sys.argv[1:]; from compiler.profiling.worker import main; main()"
-"""Of an isolated process, which finds packages where this one does, and nothing in the folder that it is run in."""
 LAST_WORDS = 5
 """Lines of a process that crashed which an error repeats."""
 
@@ -32,7 +30,7 @@ def worker_for(request: Request) -> Iterator[Worker]:
     with (
         TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
         subprocess.Popen(
-            [sys.executable, "-I", "-c", SCRIPT, *sys.path],
+            isolated_command("compiler.profiling.worker", sys.path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -42,7 +40,7 @@ def worker_for(request: Request) -> Iterator[Worker]:
         try:
             yield Worker(request, process, said)
         finally:
-            process.kill()  # it has nothing to lose
+            process.kill()  # it has nothing to lose, and may hang: Control-C gets here too
             with suppress(BrokenPipeError):  # what it was asked when it had ended
                 _pipe(process.stdin).close()
 
@@ -105,9 +103,8 @@ class Worker:
         status = self._process.wait()
         self._said.seek(0)
         words = [line for line in self._said.read().splitlines() if line.strip()]
-        ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         return CompileError(
-            f"the process that measures it ended with {ended}",
+            f"the process that measures it ended with {ended(status)}",
             where=self._request.bundle,
             why="\n".join(words[-LAST_WORDS:]),
         )

@@ -41,7 +41,7 @@ def test_an_option_is_not_mistaken_for_an_image(bundle):
     ("words", "said"),
     [
         (("foo.bar=3",), "predict takes no option 'foo.bar'"),
-        (("score_threshold=2",), "2 is no score"),
+        (("score_threshold=2",), "'2' is no value of score_threshold"),
     ],
 )
 def test_what_predict_cannot_take_is_said_as_what_it_is(bundle, words, said):

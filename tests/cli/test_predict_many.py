@@ -201,7 +201,7 @@ def test_one_that_fails_in_a_batch_loses_no_other(pose, photos, capsys):
 
 @pytest.mark.parametrize("batch", ["0", "many", "-1", "1.5", "5000", "²"])
 def test_a_batch_that_is_none_is_refused(pose, photos, batch):
-    with pytest.raises(UsageError, match="is no batch"):
+    with pytest.raises(UsageError, match="is no value of batch"):
         run_verb("predict", pose, str(photos), f"batch={batch}")
 
 

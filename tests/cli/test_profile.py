@@ -99,12 +99,12 @@ def test_shapes_are_written_as_deploy_names_write_them():
 @pytest.mark.parametrize(
     ("words", "what", "where"),
     [
-        (["shape=256x"], "'' is no number", "shape="),
-        (["shape=large"], "'large' is no number", "shape=large"),
-        (["batch=-1"], "'-1' is no number", "batch=-1"),
-        (["iterations=many"], "'many' is no number", "iterations=many"),
+        (["shape=256x"], "'' is no value of shape", "shape="),
+        (["shape=large"], "'large' is no value of shape", "shape=large"),
+        (["batch=-1"], "'-1' is no value of batch", "batch=-1"),
+        (["iterations=many"], "'many' is no value of iterations", "iterations=many"),
         (["iterations=0"], "iterations are from 1", "iterations=0"),
-        (["warmup=1.5"], "'1.5' is no number", "warmup=1.5"),
+        (["warmup=1.5"], "'1.5' is no value of warmup", "warmup=1.5"),
         (["out=."], "there is a folder where the file would be", "out=."),
         (["out=found", "html=./found"], "two options name one file", "out=found"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,14 +100,15 @@ def test_what_cannot_build_here_is_not_tried(problem):
 
 def test_a_backend_that_crashes_takes_nothing_with_it(monkeypatch):
     abort = "import os, sys; print('on its way'); print('a last word', file=sys.stderr); sys.stderr.flush(); os.abort()"
-    monkeypatch.setattr(smoking, "SCRIPT", abort)
+    monkeypatch.setattr(smoking, "isolated_command", lambda *given: [sys.executable, "-I", "-c", abort])
     found = smoke(OnnxRuntime(name="onnxruntime"), READY)
     assert found.status == FAILED
-    assert "its process ended with -6: a last word" in found.detail
+    assert "its process ended with SIGABRT: a last word" in found.detail
 
 
 def test_a_backend_that_never_ends_is_ended(monkeypatch):
-    monkeypatch.setattr(smoking, "SCRIPT", "import time; time.sleep(600)")
+    stuck = [sys.executable, "-I", "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(smoking, "isolated_command", lambda *given: stuck)
     monkeypatch.setattr(smoking, "SECONDS", 1)
     assert smoke(OnnxRuntime(name="onnxruntime"), READY).detail == "it took longer than 1 seconds"
 

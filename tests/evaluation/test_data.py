@@ -12,8 +12,8 @@ from compiler.config.instantiate import instantiate
 from compiler.config.search import config_folder
 from compiler.datasets import Dataset, Item
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation.data import READERS, _read_config, find_dataset, joined, named_configs
-from compiler.evaluation.measures import openmmlab_nodes, unknown_evaluators
+from compiler.evaluation.dataset_configs import READERS, _read_config, find_dataset, joined, named_configs
+from compiler.evaluation.metric_selection import openmmlab_nodes, unknown_evaluators
 from compiler.metrics import Metric
 from compiler.metrics.coco import CocoDetection
 from compiler.metrics.coco_keypoints import CocoKeypoints

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,8 +16,8 @@ import pytest
 from compiler import runtime
 from compiler.datasets import Dataset, Item, read_coco
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation import EvaluationOptions, Opening, evaluate, subjects
-from compiler.evaluation.keeping import kept_results
+from compiler.evaluation import Column, Evaluation, EvaluationOptions, Opening, costs, evaluate, subjects
+from compiler.evaluation.kept_results import kept_results
 from compiler.evaluation.options import with_keywords
 from compiler.evaluation.subjects import open_subjects
 from compiler.metrics.coco import CocoDetection
@@ -133,6 +134,17 @@ def test_results_of_other_libraries_or_another_machine_are_not_taken(poses, monk
     assert open_subjects([poses], Opening(), flip_test=None)[0].key == before.key
 
 
+def test_results_go_with_the_code_of_ones_own(poses, tmp_path, monkeypatch):
+    module = tmp_path / "backend_of_ones_own.py"
+    module.write_text("FACTOR = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    opening = Opening(modules=frozenset(("backend_of_ones_own",)))
+    (before,) = open_subjects([poses], opening, flip_test=None)
+    assert open_subjects([poses], opening, flip_test=None)[0].key == before.key
+    module.write_text("FACTOR = 2\n")
+    assert open_subjects([poses], opening, flip_test=None)[0].key != before.key
+
+
 def test_an_error_of_what_is_run_is_not_taken_for_one_of_the_results(poses, images, tmp_path):
     """Only what happens to the file itself is said to be its fault."""
     (subject,) = open_subjects([poses], Opening(), flip_test=None)
@@ -227,6 +239,31 @@ def test_no_results_and_no_pictures_go_into_a_bundle(objects, object_annotations
     (tmp_path / "file").touch()
     with pytest.raises(CompileError, match="the results cannot be written"):
         evaluate(objects, object_annotations, replace(fresh, **{name: tmp_path / "file/below"}))
+
+
+def test_engines_are_timed_below_what_they_reach(objects, object_annotations, options, monkeypatch):
+    monkeypatch.setattr(costs, "ITERATIONS", 5)
+    monkeypatch.setattr(costs, "WARMUP", 1)
+    (column,) = evaluate(objects, object_annotations, replace(options, latency=True)).columns
+    *_, size, latency = column.numbers
+    assert column.numbers["coco/bbox_mAP"] > 0
+    assert size == "size (MB)"
+    assert column.numbers[size] == pytest.approx((objects / "end2end.onnx").stat().st_size / 1e6)
+    assert re.fullmatch(r"latency at \d+x\d+x\d+ \(ms\)", latency)
+    assert column.numbers[latency] > 0
+    with pytest.raises(UsageError, match="a latency is that of one engine"):
+        replace(options, latency=True, detector=objects)
+
+
+def test_a_number_that_the_first_has_not_stands_alone(tmp_path):
+    plain = Column("PyTorch", tmp_path, "pytorch", "fp32", {"AP": 0.5, "AP_s": float("nan")}, tmp_path)
+    other = replace(plain, name="engine", numbers={"AP": 0.25, "AP_s": 0.5, "latency (ms)": 2.0})
+    told = Evaluation("cups", 3, {}, (plain, other)).table().splitlines()
+    assert [line.split() for line in told[1:]] == [
+        ["AP", "0.5000", "0.2500", "(-0.2500)"],
+        ["AP_s", "-", "0.5000"],
+        ["latency", "(ms)", "-", "2.0000"],
+    ]
 
 
 def test_keywords_are_those_of_the_command_line(objects, object_annotations, options):

@@ -19,7 +19,7 @@ def test_the_example_in_python_runs(poses, pose_annotations, tmp_path, monkeypat
 
 def test_the_page_names_every_option_and_metric():
     from compiler.cli.evaluate import OPTIONS
-    from compiler.evaluation.measures import METRICS
+    from compiler.evaluation.metric_selection import METRICS
 
     text = PAGE.read_text("utf-8")
     for name in OPTIONS:

@@ -11,7 +11,7 @@ import pytest
 
 from compiler.datasets import Dataset
 from compiler.errors import CompileError, UsageError
-from compiler.evaluation.measures import find_metrics
+from compiler.evaluation.metric_selection import find_metrics
 from compiler.evaluation.records import from_record, result_class, to_record
 from compiler.evaluation.results_file import ResultsFile
 from compiler.tasks.detection import Detection

@@ -12,8 +12,8 @@ from compiler import runtime
 from compiler.config.instantiate import instantiate
 from compiler.datasets.conversion import convert
 from compiler.evaluation import EvaluationOptions, evaluate
-from compiler.evaluation.data import find_dataset
-from compiler.evaluation.measures import openmmlab_nodes
+from compiler.evaluation.dataset_configs import find_dataset
+from compiler.evaluation.metric_selection import openmmlab_nodes
 from compiler.metrics import Metric
 from compiler.metrics.text_detection import HmeanIou
 from compiler.metrics.text_recognition import CharacterAccuracy, NormalizedEditDistance, WordAccuracy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -97,7 +98,8 @@ def test_short_of_memory_is_what_a_library_says_and_no_name_of_a_node(said, is_s
 
 @pytest.mark.parametrize(("question", "what"), [("types", "cannot be inferred"), ("run", "fails on its inputs")])
 def test_what_ends_the_process_while_a_file_is_looked_at_ends_a_child(tmp_path, monkeypatch, question, what):
-    monkeypatch.setattr("compiler.graphs.trial._START", "import os; os.abort()")
+    crashing = [sys.executable, "-I", "-c", "import os; os.abort()"]
+    monkeypatch.setattr("compiler.graphs.trial.isolated_command", lambda *given: crashing)
     trial = Trial(save(tmp_path / "x.onnx", doubling()), SHAPES, inputs(1), SMALL)
     with pytest.raises(CompileError, match=what) as caught:
         getattr(trial, question)()

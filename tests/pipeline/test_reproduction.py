@@ -18,6 +18,7 @@ from compiler.pipeline.origins import CALIBRATION, Origins
 from compiler.pipeline.reproduction import OF_A_RUN, reproduce_bundle
 from compiler.report import Report
 from compiler.runtime import read_config
+from compiler.runtime.opening import Opening
 from compiler.stages.package import config_yaml
 from tests.bundles import lock_again, small_bundle
 from tests.cli.running import run_verb
@@ -79,7 +80,7 @@ def test_with_trusted_changes_the_files_are_read_and_not_the_lock(copied, tmp_pa
     monkeypatch.setattr("compiler.pipeline.reproduction.compile_bundle", lambda config, listen: made)
     if changed:
         (copied / changed).write_bytes((copied / changed).read_bytes() + b" ")
-    found = reproduce_bundle(copied, output=str(tmp_path / "again"), trust_changes=True)
+    found = reproduce_bundle(copied, opening=Opening(trust_changes=True), output=str(tmp_path / "again"))
     assert json.loads(json.dumps(found.to_dict())).items() >= {"reproduced": not changed, "bundle": str(again)}.items()
     assert list(found.differing) == ([changed] if changed else [])
     assert found.exit_code == (ExitCode.NOT_PROVEN if changed else ExitCode.PROVEN)

@@ -21,6 +21,7 @@ from compiler.errors import CompileError, ExitCode
 from compiler.pipeline.verification import verify_bundle
 from compiler.proof import Tolerance
 from compiler.proof.recording import LARGEST_INPUTS, LARGEST_OUTPUTS, RECORDED_FILE, Chosen, Recording
+from compiler.runtime.opening import Opening
 from tests.bundles import change_json, lock_again, record_own_outputs, small_bundle
 from tests.cli.running import run_verb
 
@@ -152,13 +153,13 @@ def test_a_recording_that_does_not_belong_to_the_bundle_is_one_error(copied):
     ):
         odd.save(copied)
         with pytest.raises(CompileError, match="the recording does not fit the bundle"):
-            verify_bundle(copied, trust_changes=True)
+            verify_bundle(copied, Opening(trust_changes=True))
 
 
 def test_outputs_of_another_shape_are_not_proven(copied):
     kept = Recording.load(copied)
     Recording(kept.size, "file", kept.numbers, {"y": np.zeros((1, 4), np.float32)}).save(copied)
-    assert verify_bundle(copied, trust_changes=True).exit_code == ExitCode.NOT_PROVEN
+    assert verify_bundle(copied, Opening(trust_changes=True)).exit_code == ExitCode.NOT_PROVEN
 
 
 def test_a_recording_of_some_outputs_proves_nothing(tmp_path):
@@ -168,11 +169,11 @@ def test_a_recording_of_some_outputs_proves_nothing(tmp_path):
     assert set(kept.outputs) == {"simcc_x", "simcc_y"}
     chosen = {name: Chosen.of(array) for name, array in kept.outputs.items()}
     Recording(kept.size, "network", kept.numbers, chosen=chosen).save(bundle)
-    assert verify_bundle(bundle, trust_changes=True).exit_code == ExitCode.PROVEN
+    assert verify_bundle(bundle, Opening(trust_changes=True)).exit_code == ExitCode.PROVEN
     for half in ({"outputs": {"simcc_x": kept.outputs["simcc_x"]}}, {"chosen": {"simcc_x": chosen["simcc_x"]}}):
         Recording(kept.size, "network", kept.numbers, **half).save(bundle)
         with pytest.raises(CompileError, match="does not fit the bundle") as caught:
-            verify_bundle(bundle, trust_changes=True)
+            verify_bundle(bundle, Opening(trust_changes=True))
         assert caught.value.why == "it is of simcc_x, and the engine gives simcc_x, simcc_y"
 
 
@@ -184,11 +185,11 @@ def test_candidates_that_were_compared_are_needed_again(tmp_path, what):
     size = str(Recording.load(bundle).size)
     proofs[-1]["bases"] = {size: {"numbers": 5, "results": 0, "things": "objects", what: False}}
     change_json(bundle / "report.json", proofs=proofs)
-    assert verify_bundle(bundle, trust_changes=True).exit_code == ExitCode.PROVEN
+    assert verify_bundle(bundle, Opening(trust_changes=True)).exit_code == ExitCode.PROVEN
     proofs[-1]["bases"][size][what] = True
     change_json(bundle / "report.json", proofs=proofs)
     with pytest.raises(CompileError, match="does not fit the bundle") as caught:
-        verify_bundle(bundle, trust_changes=True)
+        verify_bundle(bundle, Opening(trust_changes=True))
     assert "it lacks the candidates that the engine was compared by" in caught.value.why
 
 
@@ -229,7 +230,7 @@ def test_a_link_out_of_the_bundle_is_refused(copied):
     (copied / RECORDED_FILE).unlink()
     (copied / RECORDED_FILE).symlink_to("/etc/passwd")
     with pytest.raises(CompileError, match="a bundle holds files of its own"):
-        verify_bundle(copied, trust_changes=True)
+        verify_bundle(copied, Opening(trust_changes=True))
 
 
 def test_an_engine_that_brings_code_needs_a_word(copied, monkeypatch):
@@ -257,7 +258,7 @@ def test_a_detector_that_finds_nothing_proves_nothing(tmp_path):
     kept = Recording.load(bundle)
     nothing = {name: np.full_like(one, -1 if one.dtype.kind == "i" else 0) for name, one in kept.outputs.items()}
     Recording(kept.size, "network", kept.numbers, nothing).save(bundle)
-    found = verify_bundle(bundle, trust_changes=True)
+    found = verify_bundle(bundle, Opening(trust_changes=True))
     assert found.exit_code == ExitCode.NOT_PROVEN
     assert "nothing was compared" in found.problem
 

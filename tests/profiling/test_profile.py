@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from threading import Timer
 
 import numpy as np
 import onnx
@@ -13,7 +16,7 @@ import pytest
 
 from compiler import runtime
 from compiler.errors import CompileError, UsageError
-from compiler.profiling import profile
+from compiler.profiling import processes, profile
 from compiler.profiling.processes import worker_for
 from compiler.profiling.request import Request
 from compiler.profiling.subject import Subject
@@ -162,6 +165,23 @@ def test_a_process_that_ends_by_itself_is_an_error_with_its_last_words(tmp_path)
             worker.open()
     assert caught.value.where == str(POSE)
     assert worker._process.returncode is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_control_c_ends_a_process_that_hangs(monkeypatch):
+    stuck = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    monkeypatch.setattr(processes, "isolated_command", lambda *given: [sys.executable, "-I", "-c", stuck])
+
+    def hanging():
+        with worker_for(Request(str(POSE))) as worker:
+            started.append(worker._process)
+            Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+            worker.first(0)
+
+    started = []
+    with pytest.raises(KeyboardInterrupt):
+        hanging()
+    assert started[0].returncode == -signal.SIGKILL
 
 
 def test_no_process_is_left_when_measuring_is_interrupted():

@@ -29,7 +29,7 @@ def checkpoint(random: Random, seeds: Seeds, folder: Path) -> Case:
     path = folder / ("weights.safetensors" if make is _safetensors else "weights.pth")
     path.write_bytes(make(random))
     if random.random() < 0.3:
-        return Case(["publish", path.name, "mine.pth"], said=f"{make.__name__}, published")
+        return Case(["publish", path.name, "mine.pth", "--json"], said=f"{make.__name__}, published")
 
     def read() -> None:
         from compiler.checkpoint import read_checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,10 @@ class Evaluation:
         value = column.numbers.get(name)
         if value is None or isnan(value):
             return "-"
-        if column is self.columns[0]:
+        difference = self.differences(column).get(name, nan)
+        if column is self.columns[0] or isnan(difference):
             return f"{value:.4f}"
-        return f"{value:.4f} ({self.differences(column).get(name, float('nan')):+.4f})"
+        return f"{value:.4f} ({difference:+.4f})"
 
     def _column(self, column: Column) -> dict[str, Any]:
         return {
