@@ -100,8 +100,11 @@ _TABLE_MODULES = ("jinja2", "rich")
 """What tables and pages are made with, which the extra `evaluate` brings too."""
 
 
-_METRIC_MODULES = ("pycocotools", "rapidfuzz")
-"""What measures, which the extra `evaluate` brings."""
+_METRIC_MODULES = {
+    **dict.fromkeys(("pycocotools", "rapidfuzz"), "'deploy-compiler[evaluate]'"),
+    "faster_coco_eval": "faster-coco-eval",
+}
+"""What measures, and what brings it."""
 
 
 def as_compile_error(error: Exception) -> CompileError:
@@ -119,7 +122,7 @@ def as_compile_error(error: Exception) -> CompileError:
         return CompileError(
             f"{missing} is not installed",
             why="running a bundle does not need it; measuring does",
-            fix="pip install 'deploy-compiler[evaluate]'",
+            fix=f"pip install {_METRIC_MODULES[missing]}",
         )
     if isinstance(error, ModuleNotFoundError) and missing in _COMPILE_MODULES:
         return CompileError(
