@@ -8,7 +8,8 @@ from pathlib import Path
 
 from compiler.artifact import Engine
 from compiler.evaluation.results import Column
-from compiler.evaluation.subjects import REFERENCE, Opening
+from compiler.evaluation.subjects import REFERENCE
+from compiler.runtime.opening import Opening
 from compiler.profiling import Timing, profile
 
 ITERATIONS, WARMUP = 100, 20
