@@ -100,6 +100,13 @@ _TABLE_MODULES = ("jinja2", "rich")
 """What tables and pages are made with, which the extra `evaluate` brings too."""
 
 
+_METRIC_MODULES = {
+    **dict.fromkeys(("pycocotools", "rapidfuzz"), "'deploy-compiler[evaluate]'"),
+    "faster_coco_eval": "faster-coco-eval",
+}
+"""What measures, and what brings it."""
+
+
 def as_compile_error(error: Exception) -> CompileError:
     """An error as one that can be shown: what nobody foresaw is a defect, and says so."""
     if isinstance(error, CompileError):
@@ -110,6 +117,12 @@ def as_compile_error(error: Exception) -> CompileError:
             f"{missing} is not installed",
             why="running a bundle does not need it; tables and pages do",
             fix="pip install 'deploy-compiler[evaluate]', or [compile]",
+        )
+    if missing in _METRIC_MODULES:
+        return CompileError(
+            f"{missing} is not installed",
+            why="running a bundle does not need it; measuring does",
+            fix=f"pip install {_METRIC_MODULES[missing]}",
         )
     if isinstance(error, ModuleNotFoundError) and missing in _COMPILE_MODULES:
         return CompileError(

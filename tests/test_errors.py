@@ -200,6 +200,19 @@ def test_what_tables_need_and_is_not_there_names_the_smaller_extra_too(name):
     assert shown.fix == "pip install 'deploy-compiler[evaluate]', or [compile]"
 
 
+@pytest.mark.parametrize(
+    ("name", "brings"),
+    [
+        ("pycocotools.cocoeval", "'deploy-compiler[evaluate]'"),
+        ("rapidfuzz", "'deploy-compiler[evaluate]'"),
+        ("faster_coco_eval", "faster-coco-eval"),
+    ],
+)
+def test_what_measures_and_is_not_there_names_what_brings_it(name, brings):
+    shown = as_compile_error(ModuleNotFoundError(f"No module named '{name}'", name=name))
+    assert (shown.what, shown.fix) == (f"{name.partition('.')[0]} is not installed", f"pip install {brings}")
+
+
 def test_a_module_that_nobody_knows_is_a_defect():
     assert (
         "a defect in the compiler" in as_compile_error(ModuleNotFoundError("No module named 'zebra'", name="zebra")).fix

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
+from compiler.artifact import finite
 from compiler.cli.json_text import json_text
 from compiler.cli.outlets import Outlets, write_arrays
 from compiler.cli.streams import tell
@@ -38,7 +39,7 @@ def predict_one(runner: Runner, one: Input, outlets: Outlets) -> list[Any]:
     """
     results = _results(runner, one.path, one.box)
     _write_arrays(one, results, outlets)
-    print(json_text([result.to_dict() for result in results]))
+    print(json_text(finite([result.to_dict() for result in results])))
     _draw(runner, one, results, outlets)
     return results
 
@@ -110,7 +111,7 @@ def _together(runner: Runner, group: Sequence[Input]) -> Sequence[list[Any] | No
 def _print_lines(values: Iterable[dict[str, Any]]) -> None:
     """Print values as JSON, each in a line that whoever waits for it gets at once."""
     for value in values:
-        print(json.dumps(value), flush=True)
+        print(json.dumps(finite(value), allow_nan=False), flush=True)
 
 
 def _failure(one: Input | CompileError, error: CompileError) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def find_items(config: CompileConfig, task: AnyTask) -> tuple[Item, ...]:
             fix = "check the path; it is seen from the current folder"
             raise _unusable("the calibration data does not exist", data, fix=fix)
     found = _items(data, task, config.model.packages)
+    found = tuple(item for item in found if not task.takes_boxes or item.boxes != ())
     if not found:
         known = ", ".join(task.looks_at.suffixes)
         raise _unusable(

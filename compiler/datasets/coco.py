@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.datasets.dataset import Dataset, Item, KeypointTruth, ObjectTruth
-from compiler.datasets.files import expected, parse_json
+from compiler.datasets.files import distinct, expected, parse_json, path_within, pixels, square_pixels
 
 KIND = "COCO annotations"
 FORM = "they have images with file_name and id, and annotations with image_id and bbox; MMOCR's, a data_list"
@@ -21,7 +21,7 @@ def read_coco(annotations: Path, images: Path) -> Dataset:
         images: The folder that the images' names are seen from.
 
     Raises:
-        CompileError: The file cannot be read, or holds something else.
+        CompileError: The file cannot be read, holds something else, or names a file elsewhere.
     """
     with expected(annotations, KIND, FORM):
         return coco_dataset(parse_json(annotations), images)
@@ -39,11 +39,11 @@ def coco_dataset(content: Any, images: Path) -> Dataset:
     for annotation in content.get("annotations", ()):
         truth.setdefault(annotation["image_id"], []).append(_object(annotation, names))
     items = tuple(
-        Item(images / one["file_name"], tuple(truth.get(one["id"], ())), _identity(one["id"]))
+        Item(path_within(images, one["file_name"]), tuple(truth.get(one["id"], ())), _identity(one["id"]))
         for one in content["images"]
     )
     keypoints = next((tuple(map(str, one["keypoints"])) for one in categories if one.get("keypoints")), ())
-    return Dataset(items, tuple(names.values()), keypoints, tuple(map(int, names)))
+    return Dataset(items, distinct(tuple(names.values())), keypoints, tuple(map(int, names)))
 
 
 def _identity(value: Any) -> int | str:
@@ -52,13 +52,13 @@ def _identity(value: Any) -> int | str:
 
 
 def _object(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> ObjectTruth:
-    x, y, width, height = map(float, annotation["bbox"])
+    x, y, width, height = map(pixels, annotation["bbox"])
     category, area = annotation.get("category_id"), annotation.get("area")
     return ObjectTruth(
         box=(x, y, x + width, y + height),
         label="" if category is None or not names else names[category],
         ignore=bool(annotation.get("iscrowd", 0)),
-        area=float(area) if isinstance(area, int | float) else width * height,
+        area=square_pixels(area) if isinstance(area, int | float) else width * height,
         keypoints=_keypoints(annotation.get("keypoints") or ()),
     )
 
@@ -68,4 +68,4 @@ def _keypoints(numbers: Sequence[float]) -> tuple[KeypointTruth, ...]:
     if len(numbers) % 3:
         raise ValueError(f"keypoints are {len(numbers)} numbers, which are no triples of x, y and visibility")
     triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
-    return tuple(KeypointTruth(float(x), float(y), int(visibility)) for x, y, visibility in triples)
+    return tuple(KeypointTruth(pixels(x), pixels(y), int(visibility)) for x, y, visibility in triples)

@@ -40,7 +40,7 @@ def _read_via(source: Path, options: Mapping[str, str]) -> Dataset:
 
 
 def _read_yolo(source: Path, options: Mapping[str, str]) -> Dataset:
-    return read_yolo(source, options.get("split", "val"))
+    return read_yolo(source, options.get("split"))
 
 
 def _read_kitti(source: Path, options: Mapping[str, str]) -> Dataset:

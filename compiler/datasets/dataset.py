@@ -155,8 +155,10 @@ class Item:
 
     @property
     def boxes(self) -> tuple[Box, ...] | None:
-        """Around each of `boxed`; None for the whole file, where there is none."""
-        return tuple(one.box for one in self.boxed if one.box is not None) or None
+        """Around each of `boxed`, which may be none; None for the whole file, where nothing in it has a box."""
+        if all(one.box is None for one in self.truth):
+            return None
+        return tuple(one.box for one in self.boxed if one.box is not None)
 
     @property
     def boxed(self) -> tuple[GroundTruth, ...]:

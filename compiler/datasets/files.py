@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os.path
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -81,6 +81,30 @@ def path_within(root: Path, name: Any, beside: Path | None = None) -> Path:
     if parts.drive or parts.root or relative.parts[:1] == ("..",):
         raise ValueError(f"the file {name!r:.60} is not within the folder of the data set")
     return root / relative
+
+
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes, each of which stands for one.
+
+    Raises:
+        ValueError: A name stands there twice: what is called by it cannot be told apart.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{names.count(name)} classes are called {name!r:.60}")
+    return tuple(names)
+
+
+def square_pixels(value: Any) -> float:
+    """An area in an image.
+
+    Raises:
+        ValueError: It is no number, or none that an area in an image has.
+    """
+    number = float(value)
+    if not 0 <= number <= FARTHEST**2:
+        raise ValueError(f"{value!r:.60} is no number of square pixels")
+    return number
 
 
 def pixels(value: Any) -> float:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from compiler.datasets.dataset import Dataset, Item, TextTruth
-from compiler.datasets.files import expected, parse_json, read_lines
+from compiler.datasets.files import expected, parse_json, path_within, pixels, read_lines
 
 KIND = "annotations of MMOCR"
 FORM = (
     'they have a data_list of {"img_path": ..., "instances": [{"polygon": [x1, y1, ...], "text": ..., "ignore": ...}]}'
 )
+MOST_CORNERS = 256
+"""Of a polygon: what overlaps it is found in a time that grows with their square."""
 LINE_FORM = 'each line is a file and its text, or {"filename": ..., "text": ...}'
 
 
@@ -25,7 +27,7 @@ def read_mmocr(annotations: Path, images: Path) -> Dataset:
         images: The folder that the images' paths are seen from.
 
     Raises:
-        CompileError: The file cannot be read, or holds something else.
+        CompileError: The file cannot be read, holds something else, or names a file elsewhere.
     """
     with expected(annotations, KIND, FORM):
         return mmocr_dataset(parse_json(annotations), images)
@@ -37,12 +39,7 @@ def mmocr_dataset(content: Any, images: Path) -> Dataset:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: They are none.
     """
-    return Dataset(
-        tuple(
-            Item(images / entry["img_path"], tuple(map(_text, entry.get("instances", ()))))
-            for entry in content["data_list"]
-        )
-    )
+    return Dataset(tuple(_item(entry, images) for entry in content["data_list"]))
 
 
 def read_mmocr_lines(annotations: Path, images: Path) -> Dataset:
@@ -55,6 +52,14 @@ def read_mmocr_lines(annotations: Path, images: Path) -> Dataset:
         return Dataset(tuple(_word(line, images) for line in read_lines(annotations)))
 
 
+def _item(entry: Mapping[str, Any], images: Path) -> Item:
+    path = path_within(images, entry["img_path"])
+    try:
+        return Item(path, tuple(map(_text, entry.get("instances", ()))))
+    except ValueError as error:
+        raise ValueError(f"{entry['img_path']}: {error}") from error
+
+
 def _text(instance: Mapping[str, Any]) -> TextTruth:
     text = instance.get("text")
     polygon = _points(instance["polygon"]) if "polygon" in instance else _corners(instance.get("bbox", ()))
@@ -64,21 +69,23 @@ def _text(instance: Mapping[str, Any]) -> TextTruth:
 def _points(numbers: Sequence[float]) -> tuple[tuple[float, float], ...]:
     if len(numbers) % 2 or len(numbers) < 6:
         raise ValueError(f"a polygon has {len(numbers)} numbers, and x and y of at least three points")
-    return tuple((float(x), float(y)) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
+    if len(numbers) > 2 * MOST_CORNERS:
+        raise ValueError(f"a polygon has {len(numbers) // 2} corners, and at most {MOST_CORNERS} are taken")
+    return tuple((pixels(x), pixels(y)) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _corners(box: Sequence[float]) -> tuple[tuple[float, float], ...]:
     if not box:
         return ()
-    x1, y1, x2, y2 = map(float, box)
+    x1, y1, x2, y2 = map(pixels, box)
     return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
 
 
 def _word(line: str, images: Path) -> Item:
     if line.startswith("{"):
         entry = json.loads(line)
-        return Item(images / entry["filename"], (TextTruth(str(entry["text"])),))
+        return Item(path_within(images, entry["filename"]), (TextTruth(str(entry["text"])),))
     file, separator, text = line.partition(" ")
     if not separator:
         raise ValueError(f"the line {line!r} has no text")
-    return Item(images / file, (TextTruth(text),))
+    return Item(path_within(images, file), (TextTruth(text),))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.datasets.dataset import Dataset, Item, Matrix, SolidTruth, Vector, WorldFrame
-from compiler.datasets.files import expected, parse_json
+from compiler.datasets.files import expected, parse_json, path_within
 from compiler.datasets.nuscenes_splits import SPLITS
 from compiler.errors import UsageError, nearest
 
@@ -111,7 +111,7 @@ def read_nuscenes(root: Path, version: str = "v1.0-mini", split: str | None = No
         split: The scenes of one of `SPLITS` alone, such as `val`; None for all.
 
     Raises:
-        CompileError: A table is missing, or holds something else; or there is no such split.
+        CompileError: A table is missing, holds something else, or names a file elsewhere; or there is no such split.
     """
     tables = root / version
     scenes = None if split is None else _scenes(split)
@@ -132,7 +132,7 @@ def read_nuscenes(root: Path, version: str = "v1.0-mini", split: str | None = No
             to_vehicle, to_world = _pose(scanner), _pose(poses[scan["ego_pose_token"]])
             objects = truth.objects(annotations.get(token, ()), to_world @ to_vehicle)
             frame = WorldFrame(_rows(to_vehicle), _rows(to_world))
-            items.append(Item(root / scan["filename"], objects, str(token), frame))
+            items.append(Item(path_within(root, scan["filename"]), objects, str(token), frame))
     return Dataset(tuple(items), tuple(sorted(set(CLASSES.values()))))
 
 

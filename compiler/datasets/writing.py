@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.datasets.dataset import Dataset, Item, KeypointTruth, ObjectTruth, TextTruth
+from compiler.errors import CompileError
 from compiler.tasks.images import image_size
 
 DETECTION = {"dataset_type": "TextDetDataset", "task_name": "textdet", "category": [{"id": 0, "name": "text"}]}
@@ -22,7 +23,7 @@ def coco_content(dataset: Dataset, folder: Path) -> dict[str, Any]:
         folder: That the names of the images are seen from.
 
     Raises:
-        CompileError: An image is missing, or is none.
+        CompileError: An image is missing, is none, or lies elsewhere.
     """
     numbers = {name: number for number, name in enumerate(dataset.classes, 1)}
     kinds = {"keypoints": list(dataset.keypoints), "skeleton": []} if dataset.keypoints else {}
@@ -50,7 +51,7 @@ def mmocr_content(dataset: Dataset, folder: Path) -> dict[str, Any]:
         folder: That the names of the images are seen from.
 
     Raises:
-        CompileError: An image is missing, or is none.
+        CompileError: An image is missing, is none, or lies elsewhere.
     """
     texts = [[one for one in item.truth if isinstance(one, TextTruth)] for item in dataset.items]
     has_places = any(one.polygon for of_image in texts for one in of_image)
@@ -65,8 +66,16 @@ def mmocr_content(dataset: Dataset, folder: Path) -> dict[str, Any]:
 
 def _file(item: Item, key: str, folder: Path) -> dict[str, Any]:
     """The name and the size of an image."""
+    name = Path(os.path.relpath(item.path, folder))
+    if name.parts[:1] == ("..",):
+        raise CompileError(
+            "an image does not lie below the folder of the annotations",
+            where=str(item.path),
+            why=f"annotations in {folder} name images below it: nobody follows a name out of there",
+            fix="write them into the folder of the data set, or into one above it",
+        )
     width, height = image_size(item.path)
-    return {key: Path(os.path.relpath(item.path, folder)).as_posix(), "width": width, "height": height}
+    return {key: name.as_posix(), "width": width, "height": height}
 
 
 def _object(one: ObjectTruth) -> dict[str, Any]:

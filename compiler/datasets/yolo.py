@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from compiler.config.plain_yaml import load_yaml
 from compiler.config.yaml_files import check_yaml
 from compiler.datasets.dataset import Box, Dataset, Item, KeypointTruth, ObjectTruth, Point
-from compiler.datasets.files import expected, find_files, path_within, pixels, read_lines
+from compiler.datasets.files import distinct, expected, find_files, path_within, pixels, read_lines
 from compiler.datasets.shapes import box_around, polygon_area
-from compiler.errors import CompileError
+from compiler.errors import CompileError, nearest
 from compiler.tasks.images import image_size
 
 SUFFIXES = (".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+SPLITS, SPLIT = ("train", "val", "test"), "val"
+"""Of a data set, and that which is read where none is asked for."""
 NAMES = ("classes.txt", "obj.names")
 FORM = "it has names of classes, and says by train: and val: where images are"
 LABEL_FORM = "each line is the number of a class, and x, y, width and height, or a polygon, by those of the image"
@@ -38,14 +40,14 @@ class _Kinds:
     numbers: int = 3
 
 
-def read_yolo(source: Path, split: str = "val") -> Dataset:
+def read_yolo(source: Path, split: str | None = None) -> Dataset:
     """The images of one split of a data set, each with its objects.
 
     Args:
         source: The folder of the data set, with its `data.yaml` (or another `.yaml`, if it is the only one), or with
             `classes.txt` or `obj.names` beside `images/` and `labels/`; or the YAML file itself.
-        split: `train`, `val` or `test`, as the YAML names it; without one, the folder of this name in `images/`, where
-            it is there.
+        split: `train`, `val` or `test`, as the YAML names it, or the folder of this name in `images/`; None for `val`,
+            or for all of `images/` where there is neither a YAML nor such a folder.
 
     Raises:
         CompileError: A file is missing, cannot be read, holds something else, or names a file elsewhere.
@@ -55,10 +57,10 @@ def read_yolo(source: Path, split: str = "val") -> Dataset:
     if settings:
         with expected(settings, "data set of YOLO", FORM):
             content = load_yaml(check_yaml(settings, settings.name))
-            kinds, images = _kinds(content), _images(root, content[split])
+            root = _root(settings.parent, content)
+            kinds, images = _kinds(content), _images(root, _of_split(content, split or SPLIT))
     else:
-        kinds, folder = _Kinds(_class_names(root)), root / "images"
-        images = find_files(folder / split if (folder / split).is_dir() else folder, SUFFIXES)
+        kinds, images = _Kinds(_class_names(root)), find_files(_folder(root / "images", split), SUFFIXES)
     if not images:
         raise CompileError("the data set has no images", where=str(source), fix="name its folder, and split=<name>")
     items = tuple(Item(image, _objects(image, root, kinds)) for image in images)
@@ -74,10 +76,54 @@ def _settings_file(source: Path) -> Path | None:
     return named[0] if len(named) == 1 else None
 
 
+def _root(folder: Path, content: Mapping[str, Any]) -> Path:
+    """The folder that a YAML calls `path`: one below its own, or its own, by whatever way it is reached elsewhere.
+
+    Raises:
+        ValueError: It is another one.
+    """
+    path = content.get("path")
+    if path in (None, "", "."):
+        return folder
+    if isinstance(path, str) and PureWindowsPath(path).name == folder.resolve().name:
+        return folder
+    below = path_within(folder, path)
+    if not below.is_dir():
+        raise ValueError(f"path is {path!r:.60}, and there is no such folder: it is seen from that of the YAML")
+    return below
+
+
+def _of_split(content: Mapping[str, Any], split: str) -> Any:
+    """What a YAML says by the name of a split.
+
+    Raises:
+        ValueError: It says nothing.
+    """
+    if content.get(split) is None:
+        named = [name for name in SPLITS if content.get(name)]
+        raise ValueError(f"it has no split {split!r:.60}: {nearest(split, named)}")
+    return content[split]
+
+
+def _folder(images: Path, split: str | None) -> Path:
+    """The folder of a split, where there is no YAML.
+
+    Raises:
+        CompileError: There is none of the name that is asked for.
+    """
+    name = split or SPLIT
+    if (images / name).is_dir() and Path(name).name == name:
+        return images / name
+    if split is None:
+        return images
+    known = [path.name for path in images.iterdir() if path.is_dir()] if images.is_dir() else []
+    raise CompileError(f"the data set has no split '{split}'", where=str(images), fix=nearest(split, known))
+
+
 def _class_names(root: Path) -> tuple[str, ...]:
     path = next((root / name for name in NAMES if (root / name).is_file()), root / NAMES[0])
     with expected(path, "names of classes", "each line is one; a data.yaml may say them instead"):
-        return tuple(read_lines(path))
+        return distinct(read_lines(path))
 
 
 def _kinds(content: Mapping[str, Any]) -> _Kinds:
@@ -85,7 +131,7 @@ def _kinds(content: Mapping[str, Any]) -> _Kinds:
     in_order = [names[number] for number in range(len(names))] if isinstance(names, Mapping) else names
     if not all(isinstance(one, str | int) for one in in_order):
         raise ValueError("names are no names of classes")
-    classes = tuple(map(str, in_order))
+    classes = distinct(list(map(str, in_order)))
     if shape is None:
         return _Kinds(classes)
     count, numbers = (int(pixels(one)) for one in shape)
@@ -101,8 +147,10 @@ def _images(root: Path, named: Any) -> list[Path]:
         path = _place(root, name)
         if path.suffix == ".txt":
             found += [_place(root, line) for line in read_lines(path)]
-        else:
+        elif path.is_dir():
             found += find_files(path, SUFFIXES)
+        else:
+            raise ValueError(f"there is no folder {name!r:.60}")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Pictures:
 
 
 def worst_items(metric: Metric, dataset: Dataset, results: Sequence[Sequence[Any]]) -> list[tuple[int, float]]:
-    """The items and the loss of each, the greatest first."""
+    """The items in which something is annotated, and the loss of each, the greatest first; see `Metric.loss`."""
     pairs = zip(dataset.items, results, strict=True)
     losses = [(index, metric.loss(found, replace(dataset, items=(item,)))) for index, (item, found) in enumerate(pairs)]
-    return sorted(losses, key=lambda pair: -pair[1])
+    return sorted((pair for pair in losses if not isnan(pair[1])), key=lambda pair: -pair[1])

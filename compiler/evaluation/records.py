@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -44,17 +44,27 @@ def from_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
         kind: Its class.
         record: See `to_record`.
     """
-    return kind(**{name: _value(record[name], is_tuple) for name, is_tuple in _fields(kind).items()})  # type: ignore[arg-type]
+    return kind(**{name: read(record[name]) for name, read in _readers(kind).items()})  # type: ignore[arg-type]
 
 
 @cache
-def _fields(kind: type[Any]) -> Mapping[str, bool]:
-    """The fields of a class of results, and whether each is a tuple and no array; there may be millions of results."""
+def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any]]:
+    """What reads each field of a class of results, of which there may be millions; what is no number is a text."""
     hints = get_type_hints(kind)
-    return {field.name: get_origin(hints[field.name]) is tuple for field in fields(kind)}
+    return {field.name: _reader(hints[field.name]) for field in fields(kind)}
 
 
-def _value(value: Any, is_tuple: bool) -> Any:
-    if not isinstance(value, list):
-        return value
-    return tuple(value) if is_tuple else np.array(value, np.float32)
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    if hint is float:
+        return float
+    if get_origin(hint) is tuple:
+        return _floats if get_args(hint)[0] is float else tuple
+    return _array_or_value
+
+
+def _floats(values: list[Any]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _array_or_value(value: Any) -> Any:
+    return np.array(value, np.float32) if isinstance(value, list) else value

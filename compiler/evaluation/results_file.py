@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from compiler.artifact import reading
+from compiler.artifact import finite, reading
 from compiler.errors import CompileError
 from compiler.evaluation.records import from_record, to_record
 
@@ -126,7 +126,7 @@ class Appender:
         record = {"item": item, "file": name, "results": [to_record(one) for one in found]}
         try:
             offset = self.file.tell()
-            self.file.write(json.dumps(record).encode() + b"\n")
+            self.file.write(json.dumps(finite(record), allow_nan=False).encode() + b"\n")
             self.file.flush()
         except OSError as error:
             raise CompileError(

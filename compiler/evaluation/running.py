@@ -57,6 +57,8 @@ class Runner:
     def _prepared(self, index: int) -> Sequence[tuple[Prepared, Any]]:
         """The network's inputs for an item, and how sure a detector is of what is in each; nothing where it looks
         nowhere."""
+        if self.people is None and self.predictor.task.takes_boxes and self.dataset.items[index].boxes == ():
+            return []
         sample, scores = self._sample(index)
         if sample.boxes is not None and not len(sample.boxes):
             return []

@@ -13,6 +13,7 @@ from compiler.datasets.dataset import Dataset
 from compiler.metrics.classes import known_classes
 from compiler.metrics.coco_api import (
     NOT_MEASURED,
+    REFEREES,
     Record,
     class_numbers,
     image_numbers,
@@ -20,6 +21,7 @@ from compiler.metrics.coco_api import (
     numbered,
     numbers_of,
     own_image_numbers,
+    require_referee,
     truth_records,
     write_records,
 )
@@ -49,9 +51,10 @@ class CocoDetection(Metric):
             among them, and what else is told of the last.
         iou_thrs: How much boxes have to overlap; averages are over these.
         partial_classes: Whether classes of the model may be unknown to the data set; what is found of them is left out.
+        referee: Who measures: `pycocotools`, or `faster`, which is faster-coco-eval and says the same.
 
     Raises:
-        ValueError: A number is asked for that is not measured.
+        ValueError: A number is asked for that is not measured, or there is no such referee.
     """
 
     TASKS: ClassVar[tuple[str, ...]] = ("detection",)
@@ -63,8 +66,10 @@ class CocoDetection(Metric):
     proposal_nums: tuple[int, int, int] = (100, 300, 1000)
     iou_thrs: tuple[float, ...] = IOU_THRESHOLDS
     partial_classes: bool = False
+    referee: str = REFEREES[0]
 
     def __post_init__(self) -> None:
+        require_referee(self.referee)
         unknown = set(self.metric_items) - set(BOX_NUMBERS)
         if unknown:
             raise ValueError(f"metric_items are of {', '.join(BOX_NUMBERS)}, not {', '.join(sorted(unknown))}")
@@ -88,13 +93,18 @@ class CocoDetection(Metric):
             truth,
             found,
             "bbox",
+            self.referee,
             catIds=sorted(numbers.values()),
             maxDets=list(self.proposal_nums),
             iouThrs=np.array(self.iou_thrs),
         )
-        values = dict(zip(BOX_NUMBERS, judge.stats, strict=True))
+        values = {**dict(zip(BOX_NUMBERS, judge.stats, strict=True)), "mAP": self._mean_precision(judge)}
         told = {f"coco/bbox_{name}": values[name] for name in self.metric_items}
         return numbers_of({**self._classwise(judge, numbers, dataset), **told})
+
+    def loss(self, found: Sequence[Detection], dataset: Dataset) -> float:
+        """One minus the mAP of the image, whatever is told; see `Metric.loss`."""
+        return Metric.loss(replace(self, metric_items=BOX_NUMBERS[:1], classwise=False), found, dataset)
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """`results.bbox.json`, as COCO's server takes it; see `ResultFormat`."""
@@ -118,6 +128,12 @@ class CocoDetection(Metric):
                 name = "" if "" in numbers else one.name
                 if name in numbers:
                     yield _box_record(one, image, numbers[name])
+
+    def _mean_precision(self, judge: Any) -> float:
+        """The mAP, of the best `MOST_BOXES` whoever measures: faster-coco-eval sums up that of the last number."""
+        precisions = judge.eval["precision"][:, :, :, 0, self.proposal_nums.index(MOST_BOXES)]
+        known = precisions[precisions > -1]
+        return float(known.mean()) if known.size else NOT_MEASURED
 
     def _classwise(self, judge: Any, numbers: Mapping[str, int], dataset: Dataset) -> dict[str, float]:
         """The average precision of each class, as `coco/<class>_precision`."""

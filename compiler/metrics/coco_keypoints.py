@@ -12,6 +12,7 @@ import numpy as np
 from compiler.datasets.dataset import Dataset, ObjectTruth
 from compiler.errors import CompileError, same_letters
 from compiler.metrics.coco_api import (
+    REFEREES,
     Record,
     class_numbers,
     image_numbers,
@@ -19,6 +20,7 @@ from compiler.metrics.coco_api import (
     numbered,
     numbers_of,
     own_image_numbers,
+    require_referee,
     truth_records,
     write_records,
 )
@@ -56,9 +58,10 @@ class CocoKeypoints(Metric):
         padding: How much larger than the box the crop is that the model looks at.
         aspect: Width of that crop by its height.
         check_names: Whether the key points of the model and of the data set have to have the same names.
+        referee: Who measures: `pycocotools`, or `faster`, which is faster-coco-eval and says the same.
 
     Raises:
-        ValueError: There is no such mode.
+        ValueError: There is no such mode, or no such referee.
     """
 
     TASKS: ClassVar[tuple[str, ...]] = ("pose-detection",)
@@ -73,8 +76,10 @@ class CocoKeypoints(Metric):
     padding: float = 1.25
     aspect: float = 0.75
     check_names: bool = True
+    referee: str = REFEREES[0]
 
     def __post_init__(self) -> None:
+        require_referee(self.referee)
         if self.score_mode not in (None, *SCORE_MODES) or self.nms_mode not in (None, *NMS_MODES):
             raise ValueError(f"score_mode is one of {', '.join(SCORE_MODES)}, nms_mode of {', '.join(NMS_MODES)}")
 
@@ -98,7 +103,7 @@ class CocoKeypoints(Metric):
         found = numbered(
             _with_extent(one) for one in self._found(predictions, image_numbers(dataset), self._person(dataset))
         )
-        judge = measured(dataset, truth, found, "keypoints", kpt_oks_sigmas=np.array(self.sigmas))
+        judge = measured(dataset, truth, found, "keypoints", self.referee, kpt_oks_sigmas=np.array(self.sigmas))
         values = dict(zip(KEYPOINT_NUMBERS, judge.stats, strict=True))
         return numbers_of({f"coco/{name}": value for name, value in values.items()})
 

@@ -18,6 +18,7 @@ from compiler.artifact.files import write_text
 from compiler.datasets.dataset import CameraFrame, Dataset, Item, SolidTruth
 from compiler.datasets.kitti import DONT_CARE
 from compiler.errors import CompileError
+from compiler.metrics.checks import require_numbers
 from compiler.metrics.kitti_frames import Found, Frame, Truth, found_in_frame, true_in_frame
 from compiler.metrics.kitti_matching import Candidates, precision_curve
 from compiler.metrics.metric import Metric, Predictions
@@ -119,7 +120,7 @@ class Kitti(Metric):
             of_class = candidates.hits_and_errors(minimum, thresholds)
             true, hits, errors = true + candidates.true, hits + of_class[0], errors + of_class[1]
         if not true:
-            return 0.0
+            return float("nan")
         return 1 - float((2 * hits / (true + hits + errors)).max(initial=0))
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
@@ -127,7 +128,7 @@ class Kitti(Metric):
         files = []
         for item, found in zip(dataset.items, predictions, strict=True):
             files.append(folder / f"{item.path.stem}.txt")
-            write_text(files[-1], "".join(_lines(self._found(item, found))))
+            write_text(files[-1], "".join(_lines(self._found(item, found), item.path.stem)))
         return tuple(files)
 
     def _measured(self, dataset: Dataset) -> tuple[str, ...]:
@@ -205,9 +206,11 @@ def _covered(frame: Frame, minimum: float) -> Booleans:
     return np.asarray((frame.shares[:, regions] > minimum).any(axis=1))
 
 
-def _lines(found: Found) -> Iterator[str]:
+def _lines(found: Found, frame: str) -> Iterator[str]:
     """Yield the objects of a frame as KITTI's server reads them."""
     for row, name in enumerate(found.spellings):
         x, y, z, length, height, width, rotation = found.boxes[row]
-        numbers = (found.angles[row], *found.image_boxes[row], height, width, length, x, y, z, rotation)
-        yield f"{name} -1 -1 {' '.join(f'{number:.4f}' for number in (*numbers, found.scores[row]))}\n"
+        numbers = [found.angles[row], *found.image_boxes[row], height, width, length, x, y, z, rotation]
+        score = float(found.scores[row])
+        require_numbers({"score": score, "box": list(map(float, numbers))}, frame)
+        yield f"{name} -1 -1 {' '.join(f'{number:.4f}' for number in (*numbers, score))}\n"

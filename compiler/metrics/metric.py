@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -45,21 +44,21 @@ class Metric(ABC):
             dataset: What is true.
 
         Raises:
-            CompileError: The data set lacks what is measured, or a library is not installed.
+            CompileError: The data set lacks what is measured.
+            ModuleNotFoundError: The library that measures is not installed.
         """
 
     def loss(self, found: Sequence[Any], dataset: Dataset) -> float:
-        """How bad the results of one item are, by which the worst are drawn: one minus `HEADLINE`, unless overridden.
+        """How bad the results of one item are, by which the worst are drawn; nan where nothing is annotated in it.
+
+        One minus `HEADLINE`, unless overridden: a metric whose headline says something else of one item, is in another
+        unit, or is left out by a setting has to.
 
         Args:
             found: What was found in it.
             dataset: Of this item alone.
-
-        Returns:
-            0 where nothing is measured, as where nothing is in it.
         """
-        value = self.score([found], dataset)[self.HEADLINE]
-        return 0.0 if isnan(value) else 1 - value
+        return 1 - self.score([found], dataset)[self.HEADLINE]
 
 
 @runtime_checkable

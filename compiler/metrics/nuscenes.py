@@ -16,6 +16,7 @@ import numpy as np
 from compiler.artifact.files import write_json
 from compiler.datasets.dataset import Dataset, Item, SolidTruth, WorldFrame
 from compiler.errors import CompileError
+from compiler.metrics.checks import require_numbers
 from compiler.metrics.metric import Metric, Predictions
 from compiler.metrics.nuscenes_boxes import CLASS_RANGES, Boxes, found_in_world, true_in_world
 from compiler.metrics.nuscenes_matching import ERRORS, matches
@@ -76,7 +77,7 @@ class NuScenes(Metric):
         samples = list(_samples([found], dataset))
         names = sorted(set(samples[0][0].names.tolist()))
         precisions = [_of_class(samples, name)[f"AP_dist_{one}"] for name in names for one in DISTANCES]
-        return 1 - _mean(precisions) if precisions else 0.0
+        return 1 - _mean(precisions) if precisions else math.nan
 
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `results_nusc.json`, as nuScenes' server reads it."""
@@ -136,7 +137,7 @@ def _records(item: Item, boxes: Boxes) -> Iterator[dict[str, Any]]:
     for row, name in enumerate(boxes.names.tolist()):
         length, width, height = boxes.sizes[row].tolist()
         half = float(boxes.yaws[row]) / 2
-        yield {
+        record = {
             "sample_token": str(item.identity),
             "translation": boxes.centers[row].tolist(),
             "size": [width, length, height],
@@ -146,3 +147,4 @@ def _records(item: Item, boxes: Boxes) -> Iterator[dict[str, Any]]:
             "detection_score": float(boxes.scores[row]),
             "attribute_name": boxes.attributes[row].item(),
         }
+        yield require_numbers(record, item.identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from compiler.errors import CompileError, nearest
 from compiler.metrics.metric import Metric, Predictions
 from compiler.selection.nms import overlaps
 from compiler.tasks.text_detection import TextInstance
-from compiler.tasks.text_detection.polygons import Polygon, area, shared_areas
+from compiler.tasks.text_detection.polygons import Polygon, area, intersection_and_union, overlap
 
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -101,6 +102,10 @@ class HmeanIou(Metric):
         best = self.best_rates([self.of_image(*_truth(item), *_found(found)) for item, found in pairs])
         return {"icdar/precision": best.precision, "icdar/recall": best.recall, "icdar/hmean": best.hmean}
 
+    def loss(self, found: Sequence[TextInstance], dataset: Dataset) -> float:
+        """One minus the hmean of the image with the best of the thresholds; see `Metric.loss`."""
+        return super().loss(found, dataset) if has_texts(dataset.items[0]) else nan
+
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `submit.zip` of ICDAR's: for each image a `res_<name>.txt` with the corners of a text in each line.
 
@@ -154,7 +159,13 @@ class HmeanIou(Metric):
 
     def _is_ignored(self, polygon: Polygon, regions: Sequence[Polygon]) -> bool:
         own = area(polygon) + _SMALL
-        return any(shared_areas(polygon, region)[0] / own > self.ignore_precision_thr for region in regions)
+        near = (regions[place] for place in np.flatnonzero(_near([polygon], regions)).tolist())
+        return any(intersection_and_union(polygon, one)[0] / own > self.ignore_precision_thr for one in near)
+
+
+def has_texts(item: Item) -> bool:
+    """Whether there is a text in an image that counts."""
+    return any(isinstance(one, TextTruth) and not one.ignore for one in item.truth)
 
 
 def _truth(item: Item) -> tuple[list[Polygon], list[bool]]:
@@ -181,13 +192,17 @@ def _line(text: TextInstance) -> str:
 def _overlaps(first: Sequence[Polygon], second: Sequence[Polygon]) -> Doubles:
     """The intersection over union of each polygon with each other, `[n, m]`."""
     found = np.zeros((len(first), len(second)))
-    if not found.size:
-        return found
-    boxes = [np.stack([np.concatenate([one.min(axis=0), one.max(axis=0)]) for one in side]) for side in (first, second)]
-    for row, column in np.argwhere(overlaps(boxes[0][:, None], boxes[1][None]) > 0).tolist():
-        common, union = shared_areas(first[row], second[column])
-        found[row, column] = common / union if union else 0.0
+    for row, column in np.argwhere(_near(first, second)).tolist():
+        found[row, column] = overlap(first[row], second[column])
     return found
+
+
+def _near(first: Sequence[Polygon], second: Sequence[Polygon]) -> Booleans:
+    """Which boxes around polygons overlap, `[n, m]`: of others it need not be computed how much they do."""
+    if not (first and second):
+        return np.zeros((len(first), len(second)), bool)
+    boxes = [np.stack([np.concatenate([one.min(axis=0), one.max(axis=0)]) for one in side]) for side in (first, second)]
+    return np.asarray(overlaps(boxes[0][:, None], boxes[1][None]) > 0)
 
 
 def _pairs_as_they_come(matching: Booleans) -> int:

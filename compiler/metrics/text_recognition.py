@@ -41,11 +41,8 @@ class Reading:
     @property
     def distance(self) -> float:
         """The edit distance of the letters by the longer's length, from 0 to 1."""
-        try:
-            from rapidfuzz.distance import Levenshtein
-        except ImportError as error:
-            fix = "pip install 'deploy-compiler[evaluate]'"
-            raise CompileError("rapidfuzz is not installed", why="it measures edit distances", fix=fix) from error
+        from rapidfuzz.distance import Levenshtein
+
         return Levenshtein.normalized_distance(*self.letters)
 
     @property
@@ -150,7 +147,8 @@ def _readings(predictions: Predictions, dataset: Dataset) -> Iterator[Reading]:
 
 def _truth(item: Item) -> list[TextTruth]:
     """The texts of an image that are read, one for each of its boxes or one for the whole image."""
-    return [one for one in item.boxed or item.truth if isinstance(one, TextTruth) and not one.ignore]
+    looked_at = item.truth if item.boxes is None else item.boxed
+    return [one for one in looked_at if isinstance(one, TextTruth) and not one.ignore]
 
 
 def _share(part: float, whole: int) -> float:

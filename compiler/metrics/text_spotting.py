@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from compiler.datasets.dataset import Dataset, Item, TextTruth
 from compiler.errors import CompileError
 from compiler.metrics.metric import Metric, Predictions
-from compiler.metrics.text_detection import HmeanIou, ImageOverlaps, Rates
+from compiler.metrics.text_detection import HmeanIou, ImageOverlaps, Rates, has_texts
 from compiler.runtime.text_spotting import Word
 
 SPECIAL_CHARACTERS = "'!?.:,*\"()·[]/"
@@ -65,6 +66,10 @@ class SpottingHmean(Metric):
         rates = (self.rates(images, threshold) for threshold in self.detection.thresholds.tolist())
         best = max(rates, key=lambda one: one.hmean)
         return {"icdar/precision": best.precision, "icdar/recall": best.recall, "icdar/hmean": best.hmean}
+
+    def loss(self, found: Sequence[Word], dataset: Dataset) -> float:
+        """One minus the hmean of the image with the best of the thresholds; see `Metric.loss`."""
+        return super().loss(found, dataset) if has_texts(dataset.items[0]) else nan
 
     def rates(self, images: Sequence[ImageWords], threshold: float) -> Rates:
         """The rates where words that score less than a threshold are left out."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compiler.artifact import write_text
 from compiler.datasets.dataset import Dataset, Item, ObjectTruth
+from compiler.metrics.checks import require_file_names, require_numbers
 from compiler.metrics.classes import known_classes
 from compiler.metrics.metric import Metric, Predictions
 from compiler.tasks import AnyTask
@@ -75,12 +76,22 @@ class VocDetection(Metric):
             **{f"pascal_voc/{name}_AP": value for name, value in classes.items()},
         }
 
+    def loss(self, found: Sequence[Detection], dataset: Dataset) -> float:
+        """One minus the mAP of the classes that are in the image; see `Metric.loss`."""
+        (item,) = dataset.items
+        names = self.classes or dataset.classes
+        if not any(isinstance(one, ObjectTruth) and one.label in names and not one.ignore for one in item.truth):
+            return float("nan")
+        return super().loss(found, dataset)
+
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """`comp4_det_test_<class>.txt` for each class, as VOC's server takes them; see `ResultFormat`."""
         lines: dict[str, list[str]] = {name: [] for name in self.classes or dataset.classes}
+        require_file_names(lines)
         for item, detections in zip(dataset.items, predictions, strict=True):
             for one in detections:
                 if one.name in lines:
+                    require_numbers({"score": float(one.score), "box": one.box.tolist()}, item.path.name)
                     corners = " ".join(f"{corner + 1:.6f}" for corner in one.box.tolist())
                     lines[one.name].append(f"{item.path.stem} {one.score:.6f} {corners}\n")
         paths = {name: folder / f"comp4_det_test_{name}.txt" for name in lines}

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from compiler.artifact import Engine, Tensors
+from compiler.artifact import Engine, Tensors, finite
 from compiler.backends import backend_of
 from compiler.config.instantiate import instantiate
 from compiler.config.limits import Limits
@@ -93,7 +93,7 @@ class BundleModel:
     def _response(self, request: Any) -> Any:
         utils = self._utils
         try:
-            found = json.dumps([result.to_dict() for result in self._results(request)])
+            found = json.dumps(finite([result.to_dict() for result in self._results(request)]), allow_nan=False)
         except CompileError as error:
             told = ": ".join(filter(None, (error.what, error.why)))
             return utils.InferenceResponse(output_tensors=[], error=utils.TritonError(told))

@@ -6,13 +6,9 @@ import json
 
 import numpy as np
 
-from compiler.cli.convert_dataset import FORMATS
+from compiler.cli.convert_dataset import FORMATS, OPTIONS
 from compiler.datasets.conversion import CONVERSIONS
 from compiler.tasks.images import write_image
-
-
-def test_the_help_names_every_format():
-    assert tuple(CONVERSIONS) == FORMATS
 
 
 def test_the_file_is_printed_and_what_is_in_it_said(command_line):
@@ -33,3 +29,12 @@ def test_the_file_is_printed_and_what_is_in_it_said(command_line):
     again = command_line(*words)
     assert again.returncode == 2
     assert again.stderr.startswith("error: this is no file to write\n")
+
+
+def test_the_formats_and_options_of_the_help_are_those_that_there_are():
+    """The help is made without reading data sets, which needs NumPy and OpenCV."""
+    assert tuple(CONVERSIONS) == FORMATS
+    assert {option for one in CONVERSIONS.values() for option in one.options} == OPTIONS.keys()
+    for option, (_, text) in OPTIONS.items():
+        takes = {name for name, one in CONVERSIONS.items() if option in one.options}
+        assert set(text.partition(":")[0].split(", ")) == takes, option

@@ -105,6 +105,13 @@ def test_annotations_give_each_image_its_boxes(tmp_path):
     assert second.boxes is None, "an image without annotations is looked at as a whole"
 
 
+def test_an_image_in_which_no_box_has_an_area_is_left_out_unless_the_model_looks_at_whole_images(tmp_path):
+    data = coco(tmp_path, {"image_id": 1, "bbox": [9, 9, 0, 7]})
+    (only,) = find_items(*configured(POSE, f"calibration.data={data}"))
+    assert only.path == tmp_path / "images/b.png"
+    assert len(find_items(*configured(DETECTOR, f"calibration.data={data}"))) == 2
+
+
 CONFIG = """
 data_root = 'data/street/'
 dataset = dict(type='CocoDataset', data_root=data_root, ann_file='annotations.json', data_prefix=dict(img=''))

@@ -87,6 +87,10 @@ def test_there_may_be_no_categories(tmp_path):
         ({"image_id": 139, "category_id": 99, "bbox": [1, 2, 3, 4]}, "KeyError: 99"),
         ({"image_id": 139, "category_id": 1, "bbox": [1, 2, 3]}, "ValueError"),
         ({"image_id": 139, "category_id": 1, "bbox": ["a", 2, 3, 4]}, "ValueError"),
+        ({"image_id": 139, "category_id": 1, "bbox": [float("nan"), 2, 3, 4]}, "no number of pixels"),
+        ({"image_id": 139, "category_id": 1, "bbox": [1, 2, 1e30, 4]}, "no number of pixels"),
+        ({"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "area": float("inf")}, "no number of square pixels"),
+        ({"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "keypoints": [1, 1e9, 2]}, "no number of pixels"),
         ({"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "keypoints": [1, 2]}, "no triples"),
         ("no annotation", "TypeError"),
     ],
@@ -97,6 +101,15 @@ def test_what_is_no_annotation_is_named_with_its_file(tmp_path, annotation, why)
         read_coco(path, tmp_path)
     assert caught.value.where == str(path)
     assert why in caught.value.why
+
+
+def test_categories_of_one_name_cannot_be_told_apart(tmp_path):
+    twice = [{"id": 1, "name": "dog"}, {"id": 18, "name": "dog"}]
+    with pytest.raises(CompileError) as caught:
+        read_coco(written(tmp_path, [], categories=twice), tmp_path)
+    assert "2 classes are called 'dog'" in caught.value.why
+    once = [{"id": 1, "name": "dog"}, {"id": 18, "name": "Dog"}]
+    assert read_coco(written(tmp_path, [], categories=once), tmp_path).classes == ("dog", "Dog")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"annotations": []}', "[" * 100_000])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.datasets import Dataset, read_coco, read_mmocr
+from compiler.datasets import Dataset, read_coco, read_mmocr, read_mmocr_lines
 from compiler.datasets.conversion import CONVERSIONS, convert
 from compiler.errors import Caution, CompileError, UsageError
 from compiler.tasks.images import write_image
@@ -22,7 +22,7 @@ def picture(path: Path, width: int = 100, height: int = 50) -> Path:
 
 def converted(name: str, source: Path, **options: str) -> Dataset:
     """What is read of the annotations that a data set is converted to."""
-    target = (source if source.is_dir() else source.parent) / "converted/annotations.json"
+    target = (source if source.is_dir() else source.parent) / "annotations.json"
     convert(name, source, target, options)
     read = read_mmocr if name.startswith("icdar") else read_coco
     dataset = read(target, target.parent)
@@ -172,7 +172,8 @@ def yolo(folder: Path, *lines: str, names: object = ("cat", "dog"), **settings: 
     (folder / "labels/val").mkdir(parents=True, exist_ok=True)
     (folder / "labels/val/a.txt").write_text("\n".join(lines))
     listed = names if isinstance(names, dict) else list(names)
-    content = {"path": "../datasets/pets", "train": "images/train", "val": "images/val", "names": listed, **settings}
+    splits = {"train": "images/train", "val": "images/val"}
+    content = {"path": f"../datasets/{folder.name}", **splits, "names": listed, **settings}
     (folder / "data.yaml").write_text(json.dumps(content))
     return folder
 
@@ -232,6 +233,45 @@ def test_yolos_labels_may_lie_beside_the_images(tmp_path):
     assert boxes(converted("yolo", root)) == [("dog", 40, 15, 60, 35)]
 
 
+@pytest.mark.parametrize("path", ["", None, "inner", "C:\\sets\\pets", "/datasets/pets/"])
+def test_yolos_path_is_a_folder_below_or_the_name_of_its_own(tmp_path, path):
+    root = yolo(tmp_path / "pets", "1 0.5 0.5 0.2 0.4", path=path)
+    if path == "inner":
+        yolo(root / "inner", "0 0.5 0.5 0.2 0.4")
+        (root / "inner/data.yaml").unlink()
+    (item,) = converted("yolo", root / "data.yaml").items
+    assert [one.label for one in item.truth] == ["cat" if path == "inner" else "dog"]
+
+
+@pytest.mark.parametrize("path", ["elsewhere", "../cars", "/datasets/cars", 7, ["pets"]])
+def test_another_path_of_yolos_is_refused_by_its_name(tmp_path, path):
+    with pytest.raises(CompileError, match=r"data\.yaml holds no data set of YOLO") as caught:
+        converted("yolo", yolo(tmp_path / "pets", "1 0.5 0.5 0.2 0.4", path=path))
+    assert repr(path) in caught.value.why
+
+
+def test_a_split_that_is_not_there_is_refused(tmp_path):
+    root = yolo(tmp_path, "0 0.5 0.5 0.2 0.4")
+    with pytest.raises(CompileError, match="holds no data set of YOLO") as caught:
+        converted("yolo", root, split="tset")
+    assert "no split 'tset': choose one of: train, val" in caught.value.why
+    with pytest.raises(CompileError, match="holds no data set of YOLO") as caught:
+        converted("yolo", root, split="train")
+    assert "no folder 'images/train'" in caught.value.why
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text("cat\ndog\n")
+    with pytest.raises(CompileError, match="no split 'vla'") as caught:
+        converted("yolo", root, split="vla")
+    assert "did you mean val?" in caught.value.fix
+    assert [item.path.name for item in converted("yolo", root, split="val").items] == ["a.jpg"]
+
+
+def test_classes_of_one_name_cannot_be_told_apart(tmp_path):
+    with pytest.raises(CompileError) as caught:
+        converted("yolo", yolo(tmp_path, "0 0.5 0.5 0.2 0.4", names=("cat", "dog", "cat")))
+    assert "2 classes are called 'cat'" in caught.value.why
+
+
 # KITTI, VOC and ICDAR have readers of their own; see test_clouds, test_voc and test_text.
 
 
@@ -280,7 +320,7 @@ def test_icdars_texts(tmp_path, name, line):
     read, unread = converted(name, tmp_path).items[0].truth
     assert (read.text, read.ignore, read.polygon) == ("Genaxis, Theatre", False, ((10, 5), (40, 5), (40, 25), (10, 25)))
     assert unread.ignore
-    content = json.loads((tmp_path / "converted/annotations.json").read_text())
+    content = json.loads((tmp_path / "annotations.json").read_text())
     assert content["metainfo"]["task_name"] == "textdet"
     assert (content["data_list"][0]["width"], content["data_list"][0]["height"]) == (100, 50)
 
@@ -290,7 +330,7 @@ def test_icdars_words(tmp_path):
     (tmp_path / "gt.txt").write_text('word_1.png, "Genaxis"\n')
     found = converted("icdar2015", tmp_path / "gt.txt")
     assert [one.text for one in found.items[0].truth] == ["Genaxis"]
-    content = json.loads((tmp_path / "converted/annotations.json").read_text())
+    content = json.loads((tmp_path / "annotations.json").read_text())
     assert content["metainfo"]["task_name"] == "textrecog"
 
 
@@ -332,6 +372,25 @@ def test_a_file_elsewhere_is_refused(tmp_path, name):
         with pytest.raises(CompileError, match=r"holds no|is not within"):
             convert(kind, write(), tmp_path / "out.json", {})
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_annotations_that_name_a_file_elsewhere_are_refused(tmp_path, name):
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps({"images": [{"id": 1, "file_name": name}]}))
+    with pytest.raises(CompileError, match="holds no COCO annotations"):
+        read_coco(path, tmp_path / "images")
+    path.write_text(json.dumps({"data_list": [{"img_path": name, "instances": []}]}))
+    with pytest.raises(CompileError, match="holds no annotations of MMOCR"):
+        read_mmocr(path, tmp_path / "images")
+    lines = [
+        json.dumps({"filename": name, "text": "word"}),
+        *([f"{name} word"] if name and " " not in str(name) else []),
+    ]
+    for line in lines if isinstance(name, str) else lines[:1]:
+        path.write_text(line)
+        with pytest.raises(CompileError, match="holds no words of MMOCR"):
+            read_mmocr_lines(path, tmp_path / "images")
 
 
 NO_NUMBERS = [float("nan"), float("inf"), 1e300, 10**400, "ten", None, True, [1], {"x": 1}]
@@ -396,6 +455,17 @@ def test_nothing_at_all_is_refused(tmp_path, name):
         convert(name, tmp_path, tmp_path / "out.json", {})
     with pytest.raises(UsageError, match="does not exist"):
         convert(name, tmp_path / "missing", tmp_path / "out.json", {})
+
+
+def test_annotations_name_images_below_their_own_folder(tmp_path):
+    folder = via(tmp_path / "set", region(POLYGON))
+    with pytest.raises(CompileError, match="does not lie below the folder of the annotations") as caught:
+        convert("via", folder, tmp_path / "elsewhere/out.json", {})
+    assert "the folder of the data set" in caught.value.fix
+    assert not (tmp_path / "elsewhere").exists()
+    convert("via", folder, tmp_path / "out.json", {})
+    (item,) = read_coco(tmp_path / "out.json", tmp_path).items
+    assert item.path == folder / "a.jpg"
 
 
 def test_a_missing_image_is_named(tmp_path):

@@ -41,6 +41,14 @@ def test_mmocrs_words_are_whole_images(tmp_path):
     assert item.boxes is None
 
 
+def test_where_no_word_has_an_area_nothing_is_looked_at_and_not_the_whole_image(tmp_path):
+    flat, ignored = {"polygon": [0, 5, 9, 5, 4, 5], "text": "a"}, {"bbox": [1, 2, 3, 4], "ignore": True}
+    (item,) = read_mmocr(mmocr(tmp_path, flat, ignored), tmp_path).items
+    assert item.boxes == ()
+    (item,) = read_mmocr(mmocr(tmp_path), tmp_path).items
+    assert item.boxes is None, "nobody says where something is"
+
+
 def test_mmocrs_lines_are_files_and_texts(tmp_path):
     path = tmp_path / "label.txt"
     path.write_text('img1.jpg OpenMMLab\n\nimg 2\n{"filename": "b.jpg", "text": "two words"}\n')
@@ -61,6 +69,25 @@ def test_what_is_no_text_of_mmocrs_is_refused(tmp_path, instance):
     with pytest.raises(CompileError, match="holds no annotations of MMOCR") as caught:
         read_mmocr(path, tmp_path)
     assert caught.value.where == str(path)
+
+
+def test_what_a_polygon_costs_is_bounded(tmp_path):
+    corners = [number for place in range(257) for number in (place % 2, place)]
+    (item,) = read_mmocr(mmocr(tmp_path, {"polygon": corners[2:]}), tmp_path).items
+    assert len(item.truth[0].polygon) == 256
+    with pytest.raises(CompileError) as caught:
+        read_mmocr(mmocr(tmp_path, {"polygon": corners}), tmp_path)
+    assert "imgs/img_1.jpg: a polygon has 257 corners, and at most 256 are taken" in caught.value.why
+
+
+@pytest.mark.parametrize("number", [1e30, float("inf"), float("nan"), True, None])
+@pytest.mark.parametrize("shape", ["polygon", "bbox"])
+def test_what_is_no_coordinate_of_mmocrs_is_refused(tmp_path, shape, number):
+    numbers = [0, 0, 9, 0, 9, 9, 0, number] if shape == "polygon" else [0, 0, 9, number]
+    with pytest.raises(CompileError) as caught:
+        read_mmocr(mmocr(tmp_path, {shape: numbers}), tmp_path)
+    assert "imgs/img_1.jpg" in caught.value.why
+    assert "no number of pixels" in caught.value.why
 
 
 def test_an_error_names_the_format_that_a_file_is_of(tmp_path):

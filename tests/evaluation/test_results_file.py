@@ -51,6 +51,19 @@ def test_a_result_is_read_as_it_was_written_to_the_last_bit(result):
             assert read.dtype == value.dtype
 
 
+def test_what_is_no_number_is_kept_as_text_which_json_knows(tmp_path):
+    results = ResultsFile.continued(tmp_path / "results.jsonl", Text, 1, HEADER)
+    with results.appending() as appender:
+        appender.add(0, "a.jpg", [Text("a", float("nan"), (0.5, float("inf")), np.float32([0, 1, np.nan, -np.inf]), 2)])
+    assert b"NaN" not in results.path.read_bytes()
+    assert b"Infinity" not in results.path.read_bytes()
+    ((again,),) = results
+    assert np.isnan(again.score)
+    assert again.character_scores == (0.5, float("inf"))
+    np.testing.assert_array_equal(again.box, np.float32([0, 1, np.nan, -np.inf]))
+    assert again.box.dtype == np.float32
+
+
 def written(path: Path, items: int = 3) -> ResultsFile:
     results = ResultsFile.continued(path, Detection, items, HEADER)
     with results.appending() as appender:

@@ -6,15 +6,18 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from compiler.datasets import Dataset, Item, KeypointTruth, ObjectTruth
+from compiler.datasets import Dataset, Item, KeypointTruth, ObjectTruth, TextTruth
 from compiler.errors import CompileError
 from compiler.evaluation.boxes import people_in, read_detections
-from compiler.evaluation.running import AHEAD, ahead
+from compiler.evaluation.results_file import ResultsFile
+from compiler.evaluation.running import AHEAD, Runner, ahead
 from compiler.runtime import open as open_bundle
+from compiler.tasks.text_recognition import Text
 
 SEEN, HIDDEN, UNLABELLED = (KeypointTruth(5, 5, visibility) for visibility in (2, 1, 0))
 
@@ -102,6 +105,15 @@ def test_boxes_of_a_detector_are_by_the_numbers_of_images(tmp_path):
 def test_a_file_that_holds_no_results_is_refused(tmp_path, content):
     with pytest.raises(CompileError, match="holds no results of a detector"):
         detected(tmp_path, content)
+
+
+def test_nothing_is_looked_at_where_no_box_has_an_area(tmp_path):
+    """The image is not there: whoever read it, or looked at it as a whole, would fail."""
+    flat = TextTruth("word", ((0.0, 5.0), (9.0, 5.0), (4.0, 5.0)))
+    dataset = Dataset((Item(Path("missing.png"), (flat,)),))
+    results = ResultsFile.continued(tmp_path / "results.jsonl", Text, 1, {})
+    Runner(SimpleNamespace(task=SimpleNamespace(takes_boxes=True)), dataset).run(results)
+    assert list(results) == [[]]
 
 
 def test_what_only_a_contradictory_bundle_does_is_its_fault_and_no_defect(objects, images):

@@ -55,8 +55,8 @@ def _corners(polygon) -> str:
     return ",".join(f"{number:.3f}" for number in polygon.ravel().tolist())
 
 
-def test_texts_are_measured_as_one_image_at_a_time_is(texts, page, options, tmp_path):
-    annotations = tmp_path / "textdet_test.json"
+def test_texts_are_measured_as_one_image_at_a_time_is(texts, page, options):
+    annotations = page / "measured.json"
     dataset = convert("icdar2015", page, annotations, {})
     predictor = runtime.open(texts)
     expected = HmeanIou().score([predictor(item.path) for item in dataset.items], dataset)
@@ -67,8 +67,8 @@ def test_texts_are_measured_as_one_image_at_a_time_is(texts, page, options, tmp_
     )
 
 
-def test_texts_are_written_for_icdars_server(texts, page, options, tmp_path):
-    annotations = tmp_path / "textdet_test.json"
+def test_texts_are_written_for_icdars_server(texts, page, options):
+    annotations = page / "written.json"
     convert("icdar2015", page, annotations, {})
     (column,) = evaluate([texts], annotations, replace(options, format_only=True)).columns
     with zipfile.ZipFile(column.written[0]) as archive:

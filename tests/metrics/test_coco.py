@@ -169,3 +169,20 @@ def test_a_data_set_that_tells_no_classes_apart_is_for_a_model_of_one():
 def test_a_number_that_is_not_measured_is_refused():
     with pytest.raises(ValueError, match="metric_items are of mAP"):
         CocoDetection(metric_items=("mAP", "mAP_90"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_faster_referee_says_the_same(tmp_path, seed):
+    pytest.importorskip("faster_coco_eval")
+    dataset = read_coco(coco_objects(tmp_path / "instances.json", seed=seed), tmp_path)
+    many = [one * 70 for one in moved(dataset, seed)]
+    assert max(map(len, many)) > 300, "more than mAP is of"
+    for predictions in (moved(dataset, seed), many, [[]] * len(dataset.items)):
+        metric = CocoDetection(classwise=True, metric_items=BOX_NUMBERS)
+        expected = metric.score(predictions, dataset)
+        assert replace(metric, referee="faster").score(predictions, dataset) == pytest.approx(expected, nan_ok=True)
+
+
+def test_another_referee_is_refused():
+    with pytest.raises(ValueError, match="no referee 'fastre': did you mean faster"):
+        CocoDetection(referee="fastre")

@@ -175,3 +175,11 @@ def test_the_key_points_have_to_be_the_same():
 def test_there_is_no_other_mode():
     with pytest.raises(ValueError, match="score_mode is one of bbox"):
         CocoKeypoints(score_mode="area")
+
+
+def test_the_faster_referee_says_the_same(tmp_path):
+    pytest.importorskip("faster_coco_eval")
+    dataset = read_coco(coco_people(tmp_path / "people.json"), tmp_path)
+    metric = CocoKeypoints(score_mode="keypoint", nms_mode="none")
+    expected = metric.score(posed(dataset), dataset)
+    assert replace(metric, referee="faster").score(posed(dataset), dataset) == pytest.approx(expected, nan_ok=True)

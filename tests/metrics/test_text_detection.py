@@ -32,6 +32,13 @@ def of_one_image(found, *truth, **settings):
     return tuple(scores[f"icdar/{name}"] for name in ("recall", "precision", "hmean"))
 
 
+def test_polygons_that_lie_apart_are_not_clipped_against_each_other(monkeypatch):
+    """What that costs grows with the square of their corners."""
+    monkeypatch.setattr("pyclipper.Pyclipper", lambda: pytest.fail("there is nothing to clip"))
+    apart = TextTruth("a", square(40)), TextTruth(None, square(80), ignore=True)
+    assert of_one_image([instance(square(0))], *apart) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [

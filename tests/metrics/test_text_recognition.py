@@ -79,9 +79,10 @@ def test_words_in_an_image_are_paired_with_its_boxes():
 
 
 def test_where_nothing_is_told_nothing_is_measured():
-    item = Item(Path("page.jpg"), (TextTruth("###", BOX, ignore=True),))
+    page = Item(Path("page.jpg"), (TextTruth("###", BOX, ignore=True),))
+    word = Item(Path("word.jpg"), (TextTruth("###", ignore=True),))
     for metric in METRICS.values():
-        scores = metric.score([[text("whatever")]], Dataset((item,)))
+        scores = metric.score([[], [text("whatever")]], Dataset((page, word)))
         assert all(map(math.isnan, scores.values()))
 
 
@@ -98,3 +99,13 @@ def test_what_is_written_is_read_as_icdars_words(tmp_path):
     read = read_icdar_words(path, tmp_path)
     assert [item.truth[0].text for item in read.items] == ['say "a\\b"', "中 文"]
     assert [item.path.name for item in read.items] == ["word_0.png", "word_1.png"]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_word_without_an_area_is_not_taken_for_the_whole_image(name):
+    flat = TextTruth("word", ((0.0, 5.0), (9.0, 5.0), (4.0, 5.0)))
+    dataset = Dataset((Item(Path("a.png"), (flat,)), Item(Path("b.png"), (TextTruth("word", BOX), flat))))
+    scores = METRICS[name].score([[], [text("word")]], dataset)
+    assert scores[METRICS[name].HEADLINE] == 1, "of the second image, the word that was looked at"
+    with pytest.raises(CompileError, match="1 texts were read where 0 are written"):
+        METRICS[name].score([[text("word")], [text("word")]], dataset)

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from compiler import runtime
 from compiler.serving import export_triton
+from compiler.serving.bundle_model import BundleModel
 from tests.bundles import small_bundle
 from tests.conftest import PHOTOGRAPH, REPOSITORY
 
@@ -194,3 +196,14 @@ def test_an_engine_that_the_server_does_not_have_is_told_and_limits_are_those_of
     assert unknown == "the model lost_engine failed: unknown model lost_engine"
     assert large.startswith("the image is too large: ")
     assert answered["lost"]["ran"] == []
+
+
+def test_what_is_no_number_is_answered_as_text():
+    class Model(BundleModel):
+        def _results(self, request):
+            return [SimpleNamespace(to_dict=lambda: {"score": float("nan")})]
+
+    model = Model()
+    model._utils = SimpleNamespace(Tensor=lambda name, array: array, InferenceResponse=lambda tensors: tensors)
+    (array,) = model._response(None)
+    assert array[0] == b'[{"score": "nan"}]'

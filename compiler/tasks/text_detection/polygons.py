@@ -68,11 +68,11 @@ def outline(points: Integers) -> Floats:
 
 def overlap(first: Floats, second: Floats) -> float:
     """The intersection of two polygons by their union, to a 1024th of a pixel; 0 where one has no area."""
-    common, union = shared_areas(first, second)
+    common, union = intersection_and_union(first, second)
     return common / union if union else 0.0
 
 
-def shared_areas(first: Polygon, second: Polygon) -> tuple[float, float]:
+def intersection_and_union(first: Polygon, second: Polygon) -> tuple[float, float]:
     """The areas of the intersection and of the union of two polygons, in square pixels, to a 1024th of a pixel.
 
     Both are 0 where one of them has no area.

@@ -257,7 +257,7 @@ def _converted(name: str, folder: Path) -> Callable[[], object]:
 
     for path in ("image.png", "images/image.png"):
         write_image(folder / path, np.zeros((9, 9, 3), np.uint8))
-    return lambda: convert(name, folder, folder / "converted/annotations.json", {})
+    return lambda: convert(name, folder, folder / "annotations.json", {})
 
 
 def _used(dataset: Any) -> None:
