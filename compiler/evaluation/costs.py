@@ -9,8 +9,8 @@ from pathlib import Path
 from compiler.artifact import Engine
 from compiler.evaluation.results import Column
 from compiler.evaluation.subjects import REFERENCE
-from compiler.runtime.opening import Opening
 from compiler.profiling import Timing, profile
+from compiler.runtime.opening import Opening
 
 ITERATIONS, WARMUP = 100, 20
 """Runs of each engine, in turns with those of the others, and runs before them that do not count."""
