@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 NAME := pose-detection_simcc_onnxruntime_dynamic_256x192
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu fuzz kills check benchmark format lock clean
+.PHONY: help demo test test-slow test-gpu fuzz kills check benchmark matrix format lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ check: $(VENV)/check  ## format and lint (ruff), types (mypy --strict), layers (
 
 benchmark: $(VENV)/test  ## print the benchmark tables
 	$(BIN)/python -m tests.benchmarks
+
+MINUTES ?= 600
+
+matrix: $(VENV)/test  ## compile every model for every backend, for MINUTES at most; write docs/backends.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.matrix --minutes $(MINUTES)
 
 format: $(VENV)/check  ## format, and repair what ruff can
 	$(BIN)/ruff format .

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import compiler
-from compiler.api import overrides_of
+from compiler.config.override_values import overrides_of
 from compiler.errors import Caution, CompileError, UsageError
 from compiler.events import StageFinished
 from tests.conftest import NAME

@@ -10,6 +10,7 @@ from typing import get_type_hints
 import pytest
 from omegaconf import OmegaConf
 
+from compiler.cli.verbs import VERBS
 from compiler.config.backend_facts import backend_facts
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.schema import CompileConfig
@@ -22,7 +23,7 @@ GIVEN = re.compile(r"(?<![\w.+/<\[{-])([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)=(?
 SHORT = {*INPUT_ALIASES, "classes", "deploy", "keypoints"}
 """What stands for keys on a command line."""
 NO_CONFIG = {"axis", "engine_code", "key", "packages", "unknown_token"}
-"""What other functions and verbs are given."""
+"""What other functions are given."""
 FREE = {"model.network", "model.processing", "model.tail", "model.inputs", "model.kwargs"}
 """Nodes whose keys are their target's."""
 
@@ -34,8 +35,16 @@ def backend_keys():
     return {field.name for node in nodes for field in fields(backend_facts(node))}
 
 
+@cache
+def options():
+    """Return the names of the options of every verb, such as `dataset`; `metric.` stands for all that begin with it."""
+    return frozenset(name for verb in VERBS.values() for name in verb.parser().options)
+
+
 def is_key(key):
-    """Tell whether a config has a key, such as `limits.memory`."""
+    """Tell whether a config has a key, such as `limits.memory`, or a verb has an option."""
+    if key in options() or f"{key.partition('.')[0]}." in options():
+        return True
     first, *rest = key.split(".")
     if first == "backend" and rest:
         return rest[0] in backend_keys()
@@ -81,6 +90,8 @@ def test_a_key_that_does_not_exist_is_found(text):
     assert unknown([("here", text)])
 
 
-@pytest.mark.parametrize("text", ["give limits.memory=4", "backend.cpu=portable", "model.inputs.x=1x3", "image=a.jpg"])
+@pytest.mark.parametrize(
+    "text", ["give limits.memory=4", "backend.cpu=portable", "model.inputs.x=1x3", "image=a.jpg", "metric.a=1"]
+)
 def test_a_key_that_exists_is_none_of_them(text):
     assert not unknown([("here", text)])

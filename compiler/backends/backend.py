@@ -376,7 +376,7 @@ def _options(node: Mapping[str, Any]) -> frozenset[str]:
 
 def run_in_batches(
     run: Callable[[Tensors], Tensors],
-    engine: Engine,
+    takes: Engine | Program,
     tensors: Tensors,
     largest: int,
 ) -> Tensors:
@@ -384,18 +384,18 @@ def run_in_batches(
 
     Args:
         run: Runs one batch.
-        engine: Its specs say whether the batch is fixed.
+        takes: Its specs say whether the batch is fixed.
         tensors: Inputs by name, each [n, ...] with the same n.
         largest: The largest batch that an engine with a dynamic batch is given at once.
 
     Returns:
         Outputs by name, each [n, ...]. A fixed batch is filled up by repeating the last sample, and cut again.
     """
-    fixed = engine.inputs[0].shape[0]
+    fixed = takes.inputs[0].shape[0]
     size = fixed if isinstance(fixed, int) else largest
     count = count_samples(tensors)
     if size == 0:
-        raise CompileError("there is nothing to run", where=engine.inputs[0].name, why="the engine's batch is empty")
+        raise CompileError("there is nothing to run", where=takes.inputs[0].name, why="the engine's batch is empty")
     parts = []
     for start in range(0, count, size):
         part = {name: tensor[start : start + size] for name, tensor in tensors.items()}

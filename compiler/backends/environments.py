@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.artifact import installed_version
+from compiler.backends.libraries import older_than
 from compiler.errors import CompileError, one_line
 
 MADE = "requirements.txt"
@@ -33,6 +34,7 @@ class Environment:
         requirements: Of pip's, tested together.
         alone: Requirements that are installed without what they ask for: they work with more than they say.
         newest_python: That the requirements have wheels for.
+        oldest: The first version of the distribution that will do.
     """
 
     backend: str
@@ -40,6 +42,7 @@ class Environment:
     requirements: tuple[str, ...]
     alone: tuple[str, ...]
     newest_python: tuple[int, int]
+    oldest: str
 
     @property
     def variable(self) -> str:
@@ -61,7 +64,7 @@ class Environment:
         return Path(sys.executable) if installed_version(self.distribution) else None
 
     def version(self, chosen: str | None) -> tuple[str, str]:
-        """The version of the library, and why there is none; one of them is empty."""
+        """The version of the library, and why it cannot be used: empty where it can."""
         python = self.interpreter(chosen)
         make = f"python -m compiler doctor --make {self.backend}"
         if python is None:
@@ -76,7 +79,11 @@ class Environment:
             return "", f"{python} is no interpreter: {one_line(error)}"
         if run.returncode or not run.stdout.strip():
             return "", f"{python} has no {self.distribution}: {make}, or name another"
-        return run.stdout.strip(), ""
+        found = run.stdout.strip()
+        if older_than(found, self.oldest):
+            why = f"{python} has {self.distribution} {found}, and {self.oldest} is the oldest that will do"
+            return found, f"{why}: {make}, or name another"
+        return found, ""
 
     def make(self, told: Callable[[str], None]) -> Path:
         """Make the environment anew, with pip; its interpreter.

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, OnnxProgram, Program, Tensors, installed_version
 from compiler.artifact.machine import this_machine
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, LayerTime, Obstacle, Probe
+from compiler.backends.libraries import version_problem
 from compiler.config.choices import require_choice
 from compiler.config.ranges import between
 from compiler.graphs import (
@@ -38,6 +39,8 @@ from compiler.precision.int8 import (
     QuantizationScheme,
 )
 
+EXTRA = "'deploy-compiler[onnxruntime]'"
+OLDEST = "1.20"
 AUTO = "auto"
 PROCESSORS = {"portable": ONNX_RUNTIME_PORTABLE, "avx2": ONNX_RUNTIME_AVX2, "vnni": ONNX_RUNTIME_VNNI}
 """How int8 is written for a processor."""
@@ -110,8 +113,9 @@ class OnnxRuntime(Backend):
     def probe(self) -> Probe:
         """Look for a distribution of ONNX Runtime, and for the provider in it."""
         found = installed_version("onnxruntime")
-        if not found:
-            return Probe("", problem=f"onnxruntime is not installed: pip install {PROVIDERS[self.provider].wheel}")
+        installs = EXTRA if self.provider == CPU else PROVIDERS[self.provider].wheel
+        if problem := version_problem("onnxruntime", found, installs, OLDEST):
+            return Probe(found, problem=problem)
         # What is made for this very processor is made again on another.
         cpu = CPU if self.cpu != AUTO else f"{CPU} ({self.processor})"
         devices = tuple(cpu if name == CPU else name for name in available_providers())

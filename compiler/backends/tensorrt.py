@@ -25,6 +25,7 @@ class TensorRT(NvidiaBackend):
     """
 
     LIBRARY: ClassVar[str] = "tensorrt"
+    OLDEST: ClassVar[str] = "10.3"
     TITLE: ClassVar[str] = "TensorRT"
     TRITON: ClassVar[str] = "tensorrt"
 

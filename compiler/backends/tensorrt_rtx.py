@@ -29,6 +29,7 @@ class TensorRTRTX(NvidiaBackend):
     """
 
     LIBRARY: ClassVar[str] = "tensorrt_rtx"
+    OLDEST: ClassVar[str] = "1.5"
     TITLE: ClassVar[str] = "TensorRT-RTX"
     TAIL: ClassVar[str] = "host"
     """It cannot build NonMaxSuppression."""

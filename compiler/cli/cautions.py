@@ -33,7 +33,7 @@ def warn_unless_proven(bundle: Path, trust_changes: bool) -> None:
 
 @contextmanager
 def cautions_shown() -> Iterator[None]:
-    """Print what is cautioned of while a bundle is open, each text once: many inputs may have it in common."""
+    """Print what is cautioned of meanwhile, each text once: many inputs may have it in common."""
     shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", Caution)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.cli.arguments import Parser
+from compiler.cli.cautions import cautions_shown
 from compiler.cli.streams import tell
 from compiler.cli.verb import Verb
-from compiler.errors import Caution, ExitCode
+from compiler.errors import ExitCode
 from compiler.printable import on_one_line
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ def run(given: Namespace) -> int:
     """Print the file that was written, and say what is in it."""
     from compiler.datasets.conversion import convert
 
-    with warnings.catch_warnings(record=True) as cautions:
-        warnings.simplefilter("always", Caution)
+    with cautions_shown():
         dataset = convert(given.format, given.source, given.target, given.options)
-    for caution in cautions:
-        tell(f"warning: {on_one_line(str(caution.message))}")
     tell(on_one_line(_summary(dataset)))
     print(given.target)
     return ExitCode.PROVEN

@@ -52,11 +52,18 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "out": ("out=<file>.json", "write all numbers and settings"),
     "format_only": ("format_only=true", "write results as the data set's test server reads them, and measure nothing"),
     "latency": ("latency=true", "time the engines too, in turns: their sizes and median latencies stand below"),
-    "show_dir": ("show_dir=<folder>", "draw what is found in each file"),
+    "show_dir": ("show_dir=<folder>", "draw what is found in each file; picture=<folder> is the same"),
     "worst": ("worst=<number>", "draw so many files only, the worst by their own loss"),
-    "show_score_thr": ("show_score_thr=<0 to 1>", "draw what scores as much; 0.3 without it"),
+    "show_score_thr": (
+        "show_score_thr=<0 to 1>",
+        "draw what scores as much; 0.3 without it; score_threshold= is the same",
+    ),
     "output": ("output=<folder>", "where results are kept; a run that was killed goes on from them"),
 }
+
+
+AS_IN_PREDICT = {"picture": "show_dir", "score_threshold": "show_score_thr"}
+"""What predict calls an option that OpenMMLab calls otherwise; both are taken."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -65,7 +72,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("bundles", nargs="+", metavar="<bundle>", help=text)
     for name, (spelling, text) in OPTIONS.items():
         names = f"; names: {', '.join(_names())}" if name == "dataset" else ""
-        parser.add_option(name, spelling=spelling, text=f"{text}{names}")
+        alike = (other for other, own in AS_IN_PREDICT.items() if own == name)
+        parser.add_option(name, *alike, spelling=spelling, text=f"{text}{names}")
     text = "with reference=true: run code of somebody's own that the bundle names as its network"
     parser.add_argument("--network-code", action="store_true", help=text)
     add_opening(parser, config_dir=f"{OWN_CLASSES}, and its dataset/ is looked into")
@@ -123,7 +131,7 @@ def _options(given: Namespace) -> EvaluationOptions:
     """
     from compiler.evaluation import EvaluationOptions
 
-    words: dict[str, str] = given.options
+    words = _in_own_words(given.options)
     kinds: Mapping[str, Callable[[str, str], Any]] = {
         **dict.fromkeys(("reference", "flip_test", "format_only", "latency"), truth_in),
         **dict.fromkeys(("limit", "workers", "worst"), partial(whole_in, least=1)),
@@ -137,6 +145,19 @@ def _options(given: Namespace) -> EvaluationOptions:
     return EvaluationOptions(
         **chosen, metrics=metrics, settings=settings, opening=opening_of(given), config_dir=given.config_dir
     )
+
+
+def _in_own_words(options: Mapping[str, str]) -> dict[str, str]:
+    """The options, each by the one name that it has here.
+
+    Raises:
+        UsageError: One is given by both of its names.
+    """
+    for other, own in AS_IN_PREDICT.items():
+        if other in options and own in options:
+            what = f"{other} and {own} are the same option"
+            raise UsageError(what, where=f"{other}={options[other]}", fix="give one of them")
+    return {AS_IN_PREDICT.get(name, name): text for name, text in options.items()}
 
 
 def _value(text: str) -> Any:

@@ -25,7 +25,10 @@ ITERATIONS, WARMUP = 200, 50
 
 def add_arguments(parser: Parser) -> None:
     """Add the bundles, what they look at, what is measured, and where results go."""
-    text = "the folders that compile printed; then images, clouds (.bin), arrays (.npz), or folders of them"
+    text = (
+        "the folders that compile printed; then images, clouds (.bin), arrays (.npz), folders of them, or patterns "
+        "such as 'photos/**/*.jpg'"
+    )
     parser.add_argument("paths", nargs="+", metavar="<bundle> ... [<input> ...]", help=text)
     spelling = "shape=<height>x<width>[,...]"
     parser.add_option("shape", spelling=spelling, text="of the engine's input; without it, what it is best at")

@@ -32,7 +32,8 @@ def traced_arguments(example: Tensors, options: ExportOptions) -> tuple[Tensor, 
     """An example as the network's arguments, in their order."""
     import torch
 
-    return tuple(torch.from_numpy(np.asarray(example[name], order="C")) for name in options.inputs)
+    # Copies: a new axis of NumPy's has a stride of zero, which a trace would hold every input to.
+    return tuple(torch.from_numpy(np.array(example[name], order="C")) for name in options.inputs)
 
 
 def exported(network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions) -> ExportedProgram:

@@ -27,6 +27,7 @@ from compiler.stages import (
     Build,
     Calibrate,
     CalibrationData,
+    Compare,
     Export,
     Load,
     LoadedNetwork,
@@ -184,26 +185,37 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
     )
 
 
-def verify_stage(job: Job, steps: Steps, engine: Artifact) -> Verify:
-    """The proof."""
-    config = job.config
-    rewriters = Rewriters.of_both(steps.selection)
-    return Verify(
+def compare_stage(job: Job, steps: Steps) -> Compare:
+    """The proof of the Program as it was exported."""
+    rewriters = Rewriters.of_network(steps.selection)
+    return Compare(
         network=steps.network.under(rewriters.selection),
         rewriters=rewriters,
-        skipped=steps.selection.entries,
-        required=config.rewriters.require,
         exported=steps.exported,
+        given=real_input(job.config, job.proof, job.sample),
+        tolerance=tolerance_of(job.config, job.source.own_precision.name),
+        lossy_tolerance=lossy_tolerance(job.config),
+    )
+
+
+def verify_stage(job: Job, steps: Steps, compared: Artifact, engine: Artifact) -> Verify:
+    """The proof of all that comes behind it."""
+    config = job.config
+    return Verify(
+        compared=compared,
+        exported=steps.exported,
+        rewriters=Rewriters.of_graph(steps.selection),
         rewritten=steps.rewritten,
         reduced=steps.reduced,
         precision=config.precision,
+        skipped=steps.selection.entries,
+        required=config.rewriters.require,
         engine=engine,
         backend=job.backend if not job.probe.run_problem or job.backend.STAND_IN else None,
         stands_in=bool(job.probe.run_problem and job.backend.STAND_IN),
         given=real_input(config, job.proof, job.sample),
         tolerance=tolerance_of(config, job.source.own_precision.name),
         reduced_tolerance=proof_tolerance(config),
-        lossy_tolerance=lossy_tolerance(config),
         pictures=Pictures(job.source.PICTURE, engine_picture(job.backend, job.probe)),
         measurements=measurements_folder(job.cache),
     )

@@ -24,6 +24,7 @@ from compiler.pipeline.cache import Cache
 from compiler.pipeline.composition import (
     Steps,
     build_stage,
+    compare_stage,
     engine_picture,
     make_program,
     verify_stage,
@@ -119,7 +120,8 @@ def _compile(job: Job, key: str, listen: Listener) -> Outcome:
     line = Line(Cache(job.cache), listen)
     steps = make_program(job, line)
     engine = line.run(build_stage(job, steps.program, listen))
-    proof = line.run(verify_stage(job, steps, engine))
+    compared = line.run(compare_stage(job, steps))
+    proof = line.run(verify_stage(job, steps, compared, engine))
     outcome = _package(job, key, steps, engine, proof, line)
     line.cache.trim(job.config.cache_limit * GIB)
     return outcome

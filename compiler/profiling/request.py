@@ -13,6 +13,7 @@ from compiler.config.limits import Limits
 from compiler.config.sizes import InputSize, Size, SizeRange, size_text
 from compiler.datasets.files import find_files
 from compiler.errors import UsageError
+from compiler.runtime.inputs import is_pattern, matching
 from compiler.tasks import AnyTask, InputKind
 
 
@@ -96,13 +97,17 @@ def _require_batch(batch: int, known: tuple[int, int], bundle: str) -> None:
 
 
 def files_in(sources: Sequence[str], kind: InputKind) -> tuple[Path, ...]:
-    """The files of one kind that are named, and those below the folders that are.
+    """The files of one kind that are named, those that patterns mean, and those below the folders that are named.
 
     Raises:
         UsageError: There is no such file or folder, or a folder has none.
     """
     files: list[Path] = []
-    for source in map(Path, sources):
+    for word in sources:
+        if is_pattern(word):
+            files.extend(one.path for one in matching(word, kind))
+            continue
+        source = Path(word)
         if not source.exists():
             raise UsageError("there is no such file or folder", where=str(source), fix="check the path")
         found = find_files(source, kind.suffixes) if source.is_dir() else [source]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.artifact import Engine, Tensors, reading
+from compiler.artifact import Engine, Program, Tensors, reading
 from compiler.artifact.machine import elsewhere
 from compiler.backends import Backend, Session, measurements_folder, run_in_batches, with_threads
 from compiler.config.limits import DEFAULT_LIMITS, Limits
@@ -130,10 +130,10 @@ class Predictor:
 
 
 def batch_runner(
-    task: AnyTask, run: Callable[[Tensors], Tensors], engine: Engine, largest_batch: int
+    task: AnyTask, run: Callable[[Tensors], Tensors], takes: Engine | Program, largest_batch: int
 ) -> Callable[[Tensors], Tensors]:
     """A way to run any number of items; where the task's inputs do not count items, they run as they are."""
-    return partial(run_in_batches, run, engine, largest=largest_batch) if task.batched else run
+    return partial(run_in_batches, run, takes, largest=largest_batch) if task.batched else run
 
 
 def open(

@@ -90,10 +90,15 @@ def _named(words: Sequence[str], kind: InputKind, lines: TextIO) -> Iterator[Inp
             yield from _listed(lines)
         elif _is_folder(path, kind):
             yield from _in_folder(path, kind)
-        elif glob.has_magic(word) and not _exists(path):
-            yield from _matching(word, kind)
+        elif is_pattern(word):
+            yield from matching(word, kind)
         else:
             yield Input(path, Path(path.name))
+
+
+def is_pattern(word: str) -> bool:
+    """Whether a word is a pattern, and not a file that is called so."""
+    return glob.has_magic(word) and not _exists(Path(word))
 
 
 def _exists(path: Path) -> bool:
@@ -119,7 +124,12 @@ def _in_folder(folder: Path, kind: InputKind) -> list[Input]:
     return [Input(path, path.relative_to(folder)) for path in files]
 
 
-def _matching(pattern: str, kind: InputKind) -> list[Input]:
+def matching(pattern: str, kind: InputKind) -> list[Input]:
+    """The files that a pattern means: `**` stands for any folders.
+
+    Raises:
+        UsageError: There is none.
+    """
     with reading(pattern, "the pattern cannot be searched for"):
         found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a pattern may be absolute
         files = [Path(path) for path in sorted(found) if Path(path).is_file()]

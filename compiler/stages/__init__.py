@@ -2,22 +2,25 @@
 
 from compiler.stages.build import Build
 from compiler.stages.calibrate import Calibrate, CalibrationData
+from compiler.stages.compare import Compare
 from compiler.stages.export import Export
 from compiler.stages.load import Load, LoadedNetwork
 from compiler.stages.package import Package
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.proof_file import read_proof
+from compiler.stages.real_input import RealInput
 from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
 from compiler.stages.rewrite import Rewrite
 from compiler.stages.rewriters import Rewriters, select_rewriters
 from compiler.stages.stage import Artifact, Stage
-from compiler.stages.verify import Pictures, RealInput, Verify, VerifyEngine
+from compiler.stages.verify import Pictures, Verify, VerifyEngine
 
 __all__ = [
     "Artifact",
     "Build",
     "Calibrate",
     "CalibrationData",
+    "Compare",
     "Export",
     "Load",
     "LoadedNetwork",

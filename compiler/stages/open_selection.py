@@ -17,26 +17,26 @@ class OpenSelection:
     """Ways to run stages with their selection open.
 
     Attributes:
-        network: Opens its own steps.
-        graphs: The ONNX files of the other stages, and how each is run; not all of them need to be there.
+        graphs: The ONNX files of stages, and how each is run; not all of them need to be there.
         thresholds: Of the task.
+        network: Opens its own steps; None where they are not asked for.
     """
 
-    network: Network
     graphs: Mapping[str, tuple[Path, RuntimeOptions]]
     thresholds: Sequence[float]
+    network: Network | None = None
 
     def run_of(self, stage: str) -> Run | None:
         """A way to run a stage; None where there is none."""
         if stage not in self.graphs:
-            return self.network.open_steps().get(stage)
+            return self.network.open_steps().get(stage) if self.network else None
         path, options = self.graphs[stage]
         return open_graph(path, self.thresholds, options)
 
     def candidates_of(self, stage: str) -> Run | None:
         """A way to run a stage for all that it computes before it selects; None where there is none."""
         if stage not in self.graphs:
-            return self.network.candidate_steps().get(stage)
+            return self.network.candidate_steps().get(stage) if self.network else None
         path, options = self.graphs[stage]
         return run_until_selection(path, self.thresholds, options)
 

@@ -22,3 +22,8 @@ def read_proof(folder: Path) -> tuple[tuple[StageProof, ...], tuple[Entry, ...]]
     """The comparisons and the ledger that a stage wrote."""
     evidence = read_json(folder / PROOF_FILE)
     return tuple(map(StageProof.from_dict, evidence["proofs"])), tuple(map(Entry.from_dict, evidence["ledger"]))
+
+
+def summed_up(proof: StageProof, reference: str) -> str:
+    """How far a stage is from a reference, in a few words."""
+    return f"{proof.stage} within {proof.worst.relative_error:.1e} {proof.worst.yardstick} of the {reference}"

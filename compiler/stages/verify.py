@@ -1,78 +1,35 @@
-"""The proof: every step and the engine, compared with the original network on real input."""
+"""The proof: every step behind the exported Program and the engine, compared on real input with what that was."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from compiler.artifact import Engine, OnnxProgram, Tensors
+from compiler.artifact import Engine, Tensors
 from compiler.backends import Backend, Session
-from compiler.config.sizes import InputSize, SizeRange
-from compiler.errors import Caution, CompileError
+from compiler.errors import CompileError
 from compiler.export import open_program
 from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession
-from compiler.proof import AnyProof, Comparison, Run, StageProof, Tolerance, compare, prove
+from compiler.proof import Comparison, Run, Tolerance, compare, prove
 from compiler.proof.recording import recording_of
 from compiler.proof.verdicts import Reference
-from compiler.runtime import batch_runner
-from compiler.sources import Network
-from compiler.stages.load import LoadedNetwork
+from compiler.stages.compare import NETWORK_PICTURE, PROGRAM
 from compiler.stages.open_selection import OpenSelection
 from compiler.stages.programs import ProgramArtifact
-from compiler.stages.proof_file import write_proof
+from compiler.stages.proof_file import read_proof, summed_up, write_proof
+from compiler.stages.real_input import RealInput
+from compiler.stages.recorded import CANDIDATES, OPENED, Recorded
 from compiler.stages.rewrite import read_ledger, step_file
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Artifact, Stage
-from compiler.tasks import AnySample, Prepared
-from compiler.tasks.images import write_image
-from rewriters import Entry, GraphRewriter, Selection, unfired, with_measurement
+from rewriters import Entry, GraphRewriter, unfired, with_measurement
 
-PROGRAM = "program"
 ENGINE = "engine"
-
-
-@dataclass(frozen=True)
-class RealInput:
-    """What a proof is made on.
-
-    Attributes:
-        proof: Prepares it, and compares what comes out.
-        sample: What the task looks at.
-        inputs: The batches and sizes that are proven, the smallest first.
-        usual: The one that an engine is best at.
-        sizes: What an engine takes.
-        largest_batch: How many items an engine is given at once.
-    """
-
-    proof: AnyProof
-    sample: AnySample
-    inputs: tuple[InputSize, ...]
-    usual: InputSize
-    sizes: SizeRange
-    largest_batch: int
-
-    def prepared(self, size: InputSize) -> Prepared:
-        """A batch of one size, as the task prepares it."""
-        prepared: Prepared = self.proof.samples(self.sample, size.batch, size.size)
-        return prepared
-
-    def all_prepared(self) -> dict[str, Prepared]:
-        """Every batch that is proven, by its size."""
-        return {str(size): self.prepared(size) for size in self.inputs}
-
-    def draw(self, engine: Engine, run: Run, path: Path) -> None:
-        """Write a picture of what a run of the network or the engine finds."""
-        task = self.proof.task
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Caution)  # a picture says nothing, and whoever predicts is told
-            prepared = task.preprocess(self.sample, self.sizes)
-        outputs = task.infer(batch_runner(task, run, engine, self.largest_batch), prepared.tensors)
-        write_image(path, task.draw(self.sample, task.decode(outputs, prepared)))
 
 
 @dataclass(frozen=True)
@@ -89,107 +46,93 @@ class Verify(Stage):
     what the engine was held against, so that it can be proven again elsewhere.
 
     Attributes:
-        network: What everything is compared with.
-        rewriters: All that were chosen.
-        skipped: The entries of those that were not.
-        required: Those that have to have fired.
-        exported: The Program as it was exported.
-        rewritten: After the graph rewriters; None where there is no graph.
+        compared: What `Compare` left: what is known of the Program as it was exported, and what all is compared with.
+        exported: That Program.
+        rewriters: Those that act on it.
+        rewritten: It after them; None where there is no graph.
         reduced: In a lower precision; None where it stays in the one it comes in.
-        precision: That precision.
+        precision: Of the engine.
+        skipped: The entries of the rewriters that were not chosen.
+        required: Those that have to have fired.
         engine: What was built.
         backend: Opens it; None where it cannot be run here, and nothing stands in for it.
         stands_in: Whether what stands in for the engine is computed, and not the engine.
         given: What the proof is made on.
         tolerance: What the steps in the network's own precision are held to.
-        reduced_tolerance: What those in a lower precision are held to.
-        lossy_tolerance: What the rewritten network is held to where a rewriter is lossy.
+        reduced_tolerance: What the engine is held to, and the Program in a lower precision.
         pictures: Their names.
         measurements: Where what a backend makes of an engine is kept: it is opened faster.
     """
 
     NAME: ClassVar[str] = "verify"
 
-    network: LoadedNetwork
-    rewriters: Rewriters
-    skipped: tuple[Entry, ...]
-    required: tuple[str, ...]
+    compared: Artifact
     exported: ProgramArtifact
+    rewriters: Rewriters
     rewritten: ProgramArtifact | None
     reduced: ProgramArtifact | None
     precision: str
+    skipped: tuple[Entry, ...]
+    required: tuple[str, ...]
     engine: Artifact
     backend: Backend | None
     stands_in: bool
     given: RealInput
     tolerance: Tolerance
     reduced_tolerance: Tolerance
-    lossy_tolerance: Tolerance
     pictures: Pictures
     measurements: Path = field(compare=False)
 
-    @property
-    def observations(self) -> Rewriters:
-        """What the rewriters read of the target."""
-        return self.rewriters
-
     def run(self, folder: Path) -> str:
         """Write the proof, the ledger, the pictures and the recording."""
-        network, given = self.network.open(), self.given
-        samples = given.all_prepared()
-        usual = samples[str(given.usual)].tensors
-        programs = self._programs()
-        ledger = [*network.entries(usual), *self._graph_entries(programs, usual), *self.skipped]
+        samples = self.given.all_prepared()
+        before, of_network = read_proof(self.compared.folder)
+        recorded = Recorded.load(self.compared.folder, samples)
+        graphs, behind = self._after_graph_rewriters(), self._behind_the_rewriters()
+        ledger = [*of_network, *self._graph_entries(graphs, samples[str(self.given.usual)].tensors), *self.skipped]
         ledger.sort(key=lambda entry: entry.status != "fired")
         _check_required(self.required, ledger)
-        behind = self._behind_the_rewriters()
-        stages = [*network.steps(), *programs, *behind]
-        reduced = dict.fromkeys((name for name, _ in behind), self.reduced_tolerance)
-        lossy = self.lossy_tolerance if _lossy_fired(self.rewriters.selection, ledger) else None
-        opened = self._open_selection(network)
+        opened = self._open_selection()
+
+        def run_of(stage: str, kind: str, other: Callable[[str], Run | None]) -> Run | None:
+            return recorded.run_of(kind) if stage == recorded.stage else other(stage)
 
         def record(reference: str, references: Sequence[Reference]) -> None:
+            given = self.given
             recording = recording_of(reference, references, given.inputs, given.usual, given.proof)
             if recording is not None:
                 recording.save(folder)
 
-        proofs = prove(
-            stages,
+        found = prove(
+            [(recorded.stage, recorded.run), *graphs, *behind],
             samples,
-            given.proof,
+            self.given.proof,
             self.tolerance,
-            lossy=lossy,
-            reduced=reduced,
-            opened=opened.run_of,
-            candidates=opened.candidates_of,
+            reduced=dict.fromkeys((name for name, _ in behind), self.reduced_tolerance),
+            opened=lambda stage: run_of(stage, OPENED, opened.run_of),
+            candidates=lambda stage: run_of(stage, CANDIDATES, opened.candidates_of),
             keep=record,
         )
-        engine = Engine.load(self.engine.folder)
-        given.draw(engine, stages[0][1], folder / self.pictures.network)
-        given.draw(engine, stages[-1][1], folder / self.pictures.engine)
+        shutil.copyfile(self.compared.folder / NETWORK_PICTURE, folder / self.pictures.network)
+        _, last = [self._program(), *graphs, *behind][-1]
+        self.given.draw(Engine.load(self.engine.folder), last, folder / self.pictures.engine)
+        proofs = (*before, *found)
         write_proof(folder, proofs, ledger)
-        return _summed_up(proofs[-1], f"{stages[0][0]}, input {', '.join(samples)}")
+        return summed_up(proofs[-1], f"{proofs[-1].reference}, input {', '.join(samples)}")
 
-    def _programs(self) -> list[tuple[str, Run]]:
-        """Open the Program, and the Program after each graph rewriter, each as it is written."""
-        programs = [(PROGRAM, _once(open_program(self.exported.program).run))]
+    def _program(self) -> tuple[str, Run]:
+        """The Program as it was exported, which is opened when it is run."""
+        return PROGRAM, lambda tensors: open_program(self.exported.program).run(tensors)
+
+    def _after_graph_rewriters(self) -> list[tuple[str, Run]]:
+        """Open the Program after each graph rewriter that fired, each as it is written."""
+        return [(stage, _once(OnnxRuntimeSession.as_written(path).run)) for stage, path in self._graph_files().items()]
+
+    def _graph_files(self) -> dict[str, Path]:
         if self.rewritten is None:
-            return programs
-        steps = [(rewriter.name, self.rewritten.folder / step_file(rewriter.name)) for rewriter in self._graphs]
-        fired = [(f"after {name}", path) for name, path in steps if path.is_file()]
-        return [*programs, *((name, _once(OnnxRuntimeSession.as_written(path).run)) for name, path in fired)]
-
-    def _open_selection(self, network: Network) -> OpenSelection:
-        files = {PROGRAM: self.exported.path} if self.exported.program.IR == OnnxProgram.IR else {}
-        if self.rewritten:
-            files |= {f"after {one.name}": self.rewritten.folder / step_file(one.name) for one in self._graphs}
-        if self.reduced:
-            files[self.precision] = self.reduced.path
-        graphs = {stage: (path, AS_WRITTEN) for stage, path in files.items()}
-        engine = self.backend and self.backend.graph_of(Engine.load(self.engine.folder))
-        if self.backend and engine:
-            graphs[engine_stage(self.backend)] = engine, self.backend.simulation
-        return OpenSelection(network, graphs, self.given.proof.thresholds)
+            return {}
+        steps = {f"after {one.name}": self.rewritten.folder / step_file(one.name) for one in self._graphs}
+        return {stage: path for stage, path in steps.items() if path.is_file()}
 
     @property
     def _graphs(self) -> tuple[GraphRewriter, ...]:
@@ -208,14 +151,23 @@ class Verify(Stage):
     def _open(self, backend: Backend, engine: Engine) -> Session:
         return backend.stand_in(engine) if self.stands_in else backend.open_to_prove(engine, self.measurements)
 
-    def _graph_entries(self, programs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
+    def _open_selection(self) -> OpenSelection:
+        graphs = {stage: (path, AS_WRITTEN) for stage, path in self._graph_files().items()}
+        if self.reduced:
+            graphs[self.precision] = self.reduced.path, AS_WRITTEN
+        engine = self.backend and self.backend.graph_of(Engine.load(self.engine.folder))
+        if self.backend and engine:
+            graphs[engine_stage(self.backend)] = engine, self.backend.simulation
+        return OpenSelection(graphs, self.given.proof.thresholds)
+
+    def _graph_entries(self, graphs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
         """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
         if self.rewritten is None:
             return
         contracts = {rewriter.name: rewriter.contract for rewriter in self._graphs}
-        steps = iter(programs)
-        _, run_before = next(steps)
-        before = run_before(tensors)
+        _, run_before = self._program()
+        before = run_before(tensors) if graphs else {}
+        steps = iter(graphs)
         for entry in read_ledger(self.rewritten.folder):
             if entry.status != "fired":
                 yield entry
@@ -265,18 +217,13 @@ class VerifyEngine(Stage):
             (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
         self.given.draw(engine, run, folder / self.picture)
         write_proof(folder, [proof], [])
-        return _summed_up(proof, PROGRAM)
+        return summed_up(proof, PROGRAM)
 
 
 def engine_stage(backend: Backend, stands_in: bool = False) -> str:
     """The engine, or what stands in for it, as a step of the proof."""
     instead = f", {backend.STAND_IN.word}" if stands_in and backend.STAND_IN else ""
     return f"{ENGINE} ({backend.name}{instead})"
-
-
-def _summed_up(proof: StageProof, reference: str) -> str:
-    """How far a stage is from a reference, in a few words."""
-    return f"{proof.stage} within {proof.worst.relative_error:.1e} {proof.worst.yardstick} of the {reference}"
 
 
 def _once(run: Run) -> Run:
@@ -298,7 +245,7 @@ def _share_of_size(comparison: Comparison) -> float:
     return math.inf if math.isnan(share) else share
 
 
-def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
+def _check_required(required: Sequence[str], ledger: Sequence[Entry]) -> None:
     missing = unfired(required, ledger)
     if missing:
         raise CompileError(
@@ -307,8 +254,3 @@ def _check_required(required: Sequence[str], ledger: list[Entry]) -> None:
             why="; ".join(f"{name}: {reason}" for name, reason in missing.items()),
             fix="leave it out of rewriters.require, or see docs/rewriters.md for what makes one fire",
         )
-
-
-def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
-    lossy = {rewriter.name for rewriter in selection.of_network if rewriter.contract.kind == "lossy"}
-    return any(entry.status == "fired" and entry.name in lossy for entry in ledger)

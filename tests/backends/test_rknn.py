@@ -16,6 +16,9 @@ from compiler.backends.rknn import RKNN
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxRuntimeSession
+from tests.compiling import compile_here
+from tests.small_network import IMAGE, small_network
+from tests.without_torch import PREDICT, without_torch
 
 MADE = Path(sys.prefix) / "cache/deploy-compiler/environments/rknn"
 """The environment that `make test` makes."""
@@ -175,3 +178,16 @@ def test_a_bundle_neither_keeps_nor_brings_an_interpreter(program, tmp_path):
     del sidecar["backend"]["python"]
     (tmp_path / Engine.SIDECAR).write_text(json.dumps(sidecar))
     assert backend_of(Engine.load(tmp_path)) == RKNN(name="rknn")
+
+
+@needs_toolkit
+def test_a_bundle_opens_and_is_simulated_without_torch(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEPLOY_COMPILER_RKNN_PYTHON", str(TOOLKIT))
+    np.savez(tmp_path / "arrays.npz", input=IMAGE)
+    with small_network(tmp_path, "network_for_rknn") as network:
+        outcome, _ = compile_here(tmp_path, tmp_path / "cache", "backend=rknn", "precision=fp16", *network)
+    assert outcome.proofs[-1].stage == "engine (rknn, simulated)"
+    run = without_torch(PREDICT, outcome.bundle, tmp_path / "arrays.npz")
+    assert run.returncode == 0, run.stderr
+    (found,) = json.loads(run.stdout)
+    assert found["shape"] == [1, 64]

@@ -16,6 +16,7 @@ from compiler.backends.nvidia import backend as adapter
 from compiler.backends.nvidia import details
 from compiler.backends.nvidia.build_engine import Log, Settings, configure
 from compiler.backends.nvidia.cuda import Gpu, Gpus
+from compiler.backends.tensorrt import TensorRT
 from compiler.errors import CompileError, UsageError
 from tests.backends.nvidia import ALIAS, batches, convolution, request, write_alias
 
@@ -30,6 +31,7 @@ def with_tensorrt(monkeypatch, tmp_path_factory):
     write_alias(tmp_path_factory.mktemp("packages"), monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", library)
     monkeypatch.setattr(adapter, "installed_version", lambda distribution: library.__version__)
+    monkeypatch.setattr(TensorRT, "OLDEST", library.__version__)
     monkeypatch.setattr(adapter.importlib.util, "find_spec", lambda name: library)
     monkeypatch.setattr(adapter, "find_gpus", lambda: Gpus((TITAN,), "13.0"))
     monkeypatch.setattr(details, "load_cuda", lambda: SimpleNamespace(cudaSetDevice=lambda index: (0,)))
@@ -53,7 +55,7 @@ def test_where_it_is_not_installed_the_engine_is_left_to_build(monkeypatch, tmp_
     backend = build_backend(NODE)
     probe = backend.probe()
     assert not probe.problem
-    assert "pip install tensorrt" in probe.build_problem
+    assert "pip install 'deploy-compiler[tensorrt]'" in probe.build_problem
     with pytest.raises(CompileError, match="cannot build an engine here") as caught:
         backend.build(request(convolution(tmp_path), tmp_path / "engine"))
     assert "build_engine.py" in caught.value.fix

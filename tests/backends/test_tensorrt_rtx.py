@@ -51,8 +51,8 @@ def test_where_it_is_not_installed_the_engine_is_left_to_build(backend, monkeypa
     probe = backend.probe()
     assert not probe.problem
     assert not probe.version
-    assert "pip install tensorrt_rtx" in probe.build_problem
-    assert "pip install tensorrt_rtx" in probe.run_problem
+    assert "pip install 'deploy-compiler[tensorrt-rtx]'" in probe.build_problem
+    assert "pip install 'deploy-compiler[tensorrt-rtx]'" in probe.run_problem
 
 
 @pytest.mark.parametrize("batch", ["batch", 2])

@@ -1,7 +1,7 @@
 """Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
-Any of `rtmpose`, `models`, `post` and `precision` after it names the tables to print. `python -m tests.benchmarks
-models rtmdet-tiny hrnet-w32` measures those two models only.
+Any of `rtmpose`, `models`, `post`, `precision` and `sharing` after it names the tables to print. `python -m
+tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
 MMDeploy's figures are from another run, on a like machine.
@@ -21,15 +21,16 @@ from tests.benchmarks.models import models_table
 from tests.benchmarks.post import post_table
 from tests.benchmarks.precision import precision_table
 from tests.benchmarks.rtmpose import compile_table, runtime_table, sdk_table, start_table
+from tests.benchmarks.sharing import sharing_table
 from tests.conftest import NAME, CommandLine
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmarks that are named, or all, and print their tables."""
     names = [argument for argument in arguments if argument in MMDEPLOY]
-    unknown = set(arguments) - {"rtmpose", "models", "post", "precision", *names}
+    unknown = set(arguments) - {"rtmpose", "models", "post", "precision", "sharing", *names}
     if unknown:
-        there_are = f"rtmpose, models, post, precision, and of models {', '.join(MMDEPLOY)}"
+        there_are = f"rtmpose, models, post, precision, sharing, and of models {', '.join(MMDEPLOY)}"
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {there_are}")
     console = Console(width=150)
     if "rtmpose" in arguments or not arguments:
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str]) -> None:
         console.print(post_table())
     if "precision" in arguments or not arguments:
         console.print(precision_table(console))
+    if "sharing" in arguments or not arguments:
+        console.print(sharing_table())
 
 
 def _rtmpose(console: Console) -> None:

@@ -41,7 +41,7 @@ def models_table(names: Sequence[str] = (), console: Console | None = None) -> T
     )
     table.add_column("model")
     table.add_column("engine")
-    headers = ("convert s", "M", "load, export, rewrite, build, verify", "nodes", "M", "MiB", "ms", "M")
+    headers = ("convert s", "M", "load, export, rewrite, build, compare, verify", "nodes", "M", "MiB", "ms", "M")
     for header in headers:
         table.add_column(header, justify="right")
     table.add_column("result")

@@ -60,7 +60,9 @@ def test_without_the_library_the_bundle_holds_what_an_engine_is_built_from(postp
 
 def test_it_says_that_nothing_is_proven_and_both_ways_to_go_on(postponed):
     assert postponed.exit_code == ExitCode.NOT_PROVEN
-    assert "no engine was built: tensorrt is not installed: pip install tensorrt" in postponed.problem
+    assert (
+        "no engine was built: tensorrt is not installed: pip install 'deploy-compiler[tensorrt]'" in postponed.problem
+    )
     assert f"python -I {postponed.bundle}/build_engine.py" in postponed.problem
     assert f"python -m compiler build {postponed.bundle}" in postponed.problem
     assert postponed.places["picture"].name == "output_program.jpg"
@@ -91,7 +93,15 @@ def test_where_the_library_is_the_engine_is_built_and_proven(postponed, with_ten
     assert outcome.places["picture"].name == "output_tensorrt.jpg"
     assert outcome.places["picture"].is_file()
     report = Report.load(postponed.bundle)
-    assert [stage.stage for stage in report.stages] == ["load", "export", "rewrite", "precision", "verify", "build"]
+    assert [stage.stage for stage in report.stages] == [
+        "load",
+        "export",
+        "rewrite",
+        "precision",
+        "compare",
+        "verify",
+        "build",
+    ]
     assert not report.unproven
     assert [event.stage for event in heard if isinstance(event, StageFinished)] == ["build"]
 
@@ -189,7 +199,7 @@ def test_where_no_engine_can_be_built_the_bundle_is_refused(postponed):
     before = file_digests(postponed.bundle)
     with pytest.raises(CompileError, match="tensorrt cannot build an engine here") as caught:
         build_bundle(postponed.bundle)
-    assert "pip install tensorrt" in caught.value.why
+    assert "pip install 'deploy-compiler[tensorrt]'" in caught.value.why
     assert caught.value.exit_code == ExitCode.FAILED
     assert file_digests(postponed.bundle) == before
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from compiler import runtime
@@ -9,6 +10,7 @@ from compiler.artifact import Engine
 from compiler.errors import Caution, ExitCode
 from tests.compiling import compile_here
 from tests.conftest import PHOTOGRAPH
+from tests.without_torch import PREDICT, without_torch
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,13 @@ def test_key_points_are_proven_and_found(pose):
     assert [proof.stage for proof in pose.proofs] == ["rewritten network", "program", "engine (ncnn)"]
     (found,) = runtime.open(pose.bundle)(PHOTOGRAPH)
     assert found.keypoints.shape == (17, 2)
+
+
+def test_its_bundle_opens_and_predicts_without_torch(pose):
+    run = without_torch(PREDICT, pose.bundle, PHOTOGRAPH)
+    assert run.returncode == 0, run.stderr
+    (found,), (expected,) = json.loads(run.stdout), runtime.open(pose.bundle)(PHOTOGRAPH)
+    np.testing.assert_allclose(found["keypoints"], expected.keypoints, atol=1e-3)
 
 
 def test_what_pnnx_said_lies_in_the_bundle(pose):

@@ -12,11 +12,13 @@ from compiler import runtime
 from compiler.artifact import Engine
 from compiler.config import compose
 from compiler.errors import Caution, CompileError, ExitCode, UsageError
+from compiler.events import StageFinished
 from compiler.report import Report
 from tests.bundles import change_json, lock_again
 from tests.cli.running import run_verb
 from tests.compiling import compile_here
 from tests.conftest import PHOTOGRAPH
+from tests.without_torch import PREDICT, without_torch
 
 POSE = ("model=simcc-mobilenetv2", "backend=openvino")
 DETECTOR = ("model=rtmdet-tiny", "shape=static_320x320", "backend=openvino")
@@ -39,6 +41,13 @@ def test_a_pose_is_proven_at_every_batch_and_predicts(pose, shared_cache):
     assert found.keypoints.shape == (17, 2)
     (again,) = runtime.open(outcome.bundle, cache=shared_cache)(PHOTOGRAPH)
     np.testing.assert_array_equal(again.keypoints, found.keypoints)
+
+
+def test_its_bundle_opens_and_predicts_without_torch(pose):
+    run = without_torch(PREDICT, pose[0].bundle, PHOTOGRAPH)
+    assert run.returncode == 0, run.stderr
+    (found,), (expected,) = json.loads(run.stdout), runtime.open(pose[0].bundle)(PHOTOGRAPH)
+    np.testing.assert_allclose(found["keypoints"], expected.keypoints, atol=1e-3)
 
 
 def test_mmdeploys_files_name_the_graph_and_its_weights(pose):
@@ -103,3 +112,14 @@ def test_it_is_planned_and_mmdeploys_names_compose(tmp_path, shared_cache, capsy
     assert "nothing stands in the way of an engine for openvino" in capsys.readouterr().out
     config = compose(["deploy=pose-detection_openvino_static-256x192"])
     assert (config.backend["name"], config.resolved_shape.dynamic) == ("openvino", False)
+
+
+def test_a_second_backend_shares_the_export_and_its_comparison_with_the_network(pose, tmp_path, shared_cache):
+    """The graph rewriters are those of the backend."""
+    first, _ = pose
+    second, heard = compile_here(tmp_path, shared_cache, "model=simcc-mobilenetv2", "backend=onnxruntime")
+    made = {event.stage for event in heard if isinstance(event, StageFinished) and not event.cached}
+    assert made <= {"rewrite", "build", "verify"}
+    assert second.exit_code == ExitCode.PROVEN, second.problem
+    assert second.proofs[:-1] == first.proofs[:-1]
+    assert [proof.reference for proof in second.proofs] == ["network"] * len(second.proofs)

@@ -65,9 +65,9 @@ def operators(bundle) -> set[str]:
 def test_a_precision_is_a_stage_between_the_rewriters_and_the_build(fp16, int8):
     outcome, heard = fp16
     assert outcome.exit_code == ExitCode.PROVEN
-    assert list(stages(heard)) == ["load", "export", "rewrite", "precision", "build", "verify"]
+    assert list(stages(heard)) == ["load", "export", "rewrite", "precision", "build", "compare", "verify"]
     _, heard = int8
-    assert list(stages(heard)) == ["load", "export", "rewrite", "calibrate", "precision", "build", "verify"]
+    assert list(stages(heard)) == ["load", "export", "rewrite", "calibrate", "precision", "build", "compare", "verify"]
 
 
 @pytest.mark.parametrize(("allowed", "is_proven"), [("0", False), ("10000", True)])
@@ -144,7 +144,7 @@ def test_leaving_a_layer_out_does_not_calibrate_again(compiled, int8, photograph
     _, heard = compiled(*INT8, f"calibration.data={photographs}", "keep_fp32=[MatMul]")
     assert stages(heard) == {
         **dict.fromkeys(("load", "export", "rewrite", "calibrate"), True),
-        **dict.fromkeys(("precision", "build", "verify"), False),
+        **dict.fromkeys(("precision", "build", "compare", "verify"), False),
     }
 
 

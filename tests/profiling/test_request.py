@@ -90,3 +90,13 @@ def test_a_folder_without_such_files_is_refused(tmp_path):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UsageError, match="there is no such file or folder"):
         files_in([str(tmp_path / "nowhere.jpg")], IMAGE)
+
+
+def test_a_pattern_means_files_unless_one_is_called_so(tmp_path):
+    for name in ("a/1.jpg", "a/b/2.jpg", "a/b/3.png", "[1].jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert files_in([f"{tmp_path}/a/**/*.jpg"], IMAGE) == (tmp_path / "a/1.jpg", tmp_path / "a/b/2.jpg")
+    assert files_in([f"{tmp_path}/[1].jpg"], IMAGE) == (tmp_path / "[1].jpg",)
+    with pytest.raises(UsageError, match="no file is called so"):
+        files_in([f"{tmp_path}/*.bmp"], IMAGE)

@@ -37,7 +37,14 @@ def test_report_json_is_read_back_as_it_was(bundle, report):
     written = json.loads((bundle / "report.json").read_text())
     assert json.loads(json.dumps(report.to_dict())) == written
     assert written["proven"]
-    assert [stage["stage"] for stage in written["stages"]] == ["load", "export", "rewrite", "build", "verify"]
+    assert [stage["stage"] for stage in written["stages"]] == [
+        "load",
+        "export",
+        "rewrite",
+        "build",
+        "compare",
+        "verify",
+    ]
     row = written["proofs"][0]["comparisons"][0]
     fields = {"max_absolute_error", "mean_absolute_error", "relative_error", "cosine_similarity"}
     assert fields < set(row)

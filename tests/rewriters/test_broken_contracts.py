@@ -130,6 +130,7 @@ def with_an_output_off(name):
         (Scattered(), (3, 4), "fix_number_of_items", {}),  # the data has 3 items, the target 2
         (SPPBottleneck(4, 4), (1, 4, 16, 16), "spp_to_cascaded_pooling", {"body": with_a_smaller_last_window}),
         (nn.LSTM(3, 4), (5, 2, 3), "lstm_batch_first", {"body": with_weights_off("lstm_batch_first")}),
+        (nn.LeakyReLU(0.1), (2, 3), "leaky_relu_to_prelu", {"body": with_weights_off("leaky_relu_to_prelu")}),
         (Focus(3, 4), (2, 3, 8, 8), "focus_to_pixel_unshuffle", {"body": with_weights_off("focus_to_pixel_unshuffle")}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -15,27 +13,7 @@ from compiler.errors import Caution
 from tests.bundles import small_bundle
 from tests.cli.running import run_verb
 from tests.conftest import PHOTOGRAPH
-
-WITHOUT_TORCH = """
-import json, sys
-
-class Refusing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "hydra", "omegaconf", "onnx"):
-            raise ImportError(f"{name} was imported")
-
-sys.meta_path.insert(0, Refusing())
-from pathlib import Path
-from compiler import runtime
-from compiler.config.known_classes import modules_of
-modules = modules_of(Path(sys.argv[3])) if sys.argv[3:] else ()
-print(json.dumps([pose.to_dict() for pose in runtime.open(sys.argv[1], modules)(sys.argv[2])]))
-"""
-
-
-def without_torch(code, *arguments):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from tests.without_torch import PREDICT, without_torch
 
 
 def test_a_bundle_of_the_first_layout_opens(bundle, tmp_path):
@@ -56,14 +34,14 @@ def test_a_bundle_of_the_first_layout_opens(bundle, tmp_path):
 
 
 def test_torch_really_cannot_be_imported_there():
-    run = without_torch(WITHOUT_TORCH.replace("from compiler import runtime", "import torch"))
+    run = without_torch("import torch")
     assert "ImportError: torch was imported" in run.stderr
 
 
 def test_a_bundle_for_onnx_runtime_opens_and_runs_without_torch_hydra_omegaconf_and_onnx(bundle, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/mine.yaml").write_text("processing: {_target_: mine.Task, names: '${mine}'}\n")
-    run = without_torch(WITHOUT_TORCH, bundle, PHOTOGRAPH, tmp_path)
+    run = without_torch(PREDICT, bundle, PHOTOGRAPH, tmp_path)
     assert run.returncode == 0, run.stderr
     (found,), (expected,) = json.loads(run.stdout), runtime.open(bundle)(PHOTOGRAPH)
     np.testing.assert_allclose(found["keypoints"], expected.to_dict()["keypoints"])

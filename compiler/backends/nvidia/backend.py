@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from compiler.artifact import Engine, Program, Tensors, installed_version, write_json, write_text, written_whole
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, LayerTime, Obstacle, Probe
 from compiler.backends.child import run_script
+from compiler.backends.libraries import version_problem
 from compiler.backends.nvidia.build_engine import Settings
 from compiler.backends.nvidia.cuda import Gpu, Gpus, alone, find_gpus
 from compiler.backends.nvidia.details import DETAILS_FILE, check_version, inspect, read_details
@@ -51,6 +52,8 @@ class NvidiaBackend(Backend):
     DEFERRED_BUILD: ClassVar[bool] = True
     LIBRARY: ClassVar[str]
     """The Python package."""
+    OLDEST: ClassVar[str]
+    """The first version of it that will do."""
 
     workspace: float | None = between(1e-3, 2**20, default=None)
     tf32: bool = False
@@ -108,12 +111,12 @@ class NvidiaBackend(Backend):
     def probe(self) -> Probe:
         """Look for the library, without importing it, and for a GPU."""
         gpus = find_gpus()
-        missing = self._missing()
+        problem = self._library_problem()
         return Probe(
-            "" if missing else self._version(),
-            devices=() if missing else tuple(gpu.name for gpu in gpus.found),
-            build_problem=missing or self.building_problem(gpus),
-            run_problem=missing or gpus.problem,
+            "" if problem else self._version(),
+            devices=() if problem else tuple(gpu.name for gpu in gpus.found),
+            build_problem=problem or self.building_problem(gpus),
+            run_problem=problem or gpus.problem,
         )
 
     def plan(self, program: Program) -> tuple[Obstacle, ...]:
@@ -126,7 +129,7 @@ class NvidiaBackend(Backend):
         """Build `end2end.engine`, with `engine_details.json`, `build.log` and what `deferred_build` writes."""
         self.settings(request)  # refuses wrong profiles before anything is written
         gpus = find_gpus()
-        problem = self._missing() or self.building_problem(gpus)
+        problem = self._library_problem() or self.building_problem(gpus)
         if problem:
             fix = "on the machine that will run the engine: python -I build_engine.py, which lies beside the Program"
             raise CompileError(f"{self.TITLE} cannot build an engine here", where=self.name, why=problem, fix=fix)
@@ -206,17 +209,23 @@ class NvidiaBackend(Backend):
             fix = f"read {kept}; python -m compiler plan, with the same overrides, says what stands in the way"
             raise CompileError(what, where=str(request.program.path), why=error.why, fix=fix) from error
 
-    def _missing(self) -> str:
-        if importlib.util.find_spec(self.LIBRARY) is not None:
-            return ""
-        return f"{self.LIBRARY} is not installed: pip install {self.LIBRARY}"
+    def _library_problem(self) -> str:
+        """Why the library cannot be used, before it is imported; empty where it can."""
+        if importlib.util.find_spec(self.LIBRARY) is None:
+            return version_problem(self.LIBRARY, "", self._extra, self.OLDEST)
+        found = self._version()  # not known of every way to install it
+        return version_problem(self.LIBRARY, found, self._extra, self.OLDEST) if found else ""
+
+    @property
+    def _extra(self) -> str:
+        return f"'deploy-compiler[{self.LIBRARY.replace('_', '-')}]'"
 
     def _library(self) -> Any:
         try:
             return importlib.import_module(self.LIBRARY)
         except (ImportError, OSError) as error:  # OSError: a shared library of its own is missing
             what = f"{self.TITLE} cannot be loaded"
-            raise CompileError(what, where=self.LIBRARY, why=str(error), fix=f"pip install {self.LIBRARY}") from error
+            raise CompileError(what, where=self.LIBRARY, why=str(error), fix=f"pip install {self._extra}") from error
 
     def _version(self) -> str:
         return first_version([self.LIBRARY, *(f"{self.LIBRARY}_cu{cuda}_bindings" for cuda in (13, 12))])

@@ -82,6 +82,7 @@ class RKNN(Backend):
         ),
         alone=("rknn-toolkit2==2.5.0",),
         newest_python=(3, 12),
+        oldest="2.5",
     )
 
     python: str | None = None

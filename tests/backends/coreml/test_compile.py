@@ -12,13 +12,8 @@ from compiler.backends.coreml.backend import PACKAGE
 from compiler.errors import CompileError, ExitCode
 from compiler.report import Report
 from tests.compiling import compile_here
-
-NETWORK = """
-from torch import nn
-
-def build():
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten())
-"""
+from tests.small_network import small_network
+from tests.without_torch import without_torch
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +23,8 @@ def outcome(tmp_path_factory):
     if sys.platform == "darwin":
         pytest.skip("Core ML runs it here")
     folder = tmp_path_factory.mktemp("coreml")
-    (folder / "network_for_core_ml.py").write_text(NETWORK)
-    sys.path.insert(0, str(folder))
-    network = ("model=torch", "model.target=network_for_core_ml:build", "model.inputs.input=1x3x6x6", "shape=static")
-    try:
+    with small_network(folder, "network_for_core_ml") as network:
         found, _ = compile_here(folder, folder / "cache", "backend=coreml", *network)
-    finally:
-        sys.path.remove(str(folder))
     return found
 
 
@@ -82,3 +72,23 @@ def test_it_is_not_opened_where_there_is_no_core_ml(bundle):
     with pytest.raises(CompileError, match=r"end2end\.mlpackage cannot be run here") as caught:
         runtime.open(bundle)
     assert "Core ML is a part of macOS" in caught.value.why
+
+
+OPEN_AS_ON_MACOS = """
+from compiler import runtime
+import coremltools
+sys.platform = "darwin"
+print(runtime.open(sys.argv[1]).engine.file)
+"""
+
+
+def test_coremltools_opens_it_without_torch(bundle):
+    """Without macOS it opens a package all the same, and runs none."""
+    run = without_torch(OPEN_AS_ON_MACOS, bundle)
+    assert run.stdout.strip() == PACKAGE, run.stderr
+
+
+def test_where_there_is_no_core_ml_a_process_without_torch_says_so_too(bundle):
+    run = without_torch("from compiler import runtime; runtime.open(sys.argv[1])", bundle)
+    assert "end2end.mlpackage cannot be run here" in run.stderr
+    assert "was imported" not in run.stderr
