@@ -140,7 +140,7 @@ class TestErrors:
         result = half(model(self.CANCELLING, offset=9000), samples())
         assert {"Add", "Identity", "Sub"} <= reasons(result).keys()
         assert "cancels" in reasons(result).values()
-        assert max(result.errors.values()) <= find_format(kind).tolerance
+        assert max(result.errors.values()) <= 0.1
 
     def test_a_difference_of_small_numbers_is_converted(self):
         assert half(model(self.CANCELLING, offset=2), samples()).excluded == ()
@@ -173,7 +173,7 @@ class TestErrors:
         cancelling = "large = Add(x, offset)  moved = Identity(large)  x0 = Sub(moved, offset)"
         result = half(chain(40, before=cancelling, offset=10000), samples(), tolerance=0.1)
         assert [kept.operator for kept in result.excluded] == ["Add", "Identity", "Sub"]
-        assert max(result.errors.values()) <= find_format(kind).tolerance
+        assert max(result.errors.values()) <= 0.1
 
     def test_the_simulated_error_is_that_of_the_model(self):
         body, given_samples = graph("m = MatMul(x, w)  y = Tanh(m)"), samples()
