@@ -128,6 +128,12 @@ def looks_like_a_bundle(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (LOCK_FILE, Engine.SIDECAR))
 
 
+def is_within_a_bundle(path: Path) -> bool:
+    """Whether a path is a bundle or lies in one: in a folder, however deep, that has a lock and an engine's sidecar."""
+    place, names = path.resolve(), (LOCK_FILE, Engine.SIDECAR)
+    return any(all((folder / name).is_file() for name in names) for folder in (place, *place.parents))
+
+
 def _files_of(folder: Path, name: str, lock: Lock | None) -> Iterable[str]:
     """A file's own name; of a folder, what is in it and what was."""
     path = located(folder, name)

@@ -294,12 +294,12 @@ def output_files(options: Mapping[str, str], names: Sequence[str], inputs: Itera
 def _require_place(path: Path, where: str) -> None:
     """Refuse a path that no file can be written to, or that lies in a bundle, which is as it was compiled."""
     from compiler.artifact import reading
-    from compiler.artifact.lock import looks_like_a_bundle
+    from compiler.artifact.lock import is_within_a_bundle
 
     with reading(path, "there cannot be such a file"):
         if path.is_dir():
             raise UsageError("there is a folder where the file would be", where=where, fix="name a file")
-        if any(map(looks_like_a_bundle, path.resolve().parents)):
+        if is_within_a_bundle(path):
             what = "the file would lie in a bundle, whose files are as they were compiled"
             raise UsageError(what, where=where, fix="name a file elsewhere")
         path.parent.mkdir(parents=True, exist_ok=True)

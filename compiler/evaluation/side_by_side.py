@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler import runtime
-from compiler.artifact.lock import looks_like_a_bundle
+from compiler.artifact.lock import is_within_a_bundle
 from compiler.errors import Caution, UsageError
 from compiler.evaluation.columns import Measuring
 from compiler.evaluation.dataset_configs import NamedDataset, find_dataset
@@ -87,7 +87,7 @@ def _make_folder(folder: Path) -> None:
         CompileError: The operating system refuses it.
     """
     place = folder.resolve()
-    if any(map(looks_like_a_bundle, (place, *place.parents))):
+    if is_within_a_bundle(place):
         what, fix = "the folder would lie in a bundle", "name one elsewhere: output=<folder>, show_dir=<folder>"
         raise UsageError(what, where=str(folder), fix=fix)
     with writing(folder):
