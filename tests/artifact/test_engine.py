@@ -25,7 +25,8 @@ INPUT, OUTPUT = TensorSpec("input", "float32", ("batch", 3)), TensorSpec("output
 
 @given(some_specs, some_specs)
 def test_an_engine_is_loaded_as_it_was_saved(tmp_path_factory, inputs, outputs):
-    folder = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.getbasetemp() / "saved"  # one for all examples, and for no other test
+    folder.mkdir(exist_ok=True)
     engine = Engine(folder, ("model.onnx",), BACKEND, inputs, outputs)
     engine.save()
     assert Engine.load(folder) == engine
