@@ -233,13 +233,17 @@ def _installed_versions(package: str) -> str:
     own = installed_version(package)
     if own:
         return own
-    distributions = sorted(set(_distributions().get(package, ())))
+    distributions = sorted(set(_distributions(tuple(sys.path)).get(package, ())))
     return ", ".join(f"{name} {installed_version(name)}" for name in distributions)
 
 
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    """The distributions that each installed package is in; finding them reads what every one of them installed."""
+@functools.lru_cache(maxsize=1)
+def _distributions(searched: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """The distributions that each installed package is in: finding them reads what every one of them installed.
+
+    Args:
+        searched: `sys.path`, for which alone that holds.
+    """
     return packages_distributions()
 
 

@@ -141,7 +141,7 @@ def test_without_any_extra_it_says_what_to_install_and_ends_with_1(bare):
     }
     assert [one["name"] for one in found["backends"]] == config_loader().get_group_options("backend")
     installs = {one["name"]: one["install"] for one in found["backends"]}
-    assert installs["onnxruntime"] == "pip install onnxruntime"
+    assert installs["onnxruntime"] == "pip install 'deploy-compiler[onnxruntime]'"
     assert installs["openvino"] == "pip install 'deploy-compiler[openvino]'"
     assert installs["rknn"] == "python -m compiler doctor --make rknn"
     page = bare("doctor", "--smoke")
