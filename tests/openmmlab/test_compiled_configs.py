@@ -75,14 +75,14 @@ def test_own_models_and_backends_compile_like_ours(command_line, shared_cache):
     assert "noisy" in command_line("doctor", "--config-dir", "conf", **path).stdout
 
 
-def test_two_backends_share_one_export(command_line):
+def test_two_backends_share_one_export_and_its_comparison(command_line):
     write_configs(command_line.folder)
     path = {"PYTHONPATH": str(command_line.folder)}
     arguments = ("--config-dir", "conf", "model=small")
     assert command_line(*arguments, "backend=onnxruntime", **path).returncode == 0
     run = command_line(*arguments, "backend=noisy", **path)
     assert run.returncode == 0, run.stderr
-    assert re.findall(r"✓ (\w+) +cached", run.stdout) == ["load", "export"]
+    assert re.findall(r"✓ (\w+) +cached", run.stdout) == ["load", "export", "compare"]
 
 
 def test_an_engine_that_silently_differs_is_caught(command_line, shared_cache):
