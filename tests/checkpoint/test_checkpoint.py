@@ -548,6 +548,7 @@ def test_candidates_are_only_looked_for_when_the_weights_do_not_fit(network):
     assert caught.value.fix == "these weights fit model=first or model=second"
 
 
+@pytest.mark.slow  # tests/test_main.py shows it on the command line
 def test_the_weights_of_a_smaller_rtmpose_are_recognised(tmp_path):
     path = save({"state_dict": build_network("rtmpose-s").state_dict()}, tmp_path / "s.pth")
     weights = read_checkpoint(path)
