@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.cli.arguments import Parser, add_json, add_opening, opening_of
-from compiler.cli.json_text import json_text
+from compiler.cli.results import print_result
 from compiler.cli.streams import error_stream
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
-from compiler.printable import on_one_line
 
 if TYPE_CHECKING:
     from compiler.pipeline.reproduction import Reproduction
@@ -43,7 +42,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Compile again, and print what is the same and what is not."""
-    from compiler.artifact import finite
     from compiler.pipeline.origins import OPTIONS
     from compiler.pipeline.reproduction import REPRODUCED, reproduce_bundle
     from compiler.report.console import console, print_outcome, progress
@@ -58,12 +56,7 @@ def run(given: Namespace) -> int:
             output=options.get("output", REPRODUCED),
         )
     print_outcome(screen, found.outcome)
-    if given.json:
-        print(json_text(finite(found.to_dict())))
-        return found.exit_code
-    for line in _lines(found):
-        print(on_one_line(line, longest=2000))
-    return found.exit_code
+    return print_result(found, _lines, as_json=given.json)
 
 
 def _lines(found: Reproduction) -> Iterator[str]:

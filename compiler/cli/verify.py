@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.cli.arguments import Parser, add_json, add_opening, opening_of
-from compiler.cli.json_text import json_text
+from compiler.cli.results import print_result
 from compiler.cli.verb import Verb
 from compiler.errors import Caution
-from compiler.printable import on_one_line
 
 if TYPE_CHECKING:
     from compiler.pipeline.verification import Verification
@@ -27,18 +26,12 @@ def add_arguments(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Prove, and print what was compared and on which machines."""
-    from compiler.artifact import finite
     from compiler.pipeline.verification import verify_bundle
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Caution)  # that the machine is another is what is printed
         found = verify_bundle(given.bundle, opening_of(given))
-    if given.json:
-        print(json_text(finite(found.to_dict())))
-        return found.exit_code
-    for line in _lines(found):
-        print(on_one_line(line, longest=2000))
-    return found.exit_code
+    return print_result(found, _lines, as_json=given.json)
 
 
 def _lines(found: Verification) -> Iterator[str]:
