@@ -137,7 +137,7 @@ def _described(node: Node) -> str:
         value = one.meta["val"]
         return f"{value.dtype} {tuple(value.shape)} {value.stride()} {node.all_input_nodes.index(one)}"
 
-    return f"{node.target} {map_arg(node.args, described)} {map_arg(node.kwargs, described)}"  # type: ignore[arg-type]
+    return f"{node.target} {map_arg(node.args, described)} {map_arg(node.kwargs, described)}"
 
 
 def _traced_alone(node: Node, table: Table) -> Graph:
@@ -172,7 +172,9 @@ def _placed(graph: Graph, node: Node, made: Mapping[Node, Any], origin: Mapping[
     if node.target is operator.getitem:
         return made[node.args[0]][node.args[1]]  # type: ignore[index]
     arguments = map_arg(node.args, made.__getitem__), map_arg(node.kwargs, made.__getitem__)
-    copy = graph.create_node(node.op, node.target, *arguments, name=_name(node))  # type: ignore[arg-type]
+    copy = graph.create_node(node.op, node.target, *arguments, name=_name(node))
+    if node.op == "placeholder":
+        copy.name = node.name  # which may be one that Python has, such as `input`
     copy.meta = {**node.meta, **origin, "val": node.meta.get("val")}
     if not isinstance(copy.meta["val"], list | tuple) or node.op != "call_function":
         return copy

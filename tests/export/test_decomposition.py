@@ -129,6 +129,17 @@ def test_what_stays_does_so_at_every_length(table):
     assert described(found)[1] == described(wanted)[1]
 
 
+def test_an_input_may_be_called_as_what_python_has(table):
+    class Named(nn.Module):
+        """Takes an `input`, as torch's own modules do."""
+
+        def forward(self, input):
+            return input.flatten(1)
+
+    program = torch.export.export(Named(), (IMAGE,))
+    assert described(decomposed(program, table)) == described(program.run_decompositions(dict(table)))
+
+
 def test_parts_are_named_as_torch_names_them(table):
     program = decomposed(exported(lambda self, x: x.chunk(4, 1)[3]), table)
     (part,) = (node for node in program.graph.nodes if node.target is operator.getitem)
