@@ -1,7 +1,7 @@
 """Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
-Any of `rtmpose`, `models`, `post`, `precision` and `sharing` after it names the tables to print. `python -m
-tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only.
+Any of `rtmpose`, `models`, `compile`, `post`, `precision` and `sharing` after it names the tables to print. `python -m
+tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only, and so does `compile`.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
 MMDeploy's figures are from another run, on a like machine.
@@ -22,21 +22,25 @@ from tests.benchmarks.post import post_table
 from tests.benchmarks.precision import precision_table
 from tests.benchmarks.rtmpose import compile_table, runtime_table, sdk_table, start_table
 from tests.benchmarks.sharing import sharing_table
+from tests.benchmarks.stages import MODELS, stages_table
 from tests.conftest import NAME, CommandLine
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmarks that are named, or all, and print their tables."""
-    names = [argument for argument in arguments if argument in MMDEPLOY]
-    unknown = set(arguments) - {"rtmpose", "models", "post", "precision", "sharing", *names}
+    models = tuple(dict.fromkeys([*MMDEPLOY, *MODELS]))
+    names = [argument for argument in arguments if argument in models]
+    unknown = set(arguments) - {"rtmpose", "models", "compile", "post", "precision", "sharing", *names}
     if unknown:
-        there_are = f"rtmpose, models, post, precision, sharing, and of models {', '.join(MMDEPLOY)}"
+        there_are = f"rtmpose, models, compile, post, precision, sharing, and of models {', '.join(models)}"
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {there_are}")
     console = Console(width=150)
     if "rtmpose" in arguments or not arguments:
         _rtmpose(console)
     if "models" in arguments or not arguments:
-        console.print(models_table(names, console))
+        console.print(models_table([name for name in names if name in MMDEPLOY], console))  # all, where none is named
+    if "compile" in arguments or not arguments:
+        console.print(stages_table(names, console))
     if "post" in arguments or not arguments:
         console.print(post_table())
     if "precision" in arguments or not arguments:
