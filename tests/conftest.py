@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.progress import Progress
+
 # How fast a machine is says nothing about an example; and what fails, fails again.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
@@ -18,6 +20,11 @@ settings.load_profile("repeatable")
 REPOSITORY = Path(__file__).parents[1]
 PHOTOGRAPH = REPOSITORY / "compiler/tasks/photographs/grace_hopper.jpg"
 NAME = "pose-detection_simcc_onnxruntime_dynamic_256x192"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the process that hands out the tests
+        config.pluginmanager.register(Progress(config))
 
 
 @dataclass(frozen=True)
