@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from compiler.config import compose, search
-from compiler.config.compose import compose_node, compose_values
+from compiler.config.composition import compose_node, compose_values
 from compiler.config.plain_composition import composed_plainly
 from compiler.config.plain_values import NotPlainError
 from compiler.config.search import CONFIG_NAME, config_folder, config_loader
