@@ -58,7 +58,7 @@ class DBPostprocessor(Postprocessor):
         """The text that a contour in the map stands for, if it is one."""
         epsilon = self.epsilon_ratio * cv2.arcLength(contour, True)
         simple = np.asarray(cv2.approxPolyDP(contour, epsilon, True), np.int32).reshape(-1, 2)
-        if len(simple) < 4:
+        if len(simple) < 4 or self._is_too_small(simple):
             return None
         score = _mean_inside(maps, simple)
         if score < self.min_text_score:
@@ -70,10 +70,23 @@ class DBPostprocessor(Postprocessor):
                 return None
         return Region(polygon, score) if len(polygon) >= 4 else None
 
+    def _is_too_small(self, polygon: Integers) -> bool:
+        """Whether a polygon is too narrow even when it is grown, told without growing it: noise is full of those.
+
+        The rectangle around it that has the least area has no more than an upright one, and a rectangle's shorter side
+        is at most the root of its area.
+        """
+        if self.text_repr_type != "quad":
+            return False
+        _, _, columns, rows = cv2.boundingRect(polygon)
+        # To both sides, and half a pixel for rounding; the corners of n pixels are n - 1 apart.
+        wider = 2 * cv2.contourArea(polygon) * self.unclip_ratio / max(cv2.arcLength(polygon, True), 1) + 1
+        return (columns - 1 + wider) * (rows - 1 + wider) < self.min_text_width**2
+
 
 def _mean_inside(maps: Floats, polygon: Integers) -> float:
     """The mean of a map within a polygon, its edge included."""
     left, top, width, height = cv2.boundingRect(polygon)
     mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [polygon - (left, top)], (1,))
+    cv2.fillPoly(mask, [polygon], (1,), offset=(-left, -top))
     return float(cv2.mean(maps[top : top + height, left : left + width], mask)[0])

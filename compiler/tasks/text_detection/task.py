@@ -14,7 +14,7 @@ from compiler.artifact import Tensors
 from compiler.tasks import Sample
 from compiler.tasks.classes import color_of
 from compiler.tasks.crops import to_tensor
-from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
+from compiler.tasks.resizing import Placement, multiple, resize, scaled_size
 from compiler.tasks.text_detection.postprocessor import Postprocessor
 from compiler.tasks.whole_image import PreparedImages, WholeImageTask
 
@@ -91,8 +91,8 @@ class TextDetection(WholeImageTask[TextInstance]):
         height, width = image.shape[:2]
         largest = (sizes.largest[1], sizes.largest[0]) if sizes else None
         resized, placement = resize(image, scaled_size((width, height), self.scale, largest))
-        tensor = to_tensor([resized], self.mean, self.std, self.to_rgb)
-        return pad(tensor, self._padded_size(resized.shape[0], resized.shape[1], sizes)), placement
+        padded = self._padded_size(resized.shape[0], resized.shape[1], sizes)
+        return to_tensor([resized], self.mean, self.std, self.to_rgb, padded), placement
 
     def _padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
         padded = multiple(height, self.pad_divisor), multiple(width, self.pad_divisor)
