@@ -118,8 +118,8 @@ def to_tensor(
     normalised = np.ascontiguousarray(((levels - np.array(mean, np.float32)) / np.array(std, np.float32)).T)
     beyond = np.zeros(3, np.float32) if pad_value is None else normalised[:, pad_value]
     for item, image in zip(tensor, images, strict=True):
-        planes = cv2.split(image)
-        for target, plane, table, value in zip(item, planes[::-1] if to_rgb else planes, normalised, beyond, strict=True):
+        planes = cv2.split(image)[::-1] if to_rgb else cv2.split(image)
+        for target, plane, table, value in zip(item, planes, normalised, beyond, strict=True):
             cv2.LUT(plane, table, dst=target[:height, :width])
             target[height:] = value
             target[:height, width:] = value

@@ -99,7 +99,7 @@ class Detector(WholeImageTask[FoundT]):
         return outputs
 
     def in_input(self, boxes: Floats, size: Size) -> Floats:
-        """Boxes, `[n, 4]`, within the network's input of that height and width: an MMDetection head has clipped them."""
+        """Boxes `[n, 4]` within the network's input of that height and width: an MMDetection head has clipped them."""
         return boxes
 
     def selected(self, outputs: Tensors) -> Tensors:

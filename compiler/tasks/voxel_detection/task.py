@@ -186,8 +186,8 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         for item in range(min(prepared.clouds, len(outputs[self.outputs[0]]))):
             found = self.decoder.decode(outputs, item, len(self.classes))
             found = found[np.argsort(-found.scores, kind="stable")]
-            columns = zip(found.boxes, found.boxes[:, 6].tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
-            for box, yaw, score, label in columns:
+            numbers = found.boxes[:, 6].tolist(), found.scores.tolist(), found.labels.tolist()
+            for box, yaw, score, label in zip(found.boxes, *numbers, strict=True):
                 velocity = box[_BOX:] if len(box) > _BOX else None
                 results.append(Detection3D(box[:3], box[3:6], yaw, score, label, self.classes[label], velocity, item))
         return results
