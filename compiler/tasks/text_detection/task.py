@@ -106,11 +106,14 @@ class TextDetection(WholeImageTask[TextInstance]):
             raise ValueError(f"output is {list(maps.shape)}, and must have {rank + 1} axes")
         if len(maps) != len(prepared.placements):
             raise ValueError(f"there are maps for {len(maps)} images, and {len(prepared.placements)} images")
-        return [
-            TextInstance(placement.to_image(region.polygon[None])[0], region.score, item)
-            for item, placement in enumerate(prepared.placements)
-            for region in self.postprocessor.regions(maps[item])
-        ]
+        found = []
+        for item, placement in enumerate(prepared.placements):
+            regions = self.postprocessor.regions(maps[item])
+            polygons = _in_image([region.polygon for region in regions], placement)
+            found.extend(
+                TextInstance(polygon, region.score, item) for polygon, region in zip(polygons, regions, strict=True)
+            )
+        return found
 
     def draw(self, sample: Sample[Image], results: Sequence[TextInstance]) -> Image:
         """The image, and on it the outlines of texts that score at least `score_threshold`, each in its colour."""
@@ -123,6 +126,14 @@ class TextDetection(WholeImageTask[TextInstance]):
     def sample_source(self) -> Path:
         """A page of printed words, one line of which is askew."""
         return Path(__file__).parents[1] / "photographs" / "page.png"
+
+
+def _in_image(polygons: Sequence[Floats], placement: Placement) -> list[Floats]:
+    """Polygons in the network's input, mapped to the image all at once."""
+    if not polygons:
+        return []
+    points = placement.to_image(np.concatenate(polygons)[None])[0]
+    return np.split(points, np.cumsum([len(polygon) for polygon in polygons])[:-1])
 
 
 def _draw_text(canvas: Image, text: TextInstance, color: tuple[int, int, int]) -> None:
