@@ -27,6 +27,7 @@ from compiler.pipeline.composition import (
     compare_stage,
     engine_picture,
     make_program,
+    reference_stage,
     verify_stage,
 )
 from compiler.pipeline.deferred_build import why_unproven
@@ -120,8 +121,9 @@ def _compile(job: Job, key: str, listen: Listener) -> Outcome:
     line = Line(Cache(job.cache), listen)
     steps = make_program(job, line)
     engine = line.run(build_stage(job, steps.program, listen))
-    compared = line.run(compare_stage(job, steps))
-    proof = line.run(verify_stage(job, steps, compared, engine))
+    reference = line.run(reference_stage(job, steps.network))
+    comparing = compare_stage(job, steps, reference)
+    proof = line.run(verify_stage(job, steps, comparing, line.run(comparing), engine))
     outcome = _package(job, key, steps, engine, proof, line)
     line.cache.trim(job.config.cache_limit * GIB)
     return outcome
