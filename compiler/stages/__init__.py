@@ -12,6 +12,7 @@ from compiler.stages.real_input import RealInput
 from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
 from compiler.stages.rewrite import Rewrite
 from compiler.stages.rewriters import Rewriters, select_rewriters
+from compiler.stages.speed import MeasureSpeed, read_speed
 from compiler.stages.stage import Artifact, Stage
 from compiler.stages.verify import Pictures, Verify, VerifyEngine
 
@@ -24,6 +25,7 @@ __all__ = [
     "Export",
     "Load",
     "LoadedNetwork",
+    "MeasureSpeed",
     "Package",
     "Pictures",
     "ProgramArtifact",
@@ -37,5 +39,6 @@ __all__ = [
     "VerifyEngine",
     "read_proof",
     "read_reduced",
+    "read_speed",
     "select_rewriters",
 ]
