@@ -203,6 +203,21 @@ class Backend(BackendFacts, ABC):
             CompileError: It cannot be opened on this machine.
         """
 
+    def in_streams(self, streams: int) -> Backend:
+        """This backend, whose engines several threads run at once, on no more processors than one did.
+
+        Args:
+            streams: As many inputs are computed at once, at least two.
+
+        Raises:
+            UsageError: Its engines are run by one thread at a time.
+        """
+        raise UsageError(
+            f"an engine of {self.TITLE or self.name} computes one input at a time",
+            where=f"streams={streams}",
+            fix="leave streams out; or compile with backend=onnxruntime or backend=openvino",
+        )
+
     def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...] | None:
         """What each layer of an engine takes, in the order in which they run; None where the library does not say it.
 

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from compiler.api import compile_composed
 from compiler.artifact import digest, write_json, write_text
-from compiler.cli.composing import composed
 from compiler.config.overrides import own_inputs, split_sweep
 from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, was_interrupted
+from compiler.openmmlab.translated_model import composed
 from compiler.pipeline.guards import writable
 from compiler.printable import on_one_line
 from compiler.report.console import console, print_error, print_outcome, progress

@@ -28,6 +28,7 @@ from compiler.pipeline.composition import (
     compare_stage,
     engine_picture,
     make_program,
+    reference_stage,
     speed_stage,
     verify_stage,
 )
@@ -175,8 +176,9 @@ def _make(job: Job, line: Line) -> Made:
     """Run the stages, up to the proof and what the precision gains."""
     steps = make_program(job, line)
     engine = line.run(build_stage(job, steps.program, line.listen))
-    compared = line.run(compare_stage(job, steps))
-    proof = line.run(verify_stage(job, steps, compared, engine))
+    reference = line.run(reference_stage(job, steps.network))
+    comparing = compare_stage(job, steps, reference)
+    proof = line.run(verify_stage(job, steps, comparing, line.run(comparing), engine))
     return Made(steps, engine, proof, _speed(job, engine, line))
 
 

@@ -109,7 +109,15 @@ def test_a_damaged_bundle_is_made_again_from_the_cache(copied):
     engine.write_bytes(engine.read_bytes()[:1000])
     run = command_line("model=rtmpose", cache)
     assert run.returncode == 0
-    assert re.findall(r"✓ (\w+) +cached", run.stdout) == ["load", "export", "rewrite", "build", "compare", "verify"]
+    assert re.findall(r"✓ (\w+) +cached", run.stdout) == [
+        "load",
+        "export",
+        "rewrite",
+        "build",
+        "reference",
+        "compare",
+        "verify",
+    ]
     assert file_digest(engine) == whole
 
 
@@ -230,7 +238,7 @@ def test_explain_names_what_fired_and_what_was_skipped_and_why(command_line, bun
 
 def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, command_line):
     log = (bundle / "compile.log").read_text()
-    assert all(f"{stage} " in log for stage in ("load", "export", "rewrite", "build", "compare", "verify"))
+    assert all(f"{stage} " in log for stage in ("load", "export", "rewrite", "build", "reference", "compare", "verify"))
     command, *_, verdict = log.splitlines()
     assert "-m compiler" in command
     assert "proven: every stage is within its tolerance, on " in verdict

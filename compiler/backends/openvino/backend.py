@@ -149,6 +149,10 @@ class OpenVINO(Backend):
         """Open the engine on the configured device."""
         return self._open(engine, {})
 
+    def in_streams(self, streams: int) -> Backend:
+        """A compiled model of so many streams, tuned for what they compute together; see `Backend`."""
+        return replace(self, hint="throughput", streams=streams)
+
     def open_cached(self, engine: Engine, cache: Path) -> OpenVINOSession:
         """Open the engine, from what an earlier run compiled of the same files where that is there."""
         files = {name: engine.folder / name for name in self.files(engine)}
