@@ -21,7 +21,7 @@ from compiler.events import Event, StageFinished, StageStarted
 from compiler.pipeline import compile_bundle
 
 MODELS = ("rtmpose-t", "hrnet-w32", "litehrnet-18", "yoloxpose-tiny", "rtmdet-tiny", "dbnet-r18")
-STAGES = ("load", "export", "rewrite", "build", "compare", "verify")
+STAGES = ("load", "export", "rewrite", "build", "reference", "compare", "verify")
 START, REST = "start", "rest"
 """All before the first stage (imports, the config, what is read of the input), and all behind and between stages."""
 
