@@ -16,11 +16,13 @@ def over_c_parser(loader: type[yaml.SafeLoader]) -> type[yaml.SafeLoader]:
     if not yaml.__with_libyaml__:
         return loader
 
-    class OverCParser(yaml.cyaml.CParser, loader):  # type: ignore[misc, valid-type]
+    parser: Any = yaml.cyaml.CParser  # type: ignore[attr-defined]
+
+    class OverCParser(parser, loader):  # type: ignore[misc, valid-type]
         """libyaml's nodes, and the values that the loader makes of them."""
 
         def __init__(self, stream: Any) -> None:
-            yaml.cyaml.CParser.__init__(self, stream)
+            parser.__init__(self, stream)
             yaml.constructor.SafeConstructor.__init__(self)
             yaml.resolver.Resolver.__init__(self)
 
