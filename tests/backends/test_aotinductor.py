@@ -48,7 +48,9 @@ def engine(program, tmp_path_factory):
     if compiler_problem():
         pytest.skip(compiler_problem())
     folder, told = tmp_path_factory.mktemp("engine"), []
-    built = build_backend(NODE).build(request(program, folder, told))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_VEC_ISA_OK", "1")  # compiles no program to see what this processor can do
+        built = build_backend(NODE).build(request(program, folder, told))
     assert told == ["Reading the archive", "Compiling", "compiled"]
     assert not list((folder / "cache").rglob("*")), "what the compiler wrote on the way is gone"
     return built

@@ -48,13 +48,14 @@ def read(path: Path) -> OnnxProgram:
     return OnnxProgram(path, inputs, outputs, 17, len(graph.node))
 
 
-@pytest.fixture
-def program(tmp_path):
-    """A convolution of one input, beside a second one."""
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A convolution of one input, beside a second one. Not to be changed."""
+    file = tmp_path_factory.mktemp("program") / "g.onnx"
     model = onnx.parser.parse_model(GRAPH)
     model.graph.initializer.append(onnx.numpy_helper.from_array(WEIGHTS, "w"))
-    onnx.save(model, tmp_path / "g.onnx")
-    return read(tmp_path / "g.onnx")
+    onnx.save(model, file)
+    return read(file)
 
 
 def sample(seed: int = 0) -> dict[str, np.ndarray]:
@@ -79,6 +80,12 @@ def built(backend: RKNN, program: OnnxProgram, tmp_path: Path, precision: str = 
     return engine
 
 
+@pytest.fixture(scope="module")
+def engine(program, tmp_path_factory):
+    """In fp16, built once: it takes the toolkit seconds. Not to be changed."""
+    return built(rknn(), program, tmp_path_factory.mktemp("fp16"))
+
+
 def relative_errors(engine: Engine, program: OnnxProgram) -> list[float]:
     """How far the engine is from ONNX Runtime, as found in its folder alone; two samples."""
     tensors = [sample(4), sample(5)]
@@ -94,8 +101,7 @@ def relative_errors(engine: Engine, program: OnnxProgram) -> list[float]:
 
 
 @needs_toolkit
-def test_an_engine_in_fp16_gives_what_onnx_runtime_does(program, tmp_path, monkeypatch):
-    engine = built(rknn(), program, tmp_path)
+def test_an_engine_in_fp16_gives_what_onnx_runtime_does(engine, program, monkeypatch):
     assert engine.path.name == "end2end.rknn"
     monkeypatch.setenv("DEPLOY_COMPILER_RKNN_PYTHON", str(TOOLKIT))
     assert max(relative_errors(engine, program)) < 2e-3
@@ -123,9 +129,8 @@ def test_what_the_toolkit_refuses_is_one_message_and_its_log_is_kept(tmp_path):
 
 
 @needs_toolkit
-def test_a_simulator_that_is_killed_is_one_message(program, tmp_path):
-    backend = rknn()
-    session = backend.open(built(backend, program, tmp_path))
+def test_a_simulator_that_is_killed_is_one_message(engine):
+    session = rknn().open(engine)
     os.kill(session._process.pid, signal.SIGKILL)
     with pytest.raises(CompileError, match="the simulator of RKNN ended"):
         session.run(sample())
@@ -185,7 +190,8 @@ def test_a_bundle_opens_and_is_simulated_without_torch(tmp_path, monkeypatch):
     monkeypatch.setenv("DEPLOY_COMPILER_RKNN_PYTHON", str(TOOLKIT))
     np.savez(tmp_path / "arrays.npz", input=IMAGE)
     with small_network(tmp_path, "network_for_rknn") as network:
-        outcome, _ = compile_here(tmp_path, tmp_path / "cache", "backend=rknn", "precision=fp16", *network)
+        chosen = ("backend=rknn", "precision=fp16", "export.exporter=torchscript", *network)
+        outcome, _ = compile_here(tmp_path, tmp_path / "cache", *chosen)
     assert outcome.proofs[-1].stage == "engine (rknn, simulated)"
     run = without_torch(PREDICT, outcome.bundle, tmp_path / "arrays.npz")
     assert run.returncode == 0, run.stderr

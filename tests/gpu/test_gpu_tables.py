@@ -8,6 +8,7 @@ from tests.gpu.subjects import subject
 from tests.gpu.tables import compare_upsampling, measure, measurement_table, relative_error, upsampling_table
 
 TOLERANCE = 1e-4
+QUICKLY = "export.exporter=torchscript"
 
 
 def cells(table) -> list[list[str]]:
@@ -15,7 +16,7 @@ def cells(table) -> list[list[str]]:
 
 
 def test_a_subject_has_inputs_of_every_shape_of_its_profile(tmp_path):
-    given = subject(tmp_path / "model", "backend=tensorrt", "model=simcc-mobilenetv2")
+    given = subject(tmp_path / "model", "backend=tensorrt", "model=simcc-mobilenetv2", QUICKLY)
     assert [tensors["input"].shape for tensors in given.inputs] == [
         (1, 3, 256, 192),
         (1, 3, 256, 192),
@@ -33,7 +34,7 @@ def test_a_subject_has_inputs_of_every_shape_of_its_profile(tmp_path):
 @pytest.mark.parametrize(("disable", "changes"), [("[nearest_to_bilinear]", False), ("[]", True)])
 def test_bilinear_upsampling_changes_the_network_and_nearest_does_not(tmp_path, disable, changes):
     small = ["shape=dynamic_64x64-128x128", "batch.largest=2", f"rewriters.disable={disable}"]
-    given = subject(tmp_path / "model", "backend=tensorrt", "model=dbnet", *small)
+    given = subject(tmp_path / "model", "backend=tensorrt", "model=dbnet", QUICKLY, *small)
     run = OnnxRuntimeSession(given.program.path).run
     plain = OnnxRuntimeSession.as_written(given.program.path).run
     row = compare_upsampling("dbnet", "a mode", given.inputs[0], run, plain, given.original)

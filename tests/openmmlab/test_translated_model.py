@@ -15,6 +15,7 @@ from tests.conftest import PHOTOGRAPH
 from tests.openmmlab.user_config import CONFIG
 
 CHOICE = ("model=openmmlab", "model.config=work_dirs/my_pose.py")
+QUICKLY = "export.exporter=torchscript"
 
 
 @pytest.fixture
@@ -30,10 +31,12 @@ def work_folder(command_line):
 
 
 def test_a_config_and_a_checkpoint_become_a_proven_engine(command_line, work_folder, shared_cache):
-    run = command_line(*CHOICE, "checkpoint=work_dirs/epoch_40.pth", f"image={PHOTOGRAPH}", f"cache={shared_cache}")
+    trained = "checkpoint=work_dirs/epoch_40.pth"
+    run = command_line(*CHOICE, trained, f"image={PHOTOGRAPH}", QUICKLY, f"cache={shared_cache}")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "proven: every stage is within its tolerance, on " in run.stdout
-    bundle = work_folder / "outputs/pose-detection_my-pose_onnxruntime_dynamic_256x192"
+    (report,) = work_folder.glob("outputs/pose-detection_my-pose_onnxruntime_dynamic_256x192*/report.json")
+    bundle = report.parent
     config = json.loads((bundle / "report.json").read_text())["config"]
     assert config["model"]["config"] == "work_dirs/my_pose.py"
     # The bundle stands alone: it predicts where neither the config nor the checkpoint is.
@@ -59,7 +62,7 @@ def test_several_configs_make_a_sweep(command_line, work_folder, shared_cache):
         "_base_ = 'my_pose.py'\nmodel = dict(backbone=dict(type='CSPNext'))\n"
     )
     files = ",".join(f"work_dirs/{name}.py" for name in ("other", "broken"))
-    run = command_line("-m", "model=openmmlab", f"model.config={files}", f"cache={shared_cache}")
+    run = command_line("-m", "model=openmmlab", f"model.config={files}", QUICKLY, f"cache={shared_cache}")
     rows = json.loads(next(work_folder.glob("outputs/multirun-*.json")).read_text())
     assert [(row["model"], row["result"]) for row in rows] == [("other", "proven"), ("", "failed")]
     assert "CSPNext" in rows[1]["problem"]

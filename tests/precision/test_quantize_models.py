@@ -5,17 +5,10 @@ import onnx
 import onnx.parser
 import pytest
 
-from compiler.config import compose
-from compiler.export import Axis, ExportOptions
-from compiler.networks import build
-from compiler.networks.initialization import fill_with_random_weights, sample_inputs
 from compiler.precision.int8.calibration import METHODS, calibrate
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
 from compiler.precision.int8.sensitivity import auto_quantize, rank
-from compiler.proof import proof_of
-from compiler.tasks import build_task
-from tests.exporting import export
 from tests.precision.quantizing import cosine, dequantizers, node, run, sources
 
 SIZE = (256, 192)
@@ -24,20 +17,8 @@ both = pytest.mark.parametrize("scheme", [ONNX_RUNTIME_VNNI, TENSORRT], ids=["on
 
 
 @pytest.fixture(scope="module")
-def sample():
-    task = build_task(compose(["model=rtmpose-t"]).model.processing)
-    return proof_of(task).samples(task.read(task.sample_source()), 4, SIZE).tensors
-
-
-@pytest.fixture(scope="module")
-def rtmpose(sample, tmp_path_factory):
-    """RTMPose-t, with a batch that varies."""
-    config = compose(["model=rtmpose-t"]).model
-    network = build(config.network).eval()
-    fill_with_random_weights(network, sample_inputs(config.processing, SIZE))
-    options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, ("simcc_x", "simcc_y"))
-    program = export(network, {"input": sample["input"][:2]}, options, tmp_path_factory.mktemp("program"))
-    return onnx.load(program.path)
+def sample(photographs):
+    return photographs
 
 
 @pytest.fixture(scope="module")

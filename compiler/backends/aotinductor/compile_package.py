@@ -30,7 +30,9 @@ def main() -> None:
     tell(0.1, "Compiling")
     configs = {
         "aot_inductor.check_lowerbound": False,  # traced with a batch of 2, it takes one too
-        "cpp_cache_precompile_headers": False,  # which costs more than one package takes
+        # Which costs more than one package takes, and leaves its files in a folder of its own.
+        "aot_inductor.precompile_headers": False,
+        "cpp_cache_precompile_headers": False,
     }
     _inductor.aoti_compile_and_package(program, package_path=options.output, inductor_configs=configs)
     tell(1.0, "compiled")

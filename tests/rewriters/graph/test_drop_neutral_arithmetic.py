@@ -22,39 +22,39 @@ class Does(nn.Module):
         return torch.sin(self.function(torch.tanh(x), self.constant))
 
 
-@pytest.mark.parametrize(
-    ("function", "constant"),
-    [
-        (torch.add, torch.zeros(4)),
-        (lambda x, zeros: zeros + x, torch.zeros(4)),
-        (torch.sub, torch.zeros(4)),
-        (torch.mul, torch.ones(4)),
-        (torch.div, torch.ones(3, 1)),
-    ],
-    ids=["add", "added to", "sub", "mul", "div"],
-)
-def test_arithmetic_that_changes_nothing_goes(export, run, operators, function, constant):
-    model = export(Does(function, constant), torch.randn(2, 3, 4))
-    changed, entry = apply_graph_rewriter(model, drop_neutral_arithmetic, TARGET)
+NEUTRAL = {
+    "add": (torch.add, torch.zeros(4)),
+    "added to": (lambda x, zeros: zeros + x, torch.zeros(4)),
+    "sub": (torch.sub, torch.zeros(4)),
+    "mul": (torch.mul, torch.ones(4)),
+    "div": (torch.div, torch.ones(3, 1)),
+}
+NOT_NEUTRAL = {
+    "one is not zero": (torch.add, torch.tensor([0.0, 0, 0, 1e-3])),
+    "mul by zero": (torch.mul, torch.zeros(4)),
+    "zero minus": (lambda x, zeros: zeros - x, torch.zeros(4)),
+    "one over": (lambda x, ones: ones / x, torch.ones(4)),
+    "spread over more": (torch.add, torch.zeros(6, 1, 1, 1)),
+}
+
+
+@pytest.fixture(scope="module")
+def models(export_each):
+    """All networks of this file, exported together. Not to be changed."""
+    return export_each({name: (Does(*does), (2, 3, 4)) for name, does in {**NEUTRAL, **NOT_NEUTRAL}.items()})
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_arithmetic_that_changes_nothing_goes(models, run, operators, name):
+    changed, entry = apply_graph_rewriter(models[name], drop_neutral_arithmetic, TARGET)
     assert operators(changed) == ["Tanh", "Sin"]
     assert (entry.status, entry.times) == ("fired", 1)
     x = torch.randn(5, 3, 4)
-    assert np.array_equal(run(changed, x)[0], run(model, x)[0])
+    assert np.array_equal(run(changed, x)[0], run(models[name], x)[0])
 
 
-@pytest.mark.parametrize(
-    ("function", "constant"),
-    [
-        (torch.add, torch.tensor([0.0, 0, 0, 1e-3])),
-        (torch.mul, torch.zeros(4)),
-        (lambda x, zeros: zeros - x, torch.zeros(4)),
-        (lambda x, ones: ones / x, torch.ones(4)),
-        (torch.add, torch.zeros(6, 1, 1, 1)),
-    ],
-    ids=["one is not zero", "mul by zero", "zero minus", "one over", "spread over more"],
-)
-def test_arithmetic_that_does_something_stays(export, function, constant):
-    model = export(Does(function, constant), torch.randn(2, 3, 4))
-    same, entry = apply_graph_rewriter(model, drop_neutral_arithmetic, TARGET)
-    assert same is model
+@pytest.mark.parametrize("name", NOT_NEUTRAL)
+def test_arithmetic_that_does_something_stays(models, name):
+    same, entry = apply_graph_rewriter(models[name], drop_neutral_arithmetic, TARGET)
+    assert same is models[name]
     assert (entry.status, entry.reason) == ("skipped", "pattern not found")

@@ -53,34 +53,55 @@ def check(run, model, changed, *inputs):
         assert fold_scalar_multiplications.contract.holds(float(np.abs(before - after).max()))
 
 
-def test_the_scale_and_the_gain_of_a_norm_move_into_the_linear_layer(export, run, operators):
-    model = export(ScaleNorm(), torch.randn(2, 5, 8))
-    changed, entry = apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)
-    assert (entry.status, entry.times) == ("fired", 2)
-    assert operators(changed) == ["ReduceL2", "Clip", "Div", "MatMul"]
-    check(run, model, changed, torch.randn(3, 5, 8))
-
-
-def test_a_norm_below_its_smallest_value_is_still_clamped(export, run):
-    model = export(ScaleNorm(), torch.randn(2, 5, 8))
-    changed, _ = apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)
-    check(run, model, changed, torch.full((2, 5, 8), 1e-7))
-    check(run, model, changed, torch.zeros(2, 5, 8))
-
-
-def test_the_division_of_an_attention_passes_its_relu_and_its_square(export, run, operators):
-    model = export(SquaredReluAttention(), torch.randn(2, 5, 8))
-    changed, entry = apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)
-    assert entry.times == 1
-    assert "Div" in operators(model)
-    assert "Div" not in operators(changed)
-    check(run, model, changed, torch.randn(3, 5, 8))
+THAT_STAY = {
+    "graph output": (lambda linear, x: x, 3.0),
+    "used twice": (lambda linear, x: linear(x) + x, 3.0),
+    "tanh": (lambda linear, x: linear(torch.tanh(x)), 3.0),
+    "negative and ReLU": (lambda linear, x: linear(F.relu(x)), -3.0),
+    "negative and clamp": (lambda linear, x: linear(x.clamp(min=0.1)), -3.0),
+    "tiny": (lambda linear, x: linear(x), 1e-9),
+}
 
 
 @pytest.fixture(scope="module")
-def norm(export):
-    model = export(ScaleNorm(), torch.randn(2, 5, 8))
-    return model, apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)[0]
+def models(export_each):
+    """All networks of this file, exported together. Not to be changed."""
+    networks = {
+        "norm": ScaleNorm(),
+        "attention": SquaredReluAttention(),
+        "shared weight": Scaled(
+            lambda linear, x: F.linear(x, linear.weight) + F.linear(torch.cos(x * 0 + 1), linear.weight)
+        ),
+        "vector": Scaled(lambda linear, x: linear(x), torch.rand(8) + 1),
+        **{name: Scaled(*arguments) for name, arguments in THAT_STAY.items()},
+    }
+    return export_each({name: (network, (2, 5, 8)) for name, network in networks.items()})
+
+
+def test_the_scale_and_the_gain_of_a_norm_move_into_the_linear_layer(models, run, operators):
+    changed, entry = apply_graph_rewriter(models["norm"], fold_scalar_multiplications, TARGET)
+    assert (entry.status, entry.times) == ("fired", 2)
+    assert operators(changed) == ["ReduceL2", "Clip", "Div", "MatMul"]
+    check(run, models["norm"], changed, torch.randn(3, 5, 8))
+
+
+def test_a_norm_below_its_smallest_value_is_still_clamped(models, run):
+    changed, _ = apply_graph_rewriter(models["norm"], fold_scalar_multiplications, TARGET)
+    check(run, models["norm"], changed, torch.full((2, 5, 8), 1e-7))
+    check(run, models["norm"], changed, torch.zeros(2, 5, 8))
+
+
+def test_the_division_of_an_attention_passes_its_relu_and_its_square(models, run, operators):
+    changed, entry = apply_graph_rewriter(models["attention"], fold_scalar_multiplications, TARGET)
+    assert entry.times == 1
+    assert "Div" in operators(models["attention"])
+    assert "Div" not in operators(changed)
+    check(run, models["attention"], changed, torch.randn(3, 5, 8))
+
+
+@pytest.fixture(scope="module")
+def norm(models):
+    return models["norm"], apply_graph_rewriter(models["norm"], fold_scalar_multiplications, TARGET)[0]
 
 
 @given(seed=st.integers(0, 999), magnitude=st.sampled_from([1e-6, 1e-3, 1.0, 1e3]), batch=st.integers(1, 4))
@@ -91,37 +112,20 @@ def test_the_contract_holds_on_inputs_of_any_size(norm, run, seed, magnitude, ba
     check(run, model, changed, input)
 
 
-def test_a_weight_that_others_use_too_keeps_its_value_for_them(export, run, operators):
-    model = export(
-        Scaled(lambda linear, x: F.linear(x, linear.weight) + F.linear(torch.cos(x * 0 + 1), linear.weight)),
-        torch.randn(2, 5, 8),
-    )
-    changed, _ = apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)
-    check(run, model, changed, torch.randn(3, 5, 8))
+def test_a_weight_that_others_use_too_keeps_its_value_for_them(models, run):
+    changed, _ = apply_graph_rewriter(models["shared weight"], fold_scalar_multiplications, TARGET)
+    check(run, models["shared weight"], changed, torch.randn(3, 5, 8))
 
 
-@pytest.mark.parametrize(
-    ("then", "factor"),
-    [
-        (lambda linear, x: x, 3.0),
-        (lambda linear, x: linear(x) + x, 3.0),
-        (lambda linear, x: linear(torch.tanh(x)), 3.0),
-        (lambda linear, x: linear(F.relu(x)), -3.0),
-        (lambda linear, x: linear(x.clamp(min=0.1)), -3.0),
-        (lambda linear, x: linear(x), 1e-9),
-    ],
-    ids=["graph output", "used twice", "tanh", "negative and ReLU", "negative and clamp", "tiny"],
-)
-def test_a_factor_that_nothing_behind_it_can_absorb_stays(export, then, factor):
-    model = export(Scaled(then, factor), torch.randn(2, 5, 8))
-    same, entry = apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)
-    assert same is model
+@pytest.mark.parametrize("name", THAT_STAY)
+def test_a_factor_that_nothing_behind_it_can_absorb_stays(models, name):
+    same, entry = apply_graph_rewriter(models[name], fold_scalar_multiplications, TARGET)
+    assert same is models[name]
     assert (entry.status, entry.reason) == ("skipped", "pattern not found")
 
 
-def test_a_vector_of_factors_stays(export):
-    model = export(Scaled(lambda linear, x: linear(x), torch.rand(8) + 1), torch.randn(2, 5, 8))
-    assert apply_graph_rewriter(model, fold_scalar_multiplications, TARGET)[0] is model
+def test_a_vector_of_factors_stays(models):
+    assert apply_graph_rewriter(models["vector"], fold_scalar_multiplications, TARGET)[0] is models["vector"]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -39,65 +40,84 @@ def assert_equal_outputs(run, model, changed, input):
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("groups", [2, 3, 4])
-@pytest.mark.parametrize("image", [(5, 7), (6,)], ids=["pixels", "a sequence"])
-def test_a_shuffle_becomes_a_gather(export, run, operators, groups, image):
-    model = export(Shuffled(groups), torch.randn(2, 12, *image))
-    changed, entry = apply_graph_rewriter(model, gather_shuffled_channels, TARGET)
+SHUFFLES = {
+    f"{groups} groups of {kind}": (Shuffled(groups), (2, 12, *image))
+    for groups in (2, 3, 4)
+    for kind, image in {"pixels": (5, 7), "a sequence": (6,)}.items()
+}
+SPLITS = {
+    f"split into {sizes}": (Shuffled(2, lambda x, sizes=sizes: x.split(sizes, dim=1)), (2, 12, 5, 7))
+    for sizes in ((6, 6), (2, 10), (3, 4, 5))
+}
+OTHER_SPLITS = {
+    "also an output": lambda x: (x, *x.chunk(2, dim=1)),
+    "also used whole": lambda x: (x.sum(), *x.chunk(2, dim=1)),
+    "split along another axis": lambda x: x.split(3, dim=2),
+}
+NO_SHUFFLES = {
+    "with pixels": lambda x: x.unflatten(1, (2, -1)).transpose(1, 3).flatten(1, 2),
+    "of pixels": lambda x: x.unflatten(2, (2, -1)).transpose(2, 3).flatten(2, 3),
+    "not merged": lambda x: x.unflatten(1, (2, -1)).transpose(1, 2),
+    "merged with pixels": lambda x: x.unflatten(1, (2, -1)).transpose(1, 2).flatten(2, 3),
+    "needed in groups": lambda x: (grouped := x.unflatten(1, (2, -1)), grouped.transpose(1, 2).flatten(1, 2)),
+}
+
+
+@pytest.fixture(scope="module")
+def models(export_each):
+    """All networks of this file, exported together. Not to be changed."""
+    return export_each(
+        {
+            **SHUFFLES,
+            **SPLITS,
+            **{name: (Shuffled(2, then), (2, 12, 6, 7)) for name, then in OTHER_SPLITS.items()},
+            **{name: (Rearranged(rearrange), (2, 12, 6, 6)) for name, rearrange in NO_SHUFFLES.items()},
+            "two": (nn.Sequential(Shuffled(2, lambda x: x), Shuffled(3)), (2, 12, 5, 7)),
+        }
+    )
+
+
+@pytest.mark.parametrize("name", SHUFFLES)
+def test_a_shuffle_becomes_a_gather(models, run, operators, name):
+    changed, entry = apply_graph_rewriter(models[name], gather_shuffled_channels, TARGET)
     assert (entry.status, entry.times) == ("fired", 1)
     assert operators(changed) == ["Sigmoid", "Gather", "Add"]
-    assert_equal_outputs(run, model, changed, torch.randn(3, 12, *image))
+    assert_equal_outputs(run, models[name], changed, torch.randn(3, *SHUFFLES[name][1][1:]))
 
 
-@pytest.mark.parametrize("sizes", [(6, 6), (2, 10), (3, 4, 5)])
-def test_the_parts_of_a_split_are_gathered_one_by_one(export, run, operators, sizes):
-    model = export(Shuffled(2, lambda x: x.split(sizes, dim=1)), torch.randn(2, 12, 5, 7))
-    changed, entry = apply_graph_rewriter(model, gather_shuffled_channels, TARGET)
+@pytest.mark.parametrize("name", SPLITS)
+def test_the_parts_of_a_split_are_gathered_one_by_one(models, run, operators, name):
+    changed, entry = apply_graph_rewriter(models[name], gather_shuffled_channels, TARGET)
     assert (entry.status, entry.times) == ("fired", 1)
-    assert operators(changed) == ["Sigmoid", *["Gather"] * len(sizes)]
-    assert_equal_outputs(run, model, changed, torch.randn(3, 12, 5, 7))
+    assert operators(changed) == ["Sigmoid", *["Gather"] * len(models[name].graph.output)]
+    assert_equal_outputs(run, models[name], changed, torch.randn(3, 12, 5, 7))
 
 
-@pytest.mark.parametrize(
-    "then",
-    [lambda x: (x, *x.chunk(2, dim=1)), lambda x: (x.sum(), *x.chunk(2, dim=1)), lambda x: x.split(3, dim=2)],
-    ids=["also an output", "also used whole", "split along another axis"],
-)
-def test_other_splits_stay_splits(export, run, operators, then):
-    model = export(Shuffled(2, then), torch.randn(2, 12, 6, 7))
-    changed, _ = apply_graph_rewriter(model, gather_shuffled_channels, TARGET)
+@pytest.mark.parametrize("name", OTHER_SPLITS)
+def test_other_splits_stay_splits(models, run, operators, name):
+    changed, _ = apply_graph_rewriter(models[name], gather_shuffled_channels, TARGET)
     assert [operators(changed).count(operator) for operator in ("Gather", "Split", "Transpose")] == [1, 1, 0]
-    assert_equal_outputs(run, model, changed, torch.randn(3, 12, 6, 7))
+    assert_equal_outputs(run, models[name], changed, torch.randn(3, 12, 6, 7))
 
 
-def test_each_of_several_shuffles_is_replaced(export, run, operators):
-    model = export(nn.Sequential(Shuffled(2, lambda x: x), Shuffled(3)), torch.randn(2, 12, 5, 7))
-    changed, entry = apply_graph_rewriter(model, gather_shuffled_channels, TARGET)
+def test_each_of_several_shuffles_is_replaced(models, run, operators):
+    changed, entry = apply_graph_rewriter(models["two"], gather_shuffled_channels, TARGET)
     assert entry.times == 2
     assert operators(changed) == ["Sigmoid", "Gather", "Sigmoid", "Gather", "Add"]
-    assert_equal_outputs(run, model, changed, torch.randn(3, 12, 5, 7))
+    assert_equal_outputs(run, models["two"], changed, torch.randn(3, 12, 5, 7))
 
 
-@pytest.mark.parametrize(
-    "rearrange",
-    [
-        lambda x: x.unflatten(1, (2, -1)).transpose(1, 3).flatten(1, 2),
-        lambda x: x.unflatten(2, (2, -1)).transpose(2, 3).flatten(2, 3),
-        lambda x: x.unflatten(1, (2, -1)).transpose(1, 2),
-        lambda x: x.unflatten(1, (2, -1)).transpose(1, 2).flatten(2, 3),
-        lambda x: (grouped := x.unflatten(1, (2, -1)), grouped.transpose(1, 2).flatten(1, 2)),
-    ],
-    ids=["with pixels", "of pixels", "not merged", "merged with pixels", "needed in groups"],
-)
-def test_what_is_no_shuffle_of_channels_stays(export, rearrange):
-    model = export(Rearranged(rearrange), torch.randn(2, 12, 6, 6))
-    same, entry = apply_graph_rewriter(model, gather_shuffled_channels, TARGET)
-    assert same is model
+@pytest.mark.parametrize("name", NO_SHUFFLES)
+def test_what_is_no_shuffle_of_channels_stays(models, name):
+    same, entry = apply_graph_rewriter(models[name], gather_shuffled_channels, TARGET)
+    assert same is models[name]
     assert (entry.status, entry.reason) == ("skipped", "pattern not found")
 
 
-def test_a_graph_that_does_not_tell_its_shapes_stays(export):
-    model = export(Shuffled(2), torch.randn(2, 12, 5, 7))
+def test_a_graph_that_does_not_tell_its_shapes_stays(models):
+    model = onnx.ModelProto()
+    model.CopyFrom(models["2 groups of pixels"])
+    assert apply_graph_rewriter(model, gather_shuffled_channels, TARGET)[1].status == "fired"
     del model.graph.value_info[:]
     assert apply_graph_rewriter(model, gather_shuffled_channels, TARGET)[0] is model
 

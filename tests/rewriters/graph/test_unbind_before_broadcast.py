@@ -29,12 +29,30 @@ def assert_equal_outputs(run, model, changed, input):
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize(
-    ("shape", "axis"),
-    [((2, 8), 2), ((1, 1, 2, 8), 2), ((3, 1, 8), 1), ((2, 5, 1), -3), ((5, 8, 2), 3)],
-)
-def test_each_part_is_computed_by_itself(export, run, operators, shape, axis):
-    model = export(QueriesAndKeys(shape, axis), torch.randn(2, 5, 8))
+STACKS = [((2, 8), 2), ((1, 1, 2, 8), 2), ((3, 1, 8), 1), ((2, 5, 1), -3), ((5, 8, 2), 3)]
+NEEDED = {
+    "never unbound": lambda x, axis: x,
+    "also used whole": lambda x, axis: (x.unbind(axis)[0], x.sum(axis)),
+    "not arithmetic": lambda x, axis: torch.tanh(x).unbind(axis),
+    "the axis stays": lambda x, axis: x[:, :, 0:1],
+}
+
+
+@pytest.fixture(scope="module")
+def models(export_each):
+    """All networks of this file, exported together. Not to be changed."""
+    networks = {
+        **{str(stack): QueriesAndKeys(*stack) for stack in STACKS},
+        **{name: QueriesAndKeys(unbound=unbound) for name, unbound in NEEDED.items()},
+        "by index": QueriesAndKeys(unbound=lambda x, axis: (x.select(axis, 1), x.select(axis, 0))),
+        "another dimension": QueriesAndKeys((3, 1, 1, 2, 8), 2, lambda x, axis: x.unbind(3)),
+    }
+    return export_each({name: (network, (2, 5, 8)) for name, network in networks.items()})
+
+
+@pytest.mark.parametrize("name", [str(stack) for stack in STACKS])
+def test_each_part_is_computed_by_itself(models, run, operators, name):
+    model = models[name]
     changed, entry = apply_graph_rewriter(model, unbind_before_broadcast, TARGET)
     assert (entry.status, entry.times) == ("fired", 1)
     assert set(operators(changed)) == {"Mul", "Add"}
@@ -42,31 +60,19 @@ def test_each_part_is_computed_by_itself(export, run, operators, shape, axis):
     assert_equal_outputs(run, model, changed, torch.randn(3, 5, 8))
 
 
-def test_parts_taken_by_index_are_parts_too(export, run, operators):
-    network = QueriesAndKeys(unbound=lambda x, axis: (x.select(axis, 1), x.select(axis, 0)))
-    model = export(network, torch.randn(2, 5, 8))
-    changed, _ = apply_graph_rewriter(model, unbind_before_broadcast, TARGET)
+def test_parts_taken_by_index_are_parts_too(models, run, operators):
+    changed, _ = apply_graph_rewriter(models["by index"], unbind_before_broadcast, TARGET)
     assert set(operators(changed)) == {"Mul", "Add"}
-    assert_equal_outputs(run, model, changed, torch.randn(3, 5, 8))
+    assert_equal_outputs(run, models["by index"], changed, torch.randn(3, 5, 8))
 
 
-@pytest.mark.parametrize(
-    "unbound",
-    [
-        lambda x, axis: x,
-        lambda x, axis: (x.unbind(axis)[0], x.sum(axis)),
-        lambda x, axis: torch.tanh(x).unbind(axis),
-        lambda x, axis: x[:, :, 0:1],
-    ],
-    ids=["never unbound", "also used whole", "not arithmetic", "the axis stays"],
-)
-def test_a_stack_that_is_needed_stays(export, unbound):
-    model = export(QueriesAndKeys(unbound=unbound), torch.randn(2, 5, 8))
-    same, entry = apply_graph_rewriter(model, unbind_before_broadcast, TARGET)
-    assert same is model
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_stack_that_is_needed_stays(models, name):
+    same, entry = apply_graph_rewriter(models[name], unbind_before_broadcast, TARGET)
+    assert same is models[name]
     assert (entry.status, entry.reason) == ("skipped", "pattern not found")
 
 
-def test_a_constant_that_adds_a_dimension_stays(export):
-    model = export(QueriesAndKeys((3, 1, 1, 2, 8), 2, lambda x, axis: x.unbind(3)), torch.randn(2, 5, 8))
+def test_a_constant_that_adds_a_dimension_stays(models):
+    model = models["another dimension"]
     assert apply_graph_rewriter(model, unbind_before_broadcast, TARGET)[0] is model
