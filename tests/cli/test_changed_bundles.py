@@ -139,11 +139,11 @@ def test_check_with_a_key_and_without_the_extra_says_what_to_install(pose, tmp_p
 
 
 @pytest.mark.parametrize("verb", ["predict", "explain", "check", "build"])
-def test_a_link_out_of_the_bundle_is_one_message(command_line, pose, tmp_path, verb):
+def test_a_link_out_of_the_bundle_is_one_message(here, pose, tmp_path, verb):
     for name in ("config.yaml", "report.json"):
         (pose / name).unlink()
         (pose / name).symlink_to("/etc/passwd")
-    run = command_line(verb, str(pose), *([str(PHOTOGRAPH)] if verb == "predict" else []))
+    run = here(verb, str(pose), *([str(PHOTOGRAPH)] if verb == "predict" else []))
     assert run.returncode == ExitCode.FAILED
     assert run.stderr.startswith("error: a bundle holds files of its own, and nothing else\n")
     assert "root:" not in run.stdout + run.stderr
