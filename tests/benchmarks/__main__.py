@@ -1,7 +1,7 @@
 """Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
-Any of `startup`, `rtmpose`, `models`, `compile`, `post`, `precision`, `runtime` and `sharing` after it names the tables
-to print. `python -m tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only, and so does `compile`.
+Any of `startup`, `rtmpose`, `models`, `compile`, `post`, `precision`, `runtime` and `sharing` after it names the tables to
+print. `python -m tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only, and so does `compile`.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
 MMDeploy's figures are from another run, on a like machine.
