@@ -165,6 +165,10 @@ class Backend(BackendFacts, ABC):
         """How ONNX Runtime runs a Program in place of an engine that is not built yet."""
         return AS_WRITTEN
 
+    def beside_others(self) -> Backend:
+        """The same, with engines that leave each other the processor while they wait."""
+        return self
+
     @property
     def engine_holds_code(self) -> bool:
         """Whether its engines bring code that the processor runs: they are opened only where the user says so."""

@@ -62,6 +62,7 @@ class OnnxRuntime(Backend):
 
     TITLE: ClassVar[str] = "ONNX Runtime"
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    TIMED: ClassVar[bool] = True
     TRITON: ClassVar[str] = "onnxruntime"
 
     optimization: str = "all"
@@ -109,6 +110,10 @@ class OnnxRuntime(Backend):
             provider_options=self.provider_options,
             fallback=self.fallback,
         )
+
+    def beside_others(self) -> OnnxRuntime:
+        """The same without spinning: two sessions that do slow each other down several times."""
+        return replace(self, spinning=False)
 
     def probe(self) -> Probe:
         """Look for a distribution of ONNX Runtime, and for the provider in it."""

@@ -48,12 +48,12 @@ def run(given: Namespace) -> int:
 
     config = composed(given.overrides, given.config_dir)
 
-    from compiler import pipeline
+    from compiler.api import compile_composed
     from compiler.report.console import console, print_outcome, progress
 
     screen = console()
     with progress(screen) as listen:
-        outcome = pipeline.compile_bundle(config, listen)
+        outcome = compile_composed(config, given.overrides, lambda one: composed(one, given.config_dir), listen)
     print_outcome(screen, outcome)
     return outcome.exit_code
 

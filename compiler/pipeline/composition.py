@@ -31,6 +31,7 @@ from compiler.stages import (
     Export,
     Load,
     LoadedNetwork,
+    MeasureSpeed,
     Pictures,
     ProgramArtifact,
     Quantize,
@@ -261,6 +262,11 @@ def rewriting_of(job: Job, selection: Selection) -> Rewriting:
     observed = Samples.of(_tensors(job, smallest.batch, smallest.size))
     tail = job.config.model.tail
     return Rewriting(tail, code_digest(modules_named(tail)), job.task.outputs, observed, selection)
+
+
+def speed_stage(job: Job, engine: Artifact, in_fp32: Artifact) -> MeasureSpeed:
+    """What the precision gains on this machine."""
+    return MeasureSpeed(engine, in_fp32, job.config.precision, job.backend, _usual(job), job.backend.machine())
 
 
 def _usual(job: Job) -> Samples:

@@ -13,6 +13,7 @@ from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
 from compiler.stages.reference import RunReference
 from compiler.stages.rewrite import Rewrite
 from compiler.stages.rewriters import Rewriters, select_rewriters
+from compiler.stages.speed import MeasureSpeed, read_speed
 from compiler.stages.stage import Artifact, Stage
 from compiler.stages.verify import Pictures, Verify
 from compiler.stages.verify_engine import VerifyEngine
@@ -26,6 +27,7 @@ __all__ = [
     "Export",
     "Load",
     "LoadedNetwork",
+    "MeasureSpeed",
     "Package",
     "Pictures",
     "ProgramArtifact",
@@ -40,5 +42,6 @@ __all__ = [
     "VerifyEngine",
     "read_proof",
     "read_reduced",
+    "read_speed",
     "select_rewriters",
 ]

@@ -71,6 +71,7 @@ class OpenVINO(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "bf16")
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ("int8",)
+    TIMED: ClassVar[bool] = True
     TRITON: ClassVar[str] = "openvino"
     INT8_IN_GRAPH: ClassVar[str] = "backend.quantizer=compiler"
 
