@@ -99,14 +99,14 @@ def _groups(inputs: Iterable[Input | CompileError], batch: int) -> Iterator[Sequ
     """Yield inputs that are looked at together; what is no file of one input is by itself."""
     group: list[Input] = []
     for one in inputs:
-        is_alone = isinstance(one, CompileError) or one.is_video
-        if not is_alone:
-            group.append(one)
-        if group and (is_alone or len(group) == batch):
+        if isinstance(one, CompileError) or one.is_video:
+            yield from filter(None, (group, [one]))
+            group = []
+            continue
+        group.append(one)
+        if len(group) == batch:
             yield group
             group = []
-        if is_alone:
-            yield [one]
     if group:
         yield group
 

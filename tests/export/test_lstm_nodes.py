@@ -45,7 +45,7 @@ def exported(network):
     "options",
     [
         {},
-        {"bidirectional": True},
+        pytest.param({"bidirectional": True}, marks=pytest.mark.slow),
         {"num_layers": 3, "bidirectional": True},
         {"num_layers": 2, "batch_first": True},
         {"bias": False, "bidirectional": True},

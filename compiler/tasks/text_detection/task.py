@@ -106,7 +106,7 @@ class TextDetection(WholeImageTask[TextInstance]):
             raise ValueError(f"output is {list(maps.shape)}, and must have {rank + 1} axes")
         if len(maps) != len(prepared.placements):
             raise ValueError(f"there are maps for {len(maps)} images, and {len(prepared.placements)} images")
-        found = []
+        found: list[TextInstance] = []
         for item, placement in enumerate(prepared.placements):
             regions = self.postprocessor.regions(maps[item])
             polygons = _in_image([region.polygon for region in regions], placement)

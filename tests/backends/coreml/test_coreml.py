@@ -16,7 +16,7 @@ from torch import nn
 from compiler.artifact import Engine, OnnxProgram, TensorSpec, TorchScriptProgram
 from compiler.backends import BuildRequest, Profile, backend_of, build_backend, libraries
 from compiler.backends.coreml import backend as module
-from compiler.backends.coreml import interpreter, plan
+from compiler.backends.coreml import convert_package, interpreter, plan
 from compiler.backends.coreml.backend import PACKAGE
 from compiler.backends.coreml.convert_package import enumerated
 from compiler.backends.coreml.interpreter import quiet
@@ -64,8 +64,18 @@ def request(program, folder, precision="fp32") -> BuildRequest:
 def engines(program, tmp_path_factory):
     """In fp32 and in int8, each converted once. Not to be changed."""
     pytest.importorskip("coremltools")
-    folders = {precision: tmp_path_factory.mktemp(precision) for precision in ("fp32", "int8")}
-    return {name: build_backend(NODE).build(request(program, folder, name)) for name, folder in folders.items()}
+    fp32, int8 = (request(program, tmp_path_factory.mktemp(name), name) for name in ("fp32", "int8"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "run_script", convert_here)
+        quantised = build_backend(NODE).build(int8)
+    return {"fp32": build_backend(NODE).build(fp32), "int8": quantised}
+
+
+def convert_here(script, arguments, log, report):
+    """Convert as the script does, in this process, which has imported what another would have to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["convert_package.py", *arguments])
+        convert_package.main()
 
 
 def images():
