@@ -1,7 +1,8 @@
 """Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
-Any of `startup`, `rtmpose`, `models`, `compile`, `post`, `precision`, `runtime` and `sharing` after it names the tables to
-print. `python -m tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only, and so does `compile`.
+Any of `startup`, `rtmpose`, `models`, `compile`, `post`, `precision`, `rewriters`, `runtime` and `sharing` after it
+names the tables to print. `python -m tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only, and
+so does `compile`.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
 MMDeploy's figures are from another run, on a like machine.
@@ -20,6 +21,7 @@ from tests.benchmarks.mmdeploy import MMDEPLOY
 from tests.benchmarks.models import models_table
 from tests.benchmarks.post import post_table
 from tests.benchmarks.precision import precision_table
+from tests.benchmarks.rewriters import rewriters_table
 from tests.benchmarks.rtmpose import compile_table, runtime_table, start_table
 from tests.benchmarks.runtime import print_runtime_tables
 from tests.benchmarks.sharing import sharing_table
@@ -27,7 +29,7 @@ from tests.benchmarks.stages import MODELS, stages_table
 from tests.benchmarks.startup import startup_table
 from tests.conftest import NAME, CommandLine
 
-TABLES = ("startup", "rtmpose", "models", "compile", "post", "precision", "runtime", "sharing")
+TABLES = ("startup", "rtmpose", "models", "compile", "post", "precision", "rewriters", "runtime", "sharing")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str]) -> None:
         console.print(post_table())
     if "precision" in arguments or not arguments:
         console.print(precision_table(console))
+    if "rewriters" in arguments or not arguments:
+        console.print(rewriters_table())
     if "runtime" in arguments or not arguments:
         print_runtime_tables(console)
     if "sharing" in arguments or not arguments:
