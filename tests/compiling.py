@@ -10,8 +10,10 @@ from compiler.events import Event
 from compiler.report.outcome import Outcome
 
 
-def compile_here(folder: Path, cache: Path, *overrides: str) -> tuple[Outcome, list[Event]]:
+def compile_here(
+    folder: Path, cache: Path, *overrides: str, configs: Path | None = None
+) -> tuple[Outcome, list[Event]]:
     """Compile in this process, which is quicker; return what came out, and what a listener heard."""
     heard: list[Event] = []
-    outcome = pipeline.compile_bundle(compose([*overrides, f"output={folder}", f"cache={cache}"]), heard.append)
-    return outcome, heard
+    config = compose([*overrides, f"output={folder}", f"cache={cache}"], configs)
+    return pipeline.compile_bundle(config, heard.append), heard

@@ -1,6 +1,8 @@
 """TensorRT-RTX: real engines, built without a GPU; what cannot be built or opened is said clearly."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -27,6 +29,20 @@ NODE = {"_target_": "compiler.backends.tensorrt_rtx.TensorRTRTX", "name": "tenso
 @pytest.fixture
 def backend():
     return build_backend(NODE)
+
+
+@pytest.fixture(scope="module")
+def convolved(tmp_path_factory):
+    """An engine of one convolution, built once, and what was told of its progress. Not to be changed."""
+    folder, told = tmp_path_factory.mktemp("convolution"), []
+    asked = request(convolution(folder), folder / "engine", progress=lambda share, phase: told.append((share, phase)))
+    return build_backend(NODE).build(asked), told
+
+
+@pytest.fixture
+def copied(convolved, tmp_path):
+    """That engine, to be changed."""
+    return Engine.load(Path(shutil.copytree(convolved[0].folder, tmp_path / "copy")))
 
 
 @pytest.fixture
@@ -162,11 +178,8 @@ def test_everything_that_the_parser_refuses_is_said(backend, tmp_path):
     assert "NoSuch (x): " in caught.value.why
 
 
-def test_progress_ends_at_one_and_never_falls(backend, tmp_path):
-    shares = []
-    backend.build(
-        request(convolution(tmp_path), tmp_path / "engine", progress=lambda share, phase: shares.append((share, phase)))
-    )
+def test_progress_ends_at_one_and_never_falls(convolved):
+    _, shares = convolved
     values = [share for share, _ in shares]
     assert values == sorted(values)
     assert shares[-1] == (1.0, "built")
@@ -194,26 +207,23 @@ def test_without_its_weights_an_engine_needs_a_gpu_to_be_built(no_gpu, tmp_path)
     assert "build_engine.py" in caught.value.fix
 
 
-def test_without_a_gpu_an_engine_cannot_be_opened(backend, no_gpu, tmp_path):
-    engine = backend.build(request(convolution(tmp_path), tmp_path / "engine"))
+def test_without_a_gpu_an_engine_cannot_be_opened(backend, no_gpu, convolved):
     with pytest.raises(CompileError, match="the engine cannot be opened here: no GPU"):
-        backend.open(engine)
+        backend.open(convolved[0])
 
 
-def test_an_engine_of_another_version_is_refused_before_it_is_opened(backend, tmp_path):
-    engine = backend.build(request(convolution(tmp_path), tmp_path / "engine"))
-    write_json(engine.folder / "engine_details.json", {**details(engine), "version": "1.2.0.54"})
+def test_an_engine_of_another_version_is_refused_before_it_is_opened(backend, copied):
+    write_json(copied.folder / "engine_details.json", {**details(copied), "version": "1.2.0.54"})
     with pytest.raises(CompileError) as caught:
-        backend.open(engine)
+        backend.open(copied)
     assert "tensorrt_rtx 1.2.0.54" in str(caught.value)
     assert backend.probe().version in str(caught.value)
 
 
-def test_an_engine_whose_details_are_lost_is_refused(backend, tmp_path):
-    engine = backend.build(request(convolution(tmp_path), tmp_path / "engine"))
-    (engine.folder / "engine_details.json").write_text(json.dumps([]))
+def test_an_engine_whose_details_are_lost_is_refused(backend, copied):
+    (copied.folder / "engine_details.json").write_text(json.dumps([]))
     with pytest.raises(CompileError, match="does not describe an engine"):
-        backend.open(engine)
+        backend.open(copied)
 
 
 def test_the_plan_is_made_for_the_gpus_that_the_engine_is_for(tmp_path):
@@ -262,8 +272,10 @@ def test_external_weights_are_found(backend, tmp_path):
     assert engine.path.stat().st_size
 
 
-def test_a_model_builds_as_it_is_exported(tmp_path):
-    given = subject(tmp_path / "model", "backend=tensorrt_rtx", "model=simcc-mobilenetv2")
+@pytest.mark.parametrize("exporter", ["torchscript", pytest.param("dynamo", marks=pytest.mark.slow)])
+def test_a_model_builds_as_it_is_exported(tmp_path, exporter):
+    chosen = ("backend=tensorrt_rtx", "model=simcc-mobilenetv2", f"export.exporter={exporter}")
+    given = subject(tmp_path / "model", *chosen)
     assert given.backend.plan(given.program) == ()
     engine = given.backend.build(given.request(tmp_path / "engine"))
     assert engine.path.stat().st_size > 2**20

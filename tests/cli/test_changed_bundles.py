@@ -152,3 +152,25 @@ def test_a_link_out_of_the_bundle_is_one_message(here, pose, tmp_path, verb):
 def test_a_box_of_a_build_needs_an_input(pose):
     with pytest.raises(UsageError, match="a box is somewhere in an input"):
         run_verb("build", str(pose), "box=1,2,3,4")
+
+
+def test_a_bundle_that_is_proven_is_told_without_the_proofs_of_its_report(pose, monkeypatch, capsys):
+    monkeypatch.setattr("compiler.report.Report.load", lambda bundle: pytest.fail("its report was read whole"))
+    warn_unless_proven(pose, trust_changes=False)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda report: report["proofs"][0].update(within=False),
+        lambda report: report["ledger"][0].update(holds=False, max_absolute_error=1.0),
+        lambda report: report.update(unproven="nobody ran it"),
+    ],
+)
+def test_whatever_in_a_report_is_beyond_its_bound_is_told(pose, change, capsys):
+    report = json.loads((pose / "report.json").read_text())
+    change(report)
+    write_json(pose / "report.json", report)
+    warn_unless_proven(pose, trust_changes=True)
+    assert f"warning: {pose} is not proven: " in capsys.readouterr().err

@@ -3,6 +3,8 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,9 +21,14 @@ from tests.parity import weights as deterministic_weights
 ROOT = Path(__file__).parents[2]
 
 
-def compose_model(name: str) -> DictConfig:
+@cache
+def _composed(name: str) -> DictConfig:
     with initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
         return compose("compile", overrides=[f"model={name}"]).model
+
+
+def compose_model(name: str) -> DictConfig:
+    return deepcopy(_composed(name))
 
 
 @pytest.fixture(scope="session")

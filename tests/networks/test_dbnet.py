@@ -121,7 +121,7 @@ def test_another_attention_is_refused():
         FPNC([1, 1], asf_cfg={"attention_type": "ScaleSpatial"})
 
 
-@pytest.mark.parametrize("asf_cfg", [None, ATTENTION])
+@pytest.mark.parametrize("asf_cfg", [pytest.param(None, marks=pytest.mark.slow), ATTENTION])
 def test_it_exports_at_every_size(asf_cfg):
     torch.manual_seed(0)
     network = TextDetector(TinyBackbone([4, 5, 6, 7]), FPNC([4, 5, 6, 7], 8, 4, asf_cfg), DBHead(16)).eval()

@@ -6,8 +6,13 @@ import torch
 from compiler.networks import build
 from tests.networks.parity import MODELS, distance, inputs_of, outputs_of, state_of
 
+# What is another network's with more stages.
+SLOW = ("mspn-2x",)
 
-@pytest.fixture(scope="module", params=MODELS)
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODELS]
+)
 def name(request):
     return request.param
 

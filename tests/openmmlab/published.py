@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def models(package: str) -> list[str]:
     return [name for name, content in contents.items() if content.get("openmmlab", "").startswith(f"{package}/")]
 
 
+@cache
 def ours(name: str) -> ModelConfig:
     """Return what our file says of a model."""
     return compose([f"model={name}"]).model

@@ -48,7 +48,7 @@ def paths(node, path=""):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_a_config_with_a_value_of_any_kind_is_translated_or_refused(name, data):
     file, config, places = published(name)

@@ -62,7 +62,9 @@ def test_several_configs_make_a_sweep(command_line, work_folder, shared_cache):
         "_base_ = 'my_pose.py'\nmodel = dict(backbone=dict(type='CSPNext'))\n"
     )
     files = ",".join(f"work_dirs/{name}.py" for name in ("other", "broken"))
-    run = command_line("-m", "model=openmmlab", f"model.config={files}", QUICKLY, f"cache={shared_cache}")
+    run = command_line(
+        "-m", "model=openmmlab", f"model.config={files}", "shape=static", QUICKLY, f"cache={shared_cache}"
+    )
     rows = json.loads(next(work_folder.glob("outputs/multirun-*.json")).read_text())
     assert [(row["model"], row["result"]) for row in rows] == [("other", "proven"), ("", "failed")]
     assert "CSPNext" in rows[1]["problem"]
