@@ -8,15 +8,6 @@ from compiler import pipeline
 from compiler.config import compose
 from compiler.events import Event
 from compiler.report.outcome import Outcome
-from tests.conftest import CommandLine
-
-
-def compile_bundle(command_line: CommandLine, cache: Path, *overrides: str) -> Path:
-    """Compile in a command line's folder, with a stage cache, and return the bundle."""
-    run = command_line(*overrides, f"cache={cache}")
-    assert run.returncode == 0, run.stdout + run.stderr
-    config = compose(list(overrides))
-    return command_line.folder / config.bundle
 
 
 def compile_here(

@@ -25,7 +25,7 @@ from tests.hostile.seeds import Seeds, make_seeds
 AT_ONCE = 2
 LIBRARIES = ("torch", "onnx", "onnxruntime", "onnxscript", "cv2", "hydra", "safetensors.torch", "rich", "yaml")
 """Imported first, so that no child has to."""
-WARMING = 1
+WARMING = 2
 """Cases of each kind that are run ahead, to learn what they import."""
 
 
