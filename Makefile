@@ -18,7 +18,8 @@ demo: $(VENV)/demo  ## compile RTMPose for ONNX Runtime on a photograph, and say
 	@echo "  outputs/rtmpose/$(NAME)/output_onnxruntime.jpg"
 	@echo "  outputs/rtmpose/$(NAME)/report.html"
 
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
+# A test that ends its process would be run again without end: pytest-xdist takes its file up anew each time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --max-worker-restart=1
 
 test: $(VENV)/test  ## run the test suite: the mechanisms, and one model of each kind
 	$(PYTEST)

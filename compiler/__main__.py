@@ -6,10 +6,8 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
-from importlib.metadata import version
 from types import FrameType
 
 from compiler.cli.streams import encode_everything, libraries_silenced, tell
@@ -34,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: Sequence[str], debug: bool) -> int:
     try:
         if "--version" in given:
+            from importlib.metadata import version  # beside what takes long to import: --help does not
+
             print(f"deploy-compiler {version('deploy-compiler')}")
             return ExitCode.PROVEN
         verb, given_to_it = understood([word for word in given if word != "--debug"])
@@ -48,9 +48,15 @@ def _run(given: Sequence[str], debug: bool) -> int:
         if was_interrupted(error):
             return _interrupted()
         shown = as_compile_error(error)
-        told = printable(traceback.format_exc()) if debug else f"error: {shown.summary}"
-        tell(told)
+        tell(_traceback() if debug else f"error: {shown.summary}")
         return shown.exit_code
+
+
+def _traceback() -> str:
+    """That of the exception that is handled."""
+    import traceback
+
+    return printable(traceback.format_exc())
 
 
 def _interrupted() -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.config import CompileConfig
+from compiler.config.deploy_name import AUTO
 from compiler.config.override_values import overrides_of
+from compiler.config.variant import in_precision
 from compiler.errors import Caution
 from compiler.events import Event, Listener, Warned
 
@@ -41,13 +45,30 @@ def compile(
         UsageError: The config is wrong; nothing was started.
         CompileError: Nothing usable could be made; an older bundle is untouched.
     """
+    given = [*overrides, *overrides_of(settings)]
+    compose = partial(_composed, config_dir=None if config_dir is None else Path(config_dir))
+    return compile_composed(compose(given), given, compose, listen)
+
+
+def compile_composed(
+    config: CompileConfig, overrides: Sequence[str], compose: Callable[[Sequence[str]], CompileConfig], listen: Listener
+) -> Outcome:
+    """Compile a config, in the fastest precision where it leaves that open; see `compile`.
+
+    Args:
+        config: Composed and checked.
+        overrides: That it was composed of.
+        compose: Composes others.
+        listen: Told what happens while it happens.
+    """
     from compiler import pipeline
 
-    folder = None if config_dir is None else Path(config_dir)
-    return pipeline.compile_bundle(_composed([*overrides, *overrides_of(settings)], folder), listen)
+    if config.precision != AUTO:
+        return pipeline.compile_bundle(config, listen)
+    return pipeline.compile_fastest(config, lambda one: compose(in_precision(overrides, one)), listen)
 
 
-def _composed(overrides: list[str], config_dir: Path | None) -> CompileConfig:
+def _composed(overrides: Sequence[str], config_dir: Path | None) -> CompileConfig:
     from compiler.openmmlab.translated_model import composed
 
     return composed(overrides, config_dir)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 def make_environment(folder: Path, *requirements: str) -> Path:
     """Make a virtual environment with these requirements, and return its interpreter."""
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     python = folder / "bin/python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True, capture_output=True)
+    # Our own pip installs into it, which saves unpacking another; what is imported there is compiled there.
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile", *requirements]
+    subprocess.run(command, check=True, capture_output=True)
     return python
 
 
@@ -25,6 +27,6 @@ def build_wheel(repository: Path, folder: Path) -> Path:
 
 def install_beside(folder: Path, *requirements: str) -> Path:
     """Install these, without what they require, into a folder that a process may have on its path, and return it."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *requirements]
-    subprocess.run(command, check=True, capture_output=True)
+    options = "--quiet", "--no-deps", "--no-compile", "--target", folder
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, *requirements], check=True, capture_output=True)
     return folder

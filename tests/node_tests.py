@@ -7,7 +7,6 @@ their names.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import warnings
@@ -28,9 +27,9 @@ from compiler import pipeline
 from compiler.config import CompileConfig, compose
 from compiler.errors import CompileError
 from compiler.graphs.onnx_files import OLDEST_OPSET
-from compiler.graphs.trial import REQUEST, Trial, write_answer
 from compiler.graphs.walk import default_opset
 from compiler.sources import onnx_file
+from tests.trials import TrialHere
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,6 @@ def write(case: TestCase, folder: Path) -> None:
     for index, (value, given) in enumerate(zip(case.model.graph.input, inputs, strict=False)):
         if value.type.HasField("tensor_type"):
             (data / f"input_{index}.pb").write_bytes(_tensor(given).SerializeToString())
-
-
-class TrialHere(Trial):
-    """The first run of a file in this process: nobody's files but onnx's own, of which each costs a second less."""
-
-    def _start(self, folder: Path) -> int:
-        write_answer(folder, json.loads((folder / REQUEST).read_text(encoding="utf-8")))
-        return 0
 
 
 def settings(output: Path) -> CompileConfig:

@@ -11,10 +11,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.conftest import NAME, PHOTOGRAPH
+from tests import onnx_files
+from tests.bundles import small_bundle
+from tests.conftest import PHOTOGRAPH
+from tests.small_network import small_network
 
 TINY = "model=rtmpose-t"
 
@@ -46,16 +50,22 @@ WRONG_USAGE = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG_USAGE)
-def test_wrong_usage_exits_with_2_before_anything_is_built(command_line, case):
+def alone_and_here(cases, alone):
+    """Each case as it goes through `main`, and a few of them as a process of their own, too."""
+    ways = [(case, "here") for case in cases] + [(case, "command_line") for case in alone]
+    return pytest.mark.parametrize(("case", "way"), ways)
+
+
+@alone_and_here(WRONG_USAGE, alone=["unknown backend"])
+def test_wrong_usage_exits_with_2_before_anything_is_built(request, tmp_path, case, way):
     arguments, what, advice = WRONG_USAGE[case]
-    run = command_line(*arguments)
+    run = request.getfixturevalue(way)(*arguments)
     assert run.returncode == 2, run.stdout + run.stderr
     assert run.stderr.startswith("error: ")
     assert what in run.stderr
     assert advice in run.stderr
     assert "Traceback" not in run.stdout + run.stderr
-    assert not list(command_line.folder.rglob("*.onnx"))
+    assert not list(tmp_path.rglob("*.onnx"))
 
 
 def test_most_wrong_usage_is_found_before_torch_is_imported(command_line):
@@ -129,38 +139,46 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("case", FAILURES)
-def test_a_failure_exits_with_1_and_says_what_to_do(command_line, case):
+@alone_and_here(FAILURES, alone=["a pickle that would run code"])
+def test_a_failure_exits_with_1_and_says_what_to_do(request, tmp_path, case, way):
     prepare, expected = FAILURES[case]
-    run = command_line(TINY, *prepare(command_line.folder))
+    run = request.getfixturevalue(way)(TINY, *prepare(tmp_path))
     assert run.returncode == 1, run.stdout + run.stderr
     assert run.stderr.startswith("error: ")
     assert all(text in run.stderr for text in expected), run.stderr
     assert "Traceback" not in run.stdout + run.stderr
-    assert not (command_line.folder / "code_was_run").exists()
-    assert not list(command_line.folder.rglob("lock.json"))
+    assert not (tmp_path / "code_was_run").exists()
+    assert not list(tmp_path.rglob("lock.json"))
 
 
-def test_debug_shows_the_traceback(command_line):
-    run = command_line(TINY, "checkpoint=missing.pth", "--debug")
+def test_debug_shows_the_traceback(here):
+    run = here(TINY, "checkpoint=missing.pth", "--debug")
     assert run.returncode == 1
     assert "Traceback" in run.stderr
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 20 MB, less than a compile of the smallest model needs."""
+    """A file system of 256 kB, less than a compile of the smallest network needs."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         pytest.skip("mounting a small file system needs root")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_told_and_loses_nothing(command_line, small_disk):
-    run = command_line(TINY, f"output={small_disk}")
+def test_a_full_disk_is_told_and_loses_nothing(here, trials_here, small_disk):
+    large = np.ones((3, 1 << 16), np.float32)
+    content = onnx_files.model(
+        [("MatMul", ["x", "large"], ["y"])],
+        [onnx_files.value("x")],
+        [onnx_files.value("y", ("n", 1 << 16))],
+        onnx_files.weights(large=large),
+    )
+    onnx_files.save(here.folder / "large.onnx", content)
+    run = here("model=onnx", "model.file=large.onnx", f"output={small_disk}")
     assert run.returncode == 1, run.stdout
     assert "the output cannot be written" in run.stderr
     assert "No space left on device" in run.stderr
@@ -168,14 +186,25 @@ def test_a_full_disk_is_told_and_loses_nothing(command_line, small_disk):
     assert not list(small_disk.rglob("*.partial"))
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_in_order(command_line, sent):
-    process = command_line.start(TINY)
-    deadline = time.monotonic() + 60
-    while not list(command_line.folder.glob("outputs/.cache/export*.partial")):
+@pytest.fixture
+def small(command_line):
+    """What compiles a network of three layers in the command line's folder."""
+    with small_network(command_line.folder, "three_layers") as overrides:
+        yield overrides
+
+
+def wait_for_the_export(process, folder):
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("outputs/.cache/export*.partial")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_in_order(command_line, small, sent):
+    process = command_line.start(*small)
+    wait_for_the_export(process, command_line.folder)
     process.send_signal(sent)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -207,17 +236,26 @@ def test_an_interruption_that_a_library_hides_is_one_all_the_same():
     assert run.stderr.startswith("interrupted: an older bundle is untouched")
 
 
-def test_two_runs_at_once_wait_for_each_other_and_both_succeed(command_line):
-    processes = [command_line.start(TINY) for _ in range(2)]
-    printed = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], printed
-    assert sum("waiting" in text for text in printed) == 1
-    assert sum("up to date" in text for text in printed) == 1
+def test_two_runs_at_once_wait_for_each_other_and_both_succeed(command_line, small):
+    first = command_line.start(*small)
+    wait_for_the_export(first, command_line.folder)
+    first.send_signal(signal.SIGSTOP)  # while it holds the bundle
+    second = command_line.start(*small)
+    begun = ""
+    while "waiting" not in begun:
+        begun += second.stdout.readline()
+        assert second.poll() is None, begun
+    first.send_signal(signal.SIGCONT)
+    printed = [first.communicate(timeout=300)[0], begun + second.stdout.read()]
+    assert [first.wait(), second.wait()] == [0, 0], printed
+    assert ["waiting" in text for text in printed] == [False, True]
+    assert ["up to date" in text for text in printed] == [False, True]
     lock = json.loads(next(command_line.folder.glob("outputs/*/lock.json")).read_text())
-    assert lock["name"] == NAME.replace("simcc", "rtmpose-t")
+    assert lock["name"].startswith("tensors_three-layers-build_onnxruntime_static+v")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(command_line, bundle):
+def test_a_reader_that_has_seen_enough_is_no_error(command_line):
+    bundle = small_bundle(command_line.folder / "bundle", "pose")
     script = f"{sys.executable} -m compiler predict {bundle} {PHOTOGRAPH} | head -1"
     run = subprocess.run(["bash", "-c", script], cwd=command_line.folder, capture_output=True, text=True, check=False)
     assert run.stdout == "[\n"

@@ -95,6 +95,14 @@ def test_the_task_reads_what_the_network_gives(config):
     assert len(output_shapes(config.model)) == len(build_task(config.model.processing).outputs)
 
 
+@pytest.mark.parametrize("name", ONE_OF_EACH, indirect=True)
+def test_its_weights_are_called_after_the_parts_in_its_config(config):
+    """What tells apart which models weights may be of, before any is built."""
+    with torch.device("meta"):
+        parts = {key.partition(".")[0] for key in build(config.model.network).state_dict()}
+    assert parts <= config.model.network.keys()
+
+
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("name", DETECTORS)
 def test_the_task_of_a_detector_reads_what_its_tails_give(name, tail):

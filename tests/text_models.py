@@ -17,6 +17,8 @@ from compiler.config import compose
 from compiler.networks.catalogue import build_network
 from compiler.proof import proof_of
 from compiler.tasks import build_task
+from tests.compiling import compile_here
+from tests.conftest import made_once
 
 
 @torch.no_grad()
@@ -68,6 +70,17 @@ def text_overrides(model: str, folder: Path) -> tuple[str, ...]:
     torch.save(network.state_dict(), checkpoint)
     # The reader multiplies what its LSTMs round by almost a hundred.
     return f"model={model}", f"checkpoint={checkpoint}", "verify.tolerance=1e-3"
+
+
+def text_bundle(shared_folder: Path, cache: Path, model: str, shape: str) -> Path:
+    """The bundle of a model, compiled once for all tests and the processes that run them."""
+
+    def make(folder: Path) -> None:
+        outcome, _ = compile_here(folder / "outputs", cache, *text_overrides(model, folder), f"shape={shape}")
+        assert not outcome.problem
+
+    folder = made_once(shared_folder / f"{model}_{shape}", make)
+    return next(lock.parent for lock in folder.glob("outputs/**/lock.json"))
 
 
 def _pass_on(convolution: nn.Conv2d | nn.ConvTranspose2d, weight: float, bias: float = 0) -> None:

@@ -8,7 +8,6 @@ from compiler.artifact.given_files import LARGEST, LARGEST_WEIGHTS, read_given, 
 from compiler.artifact.input_files import InputFile
 from compiler.artifact.lock import LOCK_FILE, Lock, lock_of, require_files
 from compiler.artifact.names import files_in, inside, located
-from compiler.artifact.packages import package_folders
 from compiler.artifact.processes import ended, isolated_command
 from compiler.artifact.programs import (
     OnnxProgram,
@@ -49,7 +48,6 @@ __all__ = [
     "isolated_command",
     "located",
     "lock_of",
-    "package_folders",
     "read_given",
     "read_json",
     "reading",

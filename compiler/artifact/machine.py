@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
 from importlib import import_module
@@ -41,6 +42,13 @@ def processor_features() -> list[str]:
             continue
         return [name for name in FEATURES if found.get(name)]
     return []
+
+
+def usable_processors() -> int:
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # as Linux has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _minor(version: str) -> str:

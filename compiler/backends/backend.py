@@ -165,6 +165,10 @@ class Backend(BackendFacts, ABC):
         """How ONNX Runtime runs a Program in place of an engine that is not built yet."""
         return AS_WRITTEN
 
+    def beside_others(self) -> Backend:
+        """The same, with engines that leave each other the processor while they wait."""
+        return self
+
     @property
     def engine_holds_code(self) -> bool:
         """Whether its engines bring code that the processor runs: they are opened only where the user says so."""
@@ -198,6 +202,21 @@ class Backend(BackendFacts, ABC):
         Raises:
             CompileError: It cannot be opened on this machine.
         """
+
+    def in_streams(self, streams: int) -> Backend:
+        """This backend, whose engines several threads run at once, on no more processors than one did.
+
+        Args:
+            streams: As many inputs are computed at once, at least two.
+
+        Raises:
+            UsageError: Its engines are run by one thread at a time.
+        """
+        raise UsageError(
+            f"an engine of {self.TITLE or self.name} computes one input at a time",
+            where=f"streams={streams}",
+            fix="leave streams out; or compile with backend=onnxruntime or backend=openvino",
+        )
 
     def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...] | None:
         """What each layer of an engine takes, in the order in which they run; None where the library does not say it.

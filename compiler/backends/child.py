@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-from compiler.artifact import ended, package_folders
+from compiler.artifact import ended
 from compiler.errors import CompileError
+from compiler.packages import package_folders
 
 PROGRESS = re.compile(r" *([\d.]+)%  (.*)")
 """A line in which a script tells how far it is."""

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from compiler.artifact import Tensors
-from compiler.backends.backend import Session
+from compiler.artifact.machine import this_machine
+from compiler.backends.backend import Backend, Session
 from compiler.backends.libraries import library_problem
+from compiler.config.ranges import between
 from compiler.errors import CompileError
 
 EXTRA = "torch"
@@ -30,6 +33,29 @@ def require_torch(path: Path) -> None:
     """
     if problem := torch_problem():
         raise CompileError(f"{path.name} is opened by PyTorch, which cannot be used here", where=str(path), why=problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyTorchBackend(Backend):
+    """A backend whose engines PyTorch runs, on the CPU.
+
+    Attributes:
+        threads: Within one operator; None for as many as PyTorch uses in the process.
+    """
+
+    TAIL: ClassVar[str] = "host"
+    """PyTorch has no operator that suppresses boxes."""
+
+    threads: int | None = between(1, 1024, default=None)
+
+    @property
+    def engine_holds_code(self) -> bool:
+        """A TorchScript archive calls operators that read and write files; a package is native code."""
+        return True
+
+    def machine(self) -> dict[str, str]:
+        """The processor, whose features decide which code runs, and the library."""
+        return this_machine("torch")
 
 
 @dataclass(frozen=True)

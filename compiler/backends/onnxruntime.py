@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from compiler.artifact import Engine, OnnxProgram, Program, Tensors, installed_version
-from compiler.artifact.machine import this_machine
+from compiler.artifact.machine import this_machine, usable_processors
 from compiler.backends import PROGRAM_FILE, Backend, BuildRequest, LayerTime, Obstacle, Probe
 from compiler.backends.libraries import version_problem
 from compiler.config.choices import require_choice
@@ -30,7 +30,7 @@ from compiler.graphs import (
     sums_saturate,
     with_unsigned_weights,
 )
-from compiler.graphs.providers import CPU, OPENVINO, PROVIDERS, available_providers, missing_provider
+from compiler.graphs.providers import CPU, DIRECTML, OPENVINO, PROVIDERS, available_providers, missing_provider
 from compiler.graphs.self_contained import require_self_contained
 from compiler.precision.int8 import (
     ONNX_RUNTIME_AVX2,
@@ -62,6 +62,7 @@ class OnnxRuntime(Backend):
 
     TITLE: ClassVar[str] = "ONNX Runtime"
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    TIMED: ClassVar[bool] = True
     TRITON: ClassVar[str] = "onnxruntime"
 
     optimization: str = "all"
@@ -109,6 +110,10 @@ class OnnxRuntime(Backend):
             provider_options=self.provider_options,
             fallback=self.fallback,
         )
+
+    def beside_others(self) -> OnnxRuntime:
+        """The same without spinning: two sessions that do slow each other down several times."""
+        return replace(self, spinning=False)
 
     def probe(self) -> Probe:
         """Look for a distribution of ONNX Runtime, and for the provider in it."""
@@ -174,6 +179,12 @@ class OnnxRuntime(Backend):
         """Open the engine with the configured threads and optimisation."""
         require_self_contained(engine.path)
         return OnnxRuntimeSession(engine.path, options=self.simulation)
+
+    def in_streams(self, streams: int) -> Backend:
+        """One session that several threads run: those within an operator are fewer, and shared. See `Backend`."""
+        if self.provider == DIRECTML:  # its sessions are run by one thread at a time
+            return super().in_streams(streams)
+        return replace(self, threads=max(1, (self.threads or usable_processors()) - streams + 1), spinning=False)
 
     def layers(self, engine: Engine, tensors: Tensors, iterations: int) -> tuple[LayerTime, ...]:
         """The nodes of the optimised graph, of which some stand for several of the file; see `Backend.layers`."""

@@ -11,35 +11,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from compiler.artifact import Engine, Program, TorchScriptProgram, installed_version
-from compiler.artifact.machine import this_machine
-from compiler.backends import Backend, BuildRequest, Obstacle, Probe
-from compiler.backends.in_torch import ThreadedSession, require_torch, torch_problem
-from compiler.config.ranges import between
+from compiler.backends import BuildRequest, Obstacle, Probe
+from compiler.backends.in_torch import PyTorchBackend, ThreadedSession, require_torch, torch_problem
 
 ARCHIVE = "end2end.pt"
 """The name that MMDeploy's users know."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchScript(Backend):
-    """PyTorch's TorchScript, on the CPU.
-
-    Attributes:
-        threads: Within one operator; None for as many as PyTorch uses in the process.
-    """
+class TorchScript(PyTorchBackend):
+    """PyTorch's TorchScript, on the CPU."""
 
     TITLE: ClassVar[str] = "TorchScript"
     PROGRAM: ClassVar[type[Program]] = TorchScriptProgram
     TRITON: ClassVar[str] = "pytorch"
-    TAIL: ClassVar[str] = "host"
-    """PyTorch has no operator that suppresses boxes."""
-
-    threads: int | None = between(1, 1024, default=None)
-
-    @property
-    def engine_holds_code(self) -> bool:
-        """An archive is a program, and an operator that it calls may read and write files."""
-        return True
 
     def probe(self) -> Probe:
         """Look for the `torch` distribution."""
@@ -62,10 +47,6 @@ class TorchScript(Backend):
         self.open(engine)
         engine.save()
         return engine
-
-    def machine(self) -> dict[str, str]:
-        """The processor, whose features decide which kernels run, and the library."""
-        return this_machine("torch")
 
     def files(self, engine: Engine) -> tuple[str, ...]:
         """The archive, whatever the sidecar calls it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from compiler.cli.arguments import Parser, one_of
-from compiler.cli.composing import add_overrides, composed
+from compiler.cli.composing import add_overrides
 from compiler.cli.verb import Verb
 from compiler.errors import UsageError
 
@@ -44,14 +44,16 @@ def run(given: Namespace) -> int:
         from compiler.cli.sweep import sweep
 
         return sweep(given.overrides, given.config_dir)
+    from compiler.openmmlab.translated_model import composed
+
     config = composed(given.overrides, given.config_dir)
 
-    from compiler import pipeline
+    from compiler.api import compile_composed
     from compiler.report.console import console, print_outcome, progress
 
     screen = console()
     with progress(screen) as listen:
-        outcome = pipeline.compile_bundle(config, listen)
+        outcome = compile_composed(config, given.overrides, lambda one: composed(one, given.config_dir), listen)
     print_outcome(screen, outcome)
     return outcome.exit_code
 

@@ -10,14 +10,14 @@ from hydra.plugins.completion_plugin import CompletionPlugin
 
 from compiler.cli.verb import Verb
 from compiler.config.class_names import NAME_KEYS
-from compiler.config.deploy_name import PRECISIONS
+from compiler.config.deploy_name import AUTO, PRECISIONS
 from compiler.config.moved import INPUT_ALIASES
 from compiler.config.overrides import expand
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS
 from compiler.config.search import CONFIG_NAME, config_loader
 
 VALUES = {
-    "precision": PRECISIONS,
+    "precision": (*PRECISIONS, AUTO),
     "tail": TAILS,
     "export.exporter": EXPORTERS,
     "calibration.method": CALIBRATION_METHODS,

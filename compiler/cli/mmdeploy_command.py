@@ -10,7 +10,6 @@ from typing import Any
 
 from compiler.cli.arguments import COMMAND
 from compiler.config.mmdeploy.facts import facts
-from compiler.config.mmdeploy.names import PAGE
 from compiler.errors import UsageError
 
 _INTERPRETER = re.compile(r"python[\d.]*(\.exe)?")
@@ -26,9 +25,11 @@ def refuse_command(words: Sequence[str]) -> None:
     """
     command, *rest = _without_interpreter(words) or [""]
     tool = PurePath(command).name
-    known = facts("commands")["commands"].get(tool)
+    known = facts("commands")["commands"].get(tool) if tool.endswith(".py") else None
     if known is None:
         return
+    from compiler.config.mmdeploy.names import PAGE  # beside what other commands do not need
+
     written = _written(known, rest)
     raise UsageError(
         f"{tool} is a command of MMDeploy's: it {known['is']}",

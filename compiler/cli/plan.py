@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from compiler.cli.composing import add_overrides, composed
+from compiler.cli.composing import add_overrides
 from compiler.cli.verb import Verb
 from compiler.errors import ExitCode
 
 
 def run(given: Namespace) -> int:
     """Export what a config describes, and list what its backend cannot take of it."""
+    from compiler.openmmlab.translated_model import composed
+
     config = composed(given.overrides, given.config_dir)
 
     from compiler import pipeline

@@ -44,6 +44,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_option("box", spelling="box=x1,y1,x2,y2|boxes.json", text=text)
     text = "how many of several inputs go through the engine together; 1 without it"
     parser.add_option("batch", spelling="batch=<number>", text=text)
+    text = "how many of several inputs are looked at at once, by engines of ONNX Runtime and OpenVINO; 1 without it"
+    parser.add_option("streams", spelling="streams=<number>", text=text)
     text = "draw the results into this image or video, or those of several inputs into this folder"
     parser.add_option("picture", spelling="picture=<file>|<folder>/", text=text)
     parser.add_option("show", spelling="show=true|false", text="show the drawn results in a window")
@@ -103,7 +105,9 @@ def _opened(bundles: Sequence[str], given: Namespace) -> Runner:
     from compiler import runtime
     from compiler.config.instantiate import instantiate
 
-    opening, options = opening_of(given), given.options
+    options = given.options
+    streams = whole_in("streams", options.get("streams", "1"), least=1, most=runtime.MOST_STREAMS)
+    opening = replace(opening_of(given), streams=streams)
     threshold = options.get("score_threshold")
     if len(bundles) == 1:
         return _with_threshold(opening.predictor(bundles[0]), threshold)
@@ -187,7 +191,7 @@ VERB = Verb(
     help="run a bundle, or one and another that looks at what it finds; prints JSON, and draws (needs no torch)",
     usage=(
         "<bundle> [<second bundle>] <input>... [box=x1,y1,x2,y2|boxes.json] [picture=<file>|<folder>/] "
-        "[show=true|false] [batch=<number>] [score_threshold=<0 to 1>] [chain.<name>=<value>] "
+        "[show=true|false] [batch=<number>] [streams=<number>] [score_threshold=<0 to 1>] [chain.<name>=<value>] "
         "[arrays=<file>.npz|<folder>/] [cache=<folder>] [limits.<name>=<number>] [--config-dir DIR] "
         "[--engine-code] [--trust-changes]"
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from compiler.artifact import finite
@@ -16,9 +18,12 @@ from compiler.errors import CompileError, ExitCode, UsageError
 if TYPE_CHECKING:
     from compiler.runtime import DetectionChain, Limits, Predictor
     from compiler.runtime.inputs import Input
+    from compiler.runtime.stream import Stream
     from compiler.runtime.text_spotting import TextSpotter
 
     Runner = Predictor | DetectionChain | TextSpotter
+    Found = list[Any] | CompileError | None
+    """What is found in an input, or what is wrong with it; None for a video, in which nothing was looked for yet."""
 
 NO_IMAGE_SUFFIX = ".png"
 """Of a picture of what is no image, such as a point cloud seen from above."""
@@ -60,21 +65,22 @@ def predict_many(
         The exit status.
     """
     count = failed = 0
-    for one, results in _looked_at(runner, inputs, batch):
-        count += 1
-        try:
-            if isinstance(one, CompileError):
-                raise one
-            lines = _frames(runner, one, outlets, limits) if one.is_video else _whole(runner, one, outlets, results)
-            _print_lines(lines)
-        except UsageError:  # what is wrong with the command line is wrong with every input
-            raise
-        except CompileError as error:
-            failed += 1
-            tell(f"error: {error.summary}")
-            _print_lines([_failure(one, error)])
-        if outlets.closed:
-            break
+    with _looked_at(runner, inputs, batch) as groups:
+        for one, found in chain.from_iterable(groups):
+            count += 1
+            try:
+                if isinstance(found, CompileError):
+                    raise found
+                lines = _frames(runner, one, outlets, limits) if found is None else _whole(runner, one, outlets, found)
+                _print_lines(lines)
+            except UsageError:  # what is wrong with the command line is wrong with every input
+                raise
+            except CompileError as error:
+                failed += 1
+                tell(f"error: {error.summary}")
+                _print_lines([_failure(one, error)])
+            if outlets.closed:
+                break
     if failed and count > 1:
         tell(f"{failed} of {count} inputs failed")
     return ExitCode.FAILED if failed else ExitCode.PROVEN
@@ -82,30 +88,49 @@ def predict_many(
 
 def _looked_at(
     runner: Runner, inputs: Iterable[Input | CompileError], batch: int
-) -> Iterator[tuple[Input | CompileError, list[Any] | None]]:
-    """Yield each input with its results, where it was looked at together with others; else with None."""
+) -> Stream[Sequence[Input | CompileError], list[tuple[Any, Found]]]:
+    """Each input with what was found in it, group by group, and as many groups at once as the runner has streams."""
+    from compiler.runtime.stream import Stream
+
+    return Stream(partial(_together, runner), _groups(inputs, batch), runner.streams)
+
+
+def _groups(inputs: Iterable[Input | CompileError], batch: int) -> Iterator[Sequence[Input | CompileError]]:
+    """Yield inputs that are looked at together; what is no file of one input is by itself."""
     group: list[Input] = []
     for one in inputs:
         if isinstance(one, CompileError) or one.is_video:
-            yield from zip(group, _together(runner, group), strict=True)
-            yield one, None
+            yield from filter(None, (group, [one]))
             group = []
             continue
         group.append(one)
         if len(group) == batch:
-            yield from zip(group, _together(runner, group), strict=True)
+            yield group
             group = []
-    yield from zip(group, _together(runner, group), strict=True)
+    if group:
+        yield group
 
 
-def _together(runner: Runner, group: Sequence[Input]) -> Sequence[list[Any] | None]:
-    """The results of several inputs; None for each where one fails: each is looked at by itself then."""
+def _together(runner: Runner, group: Sequence[Input | CompileError]) -> list[tuple[Any, Found]]:
+    """What is found in several inputs; where one of them fails each is looked at by itself."""
     from compiler.runtime import Predictor
 
-    if len(group) > 1 and isinstance(runner, Predictor):
+    inputs = [one for one in group if not isinstance(one, CompileError)]
+    if len(inputs) > 1 and isinstance(runner, Predictor):
         with suppress(CompileError):
-            return runner([one.path for one in group], [one.box for one in group])
-    return [None] * len(group)
+            return list(zip(inputs, runner([one.path for one in inputs], [one.box for one in inputs]), strict=True))
+    return [(one, _alone(runner, one)) for one in group]
+
+
+def _alone(runner: Runner, one: Input | CompileError) -> Found:
+    if isinstance(one, CompileError):
+        return one
+    if one.is_video:
+        return None
+    try:
+        return _results(runner, one.path, one.box)
+    except CompileError as error:
+        return error
 
 
 def _print_lines(values: Iterable[dict[str, Any]]) -> None:
@@ -134,21 +159,25 @@ def _results(runner: Runner, source: Any, box: Any) -> list[Any]:
     return runner(source, box)
 
 
-def _whole(runner: Runner, one: Input, outlets: Outlets, found: list[Any] | None) -> Iterator[dict[str, Any]]:
-    results = _results(runner, one.path, one.box) if found is None else found
+def _whole(runner: Runner, one: Input, outlets: Outlets, results: list[Any]) -> Iterator[dict[str, Any]]:
     written = {**_write_arrays(one, results, outlets), **_draw(runner, one, results, outlets)}
     yield {"input": str(one.path), "results": [result.to_dict() for result in results], **written}
 
 
 def _frames(runner: Runner, one: Input, outlets: Outlets, limits: Limits) -> Iterator[dict[str, Any]]:
     """The results of each frame of a video, which are drawn into a video."""
+    from compiler.runtime.stream import Stream
     from compiler.tasks.videos import WRITTEN, opened_video, written_video
 
     own = one.path.suffix.lower()
     path = outlets.pictures and outlets.pictures.file(one, own if own in WRITTEN else VIDEO_SUFFIX)
-    with opened_video(one.path, limits) as video, written_video(path, video.rate) if path else nullcontext() as drawn:
-        for number, frame in enumerate(video.frames()):
-            results = _results(runner, frame, one.box)
+    look = partial(_frame, runner, one.box)
+    with (
+        opened_video(one.path, limits) as video,
+        written_video(path, video.rate) if path else nullcontext() as drawn,
+        Stream(look, video.frames(), runner.streams) as looked_at,
+    ):
+        for number, (frame, results) in enumerate(looked_at):
             picture = runner.draw(frame, results) if outlets.drawn else None
             if drawn and picture is not None:
                 drawn.write(picture)
@@ -158,6 +187,10 @@ def _frames(runner: Runner, one: Input, outlets: Outlets, limits: Limits) -> Ite
             yield {"input": str(one.path), "frame": number, "time": round(number / video.rate, 6), "results": found}
             if outlets.closed:
                 break
+
+
+def _frame(runner: Runner, box: Any, frame: Any) -> tuple[Any, list[Any]]:
+    return frame, _results(runner, frame, box)
 
 
 def _write_arrays(one: Input, results: list[Any], outlets: Outlets) -> dict[str, str]:

@@ -15,7 +15,7 @@ from hydra import main as hydra_main
 from omegaconf import DictConfig, OmegaConf
 
 from compiler.cli.completion import print_completions
-from compiler.config.compose import compose, compose_node
+from compiler.config.composition import compose, compose_node
 from compiler.config.literal import literal
 from compiler.config.messages import composing
 from compiler.config.overrides import expand, own_inputs, split_sweep

@@ -11,11 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from compiler import pipeline
+from compiler.api import compile_composed
 from compiler.artifact import digest, write_json, write_text
-from compiler.cli.composing import composed
 from compiler.config.overrides import own_inputs, split_sweep
 from compiler.errors import ExitCode, Interrupted, UsageError, as_compile_error, was_interrupted
+from compiler.openmmlab.translated_model import composed
 from compiler.pipeline.guards import writable
 from compiler.printable import on_one_line
 from compiler.report.console import console, print_error, print_outcome, progress
@@ -137,7 +137,7 @@ def _run_job(
         model, name = config.model.name, str(config.deploy_name)
         _refuse_second(config.bundle, bundles)
         with progress(screen) as listen:
-            outcome = pipeline.compile_bundle(config, listen)
+            outcome = compile_composed(config, overrides, lambda one: composed(one, config_dir, distinguishing), listen)
         print_outcome(screen, outcome)
         return _row(overrides, outcome, time.perf_counter() - start)
     except Exception as error:  # whatever goes wrong in one job, the others are still wanted

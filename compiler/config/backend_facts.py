@@ -40,6 +40,8 @@ class BackendFacts:
     """The override with which int8 is written into the graph, of a backend that quantises by itself unless told."""
     REFUSED_PRECISIONS: ClassVar[Mapping[str, str]] = {}
     """Why it is not built in one that its library knows, by precision."""
+    TIMED: ClassVar[bool] = False
+    """Whether an engine in a lower precision is run in turns with one in fp32, which is built quickly then."""
     EXPORTER: ClassVar[str] = "auto"
     """The exporter that it needs, where the default one does not do."""
     TAIL: ClassVar[str] = "native"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from compiler.config.consistency import check_consistency
-from compiler.config.deploy_name import PRECISIONS, Shape
+from compiler.config.deploy_name import AUTO, PRECISIONS, Shape
 from compiler.config.moved import PLUGIN
 from compiler.config.plain_names import require_plain_name
 from compiler.config.schema import CALIBRATION_METHODS, EXPORTERS, TAILS, CalibrationConfig, CompileConfig
@@ -44,11 +44,16 @@ def _check_names(config: CompileConfig) -> None:
 
 
 def _check_precision(config: CompileConfig) -> None:
-    if config.precision not in PRECISIONS:
+    if config.precision not in (*PRECISIONS, AUTO):
         raise UsageError(
-            f"there is no precision '{config.precision}'", where="precision", fix=nearest(config.precision, PRECISIONS)
+            f"there is no precision '{config.precision}'",
+            where="precision",
+            fix=nearest(config.precision, (*PRECISIONS, AUTO)),
         )
     able = config.backend_facts.PRECISIONS
+    if config.precision == AUTO:
+        _check_timed(config)
+        return
     if config.precision not in able:
         raise UsageError(
             f"{config.backend['name']} cannot be built in {config.precision}",
@@ -64,8 +69,20 @@ def _check_precision(config: CompileConfig) -> None:
         )
 
 
+def _check_timed(config: CompileConfig) -> None:
+    """Refuse to choose the fastest precision of a backend of which that is not known."""
+    if not config.backend_facts.TIMED:
+        able = config.backend_facts.PRECISIONS
+        raise UsageError(
+            f"the fastest precision of {config.backend['name']} is not measured",
+            where=f"backend={config.backend['name']} precision={AUTO}",
+            why="its engines run elsewhere, or building several of them takes too long",
+            fix=f"choose one: {', '.join(able)}",
+        )
+
+
 def _check_calibration(config: CompileConfig) -> None:
-    if config.precision != "int8" and config.calibration != CalibrationConfig():
+    if config.precision not in ("int8", AUTO) and config.calibration != CalibrationConfig():
         raise UsageError(
             f"{config.precision} needs no calibration",
             where="calibration",

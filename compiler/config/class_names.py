@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact.given_files import read_lines
 from compiler.config.consistency import (
     HEAD_TASKS,
     MISSING,
@@ -136,6 +135,8 @@ def read_names(file: Path, where: str) -> list[str]:
     Raises:
         UsageError: It cannot be read, or is no such list.
     """
+    from compiler.artifact.given_files import read_lines  # beside what takes long to import: --help does not
+
     advice = "give a text file with a name in each line, or write [<name>, ...]"
     try:
         lines = read_lines(file, f"the file of names {file}", where=where, fix=advice)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compiler.artifact.reading import reading
 from compiler.config.search import config_folder
 from compiler.errors import UsageError
 
@@ -16,6 +15,8 @@ def require_config_dir(folder: Path) -> None:
         UsageError: It is not, or does.
         CompileError: It, or a group in it, cannot be read.
     """
+    from compiler.artifact.reading import reading  # beside what takes long to import: --help does not
+
     with reading(folder, "the config folder cannot be read", where=f"--config-dir {folder}"):
         if not folder.is_dir():
             raise UsageError(

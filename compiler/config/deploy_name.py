@@ -15,6 +15,8 @@ from compiler.config.sizes import Size, size_text
 from compiler.errors import UsageError, nearest
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+AUTO = "auto"
+"""The one of them that is the fastest where it is compiled; a name has the one that was chosen."""
 
 _SHAPE = re.compile(r"(?P<kind>dynamic|static)(?:[_-](?P<usual>\d+(?:x\d+)*)(?:-(?P<largest>\d+(?:x\d+)*))?)?")
 _GRAMMAR = "<task>_<algo>_<backend>[-<precision>]_<dynamic|static>[_<shape>[-<largest shape>]]"

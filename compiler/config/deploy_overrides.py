@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from compiler.config.deploy_name import DeployName
 from compiler.config.mmdeploy.facts import facts
 from compiler.config.mmdeploy.names import Here, meaning
-from compiler.config.search import config_folder, config_loader
+from compiler.config.options import group_options
+from compiler.config.search import config_folder
 from compiler.config.variant import override_key
 from compiler.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from hydra.core.config_loader import ConfigLoader
-
     from compiler.config.schema import CompileConfig
 
 KEY = "deploy"
@@ -38,13 +37,15 @@ class NamedRun:
     overrides: tuple[str, ...]
     claims: Mapping[str, Any]
 
-    def implied(self, loader: ConfigLoader, given: Collection[str]) -> list[str]:
+    def implied(self, models: Collection[str], given: Collection[str]) -> list[str]:
         """What the name chooses, as overrides; the model only where it is not among the keys that are given.
+
+        `models` are those that there are.
 
         Raises:
             UsageError: No model stands for what it names, or one for another task.
         """
-        model = "" if "model" in given else _model_of(self, loader)
+        model = "" if "model" in given else _model_of(self, models)
         name = self.name
         chosen = {"model": model, "backend": name.backend, "precision": name.precision, "shape": str(name.shape)}
         return [*(f"{key}={value}" for key, value in chosen.items() if value), *self.overrides]
@@ -67,9 +68,8 @@ def named_run(overrides: Sequence[str], config_dir: Path | None = None) -> Named
         return None
     if len(names) > 1:
         raise UsageError("two deploy names are given", where="deploy", why=" and ".join(names), fix="give one")
-    loader = config_loader(config_dir)
     models = [one.partition("=")[2] for one in overrides if override_key(one) == "model"]
-    here = _here(loader, models[-1] if models else "")
+    here = _here(config_dir, models[-1] if models else "")
     found = meaning(names[0], here)
     return NamedRun(DeployName.parse(found.name, here.backends), names[0], found.overrides, found.claims)
 
@@ -119,11 +119,11 @@ def _check_claim(config: CompileConfig, named: NamedRun, key: str, value: Any) -
     )
 
 
-def _here(loader: ConfigLoader, model: str) -> Here:
+def _here(config_dir: Path | None, model: str) -> Here:
     table = _table()
     return Here(
-        backends=loader.get_group_options("backend"),
-        models=loader.get_group_options("model"),
+        backends=group_options("backend", config_dir),
+        models=group_options("model", config_dir),
         algos=table["algos"],
         tasks=table["tasks"],
         model=model,
@@ -132,13 +132,15 @@ def _here(loader: ConfigLoader, model: str) -> Here:
 
 def _table() -> Mapping[str, Mapping[str, str]]:
     """What an algorithm, and what a task alone, stands for."""
-    import yaml
+    from compiler.config.omegaconf_yaml import load_omegaconf_yaml
 
-    table: Mapping[str, Mapping[str, str]] = yaml.safe_load((config_folder() / "deploy_names.yaml").read_text("utf-8"))
+    table: Mapping[str, Mapping[str, str]] = load_omegaconf_yaml(
+        (config_folder() / "deploy_names.yaml").read_text("utf-8")
+    )
     return table
 
 
-def _model_of(named: NamedRun, loader: ConfigLoader) -> str:
+def _model_of(named: NamedRun, models: Collection[str]) -> str:
     """The model that a name stands for."""
     name, table = named.name, _table()
     algos, tasks = table["algos"], table["tasks"]
@@ -149,7 +151,6 @@ def _model_of(named: NamedRun, loader: ConfigLoader) -> str:
             fix=nearest(name.task, tasks),
         )
     model = tasks[name.task] if name.algo is None else algos.get(name.algo, name.algo)
-    models = loader.get_group_options("model")
     if model not in models:
         raise UsageError(
             f"the deploy name's '{name.algo}' is neither an algorithm nor a model",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from compiler.artifact.specs import TensorSpec
 from compiler.config.ranges import between
 from compiler.errors import CompileError
+
+if TYPE_CHECKING:
+    from compiler.artifact.specs import TensorSpec
 
 MOST_DIMENSIONS = 64
 """Of an array, as NumPy has it."""

@@ -14,6 +14,7 @@ from compiler.config.deploy_overrides import KEY, named_run
 from compiler.config.messages import composing
 from compiler.config.mmdeploy.keys import refuse_keys
 from compiler.config.moved import INPUT_ALIASES
+from compiler.config.options import group_options
 from compiler.config.schema import CompileConfig
 from compiler.config.search import config_loader
 from compiler.config.variant import GIVEN, override_key
@@ -41,7 +42,7 @@ def expand(overrides: Sequence[str], config_dir: Path | None = None) -> list[str
     if named is None:
         return rest
     given = {override_key(override) for override in rest}
-    implied = named.implied(config_loader(config_dir), given)
+    implied = named.implied(group_options("model", config_dir), given)
     return [override for override in implied if override_key(override) not in given] + rest
 
 

@@ -22,12 +22,15 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def config_loader(config_dir: Path | None = None, model_folder: Path | None = None) -> ConfigLoader:
+def config_loader(
+    config_dir: Path | None = None, model_folder: Path | None = None, *, plain: bool = False
+) -> ConfigLoader:
     """Hydra's loader over our configs.
 
     Args:
         config_dir: A folder of the user's, searched after ours.
         model_folder: A folder that holds a translated model, searched before ours.
+        plain: Whether it only chooses files; see `compiler.config.plain_composition`.
 
     Raises:
         UsageError: The user's folder does not exist.
@@ -39,7 +42,7 @@ def config_loader(config_dir: Path | None = None, model_folder: Path | None = No
 
     with (
         _application_set_aside(),
-        searched(config_dir, model_folder),
+        searched(config_dir, model_folder, plain=plain),
         initialize_config_dir(str(config_folder()), job_name="compiler", version_base=HYDRA_VERSION),
     ):
         return GlobalHydra.instance().config_loader()

@@ -17,10 +17,10 @@ class UserFolder(ConfigSource):
 
     SCHEME = "deploy-compiler-folder"
 
-    @staticmethod
-    def scheme() -> str:
+    @classmethod
+    def scheme(cls) -> str:
         """What stands before the folder's path."""
-        return UserFolder.SCHEME
+        return cls.SCHEME
 
     @classmethod
     def of(cls, folder: Path) -> str:
@@ -29,11 +29,11 @@ class UserFolder(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """What is in one file."""
-        file = self._file(config_path)
+        file = self.path_of(config_path)
         if not file.exists():
             raise ConfigLoadError(f"Config not found : {file}")
         with parsing(file):
-            text = check_yaml(file)
+            text = self.text(config_path)
             config = OmegaConf.load(StringIO(text))
         return ConfigResult(
             config=config,
@@ -41,6 +41,10 @@ class UserFolder(ConfigSource):
             provider=self.provider,
             header=ConfigSource._get_header_dict(text[:512]),
         )
+
+    def text(self, config_path: str) -> str:
+        """The text of one file, which stands for no more than it may; see `check_yaml` for what it raises."""
+        return check_yaml(self.path_of(config_path))
 
     def available(self) -> bool:
         """Whether the folder is there."""
@@ -52,7 +56,7 @@ class UserFolder(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Whether there is a file of that name in it."""
-        return self._file(config_path).is_file()
+        return self.path_of(config_path).is_file()
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """The names of the groups and files in one of its folders."""
@@ -62,5 +66,6 @@ class UserFolder(ConfigSource):
             self._list_add_result(found, path, entry.name, results_filter)
         return sorted(set(found))
 
-    def _file(self, config_path: str) -> Path:
+    def path_of(self, config_path: str) -> Path:
+        """Where a file of that name would lie."""
         return Path(self.path) / self._normalize_file_name(config_path)

@@ -32,6 +32,14 @@ def in_name(overrides: Iterable[str]) -> list[str]:
     return [one for one in overrides if _is_in_name(override_key(one))]
 
 
+def in_precision(overrides: Iterable[str], precision: str) -> list[str]:
+    """Overrides of `precision=auto` for one of its precisions: what is for others alone is left out."""
+    lost = {"precision"} | ({"keep_fp32"} if precision == "fp32" else set())
+    keys = lost | ({"calibration"} if precision != "int8" else set())
+    kept = [one for one in overrides if override_key(one).partition(".")[0] not in keys]
+    return [*kept, f"precision={precision}"]
+
+
 def override_key(override: str) -> str:
     """The key of an override."""
     return override.lstrip("+~").partition("=")[0]

@@ -183,9 +183,9 @@ def backend_nodes(config_dir: Path | None) -> dict[str, Callable[[], Backend]]:
 
 def _composed(name: str, config_dir: Path | None) -> Backend:
     """A backend with the options of its config, whatever it is asked to build by the others."""
-    from compiler.config.compose import compose_node, to_config
+    from compiler.config.composition import compose_values, to_config
 
-    return build_backend(to_config(compose_node([f"backend={name}"], config_dir), check=False).backend)
+    return build_backend(to_config(compose_values([f"backend={name}"], config_dir), check=False).backend)
 
 
 def _plain_nodes(config_dir: Path | None) -> dict[str, Mapping[str, Any]]:

@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from compiler.artifact import ended, isolated_command, package_folders
+from compiler.artifact import ended, isolated_command
 from compiler.errors import CompileError, one_line
+from compiler.packages import package_folders
 from compiler.printable import shortened
 
 if TYPE_CHECKING:

@@ -83,24 +83,15 @@ def to_onnx(
 def _by_dynamo(
     network: nn.Module, arguments: tuple[Tensor, ...], options: ExportOptions, rewriting: RewritingContext
 ) -> onnx.ModelProto:
-    import torch
-
+    from compiler.export.decomposition import LeanProgram
     from compiler.export.operators import with_constant_weights, with_onnx_nodes
+    from compiler.export.translation import translated
     from compiler.selection.translations import TRANSLATIONS
 
     with rewriting():
         traced = exported(network, arguments, options)
-    program = torch.onnx.export(
-        with_onnx_nodes(traced),
-        dynamo=True,
-        verbose=False,
-        opset_version=options.opset,
-        input_names=options.inputs,
-        output_names=options.outputs,
-        custom_translation_table=TRANSLATIONS,
-    )
-    assert program is not None
-    return with_constant_weights(program.model_proto)
+    program = LeanProgram(with_onnx_nodes(traced))
+    return with_constant_weights(translated(program, options, TRANSLATIONS).model_proto)
 
 
 def _by_torchscript(

@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.errors import CompileError
 
-CPU, OPENVINO = "cpu", "openvino"
+CPU, DIRECTML, OPENVINO = "cpu", "directml", "openvino"
 OptionValue = str | int | float | bool
 """Of a provider's option: a config may write numbers as such."""
 
@@ -55,7 +55,7 @@ PROVIDERS: Mapping[str, Provider] = {
         {"ModelFormat": "MLProgram"},
         frozenset({"ModelFormat", "MLComputeUnits", "RequireStaticInputShapes", "EnableOnSubgraphs"}),
     ),
-    "directml": Provider(
+    DIRECTML: Provider(
         "DmlExecutionProvider",
         "onnxruntime-directml, on Windows",
         harmless=frozenset({"device_id", "performance_preference", "device_filter"}),

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.artifact.files import write_text
-from compiler.datasets.dataset import CameraFrame, Dataset, Item, SolidTruth
+from compiler.datasets.dataset import CameraFrame, Dataset, Item
 from compiler.datasets.kitti import DONT_CARE
 from compiler.errors import CompileError
 from compiler.metrics.checks import require_numbers
+from compiler.metrics.clouds import require_frame, solids_of
 from compiler.metrics.kitti_frames import Found, Frame, Truth, found_in_frame, true_in_frame
 from compiler.metrics.kitti_matching import Candidates, precision_curve
 from compiler.metrics.metric import Metric, Predictions
@@ -138,27 +139,20 @@ class Kitti(Metric):
     def _frames(self, predictions: Predictions, dataset: Dataset) -> Iterator[Frame]:
         """Yield every frame with what is true and what was found."""
         for item, found in zip(dataset.items, predictions, strict=True):
-            solids = [one for one in item.truth if isinstance(one, SolidTruth)]
-            yield Frame(true_in_frame(solids, _frame(item)), self._found(item, found))
+            yield Frame(true_in_frame(solids_of(item), _frame(item)), self._found(item, found))
 
     def _found(self, item: Item, found: Sequence[Detection3D]) -> Found:
         return found_in_frame(found, _frame(item), self.pcd_limit_range)
 
 
 def _frame(item: Item) -> CameraFrame:
-    """Where the camera is.
-
-    Raises:
-        CompileError: The data set does not say it.
-    """
-    if not isinstance(item.frame, CameraFrame):
-        raise CompileError(
-            "the data set does not say where its camera is",
-            where=str(item.path),
-            why="KITTI's objects are measured by their boxes in its image too: calib/ has a line P2: for it",
-            fix="evaluate on a data set in KITTI's own files",
-        )
-    return item.frame
+    return require_frame(
+        item,
+        CameraFrame,
+        "camera",
+        why="KITTI's objects are measured by their boxes in its image too: calib/ has a line P2: for it",
+        fix="evaluate on a data set in KITTI's own files",
+    )
 
 
 def _precisions(frames: Sequence[Frame], name: str) -> dict[str, float]:

@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compiler.artifact.files import write_json
-from compiler.datasets.dataset import Dataset, Item, SolidTruth, WorldFrame
+from compiler.datasets.dataset import Dataset, Item, WorldFrame
 from compiler.errors import CompileError
 from compiler.metrics.checks import require_numbers
+from compiler.metrics.clouds import require_frame, solids_of
 from compiler.metrics.metric import Metric, Predictions
 from compiler.metrics.nuscenes_boxes import CLASS_RANGES, Boxes, found_in_world, true_in_world
 from compiler.metrics.nuscenes_matching import ERRORS, matches
@@ -82,7 +83,7 @@ class NuScenes(Metric):
     def write(self, predictions: Predictions, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         """A `results_nusc.json`, as nuScenes' server reads it."""
         results = {
-            str(item.identity): list(_records(item, found_in_world(found, _solids(item), _frame(item))))
+            str(item.identity): list(_records(item, found_in_world(found, solids_of(item), _frame(item))))
             for item, found in zip(dataset.items, predictions, strict=True)
         }
         uses = {f"use_{source}": source == "lidar" for source in ("camera", "lidar", "radar", "map", "external")}
@@ -94,7 +95,7 @@ class NuScenes(Metric):
 def _samples(predictions: Predictions, dataset: Dataset) -> Iterator[tuple[Boxes, Boxes]]:
     """Yield what is true and what was found of every sample, as far as it counts."""
     for item, found in zip(dataset.items, predictions, strict=True):
-        solids, frame = _solids(item), _frame(item)
+        solids, frame = solids_of(item), _frame(item)
         yield true_in_world(solids, frame), found_in_world(found, solids, frame)
 
 
@@ -112,24 +113,14 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.nanmean(values))
 
 
-def _solids(item: Item) -> list[SolidTruth]:
-    return [one for one in item.truth if isinstance(one, SolidTruth)]
-
-
 def _frame(item: Item) -> WorldFrame:
-    """Where the scanner is.
-
-    Raises:
-        CompileError: The data set does not say it.
-    """
-    if not isinstance(item.frame, WorldFrame):
-        raise CompileError(
-            "the data set does not say where its scanner is",
-            where=str(item.path),
-            why="nuScenes' objects are measured in the frame of the world",
-            fix="evaluate on a data set in nuScenes' own tables",
-        )
-    return item.frame
+    return require_frame(
+        item,
+        WorldFrame,
+        "scanner",
+        why="nuScenes' objects are measured in the frame of the world",
+        fix="evaluate on a data set in nuScenes' own tables",
+    )
 
 
 def _records(item: Item, boxes: Boxes) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from compiler.checkpoint import match, read_checkpoint, without_training
 from compiler.checkpoint.matching import COUNTER
 from compiler.config import compose
-from compiler.config.search import config_loader
+from compiler.config.composition import compose_values
+from compiler.config.options import group_options
 from compiler.errors import UsageError
 from compiler.networks import build
 from compiler.networks.initialization import fill_with_random_weights, sample_inputs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
 """Of OpenMMLab configs."""
+OUR_NETWORKS = "compiler.networks."
 
 
 def build_network(
@@ -89,12 +91,20 @@ def load_weights(network: nn.Module, node: Mapping[str, Any], weights: Mapping[s
 def models_that_fit(weights: Mapping[str, Tensor]) -> list[str]:
     """The models whose keys and shapes are those of the weights, without second names and the user's own."""
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items() if not key.endswith(COUNTER)}
-    models = {name: compose([f"model={name}"]).model for name in config_loader().get_group_options("model")}
-    ours = {name: model for name, model in models.items() if model.name == name and model.network}
+    # Of a config the network counts, and no schema is needed to read it.
+    models = {name: compose_values([f"model={name}"])["model"] for name in group_options("model")}
+    ours = {name: model["network"] for name, model in models.items() if model["name"] == name and model["network"]}
     # Many a variant differs in its input alone.
-    networks = {repr(model.network): model.network for model in ours.values()}
+    networks = {repr(network): network for network in ours.values() if _may_have(network, shapes)}
     fitting = {text for text, network in networks.items() if _shapes_of(network) == shapes}
-    return [name for name, model in ours.items() if repr(model.network) in fitting]
+    return [name for name, network in ours.items() if repr(network) in fitting]
+
+
+def _may_have(network: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Whether a network can have weights of these names. The parts of ours are called as their config calls them."""
+    if not str(network["_target_"]).startswith(OUR_NETWORKS):
+        return True
+    return {key.partition(".")[0] for key in keys} <= network.keys()
 
 
 def _shapes_of(network: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compiler.config import CompileConfig, compose
 from compiler.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from compiler.config import CompileConfig
 
 MODEL = "openmmlab"
 CONFIG = "model.config"
@@ -31,6 +33,8 @@ def composed(
     Raises:
         CompileError: It cannot be composed, or the model cannot be translated.
     """
+    from compiler.config import compose  # beside what takes long to import: --help does not
+
     with translated_model(overrides) as folder:
         return compose(overrides, config_dir, folder, distinguishing)
 

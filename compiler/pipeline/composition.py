@@ -31,6 +31,7 @@ from compiler.stages import (
     Export,
     Load,
     LoadedNetwork,
+    MeasureSpeed,
     Pictures,
     ProgramArtifact,
     Quantize,
@@ -38,6 +39,7 @@ from compiler.stages import (
     ReduceToHalf,
     Rewrite,
     Rewriters,
+    RunReference,
     Verify,
     select_rewriters,
 )
@@ -185,11 +187,17 @@ def build_stage(job: Job, program: ProgramArtifact, listen: Listener) -> Build:
     )
 
 
-def compare_stage(job: Job, steps: Steps) -> Compare:
+def reference_stage(job: Job, network: LoadedNetwork) -> RunReference:
+    """What all proofs are held against."""
+    return RunReference(network, real_input(job.config, job.proof, job.sample))
+
+
+def compare_stage(job: Job, steps: Steps, reference: Artifact) -> Compare:
     """The proof of the Program as it was exported."""
     rewriters = Rewriters.of_network(steps.selection)
     return Compare(
         network=steps.network.under(rewriters.selection),
+        reference=reference,
         rewriters=rewriters,
         exported=steps.exported,
         given=real_input(job.config, job.proof, job.sample),
@@ -198,11 +206,13 @@ def compare_stage(job: Job, steps: Steps) -> Compare:
     )
 
 
-def verify_stage(job: Job, steps: Steps, compared: Artifact, engine: Artifact) -> Verify:
+def verify_stage(job: Job, steps: Steps, comparing: Compare, compared: Artifact, engine: Artifact) -> Verify:
     """The proof of all that comes behind it."""
     config = job.config
     return Verify(
+        reference=comparing.reference,
         compared=compared,
+        comparing=comparing,
         exported=steps.exported,
         rewriters=Rewriters.of_graph(steps.selection),
         rewritten=steps.rewritten,
@@ -252,6 +262,11 @@ def rewriting_of(job: Job, selection: Selection) -> Rewriting:
     observed = Samples.of(_tensors(job, smallest.batch, smallest.size))
     tail = job.config.model.tail
     return Rewriting(tail, code_digest(modules_named(tail)), job.task.outputs, observed, selection)
+
+
+def speed_stage(job: Job, engine: Artifact, in_fp32: Artifact) -> MeasureSpeed:
+    """What the precision gains on this machine."""
+    return MeasureSpeed(engine, in_fp32, job.config.precision, job.backend, _usual(job), job.backend.machine())
 
 
 def _usual(job: Job) -> Samples:

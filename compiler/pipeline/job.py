@@ -6,7 +6,7 @@ A second run needs no torch for it, but for a network that a user's own code mak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from compiler.artifact.source_code import code_digest, recorded_imports
 from compiler.backends import Backend, Probe, build_backend
 from compiler.checkpoint import OFFICIAL, download, require_checkpoint
 from compiler.config import CompileConfig
+from compiler.config.deploy_name import AUTO
 from compiler.config.known_classes import modules_named
 from compiler.config.schema import CalibrationConfig
 from compiler.datasets import Item
@@ -78,6 +79,19 @@ class Job:
     def is_lowered(self) -> bool:
         """Whether the precision is another one than the network comes in."""
         return self.config.precision != self.source.own_precision.name
+
+    @property
+    def in_fp32(self) -> Job:
+        """The same network, compiled in fp32."""
+        config = self.config
+        plain = replace(
+            config,
+            precision="fp32",
+            keep_fp32=(),
+            calibration=CalibrationConfig(),
+            rewriters=replace(config.rewriters, require=()),
+        )
+        return replace(self, config=plain)
 
     @property
     def name(self) -> str:
@@ -168,6 +182,13 @@ def read_job(config: CompileConfig, listen: Listener = lambda event: None, *, in
         UsageError: The network, the processing or the backend is not configured right.
         CompileError: The backend is not installed, or a file is missing or cannot be used.
     """
+    if config.precision == AUTO:
+        raise UsageError(
+            "a precision has to be named here",
+            where=f"precision={AUTO}",
+            why="it is chosen by a compile, which measures those that there are",
+            fix=f"name one: {', '.join(config.backend_facts.PRECISIONS)}",
+        )
     load_plug_ins()
     source = find_source(config)
     config = source.with_inputs(config)

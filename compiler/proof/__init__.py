@@ -2,7 +2,7 @@
 
 from compiler.proof.comparisons import Comparison, Tolerance, compare, compare_arrays
 from compiler.proof.task_proof import AnyProof, TaskProof, proof_of
-from compiler.proof.verdicts import NETWORK, REWRITTEN, Run, StageProof, first_failure, prove
+from compiler.proof.verdicts import NETWORK, REWRITTEN, Run, StageProof, first_failure, joined, prove, references_of
 
 __all__ = [
     "NETWORK",
@@ -16,6 +16,8 @@ __all__ = [
     "compare",
     "compare_arrays",
     "first_failure",
+    "joined",
     "proof_of",
     "prove",
+    "references_of",
 ]

@@ -123,7 +123,6 @@ def prove(
     reduced: Mapping[str, Tolerance] | None = None,
     opened: Callable[[str], Run | None] = lambda name: None,
     candidates: Callable[[str], Run | None] = lambda name: None,
-    keep: Callable[[str, Sequence[Reference]], None] = lambda name, references: None,
 ) -> list[StageProof]:
     """Run every stage on every input and compare it with the first one.
 
@@ -139,7 +138,6 @@ def prove(
             nothing is compared so. A stage that has none is then not proven, for nothing was compared.
         candidates: A way to run the stage of this name for what it selects from: an input in which rounding ranks what
             the reference selects is compared so. The detections of a stage that has none are held to the reference's.
-        keep: Given the name of what the last stage is held against, and what that gives for each input.
 
     Returns:
         One proof for each stage but the first, in order.
@@ -147,7 +145,7 @@ def prove(
     (name, first), *rest = (
         (name, Stage(run, partial(opened, name), partial(candidates, name))) for name, run in stages
     )
-    references = _references(samples, first, proof)
+    references = references_of(samples, first, proof)
     proofs = []
     for stage, ways in rest:
         is_lossy = lossy is not None and stage == REWRITTEN
@@ -155,9 +153,21 @@ def prove(
         found = prove_stage(ways, references, proof, own)
         proofs.append(replace(found, stage=stage, reference=name, lossy=is_lossy))
         if is_lossy:
-            name, references = stage, _references(samples, ways, proof)
-    keep(name, references)
+            name, references = stage, references_of(samples, ways, proof)
     return proofs
+
+
+def joined(proofs: Sequence[StageProof]) -> StageProof:
+    """The proofs of one stage on several inputs, as one."""
+    first, *_ = proofs
+    return replace(
+        first,
+        comparisons=tuple(one for proof in proofs for one in proof.comparisons),
+        decoded={size: difference for proof in proofs for size, difference in proof.decoded.items()},
+        within=all(proof.within for proof in proofs),
+        bases={size: basis for proof in proofs for size, basis in proof.bases.items()},
+        faults=tuple(fault for proof in proofs for fault in proof.faults),
+    )
 
 
 def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
@@ -165,7 +175,8 @@ def first_failure(proofs: Sequence[StageProof]) -> StageProof | None:
     return next((proof for proof in proofs if not proof.within), None)
 
 
-def _references(samples: Mapping[str, Prepared], stage: Stage, proof: AnyProof) -> list[Reference]:
+def references_of(samples: Mapping[str, Prepared], stage: Stage, proof: AnyProof) -> list[Reference]:
+    """What others are held against, where that is a stage."""
     found = {size: stage.run(prepared.tensors) for size, prepared in samples.items()}
     run_open = stage.opened() if not all(map(proof.count, found.values())) else None
     run_tied = stage.candidates() if any(map(proof.is_tied, found.values())) else None

@@ -18,6 +18,7 @@ from compiler.printable import printable, shortened
 from compiler.proof import StageProof
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
+from compiler.report.speed import speed_lines
 from compiler.report.text import shown
 
 WIDTH_OF_FILES = 160
@@ -71,6 +72,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         console.print(_proof_table(outcome.proofs, outcome.unit))
     if outcome.up_to_date:
         console.print("nothing to do: this bundle is up to date, every stage of it is unchanged")
+    for line in speed_lines(outcome.speed, outcome.tried):
+        console.print(line, soft_wrap=True, highlight=False)
     for label, path in outcome.places.items():
         console.print(f"  {label:9} {shown(path)}", soft_wrap=True)
     colour = "green" if outcome.exit_code == ExitCode.PROVEN else "red"

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from compiler.report.numbers import error_text
 from compiler.report.report import Reduced, Report
+from compiler.report.speed import speed_lines
 from compiler.report.text import shown
 from rewriters import Entry
 
@@ -21,6 +22,8 @@ def print_ledger(screen: Console, report: Report) -> None:
     if report.reduced:
         for line in _precision(report.reduced):
             screen.print(line, soft_wrap=True, highlight=False)
+    for line in speed_lines(report.speed, report.tried):
+        screen.print(line, soft_wrap=True, highlight=False)
 
 
 def _described(entry: Entry) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compiler.errors import ExitCode
 from compiler.proof import StageProof
+from compiler.report.speed import Speed, Tried
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Outcome:
         proofs: Each stage behind the network, compared.
         problem: Why the engine is not proven; empty if it is.
         up_to_date: Whether the bundle was there already and nothing was done.
+        speed: Of a lower precision beside fp32, on the machine that compiled it; None where it was not measured.
+        tried: The precisions that `precision=auto` tried; none where one was named.
     """
 
     model: str
@@ -34,6 +37,8 @@ class Outcome:
     proofs: tuple[StageProof, ...]
     problem: str = ""
     up_to_date: bool = False
+    speed: Speed | None = None
+    tried: tuple[Tried, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -18,6 +19,12 @@ def template(name: str, folder: Path = OURS) -> jinja2.Template:
         name: Of its file.
         folder: Where that is; those of reports are found from everywhere, such as their style.
     """
+    return _environment(folder).get_template(name)
+
+
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    """What templates are read by, and kept: the jobs of a sweep share them."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, OURS]),
         autoescape=True,
@@ -26,4 +33,4 @@ def template(name: str, folder: Path = OURS) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"error": error_text, "seconds": seconds_text}
-    return environment.get_template(name)
+    return environment

@@ -14,6 +14,7 @@ from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
 from compiler.report.numbers import error_text
 from compiler.report.outcome import Outcome
+from compiler.report.speed import Speed, Tried
 from compiler.report.types import mistyped
 from rewriters import Entry
 
@@ -71,6 +72,8 @@ class Report:
         pictures: File names: of the original network's results, then of the engine's, or of the last stage before it.
         reduced: What is in a lower precision and what stays in fp32; None in fp32.
         unproven: Why the engine was not run; empty where it was.
+        speed: Of a lower precision beside fp32; None in fp32, and where it was not measured.
+        tried: The precisions that `precision=auto` tried; none where one was named.
     """
 
     model: str
@@ -87,6 +90,8 @@ class Report:
     pictures: tuple[str, str]
     reduced: Reduced | None = None
     unproven: str = ""
+    speed: Speed | None = None
+    tried: tuple[Tried, ...] = ()
 
     @property
     def problem(self) -> str:
@@ -114,6 +119,8 @@ class Report:
             proofs=self.proofs,
             problem=self.problem,
             up_to_date=up_to_date,
+            speed=self.speed,
+            tried=self.tried,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,6 +150,8 @@ class Report:
                 "proofs": tuple(map(StageProof.from_dict, values["proofs"])),
                 "ledger": tuple(map(Entry.from_dict, values["ledger"])),
                 "pictures": _pictures(values["pictures"]),
+                "speed": Speed(**values["speed"]) if values.get("speed") else None,
+                "tried": tuple(map(Tried.from_dict, values.get("tried", ()))),
                 "reduced": values["reduced"] and Reduced.from_dict(values["reduced"]),
             }
         )

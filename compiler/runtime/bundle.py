@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat, zip_longest
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ from compiler.config.sizes import SizeRange
 from compiler.errors import Caution, UsageError
 from compiler.runtime.batches import run_samples
 from compiler.runtime.contents import COMPILE_AGAIN, read_bundle
+from compiler.runtime.stream import Stream, own_copy
 from compiler.spans import Span
 from compiler.tasks import AnySample, AnyTask, Prepared
 
 PredictorInput = str | PathLike[str] | NDArray[Any] | Mapping[str, NDArray[Any]]
 """A file, or what is in it: an image, BGR uint8 `[h, w, 3]`, or points, float32 `[n, d]`, or arrays by
 the names of a network's inputs."""
+
+
+MOST_STREAMS = 256
+_NOTHING: Any = object()
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Predictor:
         sizes: The sizes that the engine takes.
         largest_batch: How many samples an engine with a dynamic batch is given at once.
         limits: What an input may cost.
+        streams: How many inputs `stream` looks at at once.
     """
 
     task: AnyTask
@@ -49,6 +56,7 @@ class Predictor:
     sizes: SizeRange
     largest_batch: int
     limits: Limits = DEFAULT_LIMITS
+    streams: int = 1
 
     def __call__(self, source: PredictorInput | Sequence[PredictorInput], box: Any = None) -> list[Any]:
         """Predict.
@@ -76,6 +84,30 @@ class Predictor:
                 fix="give a list that has for each source what is given for one alone, None for a whole image",
             )
         return self._results(self._read(*one) for one in zip(source, boxes, strict=True))
+
+    def stream(
+        self, sources: Iterable[PredictorInput], boxes: Iterable[Any] | None = None
+    ) -> Stream[tuple[PredictorInput, Any], list[Any]]:
+        """The results of sources, one after the other, of which `streams` are looked at at once.
+
+        Args:
+            sources: Files or arrays, as many as there are or without an end; taken as results are asked for, and no
+                more than twice the streams before that.
+            boxes: For each source what is given for one alone; None for whole images.
+
+        Returns:
+            For each source what calling with it alone gives, in their order. What is wrong with one is raised in its
+            place, by `next`, and the next call gives what comes behind it.
+
+        Raises:
+            UsageError: It is one source.
+        """
+        if isinstance(sources, str | PathLike | Mapping):
+            raise UsageError("one source is no stream", where=f"stream({sources!r:.60})", fix="give a list of sources")
+        return Stream(self._alone, _with_boxes(sources, boxes), self.streams)
+
+    def _alone(self, given: tuple[PredictorInput, Any]) -> list[Any]:
+        return self._results([self._read(*given)])[0]
 
     @property
     def batch(self) -> int:
@@ -145,6 +177,7 @@ def open(
     limits: Limits = DEFAULT_LIMITS,
     cache: str | PathLike[str] | None = None,
     threads: int | None = None,
+    streams: int = 1,
 ) -> Predictor:
     """Open a bundle. It is data: no module is imported that it names, but for ours and those of the user.
 
@@ -156,16 +189,22 @@ def open(
         limits: What an input may cost; those that the bundle was compiled under mean nothing here.
         cache: A folder of the user's own, such as `outputs/.cache`, where what a backend makes of an engine is kept to
             open it faster the next time; None to keep nothing.
-        threads: That the engine may use; None for as many as it was compiled for.
+        threads: That the engine may use, of all streams together; None for as many as it was compiled for.
+        streams: How many inputs `Predictor.stream` looks at at once: on a processor as many as it has cores give the
+            most results a second, each of which takes longer than alone.
 
     Raises:
         CompileError: The folder is not a bundle, what is read of it was changed, it names a class that is not known,
-            its engine brings code, or its backend cannot be used on this machine or is not told how many threads.
+            its engine brings code, or its backend cannot be used on this machine, is not told how many threads, or
+            computes one input at a time.
     """
     contents = read_bundle(path, modules, engine_code=engine_code, trust_changes=trust_changes, limits=limits)
     config, engine, backend = contents.config, contents.engine, contents.backend
     if threads is not None:
         backend = with_threads(backend, threads)
+    if streams != 1:
+        backend = _in_streams(backend, streams)
+    if (threads, streams) != (None, 1):
         engine = replace(engine, backend=backend.node())
     other = elsewhere(engine.machine, backend.machine())
     if other:
@@ -173,7 +212,28 @@ def open(
     if cache is not None and not backend.keeps_opened:
         warnings.warn(_kept_nothing(contents.folder, backend), Caution, stacklevel=2)
     session = backend.open_within(engine, limits, None if cache is None else measurements_folder(Path(cache)))
-    return Predictor(contents.task, engine, session, config.sizes, config.batch.largest, limits)
+    return Predictor(contents.task, engine, session, config.sizes, config.batch.largest, limits, streams)
+
+
+def _in_streams(backend: Backend, streams: int) -> Backend:
+    if not isinstance(streams, int) or not 1 <= streams <= MOST_STREAMS:
+        fix = f"give a whole number from 1 to {MOST_STREAMS}"
+        raise UsageError(f"{streams!r:.40} is no number of streams", where="streams", fix=fix)
+    return backend.in_streams(streams)
+
+
+def _with_boxes(sources: Iterable[PredictorInput], boxes: Iterable[Any] | None) -> Iterator[tuple[PredictorInput, Any]]:
+    """Each source with its boxes.
+
+    Raises:
+        UsageError: There are not as many of both.
+    """
+    pairs = zip(sources, repeat(None)) if boxes is None else zip_longest(sources, boxes, fillvalue=_NOTHING)
+    for source, box in pairs:
+        if source is _NOTHING or box is _NOTHING:
+            fix = "give for each source what is given for one alone, None for a whole image"
+            raise UsageError("there are not as many boxes as sources", where="stream(sources, boxes)", fix=fix)
+        yield own_copy(source), box
 
 
 def _unproven_here(other: str, bundle: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.config.ranges import between, check_range
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.runtime import bundle
+from compiler.runtime.stream import Stream, own_copy
 from compiler.tasks import Result, Sample
 from compiler.tasks.detection import Detection, ObjectDetection
 
@@ -69,8 +71,25 @@ class ChainedResult:
         return {**result.to_dict(), "detection": self.detection.to_dict()}
 
 
+class Chain(ABC):
+    """Two bundles that look at an image one after the other."""
+
+    @property
+    @abstractmethod
+    def streams(self) -> int:
+        """How many images `stream` looks at at once."""
+
+    @abstractmethod
+    def __call__(self, source: ImageSource | Sequence[ImageSource]) -> list[Any]:
+        """What is found in an image; of a list or a tuple, a list for each."""
+
+    def stream(self, sources: Iterable[ImageSource]) -> Stream[ImageSource, list[Any]]:
+        """The results of images, one after the other; see `Predictor.stream`."""
+        return Stream(self, map(own_copy, sources), self.streams)
+
+
 @dataclass(frozen=True)
-class DetectionChain:
+class DetectionChain(Chain):
     """A detector, and a bundle that looks into the boxes of what it finds: call it with an image.
 
     Attributes:
@@ -127,6 +146,11 @@ class DetectionChain:
             return []
         results = self.second(image, np.stack([one.box for one in chosen]))
         return [ChainedResult(*pair) for pair in zip(chosen, results, strict=True)]
+
+    @property
+    def streams(self) -> int:
+        """How many images are looked at at once."""
+        return min(self.detector.streams, self.second.streams)
 
     def chosen(self, found: Sequence[Detection]) -> list[Detection]:
         """Those of the detections that the second bundle looks at, the surest first."""
@@ -190,6 +214,7 @@ def open_chain(
     trust_changes: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     cache: str | PathLike[str] | None = None,
+    streams: int = 1,
 ) -> TextSpotter | DetectionChain:
     """Open two bundles as one.
 
@@ -202,12 +227,13 @@ def open_chain(
         trust_changes: Likewise.
         limits: Likewise.
         cache: Likewise.
+        streams: Likewise.
 
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or they do not go together.
     """
     trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
-    return chain(*open_both(first, second, modules, limits=limits, cache=cache, **trusted), options)
+    return chain(*open_both(first, second, modules, limits=limits, cache=cache, streams=streams, **trusted), options)
 
 
 def open_both(

@@ -23,6 +23,7 @@ class Opening:
         trust_changes: Whether files may be others than their lock says.
         limits: What an input may cost.
         cache: Where backends keep what they make of engines, and stages of the network.
+        streams: How many inputs a predictor's `stream` looks at at once.
     """
 
     modules: Collection[str] = ()
@@ -31,6 +32,7 @@ class Opening:
     trust_changes: bool = False
     limits: Limits = DEFAULT_LIMITS
     cache: Path | None = None
+    streams: int = 1
 
     def contents(self, bundle: str | PathLike[str]) -> BundleContents:
         """See `read_bundle`."""
@@ -51,6 +53,7 @@ class Opening:
             trust_changes=self.trust_changes,
             limits=self.limits,
             cache=self.cache,
+            streams=self.streams,
         )
 
 

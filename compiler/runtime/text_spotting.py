@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compiler.config.limits import DEFAULT_LIMITS, Limits
 from compiler.errors import CompileError
-from compiler.runtime.chains import ImageSource, open_both
+from compiler.runtime.chains import Chain, ImageSource, open_both
 from compiler.tasks.classes import color_of, draw_box
 from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_detection.polygons import rectangle
@@ -65,7 +65,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class TextSpotter:
+class TextSpotter(Chain):
     """A detector of text and a recogniser of text, one after the other: call it with an image.
 
     Attributes:
@@ -88,24 +88,29 @@ class TextSpotter:
                 fix=f"give one for {TextDetection.name}, and then one for {TextRecognition.name}",
             )
 
-    def __call__(self, image: ImageSource | Sequence[ImageSource]) -> list[Any]:
+    def __call__(self, source: ImageSource | Sequence[ImageSource]) -> list[Any]:
         """The words in an image, each a `Word`, in the detector's order.
 
         Args:
-            image: A file, or a BGR uint8 array `[h, w, 3]`; of a list or a tuple, a list for each.
+            source: A file, or a BGR uint8 array `[h, w, 3]`; of a list or a tuple, a list for each.
 
         Raises:
             CompileError: The image cannot be used.
         """
-        if isinstance(image, list | tuple):
-            return [self(one) for one in image]
-        pixels = self._pixels(image)
+        if isinstance(source, list | tuple):
+            return [self(one) for one in source]
+        pixels = self._pixels(source)
         found: list[TextInstance] = self.detector(pixels)
         readings = self._read([cut_out(pixels, one.polygon) for one in found])
         return [
             Word(one.polygon, text.text, text.score, one.score, text.character_scores)
             for one, text in zip(found, readings, strict=True)
         ]
+
+    @property
+    def streams(self) -> int:
+        """How many images `stream` looks at at once."""
+        return min(self.detector.streams, self.recognizer.streams)
 
     def draw(self, image: ImageSource, words: Sequence[Word]) -> Image:
         """A copy of an image, BGR, with the words outlined and written above their outlines."""
@@ -167,6 +172,7 @@ def open_spotter(
     trust_changes: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     cache: str | PathLike[str] | None = None,
+    streams: int = 1,
 ) -> TextSpotter:
     """Open the bundle of a text detector and that of a recogniser as one.
 
@@ -178,12 +184,13 @@ def open_spotter(
         trust_changes: Likewise.
         limits: Likewise.
         cache: Likewise.
+        streams: Likewise.
 
     Raises:
         CompileError: A bundle cannot be opened (see `compiler.runtime.open`), or does something else.
     """
-    trusted = {"engine_code": engine_code, "trust_changes": trust_changes}
-    return TextSpotter(*open_both(detector, recognizer, modules, limits=limits, cache=cache, **trusted))
+    settings = {"engine_code": engine_code, "trust_changes": trust_changes, "limits": limits, "cache": cache}
+    return TextSpotter(*open_both(detector, recognizer, modules, streams=streams, **settings))
 
 
 def cut_out(image: Image, polygon: Floats) -> Image:

@@ -214,9 +214,9 @@ class FileNetwork(Network):
         versions = f"{own} as it was" if own == program.opset else f"{own} converted to {program.opset}"
         return f"ONNX opset {versions}, {program.nodes} nodes"
 
-    def entries(self, tensors: Tensors) -> Iterable[Entry]:
+    def measured(self, tensors: Tensors) -> tuple[None, Iterable[Entry]]:
         """Nothing: there is no torch to rewrite."""
-        return ()
+        return None, ()
 
     def steps(self) -> list[tuple[str, Run]]:
         """The file alone."""

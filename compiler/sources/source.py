@@ -75,8 +75,9 @@ class Network(ABC):
         """Write a Program of a kind, with its sidecar, and say in a few words what came out."""
 
     @abstractmethod
-    def entries(self, tensors: Tensors) -> Iterable[Entry]:
-        """What the function and module rewriters do to these inputs."""
+    def measured(self, tensors: Tensors) -> tuple[Tensors | None, Iterable[Entry]]:
+        """What the rewritten network gives for an input, and what each function and module rewriter did on the way; no
+        outputs where there is no rewritten network."""
 
     @abstractmethod
     def steps(self) -> list[tuple[str, Run]]:

@@ -98,7 +98,7 @@ class TorchNetwork(Network):
         try:
             program = export(self.rewritten.network, example, others, options, folder, noted, comparable)
         except CompileError:
-            self.entries(example)  # a rewriter that gives what the network cannot go on with is named, and not that
+            self.measured(example)  # a rewriter that gives what the network cannot go on with is named, and not that
             raise
         what = f"{program.IR} by {options.exporter}"
         if isinstance(program, OnnxProgram):
@@ -106,11 +106,11 @@ class TorchNetwork(Network):
         entries = (entry for ledger in ledgers for entry in ledger.entries() if entry.status == "fired")
         return ", ".join([what, *dict.fromkeys(entry.name for entry in entries)])
 
-    def entries(self, tensors: Tensors) -> Iterable[Entry]:
-        """Run the rewritten network, and give what was measured at every place that was rewritten."""
+    def measured(self, tensors: Tensors) -> tuple[Tensors, Iterable[Entry]]:
+        """See `Network`: beside everything that was rewritten its original is run, and the difference measured."""
         with self.rewriting(measure=True) as ledger:
-            run_network(self.rewritten.network, tensors, self.rewrite.outputs)
-        return ledger.entries()
+            outputs = run_network(self.rewritten.network, tensors, self.rewrite.outputs)
+        return outputs, ledger.entries()
 
     def steps(self) -> list[tuple[str, Run]]:
         """The original network and the rewritten one."""

@@ -10,10 +10,13 @@ from compiler.stages.programs import ProgramArtifact
 from compiler.stages.proof_file import read_proof
 from compiler.stages.real_input import RealInput
 from compiler.stages.reduce import Quantize, ReduceToHalf, read_reduced
+from compiler.stages.reference import RunReference
 from compiler.stages.rewrite import Rewrite
 from compiler.stages.rewriters import Rewriters, select_rewriters
+from compiler.stages.speed import MeasureSpeed, read_speed
 from compiler.stages.stage import Artifact, Stage
-from compiler.stages.verify import Pictures, Verify, VerifyEngine
+from compiler.stages.verify import Pictures, Verify
+from compiler.stages.verify_engine import VerifyEngine
 
 __all__ = [
     "Artifact",
@@ -24,6 +27,7 @@ __all__ = [
     "Export",
     "Load",
     "LoadedNetwork",
+    "MeasureSpeed",
     "Package",
     "Pictures",
     "ProgramArtifact",
@@ -32,10 +36,12 @@ __all__ = [
     "ReduceToHalf",
     "Rewrite",
     "Rewriters",
+    "RunReference",
     "Stage",
     "Verify",
     "VerifyEngine",
     "read_proof",
     "read_reduced",
+    "read_speed",
     "select_rewriters",
 ]

@@ -1,4 +1,4 @@
-"""What the reference of a proof gave, kept as files: whatever is compared with it later needs no network."""
+"""What stages of a proof gave, kept as files: whatever is compared with it later need not run them."""
 
 from __future__ import annotations
 
@@ -15,80 +15,92 @@ from compiler.proof import Run
 from compiler.tasks import Prepared
 from compiler.tasks.arrays.files import write_arrays
 
-RECORD_FILE = "reference.json"
+RECORD_FILE = "recorded.json"
 OUTPUTS, OPENED, CANDIDATES = "outputs", "opened", "candidates"
-"""How the reference was run: as it is, with its selection open, for all that it selects from."""
+"""How a stage was run: as it is, with its selection open, for all that it selects from."""
+
+Kept = dict[tuple[str, str, str], Tensors]
+"""What came out, by the stage, how it was run, and the size of the input."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Recorder:
     """Runs of stages on the inputs of a proof, each done once and kept.
 
     Attributes:
         samples: The inputs, by their size.
-        kept: What came out, by the stage, how it was run, and the size.
+        kept: What came out.
     """
 
     samples: Mapping[str, Prepared]
-    kept: dict[tuple[str, str, str], Tensors] = field(default_factory=dict)
+    kept: Kept = field(default_factory=dict)
 
     def recorded(self, stage: str, kind: str, run: Run) -> Run:
-        """A way to run a stage that keeps what comes out."""
+        """A way to run a stage that keeps what comes out; what is no input of the proof is run each time."""
 
         def running(tensors: Tensors) -> Tensors:
-            key = stage, kind, size_of(tensors, self.samples)
+            size = size_of(tensors, self.samples)
+            if size is None:
+                return run(tensors)
+            key = stage, kind, size
             if key not in self.kept:
                 self.kept[key] = run(tensors)
             return self.kept[key]
 
         return running
 
-    def save(self, stage: str, folder: Path) -> None:
-        """Write what a stage gave."""
-        entries: list[dict[str, Any]] = []
-        for (name, kind, size), tensors in self.kept.items():
-            if name == stage:
-                file = f"reference_{len(entries)}.npz"
+    def save(self, folder: Path, *stages: str) -> None:
+        """Write what some stages gave."""
+        entries: list[dict[str, str | list[str]]] = []
+        for (stage, kind, size), tensors in self.kept.items():
+            if stage in stages:
+                file = f"recorded_{len(entries)}.npz"
                 write_arrays(folder / file, {str(index): _plain(array) for index, array in enumerate(tensors.values())})
-                entries.append({"kind": kind, "size": size, "file": file, "names": list(tensors)})
-        write_json(folder / RECORD_FILE, {"version": 1, "stage": stage, "entries": entries})
+                entries.append({"stage": stage, "kind": kind, "size": size, "file": file, "names": list(tensors)})
+        write_json(folder / RECORD_FILE, {"version": 2, "entries": entries})
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a stage gave on the inputs of a proof.
+    """What stages gave on the inputs of a proof.
 
     Attributes:
-        stage: Its name.
         samples: The inputs, by their size.
-        kept: What came out, by how it was run, and the size.
+        kept: What came out.
     """
 
-    stage: str
     samples: Mapping[str, Prepared]
-    kept: Mapping[tuple[str, str], Tensors]
+    kept: Kept
 
     @classmethod
     def load(cls, folder: Path, samples: Mapping[str, Prepared]) -> Recorded:
-        """Read what a `Recorder` wrote."""
-        record = read_json(folder / RECORD_FILE)
-        kept = {(one["kind"], one["size"]): _read(folder / one["file"], one["names"]) for one in record["entries"]}
-        return cls(record["stage"], samples, kept)
+        """Read of what a `Recorder` wrote all that belongs to these inputs."""
+        kept = {
+            (one["stage"], one["kind"], one["size"]): _read(folder / one["file"], one["names"])
+            for one in read_json(folder / RECORD_FILE)["entries"]
+            if one["size"] in samples
+        }
+        return cls(samples, kept)
 
-    def run(self, tensors: Tensors) -> Tensors:
-        """What it gave for an input of the proof."""
-        return self.kept[OUTPUTS, size_of(tensors, self.samples)]
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Those of which something is kept, in the order in which they ran."""
+        return tuple(dict.fromkeys(stage for stage, _, _ in self.kept))
 
-    def run_of(self, kind: str) -> Run | None:
-        """What it gave when it was run in another way, as a way to run it; None where it was not."""
-        if kind not in {known for known, _ in self.kept}:
+    def outputs_of(self, stage: str) -> Run:
+        """What a stage gave, as a way to run it."""
+        return lambda tensors: self.kept[stage, OUTPUTS, str(size_of(tensors, self.samples))]
+
+    def run_of(self, stage: str, kind: str) -> Run | None:
+        """What a stage gave when it was run in another way, as a way to run it; None where it was not."""
+        if (stage, kind) not in {known[:2] for known in self.kept}:
             return None
-        return lambda tensors: self.kept[kind, size_of(tensors, self.samples)]
+        return lambda tensors: self.kept[stage, kind, str(size_of(tensors, self.samples))]
 
 
-def size_of(tensors: Tensors, samples: Mapping[str, Prepared]) -> str:
-    """The size of an input of a proof."""
-    return next(size for size, prepared in samples.items() if _are_same(prepared.tensors, tensors))
+def size_of(tensors: Tensors, samples: Mapping[str, Prepared]) -> str | None:
+    """The size of an input of a proof; None of anything else."""
+    return next((size for size, prepared in samples.items() if _are_same(prepared.tensors, tensors)), None)
 
 
 def _are_same(one: Tensors, other: Tensors) -> bool:

@@ -1,32 +1,45 @@
-"""The proof: every step behind the exported Program and the engine, compared on real input with what that was."""
+"""The proof: the engine at every input, and every step behind the exported Program where it costs least, compared with
+what the original network gives; where the engine differs, every step at that input."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from compiler.artifact import Engine, Tensors
+from compiler.artifact import Engine
 from compiler.backends import Backend, Session
+from compiler.config.sizes import InputSize
 from compiler.errors import CompileError
 from compiler.export import open_program
-from compiler.graphs import AS_WRITTEN, ONNX_FILE, OnnxRuntimeSession
-from compiler.proof import Comparison, Run, Tolerance, compare, prove
+from compiler.graphs import AS_WRITTEN
+from compiler.proof import (
+    REWRITTEN,
+    Comparison,
+    Run,
+    StageProof,
+    Tolerance,
+    compare,
+    joined,
+    references_of,
+)
 from compiler.proof.recording import recording_of
-from compiler.proof.verdicts import Reference
-from compiler.stages.compare import NETWORK_PICTURE, PROGRAM
+from compiler.proof.verdicts import Stage as ProvenStage
+from compiler.stages.compare import NETWORK_PICTURE, PROGRAM, Compare
 from compiler.stages.open_selection import OpenSelection
 from compiler.stages.programs import ProgramArtifact
 from compiler.stages.proof_file import read_proof, summed_up, write_proof
+from compiler.stages.proof_steps import HeldAgainst, ProofStep, as_written
 from compiler.stages.real_input import RealInput
-from compiler.stages.recorded import CANDIDATES, OPENED, Recorded
+from compiler.stages.recorded import CANDIDATES, OPENED, OUTPUTS, Recorded, Recorder
 from compiler.stages.rewrite import read_ledger, step_file
 from compiler.stages.rewriters import Rewriters
 from compiler.stages.stage import Artifact, Stage
+from compiler.tasks import Prepared
 from rewriters import Entry, GraphRewriter, unfired, with_measurement
 
 ENGINE = "engine"
@@ -46,7 +59,9 @@ class Verify(Stage):
     what the engine was held against, so that it can be proven again elsewhere.
 
     Attributes:
-        compared: What `Compare` left: what is known of the Program as it was exported, and what all is compared with.
+        reference: What the original network gave: see `RunReference`.
+        compared: What `Compare` left: what is known of the Program as it was exported.
+        comparing: What left it, and compares at more inputs; the digest of what it left covers it.
         exported: That Program.
         rewriters: Those that act on it.
         rewritten: It after them; None where there is no graph.
@@ -66,7 +81,9 @@ class Verify(Stage):
 
     NAME: ClassVar[str] = "verify"
 
+    reference: Artifact
     compared: Artifact
+    comparing: Compare = field(compare=False)
     exported: ProgramArtifact
     rewriters: Rewriters
     rewritten: ProgramArtifact | None
@@ -85,68 +102,89 @@ class Verify(Stage):
 
     def run(self, folder: Path) -> str:
         """Write the proof, the ledger, the pictures and the recording."""
-        samples = self.given.all_prepared()
+        samples, steps = self.given.all_prepared(), self._steps()
         before, of_network = read_proof(self.compared.folder)
-        recorded = Recorded.load(self.compared.folder, samples)
-        graphs, behind = self._after_graph_rewriters(), self._behind_the_rewriters()
-        ledger = [*of_network, *self._graph_entries(graphs, samples[str(self.given.usual)].tensors), *self.skipped]
-        ledger.sort(key=lambda entry: entry.status != "fired")
-        _check_required(self.required, ledger)
-        opened = self._open_selection()
-
-        def run_of(stage: str, kind: str, other: Callable[[str], Run | None]) -> Run | None:
-            return recorded.run_of(kind) if stage == recorded.stage else other(stage)
-
-        def record(reference: str, references: Sequence[Reference]) -> None:
-            given = self.given
-            recording = recording_of(reference, references, given.inputs, given.usual, given.proof)
-            if recording is not None:
-                recording.save(folder)
-
-        found = prove(
-            [(recorded.stage, recorded.run), *graphs, *behind],
-            samples,
-            self.given.proof,
-            self.tolerance,
-            reduced=dict.fromkeys((name for name, _ in behind), self.reduced_tolerance),
-            opened=lambda stage: run_of(stage, OPENED, opened.run_of),
-            candidates=lambda stage: run_of(stage, CANDIDATES, opened.candidates_of),
-            keep=record,
-        )
-        shutil.copyfile(self.compared.folder / NETWORK_PICTURE, folder / self.pictures.network)
-        _, last = [self._program(), *graphs, *behind][-1]
-        self.given.draw(Engine.load(self.engine.folder), last, folder / self.pictures.engine)
-        proofs = (*before, *found)
-        write_proof(folder, proofs, ledger)
+        _check_required(self.required, [*of_network, *self._graph_entries(), *self.skipped])
+        against = self._held_against(samples)
+        self._record(against, folder)
+        outputs, opened = Recorder(samples), self._open_selection()
+        # Where nothing is behind the Program, it is what has to be proven at every input.
+        differing, last = list(self.given.inputs), list[StageProof]()
+        if steps:
+            step = steps.pop()
+            run = outputs.recorded(step.name, OUTPUTS, step.open())
+            by_input = step.proofs(run, against, against.references, opened)
+            differing = [size for size, proof in zip(self.given.inputs, by_input, strict=True) if not proof.within]
+            last = [joined(by_input)]
+            self._draw(run, folder)
+            del run  # of an engine, which is as large as it is
+        else:
+            self._draw(open_program(self.exported.program).run, folder)
+        before = self._compared_at(differing, before, of_network)
+        looked_at = [one for one in against.references if one.size in {str(self.given.inputs[0]), *map(str, differing)}]
+        between = [
+            joined(step.proofs(outputs.recorded(step.name, OUTPUTS, step.open()), against, looked_at, opened))
+            for step in steps
+        ]
+        proofs = (*before, *between, *last)
+        ledger = [*of_network, *self._measured_entries(outputs), *self.skipped]
+        write_proof(folder, proofs, sorted(ledger, key=lambda entry: entry.status != "fired"))
         return summed_up(proofs[-1], f"{proofs[-1].reference}, input {', '.join(samples)}")
 
-    def _program(self) -> tuple[str, Run]:
-        """The Program as it was exported, which is opened when it is run."""
-        return PROGRAM, lambda tensors: open_program(self.exported.program).run(tensors)
+    def _held_against(self, samples: Mapping[str, Prepared]) -> HeldAgainst:
+        """What the original network gave; where a rewriter is lossy, what the rewritten one did."""
+        recorded = Recorded.load(self.compared.folder, samples)
+        if REWRITTEN not in recorded.stages:
+            recorded = Recorded.load(self.reference.folder, samples)
+        name = REWRITTEN if REWRITTEN in recorded.stages else recorded.stages[0]
+        stage = ProvenStage(
+            recorded.outputs_of(name),
+            partial(recorded.run_of, name, OPENED),
+            partial(recorded.run_of, name, CANDIDATES),
+        )
+        return HeldAgainst(name, references_of(samples, stage, self.given.proof), self.given.proof)
 
-    def _after_graph_rewriters(self) -> list[tuple[str, Run]]:
-        """Open the Program after each graph rewriter that fired, each as it is written."""
-        return [(stage, _once(OnnxRuntimeSession.as_written(path).run)) for stage, path in self._graph_files().items()]
+    def _record(self, against: HeldAgainst, folder: Path) -> None:
+        """Keep one input, and what the engine is held against there."""
+        given = self.given
+        recording = recording_of(against.name, against.references, given.inputs, given.usual, given.proof)
+        if recording is not None:
+            recording.save(folder)
+
+    def _draw(self, run: Run, folder: Path) -> None:
+        shutil.copyfile(self.compared.folder / NETWORK_PICTURE, folder / self.pictures.network)
+        self.given.draw(Engine.load(self.engine.folder), run, folder / self.pictures.engine)
+
+    def _compared_at(
+        self, differing: Sequence[InputSize], before: Sequence[StageProof], ledger: Sequence[Entry]
+    ) -> list[StageProof]:
+        """The proofs of what comes before the graph rewriters, at these inputs too."""
+        others = [size for size in differing if str(size) not in before[-1].bases]
+        if not others:
+            return list(before)
+        return [joined(pair) for pair in zip(before, self.comparing.proofs_at(others, ledger), strict=True)]
+
+    def _steps(self) -> list[ProofStep]:
+        """Everything behind the exported Program, in the order of the data."""
+        steps = [ProofStep(stage, as_written(path), self.tolerance) for stage, path in self._graph_files().items()]
+        if self.reduced:
+            steps.append(ProofStep(self.precision, as_written(self.reduced.path), self.reduced_tolerance))
+        if self.backend:
+            open_engine = partial(self._open, self.backend, Engine.load(self.engine.folder))
+            name = engine_stage(self.backend, self.stands_in)
+            steps.append(ProofStep(name, lambda: open_engine().run, self.reduced_tolerance))
+        return steps
 
     def _graph_files(self) -> dict[str, Path]:
+        """The Program after each graph rewriter that fired."""
         if self.rewritten is None:
             return {}
-        steps = {f"after {one.name}": self.rewritten.folder / step_file(one.name) for one in self._graphs}
+        steps = {_after(one.name): self.rewritten.folder / step_file(one.name) for one in self._graphs}
         return {stage: path for stage, path in steps.items() if path.is_file()}
 
     @property
     def _graphs(self) -> tuple[GraphRewriter, ...]:
         return self.rewriters.selection.graphs
-
-    def _behind_the_rewriters(self) -> list[tuple[str, Run]]:
-        """Open the Program in its lower precision, and the engine, or what stands in for it here."""
-        stages: list[tuple[str, Run]] = []
-        if self.reduced:
-            stages.append((self.precision, _once(OnnxRuntimeSession.as_written(self.reduced.path).run)))
-        if self.backend:
-            session = self._open(self.backend, Engine.load(self.engine.folder))
-            stages.append((engine_stage(self.backend, self.stands_in), session.run))
-        return stages
 
     def _open(self, backend: Backend, engine: Engine) -> Session:
         return backend.stand_in(engine) if self.stands_in else backend.open_to_prove(engine, self.measurements)
@@ -160,64 +198,24 @@ class Verify(Stage):
             graphs[engine_stage(self.backend)] = engine, self.backend.simulation
         return OpenSelection(graphs, self.given.proof.thresholds)
 
-    def _graph_entries(self, graphs: Sequence[tuple[str, Run]], tensors: Tensors) -> Iterator[Entry]:
-        """Yield the graph rewriters' ledger entries, with the difference that each of them made."""
-        if self.rewritten is None:
-            return
+    def _graph_entries(self) -> list[Entry]:
+        """What the ledger says of the graph rewriters, before anything is measured."""
+        return [] if self.rewritten is None else read_ledger(self.rewritten.folder)
+
+    def _measured_entries(self, outputs: Recorder) -> Iterator[Entry]:
+        """Yield the graph rewriters' ledger entries, with the difference that each made at the smallest input."""
+        size = str(self.given.inputs[0])
         contracts = {rewriter.name: rewriter.contract for rewriter in self._graphs}
-        _, run_before = self._program()
-        before = run_before(tensors) if graphs else {}
-        steps = iter(graphs)
-        for entry in read_ledger(self.rewritten.folder):
+        compared = Recorded.load(self.compared.folder, outputs.samples)
+        before = compared.kept[PROGRAM, OUTPUTS, size]
+        for entry in self._graph_entries():
             if entry.status != "fired":
                 yield entry
                 continue
-            _, run_after = next(steps)
-            after = run_after(tensors)
+            after = outputs.kept[_after(entry.name), OUTPUTS, size]
             worst = max(compare(before, after, self.given.proof), key=_share_of_size)
             yield with_measurement(entry, contracts[entry.name], worst.max_absolute_error, worst.size)
             before = after
-
-
-@dataclass(frozen=True)
-class VerifyEngine(Stage):
-    """The proof of an engine that was built from a bundle: against the Program in it, which the compile has proven.
-
-    Attributes:
-        program: In the bundle.
-        engine: Built from it.
-        backend: Opens it.
-        given: What the proof is made on.
-        tolerance: What the engine is held to.
-        picture: Of what it finds.
-    """
-
-    NAME: ClassVar[str] = "verify"
-
-    program: ProgramArtifact
-    engine: Artifact
-    backend: Backend
-    given: RealInput
-    tolerance: Tolerance
-    picture: str
-
-    def run(self, folder: Path) -> str:
-        """Write the proof, with an empty ledger, and the picture."""
-        import onnx
-
-        from rewriters.onnx_functions import with_definitions
-
-        engine = Engine.load(self.engine.folder)
-        run = self.backend.open(engine).run
-        with TemporaryDirectory() as temporary:
-            runnable = Path(temporary) / ONNX_FILE
-            model = with_definitions(onnx.load(self.program.path))
-            runnable.write_bytes(model.SerializeToString())
-            stages = [(PROGRAM, OnnxRuntimeSession.as_written(runnable).run), (engine_stage(self.backend), run)]
-            (proof,) = prove(stages, self.given.all_prepared(), self.given.proof, self.tolerance)
-        self.given.draw(engine, run, folder / self.picture)
-        write_proof(folder, [proof], [])
-        return summed_up(proof, PROGRAM)
 
 
 def engine_stage(backend: Backend, stands_in: bool = False) -> str:
@@ -226,17 +224,9 @@ def engine_stage(backend: Backend, stands_in: bool = False) -> str:
     return f"{ENGINE} ({backend.name}{instead})"
 
 
-def _once(run: Run) -> Run:
-    """A way to run a stage that runs it once on each input: the ledger and the proof ask for the same."""
-    results: dict[int, tuple[Tensors, Tensors]] = {}
-
-    def remembered(tensors: Tensors) -> Tensors:
-        # The inputs are kept too: the identity of what is gone is given to something else.
-        if id(tensors) not in results:
-            results[id(tensors)] = tensors, run(tensors)
-        return results[id(tensors)][1]
-
-    return remembered
+def _after(rewriter: str) -> str:
+    """The Program after a graph rewriter, as a step of the proof."""
+    return f"after {rewriter}"
 
 
 def _share_of_size(comparison: Comparison) -> float:

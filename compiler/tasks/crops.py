@@ -15,6 +15,7 @@ from compiler.tasks.warping import warp_affine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from compiler.config.sizes import Size
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
@@ -92,7 +93,14 @@ def crops_around(
 
 
 @Span("normalise")
-def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[float], to_rgb: bool) -> Floats:
+def to_tensor(
+    images: Sequence[Image],
+    mean: Sequence[float],
+    std: Sequence[float],
+    to_rgb: bool,
+    size: Size | None = None,
+    pad_value: int | None = None,
+) -> Floats:
     """Equally large BGR images as one normalised `[n, 3, h, w]` tensor.
 
     Args:
@@ -100,10 +108,22 @@ def to_tensor(images: Sequence[Image], mean: Sequence[float], std: Sequence[floa
         mean: Of each channel, in the order of the tensor's channels.
         std: Of each channel, likewise.
         to_rgb: Reverse the channels.
+        size: Height and width of the tensor, whose upper left they become; None for their own.
+        pad_value: The level of what is then right of them and below, which is normalised too; None for 0 afterwards.
     """
-    batch = np.stack(images)[..., ::-1] if to_rgb else np.stack(images)
-    tensor = (batch.astype(np.float32) - np.array(mean, np.float32)) / np.array(std, np.float32)
-    return np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
+    height, width = images[0].shape[:2]
+    tensor = np.empty((len(images), 3, *(size or (height, width))), np.float32)
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    # A level is normalised once, and not in each pixel that has it.
+    normalised = np.ascontiguousarray(((levels - np.array(mean, np.float32)) / np.array(std, np.float32)).T)
+    beyond = np.zeros(3, np.float32) if pad_value is None else normalised[:, pad_value]
+    for item, image in zip(tensor, images, strict=True):
+        planes = cv2.split(image)[::-1] if to_rgb else cv2.split(image)
+        for target, plane, table, value in zip(item, planes, normalised, beyond, strict=True):
+            cv2.LUT(plane, table, dst=target[:height, :width])
+            target[height:] = value
+            target[:height, width:] = value
+    return tensor
 
 
 def _three_points(center: Floats, width: float) -> Floats:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -190,16 +191,33 @@ def _undecodable(where: str) -> CompileError:
     return CompileError("the image cannot be decoded", where=where, why=why, fix="convert it to PNG or JPEG")
 
 
-@contextmanager
-def opencv_silenced() -> Iterator[None]:
-    """Keep OpenCV's own lines off the terminal: what is wrong with an image is one error of ours."""
-    logging = cv2.utils.logging
-    before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)
+class _Silence:
+    """How OpenCV is kept from writing by several threads: what the first found is set again by the last."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._before = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        logging = cv2.utils.logging
+        with self._lock:
+            if not self._users:
+                self._before = logging.getLogLevel()
+                logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    logging.setLogLevel(self._before)
+
+
+opencv_silenced = _Silence()
+"""Keeps OpenCV's own lines off the terminal: what is wrong with an image is one error of ours."""
 
 
 def _from_array(array: NDArray[Any], limits: Limits) -> Image:
@@ -214,7 +232,7 @@ def _from_array(array: NDArray[Any], limits: Limits) -> Image:
             fix="convert it; a colour image is BGR with values from 0 to 255",
         )
     check_size(array.shape[1], array.shape[0], limits, where)
-    levels = (array >> 8 if array.dtype == np.uint16 else array).astype(np.uint8)
+    levels = (array >> 8).astype(np.uint8) if array.dtype == np.uint16 else array
     if channels == 1:
         levels = np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=2)
     return np.ascontiguousarray(levels[..., :3])

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.spans import Span
 from compiler.tasks import warping
 from compiler.tasks.crops import Crops
 
 if TYPE_CHECKING:
-    from compiler.config.sizes import Size
     from compiler.tasks.images import Image
 
 Floats = NDArray[np.float32]
-ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 class Placement(Protocol):
@@ -66,19 +63,6 @@ def resize(image: Image, size: tuple[int, int]) -> tuple[Image, Scaled]:
     """An image at another width and height, and where it lies then."""
     height, width = image.shape[:2]
     return warping.resize(image, size), Scaled((size[0] / width, size[1] / height))
-
-
-@Span("pad")
-def pad(array: NDArray[ScalarT], size: Size, value: int = 0) -> NDArray[ScalarT]:
-    """Extend the last two axes of an array to the right and below.
-
-    Args:
-        array: `[..., h, w]`.
-        size: Its new height and width.
-        value: What it is extended with.
-    """
-    missing = [(0, side - have) for side, have in zip(size, array.shape[-2:], strict=True)]
-    return np.pad(array, [(0, 0)] * (array.ndim - 2) + missing, constant_values=value)
 
 
 def letterbox(image: Image, size: tuple[int, int], value: int) -> tuple[Image, Crops]:

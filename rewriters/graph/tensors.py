@@ -24,8 +24,11 @@ def use_instead(tensor: gs.Tensor, replacement: gs.Tensor) -> None:
 
 
 def constant_input(node: gs.Node, index: int) -> np.ndarray | None:
-    """The values of an input; None where it varies, or is not given."""
+    """The values of an input, of a node `Constant` too; None where it varies, or is not given."""
     tensor = node.inputs[index] if index < len(node.inputs) else None
+    makers = [] if tensor is None else tensor.inputs
+    if len(makers) == 1 and makers[0].op == "Constant":
+        tensor = makers[0].attrs.get("value")
     return tensor.values if isinstance(tensor, gs.Constant) else None
 
 

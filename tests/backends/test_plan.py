@@ -10,7 +10,7 @@ from compiler.artifact import OnnxProgram
 from compiler.backends.facts import ANY_OPERATOR, Condition, read_facts
 from compiler.backends.facts.nodes import places
 from compiler.backends.nvidia.plan import plan
-from compiler.config.compose import compose
+from compiler.config.composition import compose
 from rewriters import discover
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")

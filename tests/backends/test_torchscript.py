@@ -150,7 +150,7 @@ def test_a_bundle_is_opened_where_its_maker_is_trusted_alone(bundle):
 
 def test_a_bundle_that_was_proven_on_another_machine_says_so(bundle, monkeypatch):
     elsewhere = {"processor": "riscv64", "torch": "2.13"}
-    monkeypatch.setattr("compiler.backends.torchscript.this_machine", lambda library: elsewhere)
+    monkeypatch.setattr("compiler.backends.in_torch.this_machine", lambda library: elsewhere)
     with pytest.warns(Caution, match="proven on another machine"):
         runtime.open(bundle, engine_code=True)
 

@@ -1,6 +1,6 @@
 """Print what a compile and a prediction cost: `make benchmark`, or `python -m tests.benchmarks`.
 
-Any of `rtmpose`, `models`, `post`, `precision` and `sharing` after it names the tables to print. `python -m
+Any of `rtmpose`, `models`, `post`, `precision`, `runtime` and `sharing` after it names the tables to print. `python -m
 tests.benchmarks models rtmdet-tiny hrnet-w32` measures those two models only.
 
 Nothing here passes or fails. Speeds are compared within one run, on one machine, with the two sides taking turns; only
@@ -20,7 +20,8 @@ from tests.benchmarks.mmdeploy import MMDEPLOY
 from tests.benchmarks.models import models_table
 from tests.benchmarks.post import post_table
 from tests.benchmarks.precision import precision_table
-from tests.benchmarks.rtmpose import compile_table, runtime_table, sdk_table, start_table
+from tests.benchmarks.rtmpose import compile_table, runtime_table, start_table
+from tests.benchmarks.runtime import print_runtime_tables
 from tests.benchmarks.sharing import sharing_table
 from tests.conftest import NAME, CommandLine
 
@@ -28,9 +29,9 @@ from tests.conftest import NAME, CommandLine
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmarks that are named, or all, and print their tables."""
     names = [argument for argument in arguments if argument in MMDEPLOY]
-    unknown = set(arguments) - {"rtmpose", "models", "post", "precision", "sharing", *names}
+    unknown = set(arguments) - {"rtmpose", "models", "post", "precision", "runtime", "sharing", *names}
     if unknown:
-        there_are = f"rtmpose, models, post, precision, sharing, and of models {', '.join(MMDEPLOY)}"
+        there_are = f"rtmpose, models, post, precision, runtime, sharing, and of models {', '.join(MMDEPLOY)}"
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {there_are}")
     console = Console(width=150)
     if "rtmpose" in arguments or not arguments:
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str]) -> None:
         console.print(post_table())
     if "precision" in arguments or not arguments:
         console.print(precision_table(console))
+    if "runtime" in arguments or not arguments:
+        print_runtime_tables(console)
     if "sharing" in arguments or not arguments:
         console.print(sharing_table())
 
@@ -52,7 +55,6 @@ def _rtmpose(console: Console) -> None:
         console.print(start_table(command_line), "")
         bundle = Path(folder) / "outputs/rtmpose" / NAME
         console.print(runtime_table(bundle), "")
-        console.print(sdk_table(bundle, Path(folder) / "sdk"), "")
 
 
 if __name__ == "__main__":

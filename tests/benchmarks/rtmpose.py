@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 import statistics
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from compiler.tasks import Sample
 from tests.benchmarks.measure import median_and_fastest, seconds_of, timed_compile
 from tests.benchmarks.mmdeploy import MMDEPLOY
 from tests.conftest import NAME, PHOTOGRAPH, CommandLine
-from tests.environments import make_environment
 
 OVERRIDES = ("+backend=onnxruntime", "+model=rtmpose")
 """The README's first command."""
@@ -29,19 +26,6 @@ COLD_COMPILES = 5
 ROUNDS = 60
 TURNS = 3
 BOX = (100, 50, 400, 580)
-
-SDK_SCRIPT = """
-import json, sys, time
-import cv2, mmdeploy_runtime
-detector = mmdeploy_runtime.PoseDetector(sys.argv[1], "cpu", 0)
-image, box = cv2.imread(sys.argv[2]), json.loads(sys.argv[3])
-times = []
-for _ in range(int(sys.argv[4])):
-    start = time.perf_counter()
-    detector(image, [box])
-    times.append(time.perf_counter() - start)
-print(json.dumps(times))
-"""
 
 
 def compile_table(command_line: CommandLine) -> Table:
@@ -111,22 +95,4 @@ def runtime_table(bundle: Path) -> Table:
     for name, seconds in times.items():
         median = statistics.median(seconds)
         table.add_row(name, f"{median * 1000:.2f}", f"{median / base:.2f}")
-    return table
-
-
-def sdk_table(bundle: Path, folder: Path) -> Table:
-    """Time MMDeploy's SDK on the same bundle, image and box; three turns each, medians of medians."""
-    python = make_environment(folder, "mmdeploy-runtime==1.3.1", "numpy<2", "opencv-python-headless<4.12")
-    image = cv2.imread(str(PHOTOGRAPH))
-    ours, theirs = [], []
-    for _ in range(TURNS):
-        predictor = runtime.open(bundle)
-        ours.append(statistics.median(seconds_of(lambda p=predictor: p(image, BOX)) for _ in range(ROUNDS)))
-        del predictor
-        command = [python, "-c", SDK_SCRIPT, bundle, PHOTOGRAPH, json.dumps(BOX), str(ROUNDS)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        theirs.append(statistics.median(json.loads(printed.splitlines()[-1])))
-    table = Table("runtime", "median ms", title="the same bundle in MMDeploy's SDK", title_justify="left")
-    table.add_row("compiler.runtime", f"{statistics.median(ours) * 1000:.2f}")
-    table.add_row("mmdeploy-runtime 1.3.1", f"{statistics.median(theirs) * 1000:.2f}")
     return table

@@ -559,7 +559,6 @@ def test_the_weights_of_a_smaller_rtmpose_are_recognised(tmp_path):
     match(build_network("rtmpose-s"), weights, source=str(path))
 
 
-@pytest.mark.slow
 def test_weights_of_no_model_fit_none():
     assert models_that_fit(WEIGHTS) == []
 

@@ -71,6 +71,28 @@ def test_several_inputs_print_a_line_each_with_the_files_name(pose, photos, caps
         assert json.loads(capsys.readouterr().out) == line["results"]
 
 
+@pytest.mark.parametrize("how", [(), ("batch=2",)])
+def test_several_streams_print_what_one_prints_in_the_order_of_the_inputs(pose, photos, tmp_path, capsys, how):
+    (photos / "b.jpg").write_bytes(b"no image")
+    clip = write(tmp_path / "clip.avi", frames(3))
+    words = [str(photos), str(clip), str(photos / "a.jpg")]
+    assert run_verb("predict", pose, *words) == 1
+    expected = lines(capsys)
+    assert run_verb("predict", pose, *words, "streams=2", *how) == 1
+    found = lines(capsys)
+    for one, other in zip(found, expected, strict=True):
+        assert {**one, "results": None} == {**other, "results": None}
+        for person, same in zip(one.get("results", []), other.get("results", []), strict=True):
+            np.testing.assert_allclose(person["keypoints"], same["keypoints"], rtol=1e-3, atol=1e-3)
+    assert [line.get("frame") for line in found] == [None, None, None, 0, 1, 2, None]
+
+
+@pytest.mark.parametrize("word", ["streams=0", "streams=many", "streams=1000"])
+def test_a_number_of_streams_that_cannot_be_is_refused(pose, photos, word):
+    with pytest.raises(UsageError, match="is no value of streams"):
+        run_verb("predict", pose, str(photos), word)
+
+
 def test_a_folder_of_one_file_prints_a_line_all_the_same(pose, photos, capsys):
     assert run_verb("predict", pose, str(photos / "below")) == 0
     (line,) = lines(capsys)

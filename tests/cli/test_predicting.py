@@ -21,6 +21,7 @@ def test_what_is_no_number_is_told_as_text(capsys, many):
     def runner(source):
         return [result]
 
+    runner.streams = 1
     one, outlets = Input(Path("a.png"), Path("a")), Outlets()
     if many:
         assert predict_many(runner, [one], outlets, DEFAULT_LIMITS) == 0

@@ -16,9 +16,9 @@ from tests.cli.running import run_verb
 from tests.conftest import NAME
 
 
-def test_cfg_prints_the_composed_config_whatever_the_spelling(command_line):
+def test_cfg_prints_the_composed_config_whatever_the_spelling(command_line, here):
     spelt = command_line("--cfg", "job", "+backend=onnxruntime", "+model=rtmpose-s")
-    named = command_line("--cfg", "job", f"+deploy={NAME.replace('simcc', 'rtmpose-s')}")
+    named = here("--cfg", "job", f"+deploy={NAME.replace('simcc', 'rtmpose-s')}")
     assert spelt.returncode == named.returncode == 0
     assert "name: rtmpose-s" in spelt.stdout
     assert named.stdout.replace("shape: dynamic_256x192", "shape: dynamic") == spelt.stdout
@@ -117,8 +117,8 @@ def test_a_part_of_the_config_is_printed_with_its_references_or_their_values(sho
         (["--hydra-help"], "See https://hydra.cc"),
     ],
 )
-def test_hydras_settings_and_how_the_config_is_composed_are_shown(command_line, words, said):
-    run = command_line(*words)
+def test_hydras_settings_and_how_the_config_is_composed_are_shown(here, words, said):
+    run = here(*words)
     assert said in run.stdout + run.stderr
 
 

@@ -10,11 +10,10 @@ from tests.conftest import REPOSITORY
 CASES, KILLS, SEED = 80, 3, 0
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
 def test_hostile_input_does_no_harm_and_kills_leave_a_whole_bundle_and_a_whole_cache():
     counts = ["--cases", str(CASES), "--kills", str(KILLS), "--seed", str(SEED)]
     command = [sys.executable, "-m", "tests.hostile", *counts]
-    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=1000)
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=360)
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{KILLS} kills, " in run.stdout

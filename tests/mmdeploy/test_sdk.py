@@ -27,11 +27,11 @@ from compiler import runtime
 from compiler.proof.pairing import Detected, pair
 from compiler.runtime.text_spotting import cut_out
 from compiler.selection import SelectionConfig
-from tests.compiling import compile_bundle
-from tests.conftest import PHOTOGRAPH, CommandLine
+from tests.compiling import compile_here
+from tests.conftest import PHOTOGRAPH
 from tests.environments import make_environment
 from tests.tasks.pages import page
-from tests.text_models import TEXT_MODELS, text_overrides
+from tests.text_models import TEXT_MODELS, text_bundle
 
 CUP = PHOTOGRAPH.with_name("coffee.jpg")
 
@@ -91,13 +91,16 @@ def sdk(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory, shared_cache):
+def compiled(tmp_path_factory, shared_folder, shared_cache):
     """Compiles a model, and returns its bundle."""
-    command_line = CommandLine(tmp_path_factory.mktemp("compiled"))
+    folder = tmp_path_factory.mktemp("compiled")
 
     def compile(model: str, shape: str) -> Path:
-        overrides = text_overrides(model, command_line.folder) if model in TEXT_MODELS else (f"model={model}",)
-        return compile_bundle(command_line, shared_cache, *overrides, f"shape={shape}")
+        if model in TEXT_MODELS:
+            return text_bundle(shared_folder, shared_cache, model, shape)
+        outcome, _ = compile_here(folder, shared_cache, f"model={model}", f"shape={shape}")
+        assert not outcome.problem
+        return outcome.bundle
 
     return compile
 

@@ -7,10 +7,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.cli.composing import composed
 from compiler.config import compose
 from compiler.openmmlab.model_file import as_yaml
 from compiler.openmmlab.translate import translate
+from compiler.openmmlab.translated_model import composed
 from compiler.runtime import read_config
 from compiler.stages.package import config_yaml
 from tests.cli.running import run_verb

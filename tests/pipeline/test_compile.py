@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,9 +18,13 @@ import torch
 
 from compiler import build_network
 from compiler.artifact import file_digest
+from compiler.errors import ExitCode
+from compiler.events import StageFinished, Warned
 from compiler.graphs import OnnxRuntimeSession
+from tests.compiling import compile_here
 from tests.conftest import NAME, REPOSITORY, CommandLine
 from tests.parity import weights
+from tests.small_network import small_network
 
 PARITY = REPOSITORY / "tests/parity"
 ARTEFACTS = {
@@ -109,7 +114,15 @@ def test_a_damaged_bundle_is_made_again_from_the_cache(copied):
     engine.write_bytes(engine.read_bytes()[:1000])
     run = command_line("model=rtmpose", cache)
     assert run.returncode == 0
-    assert re.findall(r"✓ (\w+) +cached", run.stdout) == ["load", "export", "rewrite", "build", "compare", "verify"]
+    assert re.findall(r"✓ (\w+) +cached", run.stdout) == [
+        "load",
+        "export",
+        "rewrite",
+        "build",
+        "reference",
+        "compare",
+        "verify",
+    ]
     assert file_digest(engine) == whole
 
 
@@ -119,18 +132,18 @@ def test_the_engine_takes_batches_and_only_its_static_twin_does_not(bundle, tmp_
     assert dynamic["simcc_x"].shape == (3, 17, 384)
     assert dynamic["simcc_y"].shape == (3, 17, 512)
 
-    run = CommandLine(tmp_path)("model=rtmpose", "shape=static", f"cache={shared_cache}")
-    assert run.returncode == 0, run.stderr
-    static = onnx.load(tmp_path / "outputs/rtmpose" / NAME.replace("dynamic", "static") / "end2end.onnx")
-    assert [dim.dim_value for dim in static.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 256, 192]
+    with small_network(tmp_path, "static_twin") as overrides:
+        outcome, _ = compile_here(tmp_path, shared_cache, *overrides)
+    static = onnx.load(outcome.bundle / "end2end.onnx")
+    assert [dim.dim_value for dim in static.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 6, 6]
 
 
 def test_the_other_exporter_is_proven_too(tmp_path, shared_cache):
     options = ("export.exporter=torchscript", "export.opset=17")
-    run = CommandLine(tmp_path)("model=rtmpose-t", *options, f"cache={shared_cache}")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "ONNX opset 17 by torchscript" in run.stdout
-    model = onnx.load(next(tmp_path.glob("outputs/*/end2end.onnx")))
+    outcome, heard = compile_here(tmp_path, shared_cache, "model=crnn-minivgg", *options)
+    assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
+    assert any("ONNX opset 17 by torchscript" in event.detail for event in heard if isinstance(event, StageFinished))
+    model = onnx.load(outcome.bundle / "end2end.onnx")
     assert model.opset_import[0].version == 17
 
 
@@ -151,11 +164,12 @@ def test_network_and_engine_equal_the_original_implementation(tmp_path, shared_c
     """The checkpoint of the reference goes in; its outputs have to come out of the engine."""
     network = build_network("rtmpose")
     torch.save({"meta": {}, "state_dict": weights.fill(network.state_dict())}, tmp_path / "reference.pth")
-    run = CommandLine(tmp_path)("model=rtmpose", "checkpoint=reference.pth", f"cache={shared_cache}")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "warning" not in run.stdout
+    checkpoint = f"checkpoint={tmp_path / 'reference.pth'}"
+    outcome, heard = compile_here(tmp_path, shared_cache, "model=rtmpose", checkpoint)
+    assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
+    assert not any(isinstance(event, Warned) for event in heard)
     expected = np.load(PARITY / "rtmpose_m.npz")
-    session = OnnxRuntimeSession(tmp_path / "outputs/rtmpose" / NAME / "end2end.onnx")
+    session = OnnxRuntimeSession(outcome.bundle / "end2end.onnx")
     found = session.run({"input": weights.image("rtmpose_m", (1, 3, 256, 192))})
     for output, reference in (("simcc_x", expected["out.0"]), ("simcc_y", expected["out.1"])):
         assert np.abs(found[output] - reference).max() <= 1e-4 * reference.std()
@@ -176,36 +190,73 @@ def test_an_engine_beyond_its_tolerance_is_built_but_not_proven(copied):
     assert again.returncode == 3, "an unproven bundle that is up to date is still unproven"
 
 
-def test_a_rewriter_can_be_switched_off(command_line, shared_cache):
-    run = command_line("model=rtmpose", "rewriters.disable=[spp_to_cascaded_pooling]", f"cache={shared_cache}")
-    assert run.returncode == 0, run.stderr
-    bundle = next(command_line.folder.glob(f"outputs/rtmpose/{NAME}+v???????"))
-    pools = [node for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "MaxPool"]
-    kernels = [list(value.ints) for node in pools for value in node.attribute if value.name == "kernel_shape"]
-    assert sorted(kernels) == [[5, 5], [9, 9], [13, 13]]
+NETWORK = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+from compiler.networks.layers.csp import SPPBottleneck
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pooled = SPPBottleneck(4, 4)
+
+    def forward(self, input):
+        return F.interpolate(self.pooled(input), scale_factor=2, mode="nearest")
+
+def build():
+    torch.manual_seed(0)
+    return Network()
+"""
+
+
+@pytest.fixture
+def pooling(tmp_path, shared_cache, monkeypatch):
+    """Compile a network of the user's that pools and resizes; return the bundle."""
+    (tmp_path / "network_that_pools.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    named = ("model=torch", "model.target=network_that_pools:build", "model.inputs.input=1x4x16x16", "shape=static")
+
+    def compiled(*overrides):
+        outcome, _ = compile_here(tmp_path / "outputs", shared_cache, *named, *overrides)
+        assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
+        return outcome.bundle
+
+    yield compiled
+    sys.modules.pop("network_that_pools", None)
+
+
+def nodes_of(bundle: Path, operator: str) -> list[onnx.NodeProto]:
+    return [node for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == operator]
+
+
+def test_a_rewriter_can_be_switched_off(pooling, command_line):
+    bundle = pooling("rewriters.disable=[spp_to_cascaded_pooling]")
+    kernels = [list(value.ints) for node in nodes_of(bundle, "MaxPool") for value in node.attribute]
+    assert sorted(kernel for kernel in kernels if len(kernel) == 2 and kernel[0] > 1) == [[5, 5], [9, 9], [13, 13]]
     explained = command_line("explain", str(bundle))
     assert "disabled by the config" in explained.stdout
 
 
-def test_tensorrt_gets_bilinear_upsampling_with_its_delta_in_the_ledger_unless_it_is_switched_off(command_line):
+def test_tensorrt_gets_bilinear_upsampling_with_its_delta_in_the_ledger_unless_it_is_switched_off(pooling):
     # What differs is the target: ONNX Runtime stands in for the engine.
-    allowed = ("verify.decoded_tolerance=1", "verify.reduced_typical=1", "verify.reduced_cosine=0.9")
-    words = ("model=dbnet", "shape=static_64x64", "backend.name=tensorrt", *allowed)
-    run = command_line(*words)
-    assert run.returncode == 0, run.stderr
-    bundles = "outputs/text-detection_dbnet_tensorrt_static_64x64+v???????"
-    bundle = next(command_line.folder.glob(bundles))
+    words = (
+        "backend.name=tensorrt",
+        "verify.decoded_tolerance=9",
+        "verify.reduced_typical=9",
+        "verify.reduced_cosine=0",
+    )
+    bundle = pooling(*words)
     (entry,) = (one for one in json.loads((bundle / "report.json").read_text())["ledger"] if "bilinear" in one["name"])
-    assert (entry["status"], entry["times"]) == ("fired", 6)
+    assert (entry["status"], entry["times"]) == ("fired", 1)
     assert entry["max_absolute_error"] > 1e-3
-    modes = [node.attribute for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "Resize"]
-    assert {value.s for attributes in modes for value in attributes if value.name == "mode"} == {b"linear"}
+    assert modes(bundle) == {b"linear"}
+    assert modes(pooling(*words, "rewriters.disable=[nearest_to_bilinear]")) == {b"nearest"}
 
-    run = command_line(*words, "rewriters.disable=[nearest_to_bilinear]")
-    assert run.returncode == 0, run.stderr
-    (bundle,) = set(command_line.folder.glob(bundles)) - {bundle}
-    modes = [node.attribute for node in onnx.load(bundle / "end2end.onnx").graph.node if node.op_type == "Resize"]
-    assert {value.s for attributes in modes for value in attributes if value.name == "mode"} == {b"nearest"}
+
+def modes(bundle: Path) -> set[bytes]:
+    """Return how a bundle's engine resizes."""
+    return {value.s for node in nodes_of(bundle, "Resize") for value in node.attribute if value.name == "mode"}
 
 
 def test_a_required_rewriter_that_cannot_act_is_an_error(command_line, shared_cache):
@@ -230,7 +281,7 @@ def test_explain_names_what_fired_and_what_was_skipped_and_why(command_line, bun
 
 def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, command_line):
     log = (bundle / "compile.log").read_text()
-    assert all(f"{stage} " in log for stage in ("load", "export", "rewrite", "build", "compare", "verify"))
+    assert all(f"{stage} " in log for stage in ("load", "export", "rewrite", "build", "reference", "compare", "verify"))
     command, *_, verdict = log.splitlines()
     assert "-m compiler" in command
     assert "proven: every stage is within its tolerance, on " in verdict
@@ -243,13 +294,13 @@ def test_the_log_tells_each_stage_and_a_failure_leaves_its_traceback(bundle, com
 def test_the_published_checkpoint_is_downloaded_once_and_its_digest_checked(command_line, shared_cache):
     served = command_line.folder / "served"
     served.mkdir()
-    torch.save({"state_dict": build_network("rtmpose-t").state_dict()}, served / "published.pth")
+    torch.save({"state_dict": build_network("crnn-minivgg").state_dict()}, served / "published.pth")
     digest = file_digest(served / "published.pth")
     handler = partial(SimpleHTTPRequestHandler, directory=str(served))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/published.pth"
-        official = ("model=rtmpose-t", "checkpoint=official", f"model.official.url='{url}'", f"cache={shared_cache}")
+        official = ("model=crnn-minivgg", "checkpoint=official", f"model.official.url='{url}'", f"cache={shared_cache}")
         wrong = command_line(*official, "model.official.sha256=00000000")
         assert wrong.returncode == 1
         assert "the downloaded checkpoint is not the published one" in wrong.stderr

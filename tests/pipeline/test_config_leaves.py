@@ -6,6 +6,7 @@ That is what a stage's fields promise. Whatever changes no key is changed all at
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -153,10 +154,18 @@ def unchanged(job: Job, changed: Job, read: dict[str, dict[str, Any]]) -> frozen
 
 def run(job: Job, cache: Path) -> dict[str, Path]:
     """Run the stages of a job up to the engine; return their folders."""
-    line = Line(Cache(cache), lambda event: None)
+    made: dict[str, Path] = {}
+
+    class NotingLine(Line):
+        def run(self, stage: Stage) -> Artifact:
+            artifact = super().run(stage)
+            made[stage.NAME] = artifact.folder
+            return artifact
+
+    line = NotingLine(Cache(cache), lambda event: None)
     steps = make_program(job, line)
     line.run(build_stage(job, steps.program, lambda event: None))
-    return {folder.name.partition("-")[0]: folder for folder in cache.iterdir() if (folder / DONE).is_file()}
+    return made
 
 
 def digests(folders: dict[str, Path]) -> dict[str, dict[str, str]]:
@@ -170,11 +179,13 @@ class Walk:
     Attributes:
         values: The config.
         made: The folders of the stages that were run with it.
+        jobs: The job of the config in which a leaf is changed, by that leaf.
         same: The stages that are found again where a leaf is changed, by that leaf.
     """
 
     values: dict[str, Any]
     made: dict[str, Path]
+    jobs: dict[Leaf, Job]
     same: dict[Leaf, frozenset[str]]
 
     def first_changed(self, leaf: str) -> str:
@@ -183,22 +194,26 @@ class Walk:
         return next((name for name in ORDER if name in self.made and name not in same), "none")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where both walks keep their stages: they have the network in common, and its export."""
+    return tmp_path_factory.mktemp("walk")
+
+
 @pytest.fixture(scope="module", params=["fp32", "int8"])
-def walk(request, tmp_path_factory) -> Walk:
-    folder = tmp_path_factory.mktemp("walk")
+def walk(request, folder) -> Walk:
     photograph = folder / "photograph.png"
     cv2.imwrite(str(photograph), cv2.imread(str(PHOTOGRAPH))[:, ::-1])
     values = asdict(compose([MODEL, f"precision={request.param}", f"cache={folder / 'cache'}"]))
     job = job_of(values)
     made = run(job, folder / "cache")
     read = {name: read_json(made[name] / DONE)["read"] for name in made}
-    same = {}
+    jobs = {}
     for leaf in leaves(values):
         changed = {**values, leaf[0]: str(photograph)} if leaf == (INPUT,) else with_leaf(values, leaf)
-        other = changed and job_of(changed)
-        if other:
-            same[leaf] = unchanged(job, other, read)
-    return Walk(values, made, same)
+        if changed and (other := job_of(changed)):
+            jobs[leaf] = other
+    return Walk(values, made, jobs, {leaf: unchanged(job, other, read) for leaf, other in jobs.items()})
 
 
 def test_most_of_a_config_can_be_changed(walk):
@@ -210,12 +225,20 @@ def test_what_changes_no_key_changes_no_byte(walk, tmp_path):
     """All such leaves at once, from nothing, in another cache."""
     free = [leaf for leaf, same in walk.same.items() if same == walk.made.keys()]
     assert {("output",), ("cache_limit",), ("verify", "tolerance"), ("model", "openmmlab")} <= set(free)
-    together = walk.values
+    assert digests(run(changed_together(walk.values, free), tmp_path)) == digests(walk.made)
+
+
+def changed_together(values: dict[str, Any], free: list[Leaf]) -> Job:
+    """Return the job of a config in which leaves are changed: all of them, or as many as go with each other."""
+    changed = functools.reduce(lambda before, leaf: with_leaf(before, leaf) or before, free, values)
+    if job := job_of(changed):
+        return job
     for leaf in free:
-        candidate = with_leaf(together, leaf)
-        if candidate and job_of(candidate):
-            together = candidate
-    assert digests(run(job_of(together), tmp_path)) == digests(walk.made)
+        candidate = with_leaf(values, leaf)
+        if candidate and (found := job_of(candidate)):
+            values, job = candidate, found
+    assert job is not None
+    return job
 
 
 def test_each_leaf_counts_from_the_stage_that_it_is_about(walk):
@@ -234,6 +257,5 @@ def test_each_leaf_counts_from_the_stage_that_it_is_about(walk):
 def test_a_bundle_counts_every_leaf_but_those_that_say_where_or_what_it_may_cost(walk):
     limits = {f"limits.{field.name}" for field in fields(Limits)}
     key = job_of(walk.values).key
-    changed = {".".join(leaf): with_leaf(walk.values, leaf) for leaf in walk.same if leaf != (INPUT,)}
-    free = {leaf for leaf, values in changed.items() if job_of(values).key == key}
+    free = {".".join(leaf) for leaf, job in walk.jobs.items() if job.key == key and leaf != (INPUT,)}
     assert free - limits == {"output", "cache", "cache_limit", "variant", "precision_asked"}

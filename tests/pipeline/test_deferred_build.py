@@ -98,6 +98,7 @@ def test_where_the_library_is_the_engine_is_built_and_proven(postponed, with_ten
         "export",
         "rewrite",
         "precision",
+        "reference",
         "compare",
         "verify",
         "build",

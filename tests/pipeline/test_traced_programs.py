@@ -68,7 +68,7 @@ def test_a_traced_program_is_built_proven_and_predicts(config_of):
     assert outcome.exit_code == ExitCode.PROVEN, outcome.problem
     assert [proof.stage for proof in outcome.proofs] == ["rewritten network", "program", "engine (reader)"]
     report = Report.load(outcome.bundle)
-    assert [stage.stage for stage in report.stages] == ["load", "export", "build", "compare", "verify"]
+    assert [stage.stage for stage in report.stages] == ["load", "export", "build", "reference", "compare", "verify"]
     reasons = {entry.reason for entry in report.ledger if entry.kind == "graph"}
     assert reasons
     assert all("torch_export" in reason or "backend" in reason for reason in reasons)

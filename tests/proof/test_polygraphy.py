@@ -10,7 +10,7 @@ from compiler.proof import proof_of
 from compiler.report import Report
 from compiler.runtime import read_config
 from compiler.tasks import build_task
-from tests.conftest import CommandLine
+from tests.conftest import CommandLineHere
 
 MODEL = ("model=rtmpose-t", "shape=static")
 
@@ -18,7 +18,7 @@ MODEL = ("model=rtmpose-t", "shape=static")
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory, shared_cache):
     """The same network in fp32 and in fp16."""
-    command_line = CommandLine(tmp_path_factory.mktemp("polygraphy"))
+    command_line = CommandLineHere(tmp_path_factory.mktemp("polygraphy"))
     for precision in ("fp32", "fp16"):
         run = command_line(*MODEL, f"precision={precision}", f"cache={shared_cache}")
         assert run.returncode == 0, run.stdout + run.stderr

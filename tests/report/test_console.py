@@ -13,6 +13,7 @@ from compiler.events import StageFinished, Warned
 from compiler.report.console import Screen, print_error, progress
 from compiler.report.ledger import print_ledger
 from compiler.report.report import Reduced
+from compiler.report.speed import Speed, Tried, speed_lines
 from compiler.report.text import shown
 from rewriters import Entry
 
@@ -64,10 +65,21 @@ def test_any_text_can_be_shown(text):
     assert screen_of(lambda screen: screen.print(shown(text), soft_wrap=True))
 
 
+def ledger_report(name, entry, reduced, speed=None, tried=()):
+    return SimpleNamespace(model=name, name=name, ledger=[entry], reduced=reduced, speed=speed, tried=tried)
+
+
+@pytest.mark.parametrize("tried", [(), (Tried(HOSTILE, HOSTILE, Speed(HOSTILE, 1.0, 1.0, HOSTILE)),)])
+def test_speeds_that_somebody_else_wrote_are_shown_as_text(tried):
+    lines = [screen_of(lambda screen: screen.print(*speed_lines(Speed(HOSTILE, 1.0, 1.0, HOSTILE), tried)))]
+    assert not any(line.startswith("proven") or "\x1b" in line for text in lines for line in text.splitlines())
+    assert "[bold]x[/]" in lines[0]
+
+
 def test_a_ledger_that_somebody_else_wrote_is_shown_as_text():
     entry = Entry(HOSTILE, "graph", "fired", HOSTILE, (HOSTILE,), "", HOSTILE, HOSTILE)
     reduced = Reduced(HOSTILE, HOSTILE, "[/red]", ({"operator": HOSTILE, "node": HOSTILE, "why": HOSTILE},))
-    report = SimpleNamespace(model=HOSTILE, name=HOSTILE, ledger=[entry], reduced=reduced)
+    report = ledger_report(HOSTILE, entry, reduced)
     lines = screen_of(lambda screen: print_ledger(screen, report)).splitlines()
     assert not any(line.startswith("proven") or "\x1b" in line for line in lines)
     assert sum("[bold]x[/]" in line for line in lines) == 6
@@ -76,7 +88,7 @@ def test_a_ledger_that_somebody_else_wrote_is_shown_as_text():
 
 def test_a_ledger_of_ours_is_shown_with_its_numbers():
     entry = Entry("gelu", "fusion", "fired", 3, ("a", "b"), "", "exact", "one node")
-    report = SimpleNamespace(model="m", name="n", ledger=[entry], reduced=Reduced("fp16", 4, 5, ()))
+    report = ledger_report("m", entry, Reduced("fp16", 4, 5, ()))
     said = screen_of(lambda screen: print_ledger(screen, report))
     assert "fired 3x" in said
     assert "4 of 5 nodes" in said

@@ -42,6 +42,7 @@ def test_report_json_is_read_back_as_it_was(bundle, report):
         "export",
         "rewrite",
         "build",
+        "reference",
         "compare",
         "verify",
     ]

@@ -18,8 +18,9 @@ from compiler.artifact import retired
 from compiler.errors import CompileError
 from compiler.tasks import Sample
 from compiler.tasks.pose import Pose
+from tests.compiling import compile_here
 from tests.conftest import NAME, PHOTOGRAPH, REPOSITORY
-from tests.environments import build_wheel, make_environment
+from tests.environments import build_wheel, install_beside, make_environment
 
 BOX = (100, 50, 400, 580)
 
@@ -111,10 +112,10 @@ def test_a_bundle_works_wherever_it_is_copied(predictor, bundle, tmp_path):
     assert np.array_equal(moved(PHOTOGRAPH, BOX)[0].keypoints, predictor(PHOTOGRAPH, BOX)[0].keypoints)
 
 
-def test_the_flip_test_averages_with_the_mirror_image(command_line, predictor, shared_cache):
-    run = command_line("model=rtmpose", "model.processing.flip_test=true", f"cache={shared_cache}")
-    assert run.returncode == 0, run.stderr
-    flipping = runtime.open(next(command_line.folder.glob(f"outputs/rtmpose/{NAME}+v???????")))
+def test_the_flip_test_averages_with_the_mirror_image(predictor, shared_cache, tmp_path):
+    outcome, _ = compile_here(tmp_path, shared_cache, "model=rtmpose", "model.processing.flip_test=true")
+    assert not outcome.problem
+    flipping = runtime.open(outcome.bundle)
     assert flipping.task.flip_test
     crop = flipping.task.preprocess(Sample(cv2.imread(str(PHOTOGRAPH)), np.array([BOX], np.float32))).tensors
     plain, mirrored = predictor.run(crop), predictor.run({"input": crop["input"][..., ::-1].copy()})
@@ -170,14 +171,14 @@ def test_a_bundle_of_an_unknown_backend_is_refused(bundle, tmp_path):
     assert "compiler.backends.nowhere.Nothing cannot be imported" in caught.value.why
 
 
-def test_predict_prints_json_and_draws(command_line, bundle, predictor):
+def test_predict_prints_json_and_draws(here, bundle, predictor):
     box = ",".join(map(str, BOX))
-    run = command_line("predict", str(bundle), str(PHOTOGRAPH), f"box={box}", "picture=drawn.png")
+    run = here("predict", str(bundle), str(PHOTOGRAPH), f"box={box}", "picture=drawn.png")
     assert run.returncode == 0, run.stderr
     (printed,) = json.loads(run.stdout)
     (pose,) = predictor(PHOTOGRAPH, BOX)
     assert printed == pose.to_dict()
-    drawn = cv2.imread(str(command_line.folder / "drawn.png"))
+    drawn = cv2.imread(str(here.folder / "drawn.png"))
     assert np.array_equal(drawn, predictor.draw(PHOTOGRAPH, [pose]))
     assert not np.array_equal(drawn, cv2.imread(str(PHOTOGRAPH)))
 
@@ -199,12 +200,7 @@ def test_a_bundle_runs_from_the_wheel_where_torch_is_not_installed(bundle, wheel
 
 
 def test_the_wheel_compiles_away_from_the_checkout(wheel, tmp_path, shared_cache):
-    installed = tmp_path / "installed"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", installed, wheel],
-        check=True,
-        capture_output=True,
-    )
+    installed = install_beside(tmp_path / "installed", wheel)
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     where = "import compiler, pathlib; print(pathlib.Path(compiler.__file__).parents[1])"
     found = subprocess.run(

@@ -14,15 +14,10 @@ from tests.bundles import FIRST_LAYOUT
 STEPS = {
     "arrays": ["load", "preprocess", "network", "decode"],
     "objects": [
-        *("load", "preprocess", "preprocess/resize", "preprocess/pad", "preprocess/normalise"),
-        *("network", "decode", "decode/select"),
+        *("load", "preprocess", "preprocess/resize", "preprocess/normalise", "network", "decode", "decode/select"),
     ],
-    "reader": [
-        *("load", "preprocess", "preprocess/resize", "preprocess/normalise", "preprocess/pad", "network", "decode"),
-    ],
-    "text": [
-        *("load", "preprocess", "preprocess/resize", "preprocess/normalise", "preprocess/pad", "network", "decode"),
-    ],
+    "reader": ["load", "preprocess", "preprocess/resize", "preprocess/normalise", "network", "decode"],
+    "text": ["load", "preprocess", "preprocess/resize", "preprocess/normalise", "network", "decode"],
 }
 
 

@@ -17,10 +17,8 @@ from compiler.tasks.text_detection import TextDetection, TextInstance
 from compiler.tasks.text_recognition import TextRecognition
 from compiler.tasks.text_recognition.dictionary import Dictionary
 from tests.cli.running import run_verb
-from tests.compiling import compile_bundle
-from tests.conftest import CommandLine
 from tests.tasks import pages
-from tests.text_models import text_overrides
+from tests.text_models import text_bundle
 
 SIZES = SizeRange((32, 32), (32, 100), (32, 640), (32, 4))
 WORDS = ("quick", "brown", "fox", "jumps", "1953")
@@ -262,21 +260,17 @@ def test_predict_takes_no_box_where_a_detector_finds_them():
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory, shared_cache):
+def bundles(shared_folder, shared_cache):
     """DBNet, which finds the lines of a page, and CRNN."""
-    command_line = CommandLine(tmp_path_factory.mktemp("bundles"))
     shapes = {"dbnet": "static_480x640", "crnn": "dynamic_32x32-32x640"}
-    return [
-        compile_bundle(command_line, shared_cache, *text_overrides(model, command_line.folder), f"shape={shape}")
-        for model, shape in shapes.items()
-    ]
+    return [text_bundle(shared_folder, shared_cache, model, shape) for model, shape in shapes.items()]
 
 
-def test_two_bundles_read_the_lines_of_a_page(bundles, command_line):
+def test_two_bundles_read_the_lines_of_a_page(bundles, here):
     image, printed = pages.page()
-    source, picture = (command_line.folder / name for name in ("page.png", "drawn.png"))
+    source, picture = (here.folder / name for name in ("page.png", "drawn.png"))
     cv2.imwrite(str(source), image)
-    run = command_line("predict", *map(str, bundles), str(source), f"picture={picture}")
+    run = here("predict", *map(str, bundles), str(source), f"picture={picture}")
     assert run.returncode == 0, run.stderr
     words = json.loads(run.stdout)
     detector, recognizer = map(runtime.open, bundles)

@@ -35,10 +35,17 @@ REASONS = (
 )
 
 
+@pytest.fixture(scope="module", params=[2, pytest.param(1, marks=pytest.mark.slow)])
+def every(request):
+    """Of the hundred: every second, or all."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def found():
+def found(every):
     tests = node_tests(MODULES)
-    return list(results(tests[:: max(1, len(tests) // MOST)][:MOST]))
+    hundred = tests[:: max(1, len(tests) // MOST)][:MOST]
+    return list(results(hundred[::every]))
 
 
 def test_nothing_is_a_defect(found):
@@ -50,7 +57,7 @@ def test_what_is_not_proven_has_its_true_reason(found):
     assert unexplained == []
 
 
-def test_nearly_all_of_numbers_are_proven(found):
+def test_nearly_all_of_numbers_are_proven(found, every):
     numeric = [one for one in found if one.verdict == "proven" or not any(why in one.why for why in REASONS[:4])]
-    assert len(numeric) > 50
+    assert len(numeric) > MOST / every / 2
     assert sum(one.verdict == "proven" for one in numeric) >= 0.95 * len(numeric)

@@ -19,10 +19,11 @@ from compiler.sources.onnx_file import NO_TORCH
 from tests.onnx_files import Pyramid, Sentence, doubling, export, images, model, save, seeded, value, weights, words
 
 BUNDLE = "outputs/tensors_x_onnxruntime_dynamic"
+BOTH_EXPORTERS = pytest.mark.parametrize("exporter", ["torchscript", pytest.param("dynamo", marks=pytest.mark.slow)])
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, trials_here):
     """The folder that the file is in, and that the command is given in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -52,9 +53,9 @@ def assert_close(found, expected):
     ("exporter", "opset"),
     [
         ("torchscript", 11),
-        ("torchscript", 17),
+        pytest.param("torchscript", 17, marks=pytest.mark.slow),
         ("torchscript", 20),
-        ("dynamo", 18),
+        pytest.param("dynamo", 18, marks=pytest.mark.slow),
         ("dynamo", 20),
     ],
 )
@@ -73,7 +74,7 @@ def test_the_engine_gives_what_the_file_and_the_torch_network_give(exporter, ops
     assert {comparison.input for proof in outcome.proofs for comparison in proof.comparisons} == {"1", "4"}
 
 
-@pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
+@BOTH_EXPORTERS
 def test_an_lstm_over_words_beside_a_picture(exporter, folder):
     network = seeded(Sentence)
     export(folder / "x.onnx", network, {"ids": words(), "x": images()}, exporter)
@@ -83,7 +84,7 @@ def test_an_lstm_over_words_beside_a_picture(exporter, folder):
     assert_close(predictor.run({"ids": words(3).numpy(), "x": images(3).numpy()}), expected)
 
 
-def test_what_a_user_sees(command_line):
+def test_what_a_user_sees(command_line, here):
     save(command_line.folder / "x.onnx", doubling())
     run = command_line("+backend=onnxruntime", "model=onnx", "model.file=x.onnx")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -92,11 +93,11 @@ def test_what_a_user_sees(command_line):
     assert "of the file, input 1, 4" in run.stdout
     assert run.stdout.count("warning: ") == run.stdout.count("warning: no input is given") == 1
     np.savez(command_line.folder / "in.npz", x=np.array([[1, 2, 3], [-1, 0, 1]], np.float32))
-    run = command_line("predict", BUNDLE, "in.npz", "arrays=out.npz")
+    run = here("predict", BUNDLE, "in.npz", "arrays=out.npz")
     assert run.returncode == 0, run.stdout + run.stderr
     assert np.load(command_line.folder / "out.npz")["y"].tolist() == [[-1.5, -4, -7.5], [0, 0, -2.5]]
 
-    run = command_line("model=onnx", "model.file=y.onnx")
+    run = here("model=onnx", "model.file=y.onnx")
     assert (run.returncode, "Traceback" in run.stderr) == (1, False)
     assert "the ONNX file y.onnx does not exist" in run.stderr
 
@@ -165,7 +166,7 @@ def test_metadata_goes_and_weights_that_are_listed_as_inputs_are_none(folder):
     assert not engine.metadata_props
 
 
-@pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
+@BOTH_EXPORTERS
 def test_lengths_that_the_file_leaves_open_are_fixed_in_the_engine(exporter, folder):
     export(folder / "x.onnx", seeded(Pyramid), {"x": images()}, exporter, sides=(2, 3))
     error = refused()
@@ -195,14 +196,14 @@ def test_the_batch_may_have_any_name_or_none(first, folder):
 
 
 def test_a_static_engine_takes_its_own_batch_only(folder):
-    export(folder / "x.onnx", seeded(Pyramid), {"x": images()})
+    export(folder / "x.onnx", seeded(Pyramid), {"x": images()}, "torchscript")
     predictor = runtime.open(compiled("shape=static", "batch.usual=2").bundle)
     assert predictor.engine.inputs[0].shape == (2, 3, 8, 8)
     assert [output.shape for output in predictor.engine.outputs] == [(2, 4, 8, 8), (2, 2)]
     assert len(predictor.run({"x": images(5).numpy()})["vector"]) == 5
 
 
-@pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
+@BOTH_EXPORTERS
 def test_a_file_of_one_item_is_static(exporter, folder):
     export(folder / "x.onnx", seeded(Pyramid), {"x": images(1)}, exporter, varies=False)
     error = refused()
@@ -213,7 +214,7 @@ def test_a_file_of_one_item_is_static(exporter, folder):
 
 
 def test_a_file_of_four_items_takes_them_as_a_whole(folder):
-    export(folder / "x.onnx", seeded(Pyramid), {"x": images(4)}, varies=False)
+    export(folder / "x.onnx", seeded(Pyramid), {"x": images(4)}, "torchscript", varies=False)
     assert "a batch of 4 only" in refused().what
     predictor = runtime.open(compiled("shape=static").bundle)
     assert predictor.run({"x": images(4).numpy()})["vector"].shape == (4, 2)

@@ -22,7 +22,7 @@ WEIGHTS = {"w": (16, 8, 3, 3), "b": (16,), "v": (4, 16, 3, 3)}
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, trials_here):
     """The folder that the file is in, and that the command is given in."""
     monkeypatch.chdir(tmp_path)
     np.savez("in.npz", x=X)

@@ -60,15 +60,15 @@ def bundle_in(folder):
 
 
 @pytest.fixture
-def in_folder(command_line):
+def in_folder(here):
     """A command line in a folder that holds the user's own code."""
-    (command_line.folder / "nets.py").write_text(NETS)
-    (command_line.folder / "blocks.py").write_text(BLOCKS)
-    return command_line
+    (here.folder / "nets.py").write_text(NETS)
+    (here.folder / "blocks.py").write_text(BLOCKS)
+    return here
 
 
-def test_a_module_with_two_inputs_and_a_dictionary_is_compiled_proven_and_run(in_folder):
-    run = in_folder(*TWO, IDS)
+def test_a_module_with_two_inputs_and_a_dictionary_is_compiled_proven_and_run(in_folder, command_line):
+    run = command_line(*TWO, IDS)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "the weights are those that model.target makes" in " ".join((run.stdout + run.stderr).split())
     report = Report.load(Path(bundle_in(in_folder.folder)))

@@ -113,3 +113,19 @@ def test_the_tensor_is_normalised_in_the_networks_channel_order():
     np.testing.assert_array_equal(tensor[0, :, 0, 0], [9, 9, 9])
     bgr = to_tensor([image], mean=(0, 0, 0), std=(1, 1, 1), to_rgb=False)
     np.testing.assert_array_equal(bgr[0, :, 0, 0], [30, 20, 10])
+
+
+@pytest.mark.parametrize(("to_rgb", "pad_value"), [(True, None), (False, 114)])
+def test_every_level_becomes_what_arithmetic_in_single_precision_makes_of_it(to_rgb, pad_value):
+    mean, std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+    images = np.random.default_rng(0).permutation(np.repeat(np.arange(256, dtype=np.uint8), 6)).reshape(2, 16, 16, 3)
+    padded = np.full((2, 20, 18, 3), pad_value or 0, np.uint8)
+    padded[:, :16, :16] = images
+    expected = (padded[..., ::-1] if to_rgb else padded).astype(np.float32) - np.array(mean, np.float32)
+    expected = (expected / np.array(std, np.float32)).transpose(0, 3, 1, 2)
+    if pad_value is None:
+        expected[:, :, 16:], expected[:, :, :, 16:] = 0, 0
+    found = to_tensor(images, mean, std, to_rgb, (20, 18), pad_value)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(to_tensor(images, mean, std, to_rgb), expected[:, :, :16, :16])

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.artifact import Engine, Program, TorchExportProgram, installed_version
-from compiler.artifact.machine import this_machine
-from compiler.backends import Backend, BuildRequest, Obstacle, Probe
+from compiler.backends import BuildRequest, Obstacle, Probe
 from compiler.backends.aotinductor.compiler_of_cpp import compiler_problem, cpp_compiler
 from compiler.backends.aotinductor.session import PackageSession
 from compiler.backends.child import run_script
-from compiler.backends.in_torch import ThreadedSession, require_torch, torch_problem
-from compiler.config.ranges import between
+from compiler.backends.in_torch import PyTorchBackend, ThreadedSession, require_torch, torch_problem
 from compiler.errors import CompileError
 
 PACKAGE = "end2end.pt2"
@@ -23,24 +21,11 @@ SCRIPT = Path(__file__).with_name("compile_package.py")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AOTInductor(Backend):
-    """PyTorch's ahead-of-time compiler, on the CPU.
-
-    Attributes:
-        threads: Within one operator; None for as many as PyTorch uses in the process.
-    """
+class AOTInductor(PyTorchBackend):
+    """PyTorch's ahead-of-time compiler, on the CPU."""
 
     TITLE: ClassVar[str] = "AOTInductor"
     PROGRAM: ClassVar[type[Program]] = TorchExportProgram
-    TAIL: ClassVar[str] = "host"
-    """PyTorch has no operator that suppresses boxes."""
-
-    threads: int | None = between(1, 1024, default=None)
-
-    @property
-    def engine_holds_code(self) -> bool:
-        """A package is native code."""
-        return True
 
     def probe(self) -> Probe:
         """Look for the `torch` distribution, and for a C++ compiler."""
@@ -64,10 +49,6 @@ class AOTInductor(Backend):
         self.open(engine)
         engine.save()
         return engine
-
-    def machine(self) -> dict[str, str]:
-        """The processor that it is compiled for, and the library that it calls."""
-        return this_machine("torch")
 
     def files(self, engine: Engine) -> tuple[str, ...]:
         """The package, whatever the sidecar calls it."""

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from compiler.artifact import Engine, TensorSpec, package_folders
+from compiler.artifact import Engine, TensorSpec
 from compiler.backends.ncnn import network
 from compiler.backends.ncnn.network import Options, Request
 from compiler.backends.ncnn.param_file import PARAM_FILE, WEIGHTS_FILE
 from compiler.config.limits import Limits, check_inputs
 from compiler.config.sizes import Size
 from compiler.errors import CompileError
+from compiler.packages import package_folders
 
 LAST_WORDS = 3
 """Lines of ncnn's that an error repeats."""

@@ -71,6 +71,7 @@ class OpenVINO(Backend):
     PRECISIONS: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "bf16", "int8")
     OWN_PRECISIONS: ClassVar[tuple[str, ...]] = ("fp16", "bf16")
     KEEPS_FP32: ClassVar[tuple[str, ...]] = ("int8",)
+    TIMED: ClassVar[bool] = True
     TRITON: ClassVar[str] = "openvino"
     INT8_IN_GRAPH: ClassVar[str] = "backend.quantizer=compiler"
 
@@ -147,6 +148,10 @@ class OpenVINO(Backend):
     def open(self, engine: Engine) -> OpenVINOSession:
         """Open the engine on the configured device."""
         return self._open(engine, {})
+
+    def in_streams(self, streams: int) -> Backend:
+        """A compiled model of so many streams, tuned for what they compute together; see `Backend`."""
+        return replace(self, hint="throughput", streams=streams)
 
     def open_cached(self, engine: Engine, cache: Path) -> OpenVINOSession:
         """Open the engine, from what an earlier run compiled of the same files where that is there."""

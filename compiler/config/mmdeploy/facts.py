@@ -13,5 +13,6 @@ def facts(file: str) -> Mapping[str, Any]:
     """The data of a file beside this one, such as `names`."""
     import yaml
 
-    values: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name(f"{file}.yaml").read_text("utf-8"))
+    text = Path(__file__).with_name(f"{file}.yaml").read_text("utf-8")
+    values: Mapping[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return values

@@ -13,7 +13,7 @@ from compiler.artifact import Tensors
 from compiler.errors import CompileError, UsageError, nearest
 from compiler.graphs import BESIDE_OTHERS, OnnxRuntimeSession, is_standard
 from compiler.precision.int8.histograms import MagnitudeHistogram, entropy_threshold, percentile_threshold
-from compiler.precision.int8.schemes import CARRIERS, JOINS, WEIGHTED
+from compiler.precision.int8.schemes import CARRIERS, FUNCTIONS, JOINS, WEIGHTED
 from compiler.precision.int8.table import CalibrationTable, Range, model_digest
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _calibrated(model: onnx.ModelProto) -> list[str]:
         dict.fromkeys(
             name
             for node in model.graph.node
-            if is_standard(node.domain) and node.op_type in WEIGHTED | JOINS | CARRIERS
+            if is_standard(node.domain) and node.op_type in WEIGHTED | JOINS | CARRIERS | FUNCTIONS
             for name in node.input
             if name and name not in constants
         )

@@ -96,15 +96,21 @@ class _Choosing:
 
     def consider(self, node: onnx.NodeProto, asked: str) -> None:
         """Quantise a node, or leave it out."""
-        operator, scheme = node.op_type, self.scheme
-        if operator in scheme.fused and self._goes_on(node):
+        if node.op_type in self.scheme.fused and self._goes_on(node):
             self.fused.add(node.output[0])
-        elif operator in scheme.weighted or (operator in scheme.joins and self._goes_on(node)):
-            self._decide(node, asked or self._obstacle(node))
-        elif operator == "Add" and scheme.residual_adds and self._goes_on(node) and self._residual(node):
+        elif node.op_type == "Add" and self.scheme.residual_adds and self._goes_on(node) and self._residual(node):
             self._decide(node, asked)
-        elif operator in scheme.carriers and self._goes_on(node, everywhere=True):
+        elif self._gains(node):
             self._decide(node, asked or self._obstacle(node))
+
+    def _gains(self, node: onnx.NodeProto) -> bool:
+        """Tell whether a node is of those that the scheme quantises, where it stands."""
+        operator, scheme = node.op_type, self.scheme
+        if operator in scheme.carriers:
+            return self._goes_on(node, everywhere=True)
+        if operator in scheme.functions:
+            return self._goes_on(node) and self._follows_convolution(node)
+        return operator in scheme.weighted or (operator in scheme.joins and self._goes_on(node))
 
     def layer(self, node: onnx.NodeProto) -> Layer:
         """A quantised node as a layer."""
@@ -155,8 +161,8 @@ class _Choosing:
         return values is not None and values.low == values.high == 0.0
 
     def _operands(self, node: onnx.NodeProto) -> range:
-        """The positions of what is computed with: neither biases, shapes nor indices."""
-        if node.op_type in self.scheme.carriers or node.op_type == "ReduceMean":
+        """The positions of what is computed with: neither biases, slopes, shapes nor indices."""
+        if node.op_type == "ReduceMean" or node.op_type in self.scheme.carriers | self.scheme.functions:
             return range(1)
         return range(min(2, len(node.input))) if node.op_type in self.scheme.weighted else range(len(node.input))
 
@@ -183,6 +189,12 @@ class _Choosing:
         if not any(straight):
             return []
         return [1] if all(straight) else [straight.index(False)]
+
+    def _follows_convolution(self, node: onnx.NodeProto) -> bool:
+        """Tell whether a convolution gives what a function is computed of: what it gives has to be in 8 bits for it to
+        be in integers. Products of matrices have kernels that give floats."""
+        maker = self.wires.producer(node.input[0])
+        return maker is not None and maker.op_type == "Conv"
 
     def _range(self, tensor: str) -> Range:
         """A tensor's range: what only moves values keeps that of what it reads, so that no value is rescaled."""

@@ -12,6 +12,23 @@ WEIGHT_ZERO_POINTS = {"int8": 0, "uint8": 128}
 """The integers that weights can be held in, and which of them is zero."""
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
+FUNCTIONS = frozenset(
+    {
+        "HardSwish",
+        "HardSigmoid",
+        "Swish",
+        "Gelu",
+        "Mish",
+        "Elu",
+        "Celu",
+        "Selu",
+        "PRelu",
+        "Tanh",
+        "Softplus",
+        "Softsign",
+    }
+)
+"""Of one activation, for which ONNX Runtime has no 8-bit kernel: they are computed in float."""
 JOINS = frozenset({"Add", "Mul", "Sigmoid", "LeakyRelu", "Concat", "GlobalAveragePool", "AveragePool", "ReduceMean"})
 CARRIERS = frozenset(
     {
@@ -46,6 +63,8 @@ class QuantizationScheme:
             quantised where their result goes on to a quantised layer.
         carriers: Operators that only move values, and keep the scale: quantised where all their readers are.
         fused: Operators that the target fuses into the one before; they are looked through.
+        functions: Operators that are computed in float of 8 bits; quantised between a convolution, which is in
+            integers only where what it gives is, and another quantised layer.
         residual_adds: Whether an addition gets the input quantised that does not come straight from a weighted layer.
         quantized_bias: Whether biases are int32 at the scale of the product. They stay float32 otherwise.
     """
@@ -59,6 +78,7 @@ class QuantizationScheme:
     joins: frozenset[str] = frozenset()
     carriers: frozenset[str] = frozenset()
     fused: frozenset[str] = FUSED
+    functions: frozenset[str] = frozenset()
     residual_adds: bool = False
     quantized_bias: bool = False
 
@@ -86,7 +106,7 @@ class QuantizationScheme:
     @property
     def operators(self) -> frozenset[str]:
         """All operators that can be quantised."""
-        return self.weighted | self.joins | self.carriers
+        return self.weighted | self.joins | self.carriers | self.functions
 
 
 ONNX_RUNTIME_VNNI = QuantizationScheme(
@@ -96,6 +116,7 @@ ONNX_RUNTIME_VNNI = QuantizationScheme(
     weighted=frozenset({"Conv", "MatMul", "Gemm"}),
     joins=JOINS,
     carriers=CARRIERS,
+    functions=FUNCTIONS,
     quantized_bias=True,
 )
 """ONNX Runtime on x86-64 with VNNI, and on arm64: an operator runs in 8 bits where all it reads, and all that reads it,

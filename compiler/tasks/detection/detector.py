@@ -84,23 +84,23 @@ class Detector(WholeImageTask[FoundT]):
         results = []
         for item, (placement, size) in enumerate(zip(prepared.placements, prepared.sizes, strict=True)):
             rows = np.flatnonzero(labels[item] >= 0)
-            for row in rows[np.argsort(-dets[item, rows, 4], kind="stable")]:
-                corners = self.in_input(dets[item, row, :4], prepared.tensors["input"].shape[2:])
-                box = np.clip(placement.to_image(corners.reshape(1, 2, 2)).reshape(4), 0, np.array(size * 2))
-                if (box[2:] <= box[:2]).any():
-                    continue  # it lies in the padding
+            rows = rows[np.argsort(-dets[item, rows, 4], kind="stable")]
+            corners = self.in_input(dets[item, rows, :4], prepared.tensors["input"].shape[2:])
+            boxes = np.clip(placement.to_image(corners.reshape(-1, 2, 2)).reshape(-1, 4), 0, np.array(size * 2))
+            is_empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)  # it lies in the padding
+            for row, box in zip(rows[~is_empty], boxes[~is_empty].astype(np.float32), strict=True):
                 score, label = float(dets[item, row, 4]), int(labels[item, row])
                 extras = {name: found[name][item, row] for name in self.extras}
-                results.append(self.found(box.astype(np.float32), score, label, item, extras, placement))
+                results.append(self.found(box, score, label, item, extras, placement))
         return results
 
     def within_images(self, outputs: Tensors, prepared: PreparedImages) -> Tensors:
         """The outputs, with candidates as a head leaves them that knows where in its input the images end."""
         return outputs
 
-    def in_input(self, box: Floats, size: Size) -> Floats:
-        """A box within the network's input of that height and width: an MMDetection head has clipped it."""
-        return box
+    def in_input(self, boxes: Floats, size: Size) -> Floats:
+        """Boxes `[n, 4]` within the network's input of that height and width: an MMDetection head has clipped them."""
+        return boxes
 
     def selected(self, outputs: Tensors) -> Tensors:
         """The detections, their labels and extras, by name, whichever tail the network has."""

@@ -16,7 +16,7 @@ from compiler.tasks import ImageTask, Sample
 from compiler.tasks.classes import Classes, color_of, draw_box
 from compiler.tasks.crops import to_tensor
 from compiler.tasks.detection.detector import Detector
-from compiler.tasks.resizing import Placement, Scaled, multiple, pad, resize, scaled_size
+from compiler.tasks.resizing import Placement, Scaled, multiple, resize, scaled_size
 from compiler.tasks.whole_image import PreparedImages
 
 if TYPE_CHECKING:
@@ -133,10 +133,7 @@ class ObjectDetection(Detector[Detection]):
         largest = (sizes.largest[1], sizes.largest[0]) if sizes else None
         resized, placement = resize(image, scaled_size((width, height), self.scale, largest))
         padded = self.padded_size(resized.shape[0], resized.shape[1], sizes)
-        if self.pad_value is not None:
-            resized = np.ascontiguousarray(pad(resized.transpose(2, 0, 1), padded, self.pad_value).transpose(1, 2, 0))
-        tensor = to_tensor([resized], self.mean, self.std, self.to_rgb)
-        return pad(tensor, padded), placement
+        return to_tensor([resized], self.mean, self.std, self.to_rgb, padded, self.pad_value), placement
 
     def padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
         """Height and width of the network's input for an image that is resized to these."""

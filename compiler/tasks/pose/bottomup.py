@@ -113,9 +113,9 @@ class BottomupPose(Detector[PersonPose]):
         width, height = self.input_size
         return sizes.fit(height, width) if sizes else (height, width)
 
-    def in_input(self, box: Floats, size: Size) -> Floats:
-        """The box without what lies outside the network's input: the head, as MMPose's, has not clipped it."""
-        return np.clip(box, 0, np.array((size[1], size[0]) * 2)).astype(np.float32)
+    def in_input(self, boxes: Floats, size: Size) -> Floats:
+        """The boxes without what lies outside the network's input: the head, as MMPose's, has not clipped them."""
+        return np.clip(boxes, 0, np.array((size[1], size[0]) * 2)).astype(np.float32)
 
     def found(
         self, box: Floats, score: float, label: int, item: int, extras: Tensors, placement: Placement

@@ -38,13 +38,15 @@ def spread(labels: Labels, mask: Booleans, steps: tuple[Step, ...], accepts: Acc
     free = bordered(mask) & (owners == 0)
     offsets = np.array([down * shape[1] + right for down, right in steps])
     queue = np.flatnonzero(owners)
+    first = np.empty(owners.size, np.intp)
     while len(queue):
         reached = (queue[:, None] + offsets).reshape(-1)
         possible = np.flatnonzero(free[reached])
         if accepts is not None:
             possible = possible[accepts(owners[queue[possible // len(steps)]], reached[possible])]
-        _, first = np.unique(reached[possible], return_index=True)
-        chosen = possible[np.sort(first)]
+        wanted = reached[possible]
+        first[wanted[::-1]] = possible[::-1]  # of those that reach for one pixel the first is written last, and stays
+        chosen = possible[first[wanted] == possible]
         taken = reached[chosen]
         owners[taken] = owners[queue[chosen // len(steps)]]
         free[taken] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -27,12 +28,11 @@ def grown(polygon: Integers, ratio: float) -> Floats:
     Returns:
         `[n, 2]`, at whole pixels; `[0, 2]` where nothing is left, or several polygons.
     """
-    edges = np.concatenate([polygon[1:], polygon[:1]]) - polygon
-    x, y = polygon.astype(np.float64).T
-    area = abs(np.dot(x, edges[:, 1]) - np.dot(y, edges[:, 0])) / 2
+    corners = polygon.tolist()  # a few points are looked at sooner one by one than as an array
+    perimeter = math.fsum(map(math.dist, corners, corners[1:] + corners[:1]))
     offset = pyclipper.PyclipperOffset()
-    offset.AddPath(polygon, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
-    paths = offset.Execute(area * ratio / np.hypot(*edges.T).sum())
+    offset.AddPath(corners, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    paths = offset.Execute(cv2.contourArea(polygon) * ratio / perimeter)
     # MMOCR takes the first of several that have equally many points.
     if len({len(path) for path in paths}) != 1:
         return np.zeros((0, 2), np.float32)
@@ -47,8 +47,9 @@ def rectangle(points: NDArray[np.int32 | np.float32]) -> tuple[Floats, float]:
     """
     box = cv2.minAreaRect(points)
     corners = np.asarray(cv2.boxPoints(box), np.float32)
-    is_leftmost = corners[:, 0] < corners[:, 0].min() + _TINY
-    start = int(np.where(is_leftmost, corners[:, 1], -np.inf).argmax())
+    across, down = corners.T.tolist()
+    leftmost = [corner for corner, x in enumerate(across) if x < min(across) + _TINY]
+    start = max(leftmost, key=down.__getitem__)
     return np.concatenate([corners[start:], corners[:start]]), min(box[1])
 
 
@@ -58,12 +59,11 @@ def outline(points: Integers) -> Floats:
     Args:
         points: `[n, 2]`, x and y of each pixel.
     """
-    corner = points.min(axis=0)
-    x, y = (points - corner).T
-    mask = np.zeros((y.max() + 1, x.max() + 1), np.uint8)
-    mask[y, x] = 1
-    (contour, *_), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return np.asarray(contour.reshape(-1, 2) + corner, np.float32)
+    left, top, width, height = cv2.boundingRect(points)
+    mask = np.zeros((height, width), np.uint8)
+    mask[points[:, 1] - top, points[:, 0] - left] = 1
+    (contour, *_), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
+    return np.asarray(contour.reshape(-1, 2), np.float32)
 
 
 def overlap(first: Floats, second: Floats) -> float:

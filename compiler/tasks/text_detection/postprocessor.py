@@ -91,7 +91,8 @@ class PixelGrouping(Postprocessor):
     def regions(self, maps: Floats) -> list[Region]:
         """The texts of one image; see `Postprocessor.regions`."""
         labels, probabilities = self.labels(maps)
-        groups = ((pixels, self.score(probabilities.reshape(-1)[pixels])) for pixels in members(labels))
+        flat = probabilities.reshape(-1)
+        groups = ((pixels, self.score(flat[pixels])) for pixels in members(labels))
         found = [
             Region(self._boundary(pixels, labels.shape[1]), score)
             for pixels, score in groups
@@ -101,7 +102,8 @@ class PixelGrouping(Postprocessor):
 
     def _boundary(self, pixels: Indices, width: int) -> Floats:
         """The polygon around pixels, given their flat indices row by row, in a map of that width."""
-        points = np.stack([pixels % width, pixels // width], axis=-1).astype(np.int32)
+        points = np.empty((len(pixels), 2), np.int32)
+        points[:, 1], points[:, 0] = np.divmod(pixels, width)
         polygon = rectangle(points)[0] if self.text_repr_type == "quad" else outline(points)
         return np.asarray(polygon / np.float32(self.downsample_ratio), np.float32)
 

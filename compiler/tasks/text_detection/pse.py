@@ -45,7 +45,7 @@ class PSEPostprocessor(PixelGrouping):
 
     def score(self, probabilities: Floats) -> float:
         """The mean."""
-        return float(np.mean(probabilities))
+        return float(np.add.reduce(probabilities) / np.float32(len(probabilities)))  # np.mean takes twice as long
 
     def is_kept(self, area: int, score: float) -> bool:
         """Whether a text is large or sure enough."""

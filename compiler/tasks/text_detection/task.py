@@ -14,7 +14,7 @@ from compiler.artifact import Tensors
 from compiler.tasks import Sample
 from compiler.tasks.classes import color_of
 from compiler.tasks.crops import to_tensor
-from compiler.tasks.resizing import Placement, multiple, pad, resize, scaled_size
+from compiler.tasks.resizing import Placement, multiple, resize, scaled_size
 from compiler.tasks.text_detection.postprocessor import Postprocessor
 from compiler.tasks.whole_image import PreparedImages, WholeImageTask
 
@@ -91,8 +91,8 @@ class TextDetection(WholeImageTask[TextInstance]):
         height, width = image.shape[:2]
         largest = (sizes.largest[1], sizes.largest[0]) if sizes else None
         resized, placement = resize(image, scaled_size((width, height), self.scale, largest))
-        tensor = to_tensor([resized], self.mean, self.std, self.to_rgb)
-        return pad(tensor, self._padded_size(resized.shape[0], resized.shape[1], sizes)), placement
+        padded = self._padded_size(resized.shape[0], resized.shape[1], sizes)
+        return to_tensor([resized], self.mean, self.std, self.to_rgb, padded), placement
 
     def _padded_size(self, height: int, width: int, sizes: SizeRange | None) -> Size:
         padded = multiple(height, self.pad_divisor), multiple(width, self.pad_divisor)
@@ -106,11 +106,14 @@ class TextDetection(WholeImageTask[TextInstance]):
             raise ValueError(f"output is {list(maps.shape)}, and must have {rank + 1} axes")
         if len(maps) != len(prepared.placements):
             raise ValueError(f"there are maps for {len(maps)} images, and {len(prepared.placements)} images")
-        return [
-            TextInstance(placement.to_image(region.polygon[None])[0], region.score, item)
-            for item, placement in enumerate(prepared.placements)
-            for region in self.postprocessor.regions(maps[item])
-        ]
+        found: list[TextInstance] = []
+        for item, placement in enumerate(prepared.placements):
+            regions = self.postprocessor.regions(maps[item])
+            polygons = _in_image([region.polygon for region in regions], placement)
+            found.extend(
+                TextInstance(polygon, region.score, item) for polygon, region in zip(polygons, regions, strict=True)
+            )
+        return found
 
     def draw(self, sample: Sample[Image], results: Sequence[TextInstance]) -> Image:
         """The image, and on it the outlines of texts that score at least `score_threshold`, each in its colour."""
@@ -123,6 +126,14 @@ class TextDetection(WholeImageTask[TextInstance]):
     def sample_source(self) -> Path:
         """A page of printed words, one line of which is askew."""
         return Path(__file__).parents[1] / "photographs" / "page.png"
+
+
+def _in_image(polygons: Sequence[Floats], placement: Placement) -> list[Floats]:
+    """Polygons in the network's input, mapped to the image all at once."""
+    if not polygons:
+        return []
+    points = placement.to_image(np.concatenate(polygons)[None])[0]
+    return np.split(points, np.cumsum([len(polygon) for polygon in polygons])[:-1])
 
 
 def _draw_text(canvas: Image, text: TextInstance, color: tuple[int, int, int]) -> None:

@@ -19,7 +19,6 @@ from compiler.tasks import ImageTask, Sample
 from compiler.tasks.boxes import boxes_of, whole_box
 from compiler.tasks.classes import draw_box
 from compiler.tasks.images import require_image
-from compiler.tasks.resizing import pad
 from compiler.tasks.text_recognition.dictionary import Dictionary
 from compiler.tasks.warping import resize
 
@@ -150,11 +149,11 @@ class TextRecognition(ImageTask[PreparedTexts, Text]):
         if natural > max(widths):
             warnings.warn(_squeezed(self.height, natural, max(widths)), Caution, stacklevel=2)
         _, widest = sizes.fit(self.height, max(widths)) if sizes else (self.height, max(widths))
-        items = [
-            pad(self.normalised(crop, width), (self.height, widest)) for crop, width in zip(crops, widths, strict=True)
-        ]
+        tensor = np.zeros((len(crops), 1, self.height, widest), np.float32)
+        for item, crop, width in zip(tensor, crops, widths, strict=True):
+            item[0, :, :width] = self.normalised(crop, width)
         places = np.concatenate([whole_box(crop) for crop in crops]) if boxes is None else boxes.astype(np.float32)
-        return PreparedTexts({"input": np.stack(items)[:, None]}, widths, places)
+        return PreparedTexts({"input": tensor}, widths, places)
 
     def width(self, crop: Image, sizes: SizeRange | None = None) -> int:
         """How wide a crop becomes when it is brought to the network's height: MMOCR's `RescaleToHeight`."""

@@ -188,8 +188,8 @@ class CenterDecoder(Decoder):
             return circle_nms(boxes.boxes[:, :2], boxes.scores, config.min_radius[task])[: config.post_max_size]
         (rows,) = np.nonzero(boxes.scores >= config.score_threshold)
         chosen = boxes[rows]
-        rows = rows[rotated_nms(chosen.rectangles, chosen.scores, config.nms_thr, config.pre_max_size)]
-        rows = rows[: config.post_max_size]
+        limits = config.pre_max_size, config.post_max_size
+        rows = rows[rotated_nms(chosen.rectangles, chosen.scores, config.nms_thr, *limits)]
         return rows[_within(boxes.boxes[rows], config.post_center_limit_range)]
 
     def _task_of(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -20,8 +20,12 @@ _INSIDE_MARGIN = 1e-9
 _PARALLEL = 1e-9
 """The sine of an angle up to which edges count as parallel."""
 
+_AT_ONCE = 128
 
-def rotated_nms(rectangles: Array, scores: Array, threshold: float, limit: int | None = None) -> Integers:
+
+def rotated_nms(
+    rectangles: Array, scores: Array, threshold: float, limit: int | None = None, most: int | None = None
+) -> Integers:
     """The indices of the rectangles that overlap no better one that is kept, the best first.
 
     Args:
@@ -29,10 +33,19 @@ def rotated_nms(rectangles: Array, scores: Array, threshold: float, limit: int |
         scores: `[n]`; among equal ones the first rectangle is the better.
         threshold: Rectangles with a higher intersection over union than this exclude each other.
         limit: Only so many of the best are looked at; None for all.
+        most: So many are returned at most; None for all.
     """
     order = np.argsort(-scores, kind="stable")[:limit]
-    excludes = rotated_overlaps(rectangles[order], rectangles[order]) > threshold
-    return _greedily(order, excludes)
+    kept = order[:0]
+    # A few at a time: what those that are kept exclude is compared with nothing else, and most may be reached early.
+    for start in range(0, len(order), _AT_ONCE):
+        rest = order[start : start + _AT_ONCE]
+        rest = rest[~(rotated_overlaps(rectangles[kept], rectangles[rest]) > threshold).any(axis=0)]
+        overlaps = rotated_overlaps(rectangles[rest], rectangles[rest], np.tri(len(rest), k=-1, dtype=bool).T)
+        kept = np.concatenate([kept, _greedily(rest, overlaps > threshold)])
+        if most is not None and len(kept) >= most:
+            break
+    return kept[:most]
 
 
 def circle_nms(centers: Array, scores: Array, threshold: float) -> Integers:
@@ -54,22 +67,28 @@ def squared_distances(a: Array, b: Array) -> Array:
     return apart
 
 
-def rotated_overlaps(a: Array, b: Array) -> Doubles:
-    """The intersection over union of each of the rectangles `[n, 5]` with each of `[m, 5]`, as `[n, m]`."""
+def rotated_overlaps(a: Array, b: Array, wanted: Booleans | None = None) -> Doubles:
+    """The intersection over union of each of the rectangles `[n, 5]` with each of `[m, 5]`, as `[n, m]`.
+
+    Args:
+        a: The ones.
+        b: The others.
+        wanted: `[n, m]`, the pairs that are looked at, the others are 0; None for all.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    shared = shared_areas(a, b)
+    shared = shared_areas(a, b, wanted)
     with np.errstate(invalid="ignore", over="ignore"):  # what is endless shares nothing that could be told
         union = (a[:, 2] * a[:, 3])[:, None] + b[:, 2] * b[:, 3] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=(union > 0) & (shared > 0))
 
 
-def shared_areas(a: Array, b: Array) -> Doubles:
-    """The area that each of the rectangles `[n, 5]` has in common with each of `[m, 5]`, as `[n, m]`."""
+def shared_areas(a: Array, b: Array, wanted: Booleans | None = None) -> Doubles:
+    """The area that each of the rectangles `[n, 5]` has in common with each of `[m, 5]`; see `rotated_overlaps`."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     reach_a, reach_b = (np.hypot(one[:, 2], one[:, 3]) / 2 for one in (a, b))
     # Most rectangles are too far from each other to touch.
     near = squared_distances(a[:, :2], b[:, :2]) < (reach_a[:, None] + reach_b[None]) ** 2
-    rows, columns = np.nonzero(near)
+    rows, columns = np.nonzero(near if wanted is None else near & wanted)
     areas = np.zeros(near.shape)
     with np.errstate(invalid="ignore", over="ignore"):
         areas[rows, columns] = intersections(a[rows], b[columns])
@@ -93,10 +112,11 @@ def intersections(a: Array, b: Array) -> Doubles:
 
 def _greedily(order: Integers, excludes: Booleans) -> Integers:
     """Those of `order` that no earlier one excludes which is itself kept."""
+    later = np.triu(excludes, 1)
     alive = np.ones(len(order), bool)
-    for index in range(len(order)):
+    for index in np.flatnonzero(later.any(axis=1)).tolist():
         if alive[index]:
-            alive[index + 1 :] &= ~excludes[index, index + 1 :]
+            alive[later[index]] = False
     return order[alive]
 
 

@@ -185,15 +185,11 @@ class VoxelDetection(Task[Points, PreparedVoxels, Detection3D]):
         results = []
         for item in range(min(prepared.clouds, len(outputs[self.outputs[0]]))):
             found = self.decoder.decode(outputs, item, len(self.classes))
-            for row in np.argsort(-found.scores, kind="stable"):
-                box, label = found.boxes[row], int(found.labels[row])
+            found = found[np.argsort(-found.scores, kind="stable")]
+            numbers = found.boxes[:, 6].tolist(), found.scores.tolist(), found.labels.tolist()
+            for box, yaw, score, label in zip(found.boxes, *numbers, strict=True):
                 velocity = box[_BOX:] if len(box) > _BOX else None
-                results.append(
-                    Detection3D(
-                        *(box[:3], box[3:6], float(box[6]), float(found.scores[row]), label, self.classes[label]),
-                        *(velocity, item),
-                    )
-                )
+                results.append(Detection3D(box[:3], box[3:6], yaw, score, label, self.classes[label], velocity, item))
         return results
 
     def draw(self, sample: Sample[Points], results: Sequence[Detection3D]) -> Image:

@@ -65,17 +65,19 @@ class Voxelization:
         low, size = np.array(self.point_cloud_range[:3], np.float32), np.array(self.voxel_size, np.float32)
         # In single precision, as the original: which of two voxels a point on their border is in depends on it.
         with np.errstate(over="ignore"):  # of points that are farther away than a number can say: they are outside
-            places = np.floor((points[:, :3].astype(np.float32, copy=False) - low) / size)
-        inside = ((places >= 0) & (places < self.grid)).all(axis=1)
-        cells = np.full(places.shape, -1, np.int64)
-        cells[inside] = places[inside, ::-1]
+            x, y, z = np.floor((points[:, :3].T.astype(np.float32, order="C") - low[:, None]) / size[:, None])
+        columns, rows, layers = self.grid
+        inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows) & (z >= 0) & (z < layers)
+        cells = np.full((len(points), 3), -1, np.int64)
+        cells[inside] = np.stack([z[inside], y[inside], x[inside]], axis=1)
         return cells
 
     @Span("voxelise")
     def __call__(self, points: Points) -> Voxels:
         """Sort points `[n, d]` into voxels."""
         cells = self.cells(points)
-        points, cells = points[cells[:, 0] >= 0], cells[cells[:, 0] >= 0]
+        inside = np.flatnonzero(cells[:, 0] >= 0)
+        points, cells = points[inside], cells[inside]
         columns, rows, _ = self.grid
         keys = (cells[:, 0] * rows + cells[:, 1]) * columns + cells[:, 2]
         # By voxel, and within each in the order of the cloud.

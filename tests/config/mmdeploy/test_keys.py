@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from compiler.config import compose
-from compiler.config.compose import compose_node
+from compiler.config.composition import compose_node
 from compiler.config.mmdeploy.facts import facts
 from compiler.config.mmdeploy.keys import answers
 from compiler.config.overrides import split_sweep

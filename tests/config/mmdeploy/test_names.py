@@ -84,7 +84,7 @@ def composed(name):
     """What `compose` gives for a name, with each model and each backend composed once."""
     named = named_run([f"deploy={name}"])
     parts = named.name
-    chosen = dict(one.split("=") for one in named.implied(config_loader(), ()))
+    chosen = dict(one.split("=") for one in named.implied(config_loader().get_group_options("model"), ()))
     model = base(f"model={chosen['model']}")
     backend = base(f"backend={chosen['backend']}", f"precision={parts.precision}")
     config = replace(model, backend=backend.backend, precision=parts.precision, shape=str(parts.shape))

@@ -8,7 +8,7 @@ import pytest
 
 from compiler.config.instantiate import instantiate
 from compiler.errors import UsageError
-from compiler.tasks.text_detection import DBPostprocessor, Postprocessor
+from compiler.tasks.text_detection import DBPostprocessor, Postprocessor, db
 from compiler.tasks.text_detection.polygons import grown, outline, overlap, rectangle
 from tests.tasks.text_maps import assert_equal, probabilities, reference, words
 
@@ -121,6 +121,41 @@ def test_overlap_by_hand():
     assert overlap(square, square + np.float32([5, 0])) == pytest.approx(1 / 3)
     assert overlap(square, square + 20) == 0
     assert overlap(square, square[[0, 1, 0, 1]]) == 0
+
+
+def noise(size, blur, seed=0):
+    """A map of blobs; the less it is blurred, the smaller and the more they are."""
+    values = np.random.default_rng(seed).normal(0, 1, (size, size)).astype(np.float32)
+    values = cv2.GaussianBlur(values, (0, 0), blur) if blur else values
+    return 1 / (1 + np.exp(-3 * values / values.std()))
+
+
+def regions_of(postprocessor, maps):
+    return [(region.polygon.tolist(), region.score) for region in postprocessor.regions(maps)]
+
+
+@pytest.mark.parametrize("blur", [0, 0.8, 1.5])
+@pytest.mark.parametrize("unclip_ratio", [0.5, 1.5, 3.0])
+def test_what_is_too_small_is_told_before_it_is_grown_and_nothing_else_is(monkeypatch, blur, unclip_ratio):
+    postprocessor = dataclasses.replace(QUAD, unclip_ratio=unclip_ratio)
+    looked_at = []
+    monkeypatch.setattr(db, "grown", lambda *given: looked_at.append(1) or grown(*given))
+    found = regions_of(postprocessor, noise(160, blur))
+    early = len(looked_at)
+    monkeypatch.setattr(DBPostprocessor, "_is_too_small", lambda *_: False)
+    assert regions_of(postprocessor, noise(160, blur)) == found
+    assert early < len(looked_at) - early
+
+
+@pytest.mark.parametrize("blur", [0, 0.8, 4])
+@pytest.mark.parametrize("count", [1, 20, 300, 10**6])
+def test_the_lowest_contours_are_the_first_of_all(blur, count):
+    mask = (noise(200, blur) > 0.3).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    found = db.first_contours(mask, count)
+    assert len(found) == min(count, len(contours))
+    for one, other in zip(found, contours, strict=False):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_arguments_that_cannot_be_are_refused():

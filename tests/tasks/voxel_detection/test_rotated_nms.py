@@ -88,6 +88,19 @@ def test_the_best_are_kept_and_what_a_dropped_one_overlaps_may_stay():
     assert rotated_nms(row[:0], np.zeros(0), 0.3).tolist() == []
 
 
+@pytest.mark.parametrize("most", [None, 40, 5000])
+def test_a_crowd_is_looked_at_block_by_block_and_comes_out_as_one_by_one(most):
+    generator = np.random.default_rng(0)
+    crowd = np.c_[generator.uniform(0, 30, (300, 2)), generator.uniform(1, 5, (300, 2)), generator.uniform(-3, 3, 300)]
+    scores = generator.random(300)
+    overlaps, kept = rotated_overlaps(crowd, crowd), []
+    for index in np.argsort(-scores):
+        if all(overlaps[better, index] <= 0.2 for better in kept):
+            kept.append(int(index))
+    assert 40 < len(kept) < 200
+    assert rotated_nms(crowd, scores, 0.2, most=most).tolist() == kept[:most]
+
+
 def test_circles_compare_squared_distances_with_the_threshold():
     centers = np.array([[0, 0], [2, 0], [3.9, 0]], np.float32)
     scores = np.array([0.9, 0.8, 0.7], np.float32)

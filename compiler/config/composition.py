@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,17 +46,38 @@ def compose(
     named_by = named_run(overrides, config_dir)
     overrides = named_by.spelt_out(overrides) if named_by else overrides
     asked = named_by is not None or "precision" in map(override_key, overrides)
-    config = replace(to_config(compose_node(overrides, config_dir, model_folder)), precision_asked=asked)
+    config = replace(to_config(compose_values(overrides, config_dir, model_folder)), precision_asked=asked)
     if named_by:
         check_named(config, named_by)
     known = in_name(overrides)
     if len(known) == len(overrides) and not distinguishing:
         return config
     try:
-        named = to_config(compose_node(known, config_dir, model_folder), check=False)
+        named = to_config(compose_values(known, config_dir, model_folder), check=False)
     except UsageError:  # a config of the user's leaves something to the command line: the name alone composes nothing
         named, distinguishing = config, [*distinguishing, *(one for one in overrides if one not in known)]
     return replace(config, variant=variant(config, named, distinguishing))
+
+
+def compose_values(
+    overrides: Sequence[str] = (), config_dir: Path | None = None, model_folder: Path | None = None
+) -> dict[str, Any]:
+    """The values of a config, with the backend's own tail where none is chosen, before the schema.
+
+    Raises:
+        UsageError: An unknown choice or key, or a value that is missing or refers to nothing.
+    """
+    from compiler.config.plain_composition import composed_plainly
+    from compiler.config.plain_values import resolved, resolved_group
+
+    loader = config_loader(config_dir, model_folder, plain=True)
+    expanded = expand(overrides, config_dir)
+    with suppress(Exception):  # what is not plain, Hydra composes; of what is wrong, it says what
+        values = composed_plainly(loader, CONFIG_NAME, expanded)
+        if values["tail"] is None:
+            values["tail"] = _facts(resolved_group(values, "backend")).TAIL
+        return resolved(values)
+    return _container(compose_node(overrides, config_dir, model_folder))
 
 
 def compose_node(
@@ -82,13 +104,13 @@ def compose_node(
     return node
 
 
-def to_config(node: DictConfig, *, check: bool = True) -> CompileConfig:
-    """Apply the schema to a composed node, and check what the types cannot unless it is only looked at.
+def to_config(values: Mapping[str, Any], *, check: bool = True) -> CompileConfig:
+    """Apply the schema to composed values, and check what the types cannot unless it is only looked at.
 
     Raises:
         UsageError: An unknown key, a wrong type, a missing value or an impossible combination.
     """
-    config = instantiate(with_names(with_own_name(with_present_keys(_container(node)))), CompileConfig)
+    config = instantiate(with_names(with_own_name(with_present_keys(values))), CompileConfig)
     _facts(config.backend)
     config = present_config(config)
     if check:
