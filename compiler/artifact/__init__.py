@@ -6,7 +6,7 @@ from compiler.artifact.files import finite, read_json, write_json, write_text, w
 from compiler.artifact.folders import copy_files, recover_folder, remove, replace_folder, retired
 from compiler.artifact.given_files import LARGEST, LARGEST_WEIGHTS, read_given, require_file
 from compiler.artifact.input_files import InputFile
-from compiler.artifact.lock import LOCK_FILE, Lock, lock_of, require_files
+from compiler.artifact.lock import LOCK_FILE, REPORT_FILE, Lock, lock_of, require_files
 from compiler.artifact.names import files_in, inside, located
 from compiler.artifact.processes import ended, isolated_command
 from compiler.artifact.programs import (
@@ -23,6 +23,7 @@ __all__ = [
     "LARGEST",
     "LARGEST_WEIGHTS",
     "LOCK_FILE",
+    "REPORT_FILE",
     "Dimension",
     "Engine",
     "InputFile",

@@ -15,6 +15,8 @@ from compiler.artifact.reading import reading
 from compiler.errors import CompileError
 
 LOCK_FILE = "lock.json"
+REPORT_FILE = "report.json"
+"""Beside it: what a run found out."""
 VERSION = 2
 """Of its layout; the first said none."""
 MOST_FILES = 10_000

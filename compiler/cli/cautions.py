@@ -20,15 +20,26 @@ def warn(text: str) -> None:
 
 def warn_unless_proven(bundle: Path, trust_changes: bool) -> None:
     """Tell that an engine is not proven, where its bundle says so."""
-    from compiler.artifact import lock_of, require_files
-    from compiler.report import Report
-    from compiler.report.report import JSON_FILE
+    from compiler.artifact import REPORT_FILE, located, lock_of, read_json, require_files
 
     with suppress(CompileError, OSError):  # what opens the bundle says what is wrong with it
-        require_files(bundle, (JSON_FILE,), lock_of(bundle, trust_changes))
+        require_files(bundle, (REPORT_FILE,), lock_of(bundle, trust_changes))
+        if _has_no_problem(read_json(located(bundle, REPORT_FILE))):
+            return
+        from compiler.report import Report  # whose proofs and rewriters take longer to import than a prediction takes
+
         report = Report.load(bundle)
         if report.problem:
             warn(f"{bundle} is not proven: {report.problem}")
+
+
+def _has_no_problem(report: Any) -> bool:
+    """Whether each stage and each rewriter in what is written in a report is within its bounds, and the engine ran."""
+    try:
+        within = all(proof["within"] is True for proof in report["proofs"])
+        return within and report["unproven"] == "" and all(entry["holds"] is not False for entry in report["ledger"])
+    except (LookupError, TypeError):  # it is no report: whoever reads it whole says so
+        return False
 
 
 @contextmanager

@@ -77,7 +77,8 @@ def compose_values(
         if values["tail"] is None:
             values["tail"] = _facts(resolved_group(values, "backend")).TAIL
         return resolved(values)
-    return _container(compose_node(overrides, config_dir, model_folder))
+    composed: dict[str, Any] = _container(compose_node(overrides, config_dir, model_folder))
+    return composed
 
 
 def compose_node(

@@ -12,7 +12,7 @@ from typing import Any
 
 from compiler.config.config_dir import require_config_dir
 from compiler.config.moved import present_target
-from compiler.config.plain_yaml import load_yaml
+from compiler.config.plain_yaml import load_checked_yaml
 from compiler.config.plug_ins import installed_points, plug_in_folders
 from compiler.config.yaml_files import check_yaml, parsing
 from compiler.errors import CompileError
@@ -83,7 +83,7 @@ def modules_named(node: Any) -> tuple[str, ...]:
 
 def _read(file: Path) -> Any:
     with parsing(file):
-        return load_yaml(check_yaml(file))
+        return load_checked_yaml(check_yaml(file))
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:

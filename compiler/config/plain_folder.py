@@ -40,17 +40,29 @@ class PlainFile:
 
 
 class PlainFolder(UserFolder):
-    """A folder of ours, or of a translated model."""
+    """A folder of ours, or of a translated model, as it is while one config is composed."""
 
     SCHEME = "deploy-compiler-plain"
+    C_PARSER = True
+    """Whether files are parsed by libyaml: people write in every way that there is, and we do not."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider, path)
+        self._files: dict[str, PlainFile] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PlainFolder:
+        """Itself: Hydra chooses files by a copy, and what was chosen is what is used."""
+        return self
 
     def file(self, config_path: str) -> PlainFile:
-        """One file: read each time, and parsed once for each content that it ever has.
+        """One file: read once, and parsed once for each content that it ever has.
 
         Raises:
             NotPlainError: It is none of plain data.
         """
-        return _parsed(self.text(config_path), fast=True)
+        if config_path not in self._files:
+            self._files[config_path] = _parsed(self.text(config_path), fast=self.C_PARSER)
+        return self._files[config_path]
 
     def text(self, config_path: str) -> str:
         """Its text."""
@@ -65,13 +77,10 @@ class PlainFolder(UserFolder):
 
 
 class PlainUserFolder(PlainFolder):
-    """A folder of somebody else's, read by OmegaConf's own parser: people write in every way that there is."""
+    """A folder of somebody else's."""
 
     SCHEME = "deploy-compiler-plain-user"
-
-    def file(self, config_path: str) -> PlainFile:
-        """One file, likewise."""
-        return _parsed(self.text(config_path), fast=False)
+    C_PARSER = False
 
     def text(self, config_path: str) -> str:
         """Its text, which stands for no more than it may."""

@@ -87,9 +87,11 @@ def _over(below: Any, above: Any) -> Any:
         return above
     if isinstance(below, str) and REFERENCE in below:
         raise NotPlainError("a group over a reference")
-    if isinstance(below, dict | list) and type(below) is not type(above):
+    if isinstance(below, dict) and isinstance(above, dict):
+        return merged(below, above)
+    if isinstance(below, dict) or (isinstance(below, list) and isinstance(above, dict)):
         raise NotPlainError("a group over a list, or a list over a group")
-    return merged(below, above) if isinstance(below, dict) else above
+    return above
 
 
 def _resolved(place: _Place) -> Any:

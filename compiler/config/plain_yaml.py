@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from compiler.config.c_parser import over_c_parser
 from compiler.printable import printable
 
 _INT, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "merge"))
@@ -81,6 +82,17 @@ def dump_yaml(value: Any, dumper: type[yaml.SafeDumper] = PlainDumper, **options
     settings = {"Dumper": dumper, "sort_keys": False, **options}
     text: str = yaml.dump(value, allow_unicode=True, **settings)
     return text if printable(text) == text else yaml.dump(value, allow_unicode=False, **settings)
+
+
+_FastLoader = over_c_parser(PlainLoader)
+
+
+def load_checked_yaml(text: str) -> Any:
+    """The same as `load_yaml`, of a text that was looked at: see `check_yaml`."""
+    try:
+        return yaml.load(text, Loader=_FastLoader)
+    except Exception:  # what libyaml refuses, and what is wrong, is told by the parser in Python
+        return load_yaml(text)
 
 
 def load_yaml(text: str) -> Any:

@@ -3,7 +3,8 @@
 Torch's own way (`ExportedProgram.run_decompositions`) traces the whole network twice more, though in most networks a
 few operators change and in some none. Here the nodes that stay are copied, and each of the few is traced by itself. It
 is done where every operator is one of which it is known that this gives the very nodes that torch gives, names and
-order included; otherwise torch does it.
+order included (where lengths vary: order alone, since torch counts in its names what it computes of lengths);
+otherwise torch does it.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class LeanProgram(ExportedProgram):
 def decomposed(program: ExportedProgram, table: Table) -> ExportedProgram | None:
     """What torch makes of a program by a table; None where only torch itself can tell."""
     changed = {node for node in program.graph.nodes if not stays(node, table)}
-    if not all(node.target in TAKEN_OUT or (node.target in TRACED_ALONE and _is_static(node)) for node in changed):
+    if not all(map(_is_static, program.graph.nodes)):  # lengths that vary are computed, and numbered, all along
+        return None if changed else _without_unused(program)
+    if not all(node.target in TAKEN_OUT | TRACED_ALONE for node in changed):
         return None
     return _rebuilt(program, changed, table)
 
@@ -106,11 +109,20 @@ def _can_be_kept(target: OpOverload) -> bool:
 
 
 def _is_static(node: Node) -> bool:
-    """Whether all that a node is given has a shape of numbers."""
-    values = pytree.tree_leaves([one.meta.get("val") for one in node.all_input_nodes])
-    return all(
-        isinstance(value, torch.Tensor) and all(isinstance(length, int) for length in value.shape) for value in values
-    )
+    """Whether all that a node gives has a shape of numbers."""
+    values = pytree.tree_leaves(node.meta.get("val"))
+    return not any(isinstance(value, torch.SymInt) or _varies(value) for value in values)
+
+
+def _varies(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and not all(isinstance(length, int) for length in value.shape)
+
+
+def _without_unused(program: ExportedProgram) -> ExportedProgram:
+    """The program itself, without the nodes that nothing reads."""
+    program.graph.eliminate_dead_code()
+    program.graph_module.recompile()
+    return program
 
 
 def _rebuilt(program: ExportedProgram, changed: Iterable[Node], table: Table) -> ExportedProgram:
@@ -137,7 +149,7 @@ def _described(node: Node) -> str:
         value = one.meta["val"]
         return f"{value.dtype} {tuple(value.shape)} {value.stride()} {node.all_input_nodes.index(one)}"
 
-    return f"{node.target} {map_arg(node.args, described)} {map_arg(node.kwargs, described)}"  # type: ignore[arg-type]
+    return f"{node.target} {map_arg(node.args, described)} {map_arg(node.kwargs, described)}"
 
 
 def _traced_alone(node: Node, table: Table) -> Graph:
@@ -172,7 +184,9 @@ def _placed(graph: Graph, node: Node, made: Mapping[Node, Any], origin: Mapping[
     if node.target is operator.getitem:
         return made[node.args[0]][node.args[1]]  # type: ignore[index]
     arguments = map_arg(node.args, made.__getitem__), map_arg(node.kwargs, made.__getitem__)
-    copy = graph.create_node(node.op, node.target, *arguments, name=_name(node))  # type: ignore[arg-type]
+    copy = graph.create_node(node.op, node.target, *arguments, name=_name(node))
+    if node.op == "placeholder":
+        copy.name = node.name  # which may be one that Python has, such as `input`
     copy.meta = {**node.meta, **origin, "val": node.meta.get("val")}
     if not isinstance(copy.meta["val"], list | tuple) or node.op != "call_function":
         return copy

@@ -8,6 +8,7 @@ from compiler.graphs.program import ONNX_FILE, describe, portable, save_model
 from compiler.graphs.runtime import (
     AS_WRITTEN,
     BESIDE_OTHERS,
+    LOOKED_AT,
     OnnxRuntimeSession,
     RuntimeOptions,
     sums_saturate,
@@ -22,6 +23,7 @@ from compiler.graphs.wiring import Wiring
 __all__ = [
     "AS_WRITTEN",
     "BESIDE_OTHERS",
+    "LOOKED_AT",
     "ONNX_FILE",
     "OnnxModelFile",
     "OnnxRuntimeSession",

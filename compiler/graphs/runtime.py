@@ -47,6 +47,8 @@ class RuntimeOptions:
             `sums_saturate`). ONNX Runtime refuses a model in which two nodes read one such weight then.
         packing: Whether constant weights are put into the order that is fastest to multiply by, which rounds otherwise
             than what is done with the same numbers where they are computed.
+        in_order: Whether nodes run in the order of the graph as soon as they can, so that what only looks at a tensor
+            runs before the tensor after it is made. Layouts that ONNX Runtime chooses, of "all", put nodes elsewhere.
         provider: What runs it: one of `PROVIDERS`.
         provider_options: Of that provider, over those that it has here.
         fallback: Whether the CPU may run what the provider does not take.
@@ -57,6 +59,7 @@ class RuntimeOptions:
     spinning: bool = True
     unsigned_weights: bool = False
     packing: bool = True
+    in_order: bool = False
     provider: str = CPU
     provider_options: Mapping[str, OptionValue] = field(default_factory=dict, hash=False)
     fallback: bool = False
@@ -96,6 +99,9 @@ BESIDE_OTHERS = RuntimeOptions(spinning=False)
 AS_WRITTEN = RuntimeOptions("disabled", spinning=False, packing=False)
 """Every node is run as the graph says, in float where it is dequantised: the proof compares graphs as they are, and
 whether a weight stands in the file or is computed from one is no difference between them."""
+
+LOOKED_AT = RuntimeOptions("extended", spinning=False, in_order=True)
+"""Nodes that reduce what others compute run right behind those, and no tensor is kept for them."""
 
 
 class OnnxRuntimeSession:
@@ -148,6 +154,11 @@ class OnnxRuntimeSession:
             ) from error
         passed = {name: tensors[name] for name in self._passed}
         return {**passed, **dict(zip(self._computed, found, strict=True))}
+
+    @property
+    def types(self) -> dict[str, str]:
+        """What each output that is computed is, as ONNX Runtime says it, such as `tensor(float)`."""
+        return {output.name: output.type for output in self._session.get_outputs()}
 
     def finish_trace(self) -> Path:
         """The file with what each node took in every run until now, where a trace is written: events of Chrome's."""
@@ -254,6 +265,8 @@ def _session_options(options: RuntimeOptions) -> Any:
     if options.provider != CPU:
         given.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if options.fallback else "1")
         given.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if options.in_order:
+        given.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     given.log_severity_level = 4  # what is wrong is raised
     return given
 

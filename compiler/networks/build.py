@@ -14,6 +14,9 @@ from compiler.errors import UsageError, nearest, one_line
 if TYPE_CHECKING:
     from torch import nn
 
+VARIABLE = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+"""Kinds of parameters that need no argument."""
+
 
 def build(node: Mapping[str, Any], where: str = "network", *arguments: nn.Module) -> nn.Module:
     """Build the network that a config node describes, in evaluation mode and without gradients.
@@ -104,9 +107,10 @@ def _check(path: str, node: Mapping[str, Any], given: int) -> None:
     """
     target = str(node["_target_"])
     signature = inspect.signature(_network_class(target, f"{path}._target_"))
-    parameters = dict(list(signature.parameters.items())[given:])
+    taken = dict(list(signature.parameters.items())[given:])
+    parameters = {name: parameter for name, parameter in taken.items() if parameter.kind not in VARIABLE}
     keys = {key for key in node if key not in ("_target_", "_convert_", "_recursive_", "_partial_")}
-    for key in sorted(map(str, keys - parameters.keys())):
+    for key in () if _takes_any_key(signature) else sorted(map(str, keys - parameters.keys())):
         raise UsageError(
             "the network cannot be built",
             where=f"{path}.{key}",
@@ -121,6 +125,14 @@ def _check(path: str, node: Mapping[str, Any], given: int) -> None:
                 why=f"{target} needs the argument {name!r}",
                 fix=f"add {name} to {path}",
             )
+
+
+def _takes_any_key(signature: inspect.Signature) -> bool:
+    """Whether a class takes keys that it does not name; one without a constructor has torch's, which takes none."""
+    from torch import nn
+
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    return inspect.Parameter.VAR_KEYWORD in kinds and signature != inspect.signature(nn.Module)
 
 
 def _network_class(target: str, where: str) -> type[nn.Module]:

@@ -12,7 +12,7 @@ from compiler.artifact import LOCK_FILE, Lock, file_digests, read_json, reading,
 from compiler.artifact.lock import require_unchanged
 from compiler.config import CompileConfig
 from compiler.config.known_classes import NETWORKS, TAILS, TASKS, check_classes, registered_modules
-from compiler.config.plain_yaml import load_yaml
+from compiler.config.plain_yaml import load_checked_yaml
 from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import Listener
@@ -162,7 +162,7 @@ def _difference(before: Path, now: Path, name: str, lock: Lock, new_lock: Lock) 
 
 
 def _read(path: Path) -> Any:
-    return read_json(path) if path.suffix == ".json" else load_yaml(check_yaml(path))
+    return read_json(path) if path.suffix == ".json" else load_checked_yaml(check_yaml(path))
 
 
 def _other_keys(a: Any, b: Any, place: str = "") -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.artifact import inside, located, read_json, reading, write_json, write_text
+from compiler.artifact import REPORT_FILE, inside, located, read_json, reading, write_json, write_text
 from compiler.events import StageFinished
 from compiler.printable import printable
 from compiler.proof import StageProof, first_failure
@@ -18,7 +18,7 @@ from compiler.report.speed import Speed, Tried
 from compiler.report.types import mistyped
 from rewriters import Entry
 
-JSON_FILE = "report.json"
+JSON_FILE = REPORT_FILE
 HTML_FILE = "report.html"
 FAULTS = 3
 """How many a message names."""

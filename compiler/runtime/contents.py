@@ -15,7 +15,7 @@ from compiler.config.instantiate import instantiate
 from compiler.config.known_classes import BACKENDS, TASKS, check_classes
 from compiler.config.limits import DEFAULT_LIMITS, Limits, check_inputs
 from compiler.config.moved import present_config, with_present_keys
-from compiler.config.plain_yaml import load_yaml
+from compiler.config.plain_yaml import load_checked_yaml
 from compiler.config.yaml_files import check_yaml
 from compiler.errors import CompileError, UsageError
 from compiler.tasks import AnyTask, build_task
@@ -128,7 +128,7 @@ def _check_area(config: CompileConfig, config_file: Path) -> None:
 
 
 def _config_in(config_file: Path) -> CompileConfig:
-    values = with_present_keys(load_yaml(check_yaml(config_file)))
+    values = with_present_keys(load_checked_yaml(check_yaml(config_file)))
     config = present_config(instantiate(values, CompileConfig))
     _ = config.sizes  # raises where they contradict each other, which here is the bundle's fault
     return config

@@ -114,6 +114,6 @@ class Compare(Stage):
         )
 
 
-def _lossy_fired(selection: Selection, ledger: list[Entry]) -> bool:
+def _lossy_fired(selection: Selection, ledger: Sequence[Entry]) -> bool:
     lossy = {rewriter.name for rewriter in selection.of_network if rewriter.contract.kind == "lossy"}
     return any(entry.status == "fired" and entry.name in lossy for entry in ledger)

@@ -120,13 +120,13 @@ class Verify(Stage):
             del run  # of an engine, which is as large as it is
         else:
             self._draw(open_program(self.exported.program).run, folder)
-        before = self._compared_at(differing, before, of_network)
+        first = self._compared_at(differing, before, of_network)
         looked_at = [one for one in against.references if one.size in {str(self.given.inputs[0]), *map(str, differing)}]
         between = [
             joined(step.proofs(outputs.recorded(step.name, OUTPUTS, step.open()), against, looked_at, opened))
             for step in steps
         ]
-        proofs = (*before, *between, *last)
+        proofs = (*first, *between, *last)
         ledger = [*of_network, *self._measured_entries(outputs), *self.skipped]
         write_proof(folder, proofs, sorted(ledger, key=lambda entry: entry.status != "fired"))
         return summed_up(proofs[-1], f"{proofs[-1].reference}, input {', '.join(samples)}")

@@ -26,6 +26,7 @@ from compiler.backends.openvino.compiled_models import FOLDER, compiled_models
 from compiler.config import compose
 from compiler.errors import CompileError, UsageError
 from compiler.graphs import OnnxRuntimeSession, describe, sums_saturate
+from compiler.runtime.stream import Stream
 from compiler.stages.fingerprint import fingerprint
 from tests.precision.quantizing import images, model
 
@@ -122,6 +123,17 @@ def test_options_of_speed_do_not_change_what_comes_out(program, tmp_path, option
     backend = build_backend({**NODE, **options})
     session = backend.open(built(backend, program(one("HardSigmoid", alpha=0.5, beta=0.25)), tmp_path / "engine"))
     np.testing.assert_allclose(session.run({"input": VALUES})["output"], np.clip(0.5 * VALUES + 0.25, 0, 1), rtol=1e-6)
+
+
+def test_several_streams_compute_what_one_does(backend, program, tmp_path):
+    streams = backend.in_streams(2)
+    assert (streams.hint, streams.streams, streams.threads) == ("throughput", 2, backend.threads)
+    engine = built(backend, program(model(NETWORK)), tmp_path / "engine")
+    given = [images(seed=seed) for seed in range(8)]
+    one, several = backend.open(engine), streams.open(engine)
+    for found, tensors in zip(Stream(several.run, given, 2), given, strict=True):
+        for name, expected in one.run(tensors).items():
+            np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_options_of_speed_reach_openvino(program, tmp_path, monkeypatch):

@@ -139,11 +139,11 @@ def test_check_with_a_key_and_without_the_extra_says_what_to_install(pose, tmp_p
 
 
 @pytest.mark.parametrize("verb", ["predict", "explain", "check", "build"])
-def test_a_link_out_of_the_bundle_is_one_message(command_line, pose, tmp_path, verb):
+def test_a_link_out_of_the_bundle_is_one_message(here, pose, tmp_path, verb):
     for name in ("config.yaml", "report.json"):
         (pose / name).unlink()
         (pose / name).symlink_to("/etc/passwd")
-    run = command_line(verb, str(pose), *([str(PHOTOGRAPH)] if verb == "predict" else []))
+    run = here(verb, str(pose), *([str(PHOTOGRAPH)] if verb == "predict" else []))
     assert run.returncode == ExitCode.FAILED
     assert run.stderr.startswith("error: a bundle holds files of its own, and nothing else\n")
     assert "root:" not in run.stdout + run.stderr
@@ -152,3 +152,25 @@ def test_a_link_out_of_the_bundle_is_one_message(command_line, pose, tmp_path, v
 def test_a_box_of_a_build_needs_an_input(pose):
     with pytest.raises(UsageError, match="a box is somewhere in an input"):
         run_verb("build", str(pose), "box=1,2,3,4")
+
+
+def test_a_bundle_that_is_proven_is_told_without_the_proofs_of_its_report(pose, monkeypatch, capsys):
+    monkeypatch.setattr("compiler.report.Report.load", lambda bundle: pytest.fail("its report was read whole"))
+    warn_unless_proven(pose, trust_changes=False)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda report: report["proofs"][0].update(within=False),
+        lambda report: report["ledger"][0].update(holds=False, max_absolute_error=1.0),
+        lambda report: report.update(unproven="nobody ran it"),
+    ],
+)
+def test_whatever_in_a_report_is_beyond_its_bound_is_told(pose, change, capsys):
+    report = json.loads((pose / "report.json").read_text())
+    change(report)
+    write_json(pose / "report.json", report)
+    warn_unless_proven(pose, trust_changes=True)
+    assert f"warning: {pose} is not proven: " in capsys.readouterr().err

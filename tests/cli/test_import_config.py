@@ -31,17 +31,17 @@ def test_what_is_printed_is_a_model_of_ones_own(command_line):
     assert build(config.model.network).bbox_head.num_classes == 2
 
 
-def test_the_keys_stand_as_in_our_own_files_and_short_lists_in_a_line(command_line):
-    printed = command_line("import", str(write(command_line.folder)))
+def test_the_keys_stand_as_in_our_own_files_and_short_lists_in_a_line(here):
+    printed = here("import", str(write(here.folder)))
     keys = list(yaml.safe_load(printed.stdout))
     assert keys[:3] == ["name", "algo", "task"]
     assert keys[-3:] == ["network", "tail", "processing"]
     assert "\ninput_shape: [608, 1024]\n" in printed.stdout
 
 
-def test_what_cannot_be_imported_is_said_with_its_place(command_line):
-    file = write(command_line.folder, {**CONFIG, "model": {**CONFIG["model"], "type": "YOLOX"}})
-    printed = command_line("import", str(file))
+def test_what_cannot_be_imported_is_said_with_its_place(here):
+    file = write(here.folder, {**CONFIG, "model": {**CONFIG["model"], "type": "YOLOX"}})
+    printed = here("import", str(file))
     assert printed.returncode == 1
     assert "there is no YOLOX here" in printed.stderr
     assert f"{file}: model.type" in printed.stderr

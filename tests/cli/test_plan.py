@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from compiler.config import compose
 from compiler.errors import CompileError, ExitCode, UsageError
 from compiler.events import RunStarted, StageFinished
-from compiler.pipeline import find_obstacles
+from compiler.pipeline import compile_bundle, find_obstacles
 from tests.cli.running import run_verb
 from tests.compiling import compile_here
 from tests.openmmlab.user_config import CONFIG
+from tests.tiny_models import MODULE, write_tiny_models
 
 POSE = "model=simcc-mobilenetv2"
-DETECTOR = ("model=rtmdet-tiny", "shape=static_320x320")
 
 
 @pytest.fixture
@@ -49,20 +50,33 @@ def test_a_gpu_without_fp32_products_is_told_and_fp16_is_the_way_out(planned):
     assert status == ExitCode.PROVEN, printed
 
 
-def test_a_selection_of_boxes_in_the_graph_is_told_and_the_hosts_is_the_way_out(planned, shared_cache, tmp_path):
-    status, printed = planned(*DETECTOR, "backend=tensorrt_rtx", "tail=native")
+@pytest.fixture
+def detector(tmp_path, monkeypatch):
+    """A detector of one layer, and the folder of its config."""
+    folder = write_tiny_models(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "model=tiny-detector", "--config-dir", str(folder)
+    sys.modules.pop(MODULE, None)
+
+
+def test_a_selection_of_boxes_in_the_graph_is_told_and_the_hosts_is_the_way_out(
+    planned, detector, shared_cache, tmp_path
+):
+    status, printed = planned(*detector, "backend=tensorrt_rtx", "tail=native")
     assert status == ExitCode.FAILED
     (row,) = (line for line in printed.splitlines() if line.startswith("NonMaxSuppression"))
     assert "tail=host" in row
 
+    folders = f"output={tmp_path / 'outputs'}", f"cache={shared_cache}"
+    config = compose(["model=tiny-detector", "backend=tensorrt_rtx", "tail=native", *folders], Path(detector[-1]))
     with pytest.raises(CompileError, match="tensorrt_rtx cannot take this Program") as caught:
-        compile_here(tmp_path / "outputs", shared_cache, *DETECTOR, "backend=tensorrt_rtx", "tail=native")
+        compile_bundle(config)
     assert caught.value.exit_code == ExitCode.FAILED
     assert caught.value.where.startswith("NonMaxSuppression (")
     assert caught.value.fix.startswith("tail=host")
     assert not list(tmp_path.glob("outputs/**/lock.json"))
 
-    status, printed = planned(*DETECTOR, "backend=tensorrt_rtx")
+    status, printed = planned(*detector, "backend=tensorrt_rtx")
     assert status == ExitCode.PROVEN, printed
 
 
@@ -100,7 +114,8 @@ def test_a_folder_of_user_configs_is_read(planned, tmp_path):
 def test_a_config_of_openmmlab_is_read(planned, tmp_path):
     (tmp_path / "base.py").write_text("default_scope = 'mmpose'\n")
     (tmp_path / "mine.py").write_text(CONFIG)
-    status, printed = planned("model=openmmlab", f"model.config={tmp_path / 'mine.py'}")
+    quicker = "tail=host", "export.exporter=torchscript"
+    status, printed = planned("model=openmmlab", f"model.config={tmp_path / 'mine.py'}", *quicker)
     assert status == ExitCode.PROVEN, printed
 
 
@@ -115,8 +130,8 @@ def test_wrong_usage_is_found_before_anything_is_made(planned, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-def test_the_command_line_ends_with_1_where_something_is_in_the_way(command_line, shared_cache):
+def test_the_command_line_ends_with_1_where_something_is_in_the_way(here, shared_cache):
     turing = ("backend=tensorrt_rtx", "backend.compute_capabilities=[SM75]")
-    run = command_line("plan", POSE, *turing, f"cache={shared_cache}")
+    run = here("plan", POSE, *turing, f"cache={shared_cache}")
     assert run.returncode == 1, run.stderr
     assert "tensorrt_rtx cannot take this Program" in run.stdout

@@ -25,9 +25,9 @@ def test_without_a_verb_a_command_line_means_compile(words, verb, overrides):
     assert (meant.name, given.overrides) == (verb, overrides)
 
 
-def test_nothing_at_all_shows_the_help_and_compiles_nothing(command_line):
+def test_nothing_at_all_shows_the_help_and_compiles_nothing(command_line, here):
     run = command_line()
-    assert (run.returncode, run.stdout) == (0, command_line("--help").stdout)
+    assert (run.returncode, run.stdout) == (0, here("--help").stdout)
     assert not list(command_line.folder.iterdir())
 
 
@@ -110,8 +110,8 @@ def test_too_little_and_too_much_are_refused_with_the_usage(words, what):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_mistake_is_one_message_and_nothing_of_argparse(command_line, verb):
-    run = command_line(verb, "--nonsense")
+def test_a_mistake_is_one_message_and_nothing_of_argparse(here, verb):
+    run = here(verb, "--nonsense")
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.startswith(f"error: {verb} takes no such flag\n")
     assert "usage:" not in run.stderr

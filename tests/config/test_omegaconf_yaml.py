@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf._utils import get_yaml_loader
 
+from compiler.config.c_parser import over_c_parser
 from compiler.config.omegaconf_yaml import load_omegaconf_yaml
 from compiler.config.plain_yaml import dump_yaml
 from compiler.config.search import config_folder
@@ -40,9 +41,7 @@ def by_omegaconf(text):
 
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="one parser is there")
 def test_the_parser_in_c_is_taken_where_it_is_there():
-    from compiler.config.omegaconf_yaml import loader
-
-    assert issubclass(loader(), yaml.cyaml.CParser)
+    assert issubclass(over_c_parser(yaml.SafeLoader), yaml.cyaml.CParser)
 
 
 def test_our_files_are_what_omegaconf_reads_in_them():
@@ -64,6 +63,11 @@ def test_words_and_numbers_are_read_alike_however_they_look(key, value):
     """What libyaml refuses, and YAML's own parser does not, Hydra composes itself."""
     text = f"# a line before\n{key}: {value}  # and one beside\nlist: [{value}, {key}]\n"
     assert outcome(load_omegaconf_yaml, text) in ("refused", outcome(by_omegaconf, text))
+
+
+def test_where_libyaml_is_not_there_the_loader_stays_itself(monkeypatch):
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert over_c_parser(yaml.SafeLoader) is yaml.SafeLoader
 
 
 def test_a_key_that_stands_there_twice_is_refused():

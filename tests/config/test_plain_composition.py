@@ -19,7 +19,7 @@ from compiler.errors import UsageError
 
 MODELS = config_loader().get_group_options("model")
 BACKENDS = config_loader().get_group_options("backend")
-ONE_OF_EACH = set(yaml.safe_load((config_folder() / "deploy_names.yaml").read_text())["algos"].values())
+ONE_OF_EACH = set(yaml.safe_load((config_folder() / "deploy_names.yaml").read_text())["tasks"].values())
 
 
 def plain(*overrides, **folders):

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.config.plain_yaml import dump_yaml, load_yaml
+from compiler.config.plain_yaml import dump_yaml, load_checked_yaml, load_yaml
 from compiler.printable import printable
 
 texts = st.text(st.characters()) | st.text(st.sampled_from("\\${}?:.'\"-#&*!|> 0123456789eE+\n\t\x85\u2028\ufeff"))
@@ -18,7 +18,9 @@ values = st.recursive(
 
 @given(values)
 def test_any_value_is_read_as_it_was_written(value):
-    assert load_yaml(dump_yaml({"value": value})) == {"value": value}
+    text = dump_yaml({"value": value})
+    assert load_yaml(text) == {"value": value}
+    assert repr(load_checked_yaml(text)) == repr(load_yaml(text))
 
 
 @given(texts)
@@ -47,8 +49,13 @@ def test_nothing_refers_to_anything():
 
 @pytest.mark.parametrize("text", ["a: 1\na: 2", "a: !!python/object/apply:os.getcwd []", "a: [1"])
 def test_what_is_ambiguous_or_would_run_is_refused(text):
-    with pytest.raises(yaml.YAMLError):
-        load_yaml(text)
+    for load in (load_yaml, load_checked_yaml):
+        with pytest.raises(yaml.YAMLError):
+            load(text)
+
+
+def test_what_libyaml_refuses_is_read_all_the_same():
+    assert load_checked_yaml("a: [0:]") == load_yaml("a: [0:]") == {"a": [{0: None}]}
 
 
 def test_a_digest_that_begins_as_a_number_is_a_text():
@@ -62,8 +69,9 @@ LONG = ["1" * 401, "1:" * 200 + "1", f"!!float {'1' * 401}", f"!!int {'1:' * 200
 
 @pytest.mark.parametrize("text", LONG)
 def test_what_takes_long_to_read_is_refused(text):
-    with pytest.raises(yaml.YAMLError):
-        load_yaml(f"a: {text}")
+    for load in (load_yaml, load_checked_yaml):
+        with pytest.raises(yaml.YAMLError):
+            load(f"a: {text}")
 
 
 def test_long_texts_and_many_keys_take_no_more_time_than_their_length():

@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,15 +22,22 @@ from compiler.tasks import build_task
 POSE, DETECTOR = "model=rtmpose-t", "model=rtmdet-tiny"
 
 
-def configured(*overrides: str):
-    """Return a config of int8, and its task."""
-    config = compose([*overrides, "backend=tensorrt", "precision=int8"])
+@cache
+def composed(overrides: tuple[str, ...]):
+    """A config of int8, composed once for all tests."""
+    return compose([*overrides, "backend=tensorrt", "precision=int8"])
+
+
+def configured(*overrides: str, **calibration: Any):
+    """Return a config of int8, with settings of its calibration, and its task."""
+    config = composed(overrides)
+    config = replace(config, calibration=replace(config.calibration, **calibration))
     return config, build_task(config.model.processing)
 
 
-def found(data: Path, *overrides: str, model: str = POSE) -> list[str]:
+def found(data: Path, *overrides: str, model: str = POSE, **calibration: Any) -> list[str]:
     """Return what is found, as paths relative to where the data lies."""
-    items = find_items(*configured(model, f"calibration.data={data}", *overrides))
+    items = find_items(*configured(model, *overrides, data=str(data), **calibration))
     folder = data if data.is_dir() else data.parent
     return [os.path.relpath(item.path, folder) for item in items]
 
@@ -79,7 +89,7 @@ def test_point_clouds_and_arrays_are_searched_for_their_own_files(tmp_path):
 def test_a_limit_spreads_evenly_over_the_data(tmp_path, limit, chosen):
     for index in range(10):
         (tmp_path / f"{index}.png").touch()
-    assert found(tmp_path, f"calibration.limit={limit}") == [f"{index}.png" for index in chosen]
+    assert found(tmp_path, limit=limit) == [f"{index}.png" for index in chosen]
 
 
 def test_a_list_is_relative_to_itself_and_may_have_comments(tmp_path):
@@ -99,7 +109,7 @@ def test_annotations_give_each_image_its_boxes(tmp_path):
         {"image_id": 1, "bbox": [9, 9, 0, 7]},  # of no width: nothing to look at
         {"image_id": 7, "bbox": [0, 0, 4, 4]},  # of an image that is not there
     )
-    first, second = find_items(*configured(POSE, f"calibration.data={data}"))
+    first, second = find_items(*configured(POSE, data=str(data)))
     assert (first.path, first.boxes) == (tmp_path / "a.png", ((5, 6, 25, 16), (0, 0, 10, 10)))
     assert second.path == tmp_path / "images/b.png"
     assert second.boxes is None, "an image without annotations is looked at as a whole"
@@ -107,9 +117,9 @@ def test_annotations_give_each_image_its_boxes(tmp_path):
 
 def test_an_image_in_which_no_box_has_an_area_is_left_out_unless_the_model_looks_at_whole_images(tmp_path):
     data = coco(tmp_path, {"image_id": 1, "bbox": [9, 9, 0, 7]})
-    (only,) = find_items(*configured(POSE, f"calibration.data={data}"))
+    (only,) = find_items(*configured(POSE, data=str(data)))
     assert only.path == tmp_path / "images/b.png"
-    assert len(find_items(*configured(DETECTOR, f"calibration.data={data}"))) == 2
+    assert len(find_items(*configured(DETECTOR, data=str(data)))) == 2
 
 
 CONFIG = """
@@ -128,7 +138,7 @@ def test_a_config_of_openmmlab_is_read_for_what_it_validates_on(tmp_path, monkey
     (tmp_path / "work_dirs").mkdir()
     (tmp_path / "work_dirs/mine.py").write_text(CONFIG.format(dataset=dataset))
     monkeypatch.chdir(tmp_path)
-    first, second = find_items(*configured(POSE, "calibration.data=work_dirs/mine.py"))
+    first, second = find_items(*configured(POSE, data="work_dirs/mine.py"))
     assert (first.path, first.boxes) == (Path("data/street/a.png"), ((5, 6, 25, 16),))
     assert second.path.is_file()
 
@@ -141,9 +151,9 @@ def test_words_of_mmocrs_annotations_are_read_whole(tmp_path, monkeypatch):
         "test_dataloader = dict(dataset=dict(type='OCRDataset', data_root='words', ann_file='test.json'))"
     )
     monkeypatch.chdir(tmp_path)
-    (word,) = find_items(*configured("model=crnn", "calibration.data=crnn.py"))
+    (word,) = find_items(*configured("model=crnn", data="crnn.py"))
     assert (word.path, word.boxes) == (Path("words/images/one.png"), None)
-    assert find_items(*configured("model=crnn", "calibration.data=words/test.json"))[0].path.is_file()
+    assert find_items(*configured("model=crnn", data="words/test.json"))[0].path.is_file()
 
 
 def test_without_data_there_is_nothing_to_find():
@@ -240,7 +250,7 @@ def json_with_a_short_box(folder: Path) -> Path:
 def test_data_that_cannot_be_used_is_refused_with_its_place(tmp_path, prepare, what, said):
     data = prepare(tmp_path)
     with pytest.raises(CompileError, match=what) as caught:
-        find_items(*configured(POSE, f"calibration.data={data}"))
+        find_items(*configured(POSE, data=str(data)))
     assert caught.value.where == f"calibration.data={data}"
     assert said in str(caught.value)
 
@@ -248,7 +258,7 @@ def test_data_that_cannot_be_used_is_refused_with_its_place(tmp_path, prepare, w
 def test_a_config_that_names_no_annotations_is_refused_with_the_place_in_it(tmp_path):
     data = config_without_annotations(tmp_path)
     with pytest.raises(CompileError, match="names no annotations") as caught:
-        find_items(*configured(POSE, f"calibration.data={data}"))
+        find_items(*configured(POSE, data=str(data)))
     assert caught.value.where == f"{data}: val_dataloader.dataset.ann_file"
 
 

@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.hostile.kinds.registry import KINDS
 
-CASES, KILLS, SEED = 80, 3, 0
+CASES, KILLS, SEED = 2 * len(KINDS), 3, 0
+"""Of each kind two: as this user, and as one without rights where there is a choice."""
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")

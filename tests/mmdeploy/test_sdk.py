@@ -32,6 +32,7 @@ from tests.conftest import PHOTOGRAPH
 from tests.environments import make_environment
 from tests.tasks.pages import page
 from tests.text_models import TEXT_MODELS, text_bundle
+from tests.tiny_models import MODELS, tiny_bundle
 
 CUP = PHOTOGRAPH.with_name("coffee.jpg")
 
@@ -96,6 +97,8 @@ def compiled(tmp_path_factory, shared_folder, shared_cache):
     folder = tmp_path_factory.mktemp("compiled")
 
     def compile(model: str, shape: str) -> Path:
+        if model in MODELS:
+            return tiny_bundle(shared_folder, model, shape)
         if model in TEXT_MODELS:
             return text_bundle(shared_folder, shared_cache, model, shape)
         outcome, _ = compile_here(folder, shared_cache, f"model={model}", f"shape={shape}")
@@ -149,7 +152,8 @@ def _beside_an_edge(points, boxes):
     ("model", "shape", "images"),
     [
         # One is wide and one is high; and an engine is right only if it is right again.
-        ("rtmdet-tiny", "static_320x320", [CUP, PHOTOGRAPH, CUP]),
+        ("tiny-detector", "static_320x320", [CUP, PHOTOGRAPH, CUP]),
+        pytest.param("rtmdet-tiny", "static_320x320", [CUP, PHOTOGRAPH, CUP], marks=pytest.mark.slow),
         pytest.param("rtmdet-tiny", "dynamic", [CUP, PHOTOGRAPH, CUP], marks=pytest.mark.slow),
         # The SDK does not fit what is high into what is wide.
         pytest.param("rtmdet-tiny", "static_384x640", [CUP, CUP], marks=pytest.mark.slow),
@@ -204,14 +208,15 @@ def write_images(folder, images):
 
 
 @pytest.mark.parametrize(
-    ("shape", "turned"),
+    ("model", "shape", "turned"),
     [
-        ("static_480x640", False),
-        pytest.param("dynamic_320x320-480x480", True, marks=pytest.mark.slow),
+        ("tiny-text", "static_480x640", False),
+        pytest.param("dbnet", "static_480x640", False, marks=pytest.mark.slow),
+        pytest.param("dbnet", "dynamic_320x320-480x480", True, marks=pytest.mark.slow),
     ],
 )
-def test_the_sdk_finds_the_same_texts_in_our_bundle(sdk, compiled, pages, shape, turned):
-    bundle = compiled("dbnet", shape)
+def test_the_sdk_finds_the_same_texts_in_our_bundle(sdk, compiled, pages, model, shape, turned):
+    bundle = compiled(model, shape)
     # The SDK does not fit what is high into what is wide.
     images = [pages[0], pages[turned], pages[0]]
     found = sdk(TEXT_DETECTION_SCRIPT, bundle, *images)
@@ -229,10 +234,15 @@ def test_the_sdk_finds_the_same_texts_in_our_bundle(sdk, compiled, pages, shape,
 
 
 @pytest.mark.parametrize(
-    ("shape", "least_width"), [("dynamic_32x32-32x640", 0), pytest.param("static_32x96", 96, marks=pytest.mark.slow)]
+    ("model", "shape", "least_width"),
+    [
+        ("tiny-reader", "dynamic_32x32-32x640", 0),
+        pytest.param("crnn", "dynamic_32x32-32x640", 0, marks=pytest.mark.slow),
+        pytest.param("crnn", "static_32x96", 96, marks=pytest.mark.slow),
+    ],
 )
-def test_the_sdk_reads_the_same_texts_with_our_bundle(sdk, compiled, tmp_path, shape, least_width):
-    bundle = compiled("crnn", shape)
+def test_the_sdk_reads_the_same_texts_with_our_bundle(sdk, compiled, tmp_path, model, shape, least_width):
+    bundle = compiled(model, shape)
     predictor = runtime.open(bundle)
     printed, words = page()
     crops = [cut_out(printed, word.quad) for word in words]

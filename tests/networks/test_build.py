@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from compiler.errors import CompileError
 from compiler.networks import build
@@ -40,6 +41,27 @@ def test_rebuilding_gives_a_network_of_the_same_weights_after_loading(node):
     image = torch.rand(1, 3, 256, 192)
     for one, other in zip(first(image), second(image), strict=True):
         assert torch.equal(one, other)
+
+
+class WithoutConstructor(nn.Module):
+    pass
+
+
+class WithAnyKey(nn.Module):
+    def __init__(self, width, **others):
+        super().__init__()
+        self.others = others
+
+
+def test_a_class_needs_no_more_than_it_names():
+    assert isinstance(build({"_target_": f"{__name__}.WithoutConstructor"}), WithoutConstructor)
+    assert build({"_target_": f"{__name__}.WithAnyKey", "width": 4, "depth": 2}).others == {"depth": 2}
+    with pytest.raises(CompileError, match="the network cannot be built") as caught:
+        build({"_target_": f"{__name__}.WithoutConstructor", "depth": 2})
+    assert "takes no argument 'depth'" in caught.value.why
+    with pytest.raises(CompileError, match="the network cannot be built") as caught:
+        build({"_target_": f"{__name__}.WithAnyKey", "depth": 2})
+    assert "needs the argument 'width'" in caught.value.why
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """The ranges that calibration finds, and the file that they are kept in."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -23,7 +26,7 @@ from compiler.precision.int8.histograms import (
 )
 from compiler.precision.int8.quantize import quantize
 from compiler.precision.int8.schemes import ONNX_RUNTIME_VNNI, TENSORRT
-from compiler.precision.int8.table import CalibrationTable, Range
+from compiler.precision.int8.table import CalibrationTable
 from tests.precision.quantizing import images, model, run_fast, table_of
 
 CHAIN = "c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  r1 = Relu (c1)  y = Conv (r1, w2, b2)"
@@ -43,9 +46,50 @@ def test_min_max_is_the_range_of_everything_that_was_seen():
     table = calibrate(model(CHAIN), iter(batches))
     seen = model(CHAIN, outputs="r1")
     values = np.concatenate([run_fast(seen, batch)["r1"].ravel() for batch in batches])
-    assert table.ranges["r1"] == Range(float(values.min()), float(values.max()))
+    r1 = table.ranges["r1"]
+    assert (r1.low, r1.high) == pytest.approx((float(values.min()), float(values.max())), rel=1e-6)
     assert table.ranges["x"].low == min(float(batch["x"].min()) for batch in batches)
     assert table.items == 5
+
+
+MEASURED = """
+import resource
+import numpy as np
+from compiler.precision.int8.calibration import calibrate
+from tests.precision.test_calibration import deep
+
+model = deep(40)
+calibrate(deep(1), [{"x": np.zeros((1, 8, 16, 16), np.float32)}])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+table = calibrate(model, [{"x": np.ones((1, 8, 384, 384), np.float32)}])
+assert len(table.ranges) == 40
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def deep(layers):
+    """Return a model of as many convolutions, one behind the other."""
+    names = ["x", *(f"t{index}" for index in range(1, layers)), "y"]
+    body = " ".join(f"{after} = Conv <pads = [1, 1, 1, 1]> ({before}, w)" for before, after in pairwise(names))
+    text = f"""<ir_version: 8, opset_import: ["": 18]> g (float[1, 8, h, w] x) => (float[1, 8, h, w] y) {{ {body} }}"""
+    made = onnx.parser.parse_model(text)
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.full((8, 8, 3, 3), 0.01, np.float32), "w"))
+    return made
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no resource module")
+def test_a_range_needs_the_memory_of_a_run_and_not_of_all_activations():
+    run = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    unit = 1 if sys.platform == "darwin" else 1024
+    all_of_them = 40 * 8 * 384 * 384 * 4
+    assert int(run.stdout) * unit < all_of_them / 3
+
+
+def test_an_empty_tensor_has_no_range():
+    body = "t = Slice (x, zero, zero, one)  c1 = Conv (x, w1)  e = Concat <axis = 1> (t, t)  y = Conv (c1, w3)"
+    graph = model(body, zero=np.array([0]), one=np.array([1]))
+    assert table_of(graph).ranges.keys() == {"x", "c1"}
 
 
 def test_the_config_offers_every_method():

@@ -12,7 +12,7 @@ from compiler.runtime import read_config
 from compiler.tasks import build_task
 from tests.conftest import CommandLineHere
 
-MODEL = ("model=rtmpose-t", "shape=static")
+MODEL = "model=rtmpose-t"
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,10 @@ def bundles(tmp_path_factory, shared_cache):
     """The same network in fp32 and in fp16."""
     command_line = CommandLineHere(tmp_path_factory.mktemp("polygraphy"))
     for precision in ("fp32", "fp16"):
-        run = command_line(*MODEL, f"precision={precision}", f"cache={shared_cache}")
+        run = command_line(MODEL, f"precision={precision}", f"cache={shared_cache}")
         assert run.returncode == 0, run.stdout + run.stderr
     folder = command_line.folder / "outputs"
-    return [folder / f"pose-detection_rtmpose-t_onnxruntime{end}_static_256x192" for end in ("", "-fp16")]
+    return [folder / f"pose-detection_rtmpose-t_onnxruntime{end}_dynamic_256x192" for end in ("", "-fp16")]
 
 
 def test_errors_are_those_that_polygraphy_finds(bundles):

@@ -18,7 +18,7 @@ from compiler.tasks.text_recognition import TextRecognition
 from compiler.tasks.text_recognition.dictionary import Dictionary
 from tests.cli.running import run_verb
 from tests.tasks import pages
-from tests.text_models import text_bundle
+from tests.tiny_models import tiny_bundle
 
 SIZES = SizeRange((32, 32), (32, 100), (32, 640), (32, 4))
 WORDS = ("quick", "brown", "fox", "jumps", "1953")
@@ -260,10 +260,10 @@ def test_predict_takes_no_box_where_a_detector_finds_them():
 
 
 @pytest.fixture(scope="module")
-def bundles(shared_folder, shared_cache):
-    """DBNet, which finds the lines of a page, and CRNN."""
-    shapes = {"dbnet": "static_480x640", "crnn": "dynamic_32x32-32x640"}
-    return [text_bundle(shared_folder, shared_cache, model, shape) for model, shape in shapes.items()]
+def bundles(shared_folder):
+    """One that finds the lines of a page, and one that reads several characters in each."""
+    shapes = {"tiny-text": "static_480x640", "tiny-reader": "dynamic_32x32-32x640"}
+    return [tiny_bundle(shared_folder, model, shape) for model, shape in shapes.items()]
 
 
 def test_two_bundles_read_the_lines_of_a_page(bundles, here):

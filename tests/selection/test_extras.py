@@ -71,7 +71,7 @@ def images():
     return np.random.default_rng(1).normal(0, 1, (2, 3, SIDE, SIDE)).astype("f4")
 
 
-@pytest.fixture(scope="module", params=SELECTIONS)
+@pytest.fixture(scope="module", params=["suppressing", pytest.param("not suppressing", marks=pytest.mark.slow)])
 def config(request):
     return SELECTIONS[request.param]
 

@@ -28,6 +28,9 @@ SELECTIONS = {
     "more room than there are pairs": {"iou_threshold": None, "max_per_img": 150},
 }
 
+EXPORTED = ("more than there is room for", "large ones", "whatever overlaps")
+"""Of these, each seconds of an export: with fewer than there are, with all that the settings drop, and without NMS."""
+
 
 class Selecting(nn.Module):
     """The tails by themselves: they are given what a head would have decoded on two levels."""
@@ -142,7 +145,9 @@ def test_tails_select_what_the_textbook_does(scene, config):
     assert_same(Selecting(vars(config))(*map(torch.from_numpy, scene)), scene, config)
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize(
+    "selection", [one if one in EXPORTED else pytest.param(one, marks=pytest.mark.slow) for one in SELECTIONS]
+)
 def test_engines_select_what_the_textbook_does(selection, tmp_path):
     config = SelectionConfig(**SELECTIONS[selection])
     generator = np.random.default_rng(0)

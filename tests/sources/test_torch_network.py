@@ -69,7 +69,8 @@ def test_function_rewriters_are_named_on_the_line_of_the_export(network_with, tm
 
 
 def test_places_are_those_of_the_network_and_not_of_what_is_put_around_it(network_with):
-    (entry,) = network_with(silu_to_sigmoid, TAIL).entries(EXAMPLE)
+    outputs, (entry,) = network_with(silu_to_sigmoid, TAIL).measured(EXAMPLE)
+    assert list(outputs) == ["features"]
     assert entry.where == ("stem.1",)
 
 

@@ -1,5 +1,6 @@
 """Build the tasks of detectors, as the compiler does."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from compiler.tasks import AnyTask, build_task
 CONFIGS = Path(__file__).parents[2] / "conf"
 
 
+@cache
 def detector(name: str, tail: str = "native") -> AnyTask:
-    """Return the task of a model config, with one of the tails."""
+    """The task of a model config, with one of the tails; composed once, as no test changes it."""
     with initialize_config_dir(version_base=None, config_dir=str(CONFIGS)):
         config = compose("compile", [f"model={name}", f"tail={tail}"])
     node: Any = OmegaConf.to_container(config.model.processing, resolve=True)

@@ -60,6 +60,8 @@ class DBPostprocessor(Postprocessor):
 
     def _region(self, maps: Floats, contour: Integers) -> Region | None:
         """The text that a contour in the map stands for, if it is one."""
+        if len(contour) < 4:
+            return None
         epsilon = self.epsilon_ratio * cv2.arcLength(contour, True)
         simple = np.asarray(cv2.approxPolyDP(contour, epsilon, True), np.int32).reshape(-1, 2)
         if len(simple) < 4 or self._is_too_small(simple):
