@@ -6,15 +6,16 @@ from pathlib import Path
 
 import onnx
 import pytest
-from filelock import FileLock
 
 from compiler.artifact import Tensors
 from compiler.config import compose
 from compiler.export import Axis, ExportOptions
+from compiler.graphs import ONNX_FILE
 from compiler.networks import build
 from compiler.networks.initialization import fill_with_random_weights, sample_inputs
 from compiler.proof import proof_of
 from compiler.tasks import build_task
+from tests.conftest import made_once
 from tests.exporting import export
 
 SIZE = (256, 192)
@@ -28,22 +29,14 @@ def photographs() -> Tensors:
 
 
 @pytest.fixture(scope="session")
-def rtmpose(photographs: Tensors, shared_cache: Path) -> onnx.ModelProto:
+def rtmpose(photographs: Tensors, shared_folder: Path) -> onnx.ModelProto:
     """RTMPose-t of random weights, with a batch that varies. Not to be changed."""
-    folder = shared_cache.parent / "rtmpose-t"
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            _export(photographs, folder)
-    (file,) = folder.glob("*.onnx")
-    return onnx.load(file)
 
+    def make(folder: Path) -> None:
+        config = compose(["model=rtmpose-t"]).model
+        network = build(config.network).eval()
+        fill_with_random_weights(network, sample_inputs(config.processing, SIZE))
+        options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, ("simcc_x", "simcc_y"))
+        export(network, {"input": photographs["input"][:2]}, options, folder)
 
-def _export(photographs: Tensors, folder: Path) -> None:
-    config = compose(["model=rtmpose-t"]).model
-    network = build(config.network).eval()
-    fill_with_random_weights(network, sample_inputs(config.processing, SIZE))
-    options = ExportOptions("dynamo", 18, {"input": (Axis(0, "batch"),)}, ("simcc_x", "simcc_y"))
-    unfinished = folder.with_suffix(".unfinished")
-    unfinished.mkdir(exist_ok=True)
-    export(network, {"input": photographs["input"][:2]}, options, unfinished)
-    unfinished.rename(folder)
+    return onnx.load(made_once(shared_folder / "rtmpose-t", make) / ONNX_FILE)

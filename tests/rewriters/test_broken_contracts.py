@@ -22,10 +22,16 @@ from rewriters.apply import apply_graph_rewriter, rewriting, rewritten
 from tests.rewriters.graph.test_drop_neutral_arithmetic import Does
 from tests.rewriters.graph.test_fold_constants import ADD, SCALE
 from tests.rewriters.graph.test_fold_constants import model as model_of_constants
+from tests.rewriters.graph.test_fold_focus_into_convolution import CONVOLVED, FOCUS, SQUARES
+from tests.rewriters.graph.test_fold_focus_into_convolution import model as model_of_focus
+from tests.rewriters.graph.test_fold_hard_swish import CLIPPED
+from tests.rewriters.graph.test_fold_hard_swish import model as model_of_hard_swish
 from tests.rewriters.graph.test_fuse_nms import EXAMPLE as BOXES_AND_SCORES
 from tests.rewriters.graph.test_fuse_nms import exported as model_of_detections
 from tests.rewriters.graph.test_gather_shuffled_channels import Shuffled
 from tests.rewriters.graph.test_gather_whole_rows import BestRows
+from tests.rewriters.graph.test_pad_channels import BRANCH, OTHERS
+from tests.rewriters.graph.test_pad_channels import model as model_of_channels
 from tests.rewriters.graph.test_rejoin_splits import Rejoined
 from tests.rewriters.graph.test_settle_reshapes import model as model_of_reshape
 from tests.rewriters.graph.test_split_top_k import best_values
@@ -182,6 +188,9 @@ def test_on_the_graph_of_a_network(name, exported, run):
         (model_of_constants(SCALE, ADD), (4,), "fold_constants"),
         (model_of_reshape(["b", 4, "c"], ["b", 4, "c"], [0, 1], [-1]), (2, 4, 3), "settle_reshapes"),
         (onnx.shape_inference.infer_shapes(best_values(4000)), (2, 5000), "split_top_k"),
+        (model_of_channels(BRANCH + OTHERS), (1, 3, 8, 8), "pad_channels"),
+        (model_of_focus(FOCUS + SQUARES + CONVOLVED), (2, 3, 12, 8), "fold_focus_into_convolution"),
+        (model_of_hard_swish(f"{CLIPPED}  m = Mul (x, c)  y = Div (m, six)"), (2, 4), "fold_hard_swish"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
