@@ -47,10 +47,13 @@ def installed_points(group: str) -> list[tuple[EntryPoint, str]]:
 
 def _may_register(folder: Path, group: str) -> bool:
     """Whether a distribution in a folder of packages, or in an archive of them, has a word like that of a group."""
-    if not folder.is_dir():
-        return folder.is_file()
-    found = (file for pattern in _METADATA for file in folder.glob(f"{pattern}/entry_points.txt"))
-    return any(group.encode() in file.read_bytes() for file in found)
+    try:
+        if not folder.is_dir():
+            return folder.is_file()
+        found = (file for pattern in _METADATA for file in folder.glob(f"{pattern}/entry_points.txt"))
+        return any(group.encode() in file.read_bytes() for file in found)
+    except OSError:  # this user may not look there, and Python imports nothing from there either
+        return False
 
 
 def _folder(point: EntryPoint, distribution: str) -> Path:

@@ -150,3 +150,18 @@ def test_a_config_with_the_name_of_one_of_ours_is_refused_and_not_passed_over(tm
 
 def test_nothing_is_brought_where_no_plug_in_is_installed():
     assert plug_in_folders() == {}
+
+
+def test_a_folder_of_packages_that_the_user_may_not_look_into_brings_none(tmp_path, monkeypatch):
+    closed = tmp_path / "closed/python311.zip"
+    kept = Path.is_dir
+
+    def is_dir(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return kept(path)
+
+    before = plug_in_folders()
+    monkeypatch.syspath_prepend(str(closed))
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert plug_in_folders() == before
