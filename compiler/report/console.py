@@ -18,8 +18,7 @@ from compiler.printable import printable, shortened
 from compiler.proof import StageProof
 from compiler.report.numbers import error_text, seconds_text
 from compiler.report.outcome import Outcome
-from compiler.report.speed import speed_lines
-from compiler.report.text import shown
+from compiler.report.text import shown, speed_lines
 
 WIDTH_OF_FILES = 160
 LONGEST_PRINT = 20_000

@@ -6,8 +6,7 @@ from rich.console import Console
 
 from compiler.report.numbers import error_text
 from compiler.report.report import Reduced, Report
-from compiler.report.speed import speed_lines
-from compiler.report.text import shown
+from compiler.report.text import shown, speed_lines
 from rewriters import Entry
 
 PLACES = 3

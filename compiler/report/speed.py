@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from compiler.report.text import shown
-
 FP32 = "fp32"
 ALIKE = 0.03
 """Shares of fp32's time that are no difference: runs of one engine are as far apart."""
@@ -85,16 +83,6 @@ class Tried:
         """Read what a report holds."""
         speed = values["speed"] and Speed(**values["speed"])
         return cls(**{**values, "speed": speed})
-
-
-def speed_lines(speed: Speed | None, tried: tuple[Tried, ...]) -> list[str]:
-    """What a terminal shows of it: what `precision=auto` tried, or what the precision gains."""
-    if tried:
-        return [f"  {'chosen' if one.chosen else 'tried':9} {shown(one)}" for one in tried]
-    if speed is None:
-        return []
-    text = shown(speed)
-    return [f"  speed     [yellow]{text}[/]" if speed.is_slower else f"  speed     {text}"]
 
 
 def fastest_of(tried: tuple[Tried, ...]) -> str:

@@ -57,6 +57,7 @@ def test_a_file_in_a_bundle_leads_to_its_folder(bundle):
 
 
 def test_a_bundle_that_is_not_proven_says_so(bundle, capsys, monkeypatch):
+    monkeypatch.setattr("compiler.cli.cautions._has_no_problem", lambda report: False)
     monkeypatch.setattr("compiler.report.Report.problem", "beyond its tolerance")
     assert run_verb("predict", str(bundle), str(PHOTOGRAPH)) == 0
     assert capsys.readouterr().err == f"warning: {bundle} is not proven: beyond its tolerance\n"

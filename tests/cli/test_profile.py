@@ -122,6 +122,7 @@ def test_what_cannot_be_measured_is_refused_as_wrong_usage(words, what, where):
 
 
 def test_a_bundle_that_is_not_proven_says_so_before_it_is_measured(capsys, monkeypatch):
+    monkeypatch.setattr("compiler.cli.cautions._has_no_problem", lambda report: False)
     monkeypatch.setattr("compiler.report.Report.problem", "beyond its tolerance")
     with pytest.raises(UsageError, match="the engine takes no such batch") as caught:
         run_verb("profile", POSE, "batch=9")

@@ -13,8 +13,8 @@ from compiler.events import StageFinished, Warned
 from compiler.report.console import Screen, print_error, progress
 from compiler.report.ledger import print_ledger
 from compiler.report.report import Reduced
-from compiler.report.speed import Speed, Tried, speed_lines
-from compiler.report.text import shown
+from compiler.report.speed import Speed, Tried
+from compiler.report.text import shown, speed_lines
 from rewriters import Entry
 
 HOSTILE = "\x1b[2J[bold]x[/]\r\nproven: every stage is within its tolerance\u202e"

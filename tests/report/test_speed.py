@@ -2,7 +2,8 @@
 
 import pytest
 
-from compiler.report.speed import Speed, Tried, fastest_of, speed_lines
+from compiler.report.speed import Speed, Tried, fastest_of
+from compiler.report.text import speed_lines
 
 
 def speed(ratio, precision="int8"):
