@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,29 +128,6 @@ def seeded_alike() -> None:
     """Let a test draw the same networks and inputs, whichever tests came before it."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def exporter_that_reads_its_operators_once() -> Iterator[None]:
-    """Let torch.onnx parse the source of its 500 translations once a process: it does so for each export, in a second.
-
-    Each export gets a registry of its own, as it adds to it.
-    """
-    if "torch" not in sys.modules:
-        yield
-        return
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-    read = functools.cache(ONNXRegistry.from_torchlib)
-
-    def from_torchlib(*arguments: int, **named: int) -> ONNXRegistry:
-        registry = copy.copy(read(*arguments, **named))
-        registry.functions = {target: list(found) for target, found in registry.functions.items()}
-        return registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(from_torchlib))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -82,27 +82,35 @@ def lean_registry(opset: int) -> Any | None:
     return registry
 
 
-@functools.cache
 def _entries() -> tuple[Any, ...]:
-    """What torch and onnxscript register, in the order in which torch takes it."""
-    from onnxscript.function_libs.torch_lib import ops, registration  # noqa: F401  (they register themselves)
+    """What torch and onnxscript register, in the order in which torch takes it.
+
+    Which operators there are is looked up each time: a library that is imported later brings more.
+    """
     from torch.onnx._internal.exporter import _registration
     from torch.onnx._internal.exporter._torchlib._torchlib_registry import get_torchlib_ops
 
-    named = (
-        (name, function, is_complex)
-        for name, overloaded in registration.default_registry.items()
-        if not name.startswith("internal::")
-        for is_complex, functions in ((False, overloaded.overloads), (True, overloaded.complex))
-        for function in functions
-    )
-    found = ((_registration._get_overload(name), function, is_complex) for name, function, is_complex in named)
+    found = ((_registration._get_overload(name), function, is_complex) for name, function, is_complex in _named())
     lazily = (
         _registration.OnnxDecompMeta(function, target, None, is_complex=is_complex, skip_signature_inference=True)
         for target, function, is_complex in found
         if target is not None
     )
     return (*get_torchlib_ops(), *lazily)
+
+
+@functools.cache
+def _named() -> tuple[tuple[str, Any, bool], ...]:
+    """Onnxscript's translations: the name of an operator, what it becomes, and whether that is for complex numbers."""
+    from onnxscript.function_libs.torch_lib import ops, registration  # noqa: F401  (they register themselves)
+
+    return tuple(
+        (name, function, is_complex)
+        for name, overloaded in registration.default_registry.items()
+        if not name.startswith("internal::")
+        for is_complex, functions in ((False, overloaded.overloads), (True, overloaded.complex))
+        for function in functions
+    )
 
 
 @contextmanager

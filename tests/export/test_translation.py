@@ -75,6 +75,14 @@ def test_the_registry_has_the_translations_of_torchs_own(opset):
     assert found.opset_version == wanted.opset_version == opset
 
 
+def test_operators_of_a_library_that_is_imported_later_are_found():
+    lean_registry(18)
+    import torch.ao.quantization.fx._decomposed
+
+    assert torch.ao.quantization.fx._decomposed.quantized_decomposed_lib
+    assert "quantized_decomposed::quantize_per_tensor" in lean_registry(18).functions
+
+
 def test_what_an_export_registers_stays_its_own():
     first = lean_registry(18)
     first.register_op(torch.ops.aten.relu.default, next(iter(TRANSLATIONS.values())))
