@@ -181,7 +181,7 @@ def _has_weights(node: gs.Node) -> bool:
 
 
 def _is_dense(node: gs.Node) -> bool:
-    return _has_weights(node) and node.attrs.get("group", 1) == 1 and node.inputs[1].values.ndim == 4
+    return _has_weights(node) and node.attrs.get("group", 1) == 1 and len(node.inputs[1].shape) == 4
 
 
 def _is_depthwise(node: gs.Node, channels: int) -> bool:
