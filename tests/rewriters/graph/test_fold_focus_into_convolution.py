@@ -2,7 +2,6 @@
 
 import numpy as np
 import onnx
-import onnx.parser
 import onnxruntime
 import pytest
 import torch
@@ -12,6 +11,7 @@ from compiler.networks.backbones.csp_darknet import Focus
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter
 from rewriters.graph.fold_focus_into_convolution import fold_focus_into_convolution
+from tests.rewriters.written_graphs import images, written_graph
 
 TARGET = Target("onnxruntime")
 END = 2**63 - 1
@@ -39,17 +39,7 @@ def model(body, outputs="y", **weights):
         "o": generator.normal(size=5).astype(np.float32),
         **weights,
     }
-    signature = ", ".join(f"float[n, {name}c, {name}h, {name}w] {name}" for name in outputs.split())
-    parsed = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 18]> g (float[n, 3, 12, 8] x) => ({signature}) {{{body}}}'
-    )
-    read = {name for node in parsed.graph.node for name in node.input}
-    parsed.graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name) for name, value in values.items() if name in read
-    )
-    for node in parsed.graph.node:
-        node.name = node.output[0]
-    return onnx.shape_inference.infer_shapes(parsed)
+    return written_graph("float[n, 3, 12, 8] x", images(outputs), body, values)
 
 
 def run(graph, image):

@@ -1,14 +1,13 @@
 """What is written out of a hard-swish, in each way that exporters and hands write it."""
 
 import numpy as np
-import onnx
-import onnx.parser
 import onnxruntime
 import pytest
 
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter
 from rewriters.graph.fold_hard_swish import fold_hard_swish
+from tests.rewriters.written_graphs import written_graph
 
 TARGET = Target("onnxruntime")
 CLIPPED = "a = Add (x, three)  c = Clip (a, zero, six)"
@@ -16,17 +15,12 @@ CLIPPED = "a = Add (x, three)  c = Clip (a, zero, six)"
 
 def model(body, outputs="y", **numbers):
     values = {"three": 3.0, "zero": 0.0, "six": 6.0, "sixth": 1 / 6, "five": 5.0, "one": 1.0, **numbers}
-    signature = ", ".join(f"float[n, 4] {name}" for name in outputs.split())
-    parsed = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 18]> g (float[n, 4] x) => ({signature}) {{{body}}}'
+    return written_graph(
+        "float[n, 4] x",
+        ", ".join(f"float[n, 4] {name}" for name in outputs.split()),
+        body,
+        {name: np.float32(value) for name, value in values.items()},
     )
-    read = {name for node in parsed.graph.node for name in node.input}
-    parsed.graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.float32(value), name) for name, value in values.items() if name in read
-    )
-    for node in parsed.graph.node:
-        node.name = node.output[0]
-    return onnx.shape_inference.infer_shapes(parsed)
 
 
 def run(graph):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import onnx
-import onnx.parser
 import onnxruntime
 import pytest
 
 from rewriters import Target
 from rewriters.apply import apply_graph_rewriter
 from rewriters.graph.pad_channels import pad_channels
+from tests.rewriters.written_graphs import images, written_graph
 
 TARGET = Target("onnxruntime")
 BRANCH = """
@@ -39,17 +39,7 @@ def model(body, channels=30, outputs="y", **weights):
     }  # fmt: skip
     values = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     values |= {"twice": np.array([1, 1, 2, 2], np.float32), **weights}
-    signature = ", ".join(f"float[n, {name}c, {name}h, {name}w] {name}" for name in outputs.split())
-    parsed = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 18]> g (float[n, 3, h, w] x) => ({signature}) {{{body}}}'
-    )
-    read = {name for node in parsed.graph.node for name in node.input}
-    parsed.graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name) for name, value in values.items() if name in read
-    )
-    for node in parsed.graph.node:
-        node.name = node.output[0]
-    return onnx.shape_inference.infer_shapes(parsed)
+    return written_graph("float[n, 3, h, w] x", images(outputs), body, values)
 
 
 def session(graph, optimised=None):
