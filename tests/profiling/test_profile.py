@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from threading import Timer
 
 import numpy as np
 import onnx
@@ -16,7 +15,7 @@ import pytest
 
 from compiler import runtime
 from compiler.errors import CompileError, UsageError
-from compiler.profiling import processes, profile
+from compiler.profiling import profile
 from compiler.profiling.processes import worker_for
 from compiler.profiling.request import Request
 from compiler.profiling.subject import Subject
@@ -167,21 +166,30 @@ def test_a_process_that_ends_by_itself_is_an_error_with_its_last_words(tmp_path)
     assert worker._process.returncode is not None
 
 
+HANGING = """
+import os, signal, sys
+from threading import Timer
+from compiler.profiling import processes
+from compiler.profiling.request import Request
+
+stuck = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+processes.isolated_command = lambda *given: [sys.executable, "-I", "-c", stuck]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+try:
+    with processes.worker_for(Request(sys.argv[1])) as worker:
+        Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        worker.first(0)
+except KeyboardInterrupt:
+    print("interrupted; it ended with", worker._process.returncode)
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_control_c_ends_a_process_that_hangs(monkeypatch):
-    stuck = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
-    monkeypatch.setattr(processes, "isolated_command", lambda *given: [sys.executable, "-I", "-c", stuck])
-
-    def hanging():
-        with worker_for(Request(str(POSE))) as worker:
-            started.append(worker._process)
-            Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-            worker.first(0)
-
-    started = []
-    with pytest.raises(KeyboardInterrupt):
-        hanging()
-    assert started[0].returncode == -signal.SIGKILL
+def test_control_c_ends_a_process_that_hangs():
+    # In a session of its own, so that nothing but it is interrupted.
+    command = [sys.executable, "-c", HANGING, str(POSE)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, start_new_session=True)
+    assert run.stdout == f"interrupted; it ended with {-signal.SIGKILL}\n", run.stderr
 
 
 def test_no_process_is_left_when_measuring_is_interrupted():
