@@ -47,6 +47,20 @@ class Progress:
         if self.expected and self.ended * 10 // self.expected > len(self.tenths):
             self.tenths.append(time.monotonic() - self.begun)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, sched: object) -> None:
+        """A test has ended its process: the rest of its file is run, and not it again.
+
+        pytest-xdist 3.8 hands out the files of that process once more, whole ones too: whoever gets one of which
+        nothing is left to run asks for no other, and the run never ends.
+        """
+        waiting: dict[str, dict[str, bool]] = getattr(sched, "workqueue", {})
+        for file, tests in list(waiting.items()):
+            if crashitem in tests:
+                tests[crashitem] = True
+            if all(tests.values()):
+                del waiting[file]
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.expected > SLOWEST * SLOWEST:  # whoever runs a few files sees them
             terminalreporter.write_line(self.told())
