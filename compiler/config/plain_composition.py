@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 
+from compiler.config.consistency import MISSING, value_at
 from compiler.config.plain_folder import HYDRA, NoSettings, PlainFolder
 from compiler.config.plain_values import NotPlainError, merged, with_setting
 
@@ -79,14 +80,6 @@ def _with_override(values: Mapping[Any, Any], override: Override) -> dict[Any, A
     key, adds = override.key_or_group, override.is_add() or override.is_force_add()
     if override.is_delete() or override.package is not None or not _PATH.fullmatch(key):
         raise NotPlainError("a key that is deleted, or no path")
-    if override.is_add() and _has(values, key):
+    if override.is_add() and value_at(values, key) is not MISSING:
         raise NotPlainError("a key that is there, and is added")
     return with_setting(values, key, override.value(), new=adds)
-
-
-def _has(values: Any, key: str) -> bool:
-    for part in key.split("."):
-        if not isinstance(values, dict) or part not in values:
-            return False
-        values = values[part]
-    return True

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -26,7 +26,7 @@ from rich.table import Table
 from compiler import runtime
 from compiler.artifact.machine import usable_processors
 from compiler.spans import SpanRecord
-from tests.benchmarks.measure import WARM_UP, timed_compile
+from tests.benchmarks.measure import WARM_UP, seconds_of, timed_compile
 from tests.conftest import PHOTOGRAPH, CommandLine
 from tests.environments import make_environment
 
@@ -166,7 +166,8 @@ def _rate(subject: Subject, bundle: Path, streams: int) -> float:
 
 def _ours(subject: Subject, bundle: Path) -> list[float]:
     predictor, image = runtime.open(bundle, threads=1), cv2.imread(str(subject.image))
-    return [_processor_seconds(lambda: predictor(image, subject.box)) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
+    clock, rounds = time.process_time, range(WARM_UP + ROUNDS)
+    return [seconds_of(lambda: predictor(image, subject.box), clock) for _ in rounds][WARM_UP:]
 
 
 def _theirs(python: Path, subject: Subject, bundle: Path) -> list[float]:
@@ -176,12 +177,6 @@ def _theirs(python: Path, subject: Subject, bundle: Path) -> list[float]:
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT})
     times: list[float] = json.loads(done.stdout.splitlines()[-1])
     return times[WARM_UP:]
-
-
-def _processor_seconds(run: Callable[[], object]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
 
 
 def _shown(seconds: Sequence[float]) -> str:
